@@ -1,0 +1,43 @@
+# Everything from a bare machine with Python 3.11 or newer: make train, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: train test lint proto install clean help
+
+help:  ## show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
+
+train: $(VENV)/installed  ## set up and run the experiment
+	$(BIN)/python train_mental_health.py
+
+test: $(VENV)/installed-dev lint  ## set up and run every check
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+install: $(VENV)/installed  ## make the virtual environment
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# pip, because it finds a CPU build of torch where one lies on the machine.
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV); the first time this takes a few minutes."
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+proto: $(VENV)/installed-dev  ## regenerate the protobuf code
+	cd src && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. tinker_local/wire/tinker_public.proto
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

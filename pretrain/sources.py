@@ -1,0 +1,43 @@
+"""Read the corpora: which sources, in which shares, and which documents are held out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+HELD_OUT_PER_THOUSAND = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """One folder of the corpora with its licence and its share of tokens in each phase."""
+
+    name: str
+    licence: str
+    stable: float
+    decay: float
+
+
+def read_sources(path: Path = HERE / "sources.toml") -> list[Source]:
+    """Every source that the mix names, in the order of the file."""
+    return [Source(name=name, **fields) for name, fields in tomllib.loads(path.read_text()).items()]
+
+
+def read_documents(corpora: Path, source: Source) -> Iterator[tuple[str, bool]]:
+    """(text, held out?) of each document.
+
+    A digest of the text decides which documents are held out, so the choice depends on neither order
+    nor seed, and an exact copy of a held-out document can never be trained on.
+    """
+    with lzma.open(corpora / source.name / "docs.jsonl.xz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            text = json.loads(line)["text"].strip()
+            if text:
+                digest = hashlib.sha256(text.encode()).digest()
+                yield text, int.from_bytes(digest[:4], "big") % 1000 < HELD_OUT_PER_THOUSAND

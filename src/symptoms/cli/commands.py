@@ -1,0 +1,108 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from symptoms import DISCLAIMER, __version__
+from symptoms.cli.outcome import exit_with_a_sentence
+from symptoms.cli.token_view import print_examples
+from symptoms.data import load_experiment
+from symptoms.errors import InputError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    help=f"Fine-tune a small language model on symptom descriptions. {DISCLAIMER}",
+)
+
+ServiceOption = Annotated[
+    str | None,
+    typer.Option(help="local, hosted, or the address of a Tinker-compatible server; hosted when a key is set."),
+]
+BaseModelOption = Annotated[
+    str | None, typer.Option(help="Base model by name, or a local path; locally the bundled symptoms-base.")
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    with exit_with_a_sentence():
+        app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"symptoms {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def tokens(
+    file: Annotated[Path, typer.Argument(help="A data file such as mental_health_data.json.")],
+    example: Annotated[int | None, typer.Option(min=1, help="Show only this example, counted from 1.")] = None,
+    service: ServiceOption = None,
+    base_model: BaseModelOption = None,
+) -> None:
+    """Show examples with each token coloured by its weight, and count what is trained."""
+    experiment = load_experiment(file)
+    if example is not None and example > len(experiment.examples):
+        raise InputError(f"{file} has {len(experiment.examples)} examples; choose --example from those.")
+    from symptoms.service import connect
+
+    console = Console()
+    with (
+        console.status("loading the tokenizer"),
+        connect(service, base_model, preferred=experiment.config.base_model) as connected,
+    ):
+        tokenizer, context = connected.tokenizer(), connected.context_length
+    print_examples(console, experiment, example, tokenizer, context)
+
+
+@app.command()
+def assess(
+    description: Annotated[str | None, typer.Argument(help="The description; read from standard input without it.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="A run by name or folder, or a tinker:// path; the newest run by default.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
+    service: ServiceOption = None,
+    base_model: BaseModelOption = None,
+) -> None:
+    """Say which condition a description resembles. Educational, not a diagnosis."""
+    from symptoms.classifier import Classifier
+
+    text = sys.stdin.read() if description is None else description
+    if not text.strip():
+        raise InputError("The description is empty; tell in a sentence or two what is going on.")
+    console = Console(stderr=True)
+    with console.status("reading the description"), Classifier.load(run, service, base_model) as classifier:
+        result = classifier.assess(text)
+    if as_json:
+        answer = {
+            "condition": result.condition,
+            "primary_concern": result.assessment.concern,
+            "key_symptoms": list(result.assessment.symptoms),
+            "recommendation": result.assessment.recommendation,
+            "text": result.text,
+            "disclaimer": DISCLAIMER,
+        }
+        typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
+    else:
+        typer.echo(f"This description resembles:\n\n{result.text}\n\n{DISCLAIMER}")

@@ -1,0 +1,40 @@
+"""How a command ends when it does not end well.
+
+Exit codes: 0 done, 1 could not be done, 2 the input is wrong, 3 the service cannot be used,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from symptoms.errors import ServiceError, SymptomsError
+
+INTERRUPTED = 130
+
+
+@contextmanager
+def exit_with_a_sentence() -> Iterator[None]:
+    """Turn the errors that users can act on into a sentence on stderr and an exit code."""
+    try:
+        yield
+    except SymptomsError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        # The SDK's errors can be told apart only once it was imported, which takes seconds.
+        tinker = sys.modules.get("tinker")
+        if tinker is None or not isinstance(error, tinker.TinkerError):
+            raise
+        print(f"The Tinker service reports: {_first_sentence(str(error))}", file=sys.stderr)
+        sys.exit(ServiceError.exit_code)
+
+
+def _first_sentence(message: str) -> str:
+    # The SDK adds its own request ids and types behind what the server said.
+    return message.removeprefix("Request failed: ").split(" for self.request_id=")[0]

@@ -1,0 +1,36 @@
+"""The configuration of the experiment."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BUNDLED_BASE = "symptoms-base"
+RECOMMENDED_LEARNING_RATES = {BUNDLED_BASE: 3e-3}
+"""A base model of a few million parameters needs larger steps than one of a billion."""
+
+
+class ExperimentConfig(BaseModel):
+    """The numbers of the experiment, by default those of the original one.
+
+    `test_examples` counts the examples from 1 and names those whose output is shown after training;
+    when it is empty, three are taken, spread evenly.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    base_model: str = Field(default="meta-llama/Llama-3.2-1B", min_length=1)
+    lora_rank: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
+    adam_beta2: float = Field(default=0.95, ge=0, lt=1)
+    adam_eps: float = Field(default=1e-8, gt=0, allow_inf_nan=False)
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=1, ge=1)
+    loss_fn: str = Field(default="cross_entropy", pattern="^cross_entropy$")
+    seed: int = Field(default=0, ge=0)
+    test_examples: list[int] = []
+
+    def for_base_model(self, base_model: str) -> ExperimentConfig:
+        """This configuration on another base model, with that model's recommended learning rate."""
+        rate = RECOMMENDED_LEARNING_RATES.get(base_model, self.learning_rate)
+        return self.model_copy(update={"base_model": base_model, "learning_rate": rate})

@@ -1,0 +1,132 @@
+"""Connect to a Tinker service, wherever it lives, and say at once what is wrong when that fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+from dotenv import dotenv_values
+
+from symptoms.config import BUNDLED_BASE
+from symptoms.errors import ServiceError
+from symptoms.service.local_server import LocalServer
+
+if TYPE_CHECKING:
+    import tinker
+
+    from symptoms.tokens import Tokenizer
+
+ANSWER_SECONDS = 15.0
+LOCAL, HOSTED = "local", "hosted"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A Tinker service that has answered. `kind` is "local", "hosted" or "url"."""
+
+    kind: str
+    url: str
+    base_model: str
+    client: tinker.ServiceClient
+    offered: dict[str, int | None]
+    """Base models by name with their context length in tokens, where the service tells it."""
+
+    @property
+    def context_length(self) -> int | None:
+        return self.offered.get(self.base_model)
+
+    def tokenizer(self) -> Tokenizer:
+        """The base model's tokenizer, as the service names it."""
+        return self.client.create_sampling_client(base_model=self.base_model).result().get_tokenizer()
+
+
+def choose_service(wanted: str | None) -> str:
+    """`local`, `hosted` or a URL: as told, else by the key and URL in the environment or `.env`."""
+    if wanted:
+        return wanted
+    if not _setting("TINKER_API_KEY"):
+        return LOCAL
+    return _setting("TINKER_BASE_URL") or HOSTED
+
+
+@contextmanager
+def connect(
+    service: str | None = None, base_model: str | None = None, preferred: str | None = None
+) -> Iterator[Service]:
+    """A service for the length of a `with` block; a local server is started for it and stopped after.
+
+    `base_model` is what the user asked for. Without it, the local server takes the bundled base, and
+    other services take `preferred`. Raises ServiceError with one sentence where no service answers, the
+    key is refused, or the model is not on offer.
+    """
+    # Symptom text is sensitive, and the SDK's telemetry would send traces of it elsewhere.
+    os.environ.setdefault("TINKER_TELEMETRY", "0")
+    chosen = choose_service(service)
+    with ExitStack() as stack:
+        if chosen == LOCAL:
+            server = stack.enter_context(LocalServer(base_model or BUNDLED_BASE))
+            import tinker  # takes seconds, in which the server starts
+
+            url, key, model = server.url, server.api_key, server.base_model
+        else:
+            key = _checked_key()
+            import tinker
+
+            url, model = _checked_url(chosen), base_model or preferred or ""
+        offered = _capabilities(url, key)
+        if offered and model not in offered:
+            raise ServiceError(
+                f"{url} does not offer {model or 'a default base model'}; choose one with --base-model: "
+                f"{', '.join(sorted(offered))}."
+            )
+        client = stack.enter_context(tinker.ServiceClient(base_url=url, api_key=key))
+        kind = chosen if chosen in (LOCAL, HOSTED) else "url"
+        yield Service(kind, url, model, client, offered)
+
+
+def _setting(name: str) -> str:
+    """A setting from the environment, or from a `.env` file in the working directory."""
+    return os.environ.get(name) or dotenv_values(".env").get(name) or ""
+
+
+def _checked_key() -> str:
+    key = _setting("TINKER_API_KEY")
+    if not key:
+        raise ServiceError("There is no TINKER_API_KEY; put it in .env, or use --service local.")
+    if not key.startswith(("tml-", "eyJ")):
+        raise ServiceError("TINKER_API_KEY does not begin with 'tml-'; copy the whole key again.")
+    return key
+
+
+def _checked_url(chosen: str) -> str:
+    from tinker.lib.base_url import DEFAULT_BASE_URL
+
+    url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
+    if not url.startswith(("http://", "https://")):
+        raise ServiceError(f"--service {chosen!r} is none; use local, hosted, or an address such as http://host:8765.")
+    return url
+
+
+def _capabilities(url: str, key: str) -> dict[str, int | None]:
+    """What the service offers. Asked without the SDK, which would retry a wrong address for minutes."""
+    try:
+        answer = httpx.get(
+            f"{url}/api/v1/get_server_capabilities", headers={"X-API-Key": key}, timeout=ANSWER_SECONDS
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ServiceError(
+            f"No Tinker server answers at {url} ({type(error).__name__}); check the address, or use --service local."
+        ) from error
+    if answer.status_code in (401, 403):
+        raise ServiceError(f"{url} rejected the API key; check TINKER_API_KEY.")
+    if answer.status_code != 200:
+        raise ServiceError(f"{url} is no Tinker server (status {answer.status_code}); check the address.")
+    try:
+        models = cast(list[dict[str, Any]], answer.json()["supported_models"])
+        return {str(model["model_name"]): model.get("max_context_length") for model in models}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ServiceError(f"{url} answers, but not as a Tinker server does; check the address.") from error

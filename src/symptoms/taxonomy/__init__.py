@@ -1,0 +1,48 @@
+"""The 30 conditions and 140 symptom terms that the bundled data uses."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Condition(BaseModel):
+    """One entry of the taxonomy; the codes are empty where no classification lists it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    name: str
+    formal_name: str
+    icd11: str
+    dsm5tr_icd10cm: str
+
+    @property
+    def label(self) -> str:
+        """The text of a `Primary concern` line: the name, and the formal name where it differs."""
+        return self.name if self.name == self.formal_name else f"{self.name} ({self.formal_name})"
+
+
+@cache
+def conditions() -> tuple[Condition, ...]:
+    """All conditions, in the taxonomy's order."""
+    return tuple(Condition.model_validate(entry) for entry in _read("conditions.json"))
+
+
+@cache
+def symptom_terms() -> dict[str, tuple[str, ...]]:
+    """The symptom terms by group."""
+    return {group: tuple(terms) for group, terms in _read("symptoms.json").items()}
+
+
+def condition_of_label(label: str) -> Condition | None:
+    """The condition whose label this is, or None for a label that is not of this taxonomy."""
+    return next((condition for condition in conditions() if condition.label == label), None)
+
+
+def _read(name: str) -> Any:  # noqa: ANN401 (JSON, validated by the callers)
+    return json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))

@@ -1,0 +1,27 @@
+"""Examples to token ids and weights, and on to the datums of the Tinker API."""
+
+from symptoms.tokens.renderer import (
+    STOP,
+    Tokenizer,
+    TokenizedExample,
+    check_lengths,
+    completion_text,
+    mean_loss,
+    prompt_text,
+    prompt_tokens,
+    to_datum,
+    tokenize,
+)
+
+__all__ = [
+    "STOP",
+    "TokenizedExample",
+    "Tokenizer",
+    "check_lengths",
+    "completion_text",
+    "mean_loss",
+    "prompt_text",
+    "prompt_tokens",
+    "to_datum",
+    "tokenize",
+]

@@ -1,0 +1,123 @@
+"""The renderer: how an example becomes tokens, of which only the completion is trained.
+
+    Symptoms: <input>          prompt, weight 0
+    Assessment:                prompt, weight 0
+     <output>\\n\\n              completion, weight 1
+
+The blank line at the end is the stop: it is trained, and generation ends on it. The two parts are
+tokenized apart, because at inference the model sees the prompt alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from symptoms.data import Example
+from symptoms.errors import DataError, Fault
+
+if TYPE_CHECKING:
+    import tinker
+
+STOP = "\n\n"
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face tokenizer that is used here."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of a text."""
+        ...
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> Any:
+        """The text of token ids."""
+        ...
+
+
+@dataclass(frozen=True)
+class TokenizedExample:
+    """Token ids of prompt and completion with one weight each: 0 for the prompt, 1 for the completion."""
+
+    tokens: tuple[int, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def num_trained_tokens(self) -> int:
+        """How many tokens the model is taught to predict. The first token of all has nothing before it."""
+        return sum(weight > 0 for weight in self.weights[1:])
+
+
+def prompt_text(description: str) -> str:
+    """What the model reads."""
+    return f"Symptoms: {description.strip()}\nAssessment:"
+
+
+def completion_text(output: str) -> str:
+    """What the model learns to write, ending in the stop."""
+    return f" {output.strip()}{STOP}"
+
+
+def prompt_tokens(tokenizer: Tokenizer, description: str) -> list[int]:
+    """The prompt as training and inference both see it, begun as the model's own tokenizer begins a text."""
+    return tokenizer.encode(prompt_text(description), add_special_tokens=True)
+
+
+def tokenize(tokenizer: Tokenizer, example: Example) -> TokenizedExample:
+    """Tokens and weights of one example."""
+    prompt = prompt_tokens(tokenizer, example.input)
+    completion = tokenizer.encode(completion_text(example.output), add_special_tokens=False)
+    weights = [0.0] * len(prompt) + [1.0] * len(completion)
+    return TokenizedExample((*prompt, *completion), tuple(weights))
+
+
+def check_lengths(
+    path: Path, examples: Sequence[Example], tokenized: Sequence[TokenizedExample], context: int | None
+) -> None:
+    """Refuse examples that do not fit the model's context, all at once; nothing is ever cut.
+
+    Raises DataError with each one's line, its length and the context's; also where nothing is trained.
+    """
+    faults = [
+        Fault(str(path), example.line, "tokens", f"{one.num_tokens} tokens exceed the context of {context}; shorten it")
+        for example, one in zip(examples, tokenized, strict=True)
+        if context is not None and one.num_tokens > context
+    ]
+    faults += [
+        Fault(str(path), example.line, "output", "expected text that gives tokens to train on, found none")
+        for example, one in zip(examples, tokenized, strict=True)
+        if one.num_trained_tokens == 0
+    ]
+    if faults:
+        raise DataError(faults)
+
+
+def to_datum(example: TokenizedExample) -> tinker.Datum:
+    """The datum of the Tinker API, shifted by one: each token predicts the next."""
+    import tinker
+
+    return tinker.Datum(
+        model_input=tinker.ModelInput.from_ints(list(example.tokens[:-1])),
+        loss_fn_inputs={
+            "target_tokens": tinker.TensorData(data=list(example.tokens[1:]), dtype="int64"),
+            "weights": tinker.TensorData(data=list(example.weights[1:]), dtype="float32"),
+        },
+    )
+
+
+def mean_loss(outputs: Sequence[Any], examples: Sequence[TokenizedExample]) -> float:
+    """Mean negative log-likelihood per trained token, in nats, from the logprobs a service returned.
+
+    Computed here and not taken from the service, because services normalise their own figure differently.
+    """
+    total = sum(
+        -logprob * weight
+        for output, example in zip(outputs, examples, strict=True)
+        for logprob, weight in zip(output["logprobs"].tolist(), example.weights[1:], strict=True)
+    )
+    return total / sum(example.num_trained_tokens for example in examples)

@@ -1,0 +1,59 @@
+"""How a run ends: summary, figure, report, and what is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from symptoms import DISCLAIMER
+from symptoms.config import ExperimentConfig
+from symptoms.service import Service
+from symptoms.train.figure import draw_loss
+from symptoms.train.report import write_report
+from symptoms.train.run_directory import RunDirectory, TestCase
+
+AIM = 0.25
+
+
+def conclude(
+    run: RunDirectory,
+    config: ExperimentConfig,
+    service: Service,
+    checkpoint: str,
+    tests: Sequence[TestCase],
+    console: Console,
+) -> None:
+    """Write summary.json, loss.png and report.html, and print the result as it is."""
+    summary = run.write_summary(config, service, checkpoint, tests)
+    figure = run.path / "loss.png"
+    draw_loss(run.metrics(), f"{config.base_model}, {len(run.metrics())} steps", figure)
+    write_report(run.path / "report.html", run.path.name, summary, figure, DISCLAIMER)
+
+    def say(text: str = "", style: str | None = None) -> None:
+        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    for number, test in enumerate(tests, start=1):
+        verdict = "exact match" if test.match else "DIFFERENT"
+        say()
+        say(f"Test case {number}: {verdict}", style="bold green" if test.match else "bold red")
+        say(f"  {test.input}", style="italic")
+        for label, text in (("expected", test.expected), ("written", test.output)):
+            say(f"  {label}:")
+            say("".join(f"    {line}\n" for line in text.strip().splitlines()).rstrip("\n"))
+    matches = sum(test.match for test in tests)
+    initial, final = summary["initial_loss"], summary["final_loss"]
+    say()
+    say(f"initial loss   {initial:.3f}  ({summary['initial_loss_is']})")
+    say(f"final loss     {final:.3f}  ({summary['final_loss_is']})")
+    say(f"reduction      {summary['reduction']:.1%}")
+    say(f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on")
+    say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")
+    if final > AIM or matches < len(tests):
+        say(f"This falls short of the original, which ended at {AIM} with every test case matched.", style="yellow")
+    say()
+    say(f"run directory  {run.path}  (loss.png, report.html)")
+    say(f"checkpoint     {checkpoint}")
+    say(f'use it         symptoms assess --run {run.path.name} "I have not slept properly for weeks"')
+    say()
+    say(DISCLAIMER)

@@ -1,0 +1,193 @@
+"""A run directory: everything a training run leaves behind, readable at any moment.
+
+    runs/<name>/config.json        the resolved configuration
+                manifest.json      data digest, seed, versions, git revision, service
+                metrics.jsonl      one line a step
+                checkpoints.jsonl  one line a checkpoint
+                predictions.jsonl  one line a test case
+                summary.json       losses, test cases, the final checkpoint
+                loss.png           the loss curve
+                report.html        the same for people
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from symptoms.config import ExperimentConfig
+from symptoms.data import Experiment
+from symptoms.errors import RunError
+from symptoms.service import Service
+
+RUNS = Path("runs")
+VERSIONED = ("mental-health-symptom-classifier", "tinker", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """A description, the assessment wanted, and what the trained model wrote."""
+
+    __test__ = False  # not a pytest class
+
+    input: str
+    expected: str
+    output: str
+
+    @property
+    def match(self) -> bool:
+        return self.output.strip() == self.expected.strip()
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One line of metrics.jsonl; `loss` is the mean negative log-likelihood per trained token in nats."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    num_tokens: int
+    num_trained_tokens: int
+    seconds: float
+
+
+class RunDirectory:
+    """The files of one run. Lines are appended and flushed, so a killed run stays readable."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, name: str | None, root: Path = RUNS) -> RunDirectory:
+        """A new, empty directory, named by the time where no name is given; raises RunError if it is taken."""
+        chosen = name or datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        if not chosen.strip(".") or any(c in chosen for c in "/\\\0"):
+            raise RunError(f"{chosen!r} cannot name a run; use letters, digits and '-'.")
+        path = root / chosen
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            raise RunError(f"The run {path} exists already; choose another name with --run.") from error
+        except OSError as error:
+            raise RunError(f"The run {path} cannot be written ({error.strerror}); work in another folder.") from error
+        return cls(path)
+
+    def write_start(self, experiment: Experiment, config: ExperimentConfig, service: Service) -> None:
+        """Config and manifest, written before the first step."""
+        self._write("config.json", config.model_dump())
+        manifest = {
+            "data": str(experiment.path),
+            "data_sha256": experiment.digest,
+            "num_examples": len(experiment.examples),
+            "seed": config.seed,
+            "base_model": config.base_model,
+            "service": service.kind,
+            "service_url": None if service.kind == "local" else service.url,
+            "capabilities": service.offered,
+            "loss": "mean negative log-likelihood per trained token, in nats, from returned logprobs",
+            "loss_reduction": "sum over the trained tokens of a batch",
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+            "git_revision": _git_revision(),
+            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        }
+        self._write("manifest.json", manifest)
+
+    def append_metrics(self, metrics: StepMetrics) -> None:
+        self._append("metrics.jsonl", asdict(metrics))
+
+    def append_checkpoint(self, path: str, step: int, kind: str) -> None:
+        self._append("checkpoints.jsonl", {"path": path, "step": step, "kind": kind})
+
+    def metrics(self) -> list[StepMetrics]:
+        return [StepMetrics(**line) for line in self._lines("metrics.jsonl")]
+
+    def checkpoints(self) -> list[dict[str, Any]]:
+        return self._lines("checkpoints.jsonl")
+
+    def final_checkpoint(self) -> str:
+        """The path of the last checkpoint; raises RunError where none was saved."""
+        saved = self.checkpoints()
+        if not saved:
+            raise RunError(f"The run {self.path} has no checkpoint yet; let it finish, or choose another run.")
+        return saved[-1]["path"]
+
+    def manifest(self) -> dict[str, Any]:
+        """Raises RunError where the directory is not a run's."""
+        try:
+            return json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise RunError(f"{self.path} is not a run directory; train first, or give a tinker:// path.") from error
+
+    def write_summary(
+        self, config: ExperimentConfig, service: Service, checkpoint: str, tests: Sequence[TestCase]
+    ) -> dict[str, Any]:
+        """Summary of the metrics so far, with predictions; returns what summary.json holds."""
+        metrics = self.metrics()
+        last_epoch = [line.loss for line in metrics if line.epoch == metrics[-1].epoch]
+        initial, final = metrics[0].loss, sum(last_epoch) / len(last_epoch)
+        cases = [{**asdict(test), "match": test.match} for test in tests]
+        summary: dict[str, Any] = {
+            "initial_loss": initial,
+            "initial_loss_is": "the first step's, before any update",
+            "final_loss": final,
+            "final_loss_is": "the mean over the last epoch",
+            "reduction": 1 - final / initial,
+            "test_cases": cases,
+            "checkpoint": checkpoint,
+            "base_model": config.base_model,
+            "service": service.kind,
+            "num_steps": len(metrics),
+            "train_seconds": sum(line.seconds for line in metrics),
+        }
+        for case in cases:
+            self._append("predictions.jsonl", case)
+        self._write("summary.json", summary)
+        return summary
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (self.path / name).write_text(text, encoding="utf-8")
+
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
+        with open(self.path / name, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        file = self.path / name
+        if not file.exists():
+            return []
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def newest_run(root: Path = RUNS) -> RunDirectory:
+    """The run that started last among those with a checkpoint; raises RunError where there is none."""
+    started = [path.parent for path in root.glob("*/checkpoints.jsonl")]
+    if not started:
+        raise RunError(f"There is no trained run in {root}/; run 'python train_mental_health.py' first.")
+    return RunDirectory(max(started, key=lambda path: (path / "manifest.json").stat().st_mtime))
+
+
+def find_run(name: str, root: Path = RUNS) -> RunDirectory:
+    """A run by its name or its path; raises RunError where there is none."""
+    for path in (root / name, Path(name)):
+        if (path / "manifest.json").exists():
+            return RunDirectory(path)
+    raise RunError(f"There is no run {name!r}; give a name from {root}/ or a tinker:// path.")
+
+
+def _git_revision() -> str | None:
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

@@ -1,0 +1,103 @@
+"""The `tinker-local` command: serve, list, rm."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import platformdirs
+
+from tinker_local import __version__
+from tinker_local.errors import TinkerLocalError
+
+EXIT_REFUSED = 2
+
+
+def default_home() -> Path:
+    """Where checkpoints live: TINKER_LOCAL_HOME, or the user's data directory."""
+    chosen = os.environ.get("TINKER_LOCAL_HOME")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("tinker-local"))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; problems end with one sentence on stderr and exit status 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except TinkerLocalError as error:
+        print(f"tinker-local: {error}", file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    # Imported here so that --help and list do not wait for torch.
+    from tinker_local.server.launch import ServeOptions, launch
+
+    launch(
+        ServeOptions(
+            base_models=options.base_model or ["symptoms-base"],
+            host=options.host,
+            port=options.port,
+            api_key=options.api_key,
+            home=options.home,
+            dtype=options.dtype,
+            device=options.device,
+            stop_with_stdin=options.stop_with_stdin,
+        )
+    )
+
+
+def _list(options: argparse.Namespace) -> None:
+    from tinker_local.service.checkpoints import CheckpointStore
+
+    found = sorted(CheckpointStore(options.home).list(), key=lambda info: info.created)
+    for info in found:
+        print(f"{info.created:%Y-%m-%d %H:%M}  {info.base_model}  rank {info.rank}  {info.path}")
+    if not found:
+        print(f"no checkpoints in {options.home}")
+
+
+def _remove(options: argparse.Namespace) -> None:
+    from tinker_local.service.checkpoints import CheckpointStore, parse_path
+
+    for text in options.path:
+        CheckpointStore(options.home).delete(parse_path(text))
+        print(f"removed {text}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tinker-local", description="A Tinker-compatible server for one machine.")
+    parser.add_argument("--version", action="version", version=f"tinker-local {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve base models over the Tinker API")
+    serve.add_argument(
+        "--base-model",
+        action="append",
+        metavar="NAME|PATH",
+        help="a folder, a hub name or a bundled model; may be repeated (default: symptoms-base)",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8765, help="port to bind, 0 for any free one (default: 8765)")
+    serve.add_argument(
+        "--api-key",
+        default=os.environ.get("TINKER_LOCAL_API_KEY", "tml-local"),
+        help="key that clients must send (default: TINKER_LOCAL_API_KEY, else tml-local)",
+    )
+    serve.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="type of the base weights")
+    serve.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    serve.add_argument(
+        "--stop-with-stdin", action="store_true", help="stop when standard input closes, so as to end with the parent"
+    )
+    serve.set_defaults(run=_serve)
+
+    listing = commands.add_parser("list", help="list saved checkpoints")
+    listing.set_defaults(run=_list)
+    remove = commands.add_parser("rm", help="delete checkpoints")
+    remove.add_argument("path", nargs="+", metavar="tinker://...")
+    remove.set_defaults(run=_remove)
+    for command in (serve, listing, remove):
+        command.add_argument("--home", type=Path, default=default_home(), help="where checkpoints are kept")
+    return parser

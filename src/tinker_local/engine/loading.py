@@ -1,0 +1,245 @@
+"""A base model from disk, from the package, or from the model hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from tinker_local.engine.llama import Llama, LlamaConfig, RopeScaling, weight_shapes
+from tinker_local.errors import StartupError
+
+BUNDLED = Path(__file__).parent.parent / "bundled"
+SUPPORTED_ARCHITECTURES = ("LlamaForCausalLM",)
+HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model"]
+LARGE_MODEL = 500_000_000
+"""From this many parameters on, bfloat16 is worth its rounding, where the processor is fast at it."""
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A loaded base model with the name clients use and the files its tokenizer lies in."""
+
+    name: str
+    folder: Path
+    model: Llama
+    tokenizer: Tokenizer
+    end_tokens: frozenset[int]
+
+    @property
+    def tokenizer_source(self) -> str:
+        """A name from which the SDK can load the tokenizer: the hub's, or a path on this machine.
+
+        The SDK takes a name with exactly two slashes for `org/model/variant` and drops the last part,
+        so a path such as /models/tiny gets one more slash.
+        """
+        if is_hub_name(self.name) and not Path(self.name).is_dir():
+            return self.name
+        path = str(self.folder)
+        return f"{path}/" if path.count("/") == 2 else path
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a model's name has the form `org/model`."""
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
+
+
+def bundled_models() -> dict[str, Path]:
+    """The base models that ship with the package, by name."""
+    return {folder.name: folder for folder in sorted(BUNDLED.iterdir()) if (folder / "config.json").exists()}
+
+
+def find_model(name: str) -> Path:
+    """The folder of a bundled model, a local path, or a download from the hub, in this order.
+
+    Raises StartupError where there is none.
+    """
+    bundled = bundled_models()
+    if name in bundled:
+        return bundled[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if not is_hub_name(name):
+        raise StartupError(
+            f"There are no weights at {name!r}; give a folder with config.json and safetensors, "
+            f"a hub name, or one of: {', '.join(bundled) or 'none bundled'}."
+        )
+    return _download(name)
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except GatedRepoError as error:
+        raise StartupError(
+            f"{name} is gated: accept its licence on the model hub and run 'hf auth login'."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise StartupError(f"The model hub has no {name}; check the name, or log in if it is private.") from error
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise StartupError(
+            f"{name} is neither on this machine nor reachable on the model hub; give a local path instead."
+        ) from error
+
+
+def load_base_model(name: str, dtype: str, device: torch.device) -> BaseModel:
+    """Load weights and tokenizer; raises StartupError where they are missing, wrong or too large."""
+    folder = find_model(name)
+    settings = _read_json(folder / "config.json")
+    config = read_config(settings, folder)
+    files = _weight_files(folder)
+    _check_memory(files, device)
+    weights = _read_weights(files, config)
+    chosen = choose_dtype(dtype, sum(w.numel() for w in weights.values()), device)
+    weights = {key: value.to(device=device, dtype=chosen) for key, value in weights.items()}
+    tokenizer_file = folder / "tokenizer.json"
+    if not tokenizer_file.exists():
+        raise StartupError(f"{folder} has no tokenizer.json; save the model's fast tokenizer there.")
+    return BaseModel(
+        name=name,
+        folder=folder.resolve(),
+        model=Llama(config, weights),
+        tokenizer=Tokenizer.from_file(str(tokenizer_file)),
+        end_tokens=_end_tokens(folder, settings),
+    )
+
+
+def choose_dtype(wanted: str, num_parameters: int, device: torch.device) -> torch.dtype:
+    """The type to compute in: as told, or by the model's size and what the machine is fast at."""
+    if wanted != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[wanted]
+    if device.type == "cuda":
+        return torch.bfloat16
+    # A small model's steps are dominated by overhead, so it may as well have float32's accuracy.
+    fast = "avx512_bf16" in _cpu_flags() or "amx_bf16" in _cpu_flags()
+    return torch.bfloat16 if fast and num_parameters >= LARGE_MODEL else torch.float32
+
+
+def _cpu_flags() -> frozenset[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return frozenset(flags.split())
+
+
+def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
+    """The LlamaConfig of a config.json, in the older layout and in that of transformers 5."""
+    architectures = settings.get("architectures") or ["unnamed"]
+    if not set(architectures) & set(SUPPORTED_ARCHITECTURES):
+        raise StartupError(
+            f"{folder} holds a {architectures[0]}, which is not supported; supported: "
+            f"{', '.join(SUPPORTED_ARCHITECTURES)}."
+        )
+    for unsupported in ("attention_bias", "mlp_bias"):
+        if settings.get(unsupported):
+            raise StartupError(f"{folder} sets {unsupported}, which is not supported; choose another model.")
+    if settings.get("hidden_act", "silu") != "silu":
+        raise StartupError(f"{folder} uses {settings['hidden_act']}, and only silu is supported; choose another.")
+    rope: Mapping[str, Any] = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
+    rope_type = rope.get("rope_type", rope.get("type", "default"))
+    if rope_type not in ("default", "llama3"):
+        raise StartupError(f"{folder} scales its positions by {rope_type!r}; supported: default, llama3.")
+    try:
+        scaling = (
+            RopeScaling(
+                factor=float(rope["factor"]),
+                low_freq_factor=float(rope["low_freq_factor"]),
+                high_freq_factor=float(rope["high_freq_factor"]),
+                original_max_position_embeddings=int(rope["original_max_position_embeddings"]),
+            )
+            if rope_type == "llama3"
+            else None
+        )
+        heads = int(settings["num_attention_heads"])
+        return LlamaConfig(
+            vocab_size=int(settings["vocab_size"]),
+            hidden_size=int(settings["hidden_size"]),
+            intermediate_size=int(settings["intermediate_size"]),
+            num_hidden_layers=int(settings["num_hidden_layers"]),
+            num_attention_heads=heads,
+            num_key_value_heads=int(settings.get("num_key_value_heads") or heads),
+            head_dim=int(settings.get("head_dim") or settings["hidden_size"] // heads),
+            max_position_embeddings=int(settings["max_position_embeddings"]),
+            rms_norm_eps=float(settings["rms_norm_eps"]),
+            rope_theta=float(rope.get("rope_theta") or settings.get("rope_theta") or 10000.0),
+            rope_scaling=scaling,
+            tie_word_embeddings=bool(settings.get("tie_word_embeddings", False)),
+        )
+    except KeyError as error:
+        raise StartupError(f"{folder}/config.json has no {error.args[0]}; it may be incomplete.") from error
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        names = sorted(set(_read_json(index)["weight_map"].values()))
+    else:
+        names = ["model.safetensors"]
+    missing = [name for name in names if not (folder / name).exists()]
+    if missing:
+        raise StartupError(f"{folder} has no {missing[0]}; point --base-model at a folder that holds weights.")
+    return [folder / name for name in names]
+
+
+def _check_memory(files: list[Path], device: torch.device) -> None:
+    needed = sum(file.stat().st_size for file in files)
+    available = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if needed > available:
+        raise StartupError(
+            f"The weights take {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB of memory are free; "
+            "choose a smaller base model."
+        )
+
+
+def _read_weights(files: list[Path], config: LlamaConfig) -> dict[str, Tensor]:
+    wanted = weight_shapes(config)
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 (safe_open is no mapping)
+                    if name in wanted:
+                        weights[name] = tensors.get_tensor(name)
+        except SafetensorError as error:
+            raise StartupError(f"{file} is damaged ({error}); download it again.") from error
+    for name, shape in wanted.items():
+        if name not in weights:
+            raise StartupError(f"The weights in {files[0].parent} lack {name}; they do not fit config.json.")
+        if tuple(weights[name].shape) != shape:
+            raise StartupError(
+                f"{name} in {files[0].parent} has shape {tuple(weights[name].shape)} where config.json means {shape}."
+            )
+    return weights
+
+
+def _end_tokens(folder: Path, settings: Mapping[str, Any]) -> frozenset[int]:
+    generation = folder / "generation_config.json"
+    found = _read_json(generation).get("eos_token_id") if generation.exists() else None
+    if found is None:
+        found = settings.get("eos_token_id")
+    if found is None:
+        return frozenset()
+    return frozenset([found] if isinstance(found, int) else found)
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StartupError(f"There is no {file}; point --base-model at a folder that holds a model.") from error
+    except json.JSONDecodeError as error:
+        raise StartupError(f"{file} is not valid JSON (line {error.lineno}); it may be damaged.") from error

@@ -1,0 +1,123 @@
+"""LoRA adapters (Hu et al. 2021, arXiv:2106.09685): a low-rank term beside each frozen linear layer.
+
+    y = x W^T + (alpha / rank) * (x A^T) B^T
+
+All matrices of an adapter live in one flat float32 buffer, and so do their gradients. An optimizer step,
+a clipping norm, a snapshot and a reset are then one operation each instead of one for every matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tinker_local.engine.llama import LlamaConfig, linear_layer_shapes
+
+ALPHA = 32.0
+"""The service fixes alpha at 32 whatever the rank, so the learning rate need not follow the rank."""
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Which layers an adapter changes, and by matrices of which rank."""
+
+    rank: int
+    train_attn: bool = True
+    train_mlp: bool = True
+    train_unembed: bool = True
+    alpha: float = ALPHA
+
+
+def adapted_layers(model: LlamaConfig, config: LoraConfig) -> dict[str, tuple[int, int]]:
+    """The linear layers with an adapter: name -> (out_features, in_features)."""
+    return {
+        name: shape
+        for name, shape in linear_layer_shapes(model).items()
+        if (config.train_attn and ".self_attn." in name)
+        or (config.train_mlp and ".mlp." in name)
+        or (config.train_unembed and name == "lm_head")
+    }
+
+
+def num_parameters(model: LlamaConfig, config: LoraConfig) -> int:
+    """Trainable numbers of an adapter: rank * (in + out) for each layer."""
+    return sum(config.rank * (out + into) for out, into in adapted_layers(model, config).values())
+
+
+class Adapter:
+    """The matrices of one adapter over one flat buffer, usable as a model's projection."""
+
+    def __init__(self, model: LlamaConfig, config: LoraConfig, flat: Tensor) -> None:
+        """Views into `flat`, float32 [num_parameters]; the buffer is used as it is, not copied."""
+        self.model = model
+        self.config = config
+        self.flat = flat
+        self.scale = config.alpha / config.rank
+        self.matrices: dict[str, tuple[Tensor, Tensor]] = {}
+        offset = 0
+        for name, (out, into) in adapted_layers(model, config).items():
+            pair: list[Tensor] = []
+            for shape in ((config.rank, into), (out, config.rank)):
+                size = math.prod(shape)
+                pair.append(flat[offset : offset + size].view(shape))
+                offset += size
+            self.matrices[name] = (pair[0], pair[1])
+
+    @classmethod
+    def initial(cls, model: LlamaConfig, config: LoraConfig, seed: int, device: torch.device) -> Adapter:
+        """A new adapter: A uniform within 1/sqrt(in_features), as PEFT starts it, and B zero.
+
+        With B at zero the adapted model begins as exactly the base model. The draw is made on the CPU
+        so that one seed gives one adapter on every device.
+        """
+        adapter = cls(model, config, torch.zeros(num_parameters(model, config)))
+        generator = torch.Generator().manual_seed(seed)
+        for a, _ in adapter.matrices.values():
+            bound = a.shape[1] ** -0.5
+            a.uniform_(-bound, bound, generator=generator)
+        return cls(model, config, adapter.flat.to(device))
+
+    def snapshot(self) -> Adapter:
+        """A copy that no later training step changes."""
+        return Adapter(self.model, self.config, self.flat.detach().clone())
+
+    def trainable(self) -> tuple[Adapter, Tensor]:
+        """The same numbers as autograd leaves, and the flat buffer in which their gradients gather."""
+        gradients = torch.zeros_like(self.flat)
+        leaves = Adapter(self.model, self.config, self.flat)
+        shadow = Adapter(self.model, self.config, gradients)
+        for name, pair in leaves.matrices.items():
+            for leaf, gradient in zip(pair, shadow.matrices[name], strict=True):
+                leaf.requires_grad_()
+                leaf.grad = gradient
+        return leaves, gradients
+
+    def project(self, name: str, x: Tensor, weight: Tensor) -> Tensor:
+        """The base layer plus this adapter's term; the term is computed in float32."""
+        base = F.linear(x, weight)
+        pair = self.matrices.get(name)
+        if pair is None:
+            return base
+        a, b = pair
+        term = F.linear(F.linear(x.float(), a), b)
+        if self.scale != 1.0:
+            term = term * self.scale
+        return base + term.to(base.dtype)
+
+    def merged(self, weights: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:
+        """New weights with the adapter folded in; `weights` is left as it was.
+
+        A tied unembedding becomes a tensor of its own, because the adapter changes how tokens are
+        scored and not how they are read.
+        """
+        folded = dict(weights)
+        for name, (a, b) in self.matrices.items():
+            source = "model.embed_tokens" if name == "lm_head" and tied else name
+            base = weights[f"{source}.weight"]
+            folded[f"{name}.weight"] = (base.float() + self.scale * (b @ a)).to(base.dtype)
+        return folded

@@ -1,0 +1,166 @@
+"""A model being trained: gradients gather over forward_backward, and an optimizer step spends them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tinker_local.engine.llama import Llama
+from tinker_local.engine.lora import Adapter
+from tinker_local.engine.losses import Loss, check_datums, find_loss, target_logprobs
+from tinker_local.errors import CheckpointError
+from tinker_local.wire.datums import Datum, DatumOutput
+
+TOKENS_PER_PASS = 4096
+"""Datums are padded together up to about this many tokens, which bounds the memory of one pass."""
+
+
+@dataclass(frozen=True)
+class AdamSettings:
+    """The numbers of one Adam step; `grad_clip_norm` of zero or less means no clipping."""
+
+    learning_rate: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    grad_clip_norm: float
+
+
+class TrainingModel:
+    """One adapter in training over a shared base model. Not thread-safe: the worker owns it."""
+
+    def __init__(self, base: Llama, adapter: Adapter) -> None:
+        self.base = base
+        self._load(adapter)
+
+    def _load(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self._leaves, self._gradients = adapter.trainable()
+        parameter = torch.nn.Parameter(adapter.flat, requires_grad=False)
+        parameter.grad = self._gradients
+        # The library's AdamW over one flat parameter: decoupled weight decay, bias correction, and eps
+        # outside the root, which is what the service documents.
+        self._optimizer = torch.optim.AdamW([parameter], lr=0.0, fused=True)
+        self._parameter = parameter
+
+    def forward_backward(
+        self, datums: Sequence[Datum], loss_fn: str, forward_only: bool
+    ) -> tuple[list[DatumOutput], dict[str, float]]:
+        """Log-probabilities of every target, and gradients of the summed loss unless `forward_only`.
+
+        Either all datums are counted or, where one is wrong, none (RequestError).
+        """
+        loss = find_loss(loss_fn)
+        config = self.base.config
+        check_datums(datums, loss, config.vocab_size, config.max_position_embeddings)
+        outputs: dict[int, DatumOutput] = {}
+        total = 0.0
+        for indices in passes([len(datum.tokens) for datum in datums]):
+            chosen = [datums[index] for index in indices]
+            results, loss_sum = self._one_pass(chosen, loss, forward_only)
+            outputs.update(zip(indices, results, strict=True))
+            total += loss_sum
+        return [outputs[index] for index in range(len(datums))], {"loss:sum": total}
+
+    def _one_pass(
+        self, datums: Sequence[Datum], loss: Loss, forward_only: bool
+    ) -> tuple[list[DatumOutput], float]:
+        device = self.base.device
+        lengths = [len(datum.tokens) for datum in datums]
+        tokens = torch.zeros((len(datums), max(lengths)), dtype=torch.int64)
+        for row, datum in enumerate(datums):
+            # Padding stands on the right, where causal attention never looks back at it.
+            tokens[row, : lengths[row]] = torch.from_numpy(datum.tokens)
+        is_token = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        targets = _joined(datums, "target_tokens").to(device)
+        inputs = {name: _joined(datums, name).float().to(device) for name in loss.inputs}
+        weights = inputs[loss.weight_input]
+        counted = (weights != 0).reshape(len(targets), -1).any(dim=1)
+
+        with torch.set_grad_enabled(not forward_only):
+            hidden = self.base.hidden(tokens.to(device), self._leaves.project)[is_token.to(device)]
+            logprobs = torch.zeros(targets.shape, device=device)
+            # Tokens of weight zero are reported but not differentiated: the unembedding is a large
+            # share of a small model's work, and prompts are about half of the tokens.
+            if counted.any():
+                scores = self.base.logits(hidden[counted], self._leaves.project)
+                scored = target_logprobs(scores, targets[counted])
+                elementwise_counted = loss.elementwise(
+                    {name: values[counted] for name, values in inputs.items()}, scored
+                )
+                if not forward_only:
+                    elementwise_counted.sum().backward()
+                logprobs[counted] = scored.detach()
+        if not counted.all():
+            with torch.no_grad():
+                scores = self.base.logits(hidden.detach()[~counted], self._leaves.project)
+                logprobs[~counted] = target_logprobs(scores, targets[~counted])
+        elementwise = loss.elementwise(inputs, logprobs)
+        return _split(lengths, logprobs, elementwise), float(elementwise.sum(dtype=torch.float64))
+
+    def optim_step(self, settings: AdamSettings) -> dict[str, float]:
+        """One Adam step on the gathered gradients, which are then cleared."""
+        norm = float(torch.linalg.vector_norm(self._gradients))
+        if settings.grad_clip_norm > 0 and norm > settings.grad_clip_norm:
+            self._gradients.mul_(settings.grad_clip_norm / norm)
+        self._optimizer.param_groups[0].update(
+            lr=settings.learning_rate,
+            betas=(settings.beta1, settings.beta2),
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+        )
+        self._optimizer.step()
+        self._gradients.zero_()
+        return {"grad_norm:mean": norm}
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """Copies of Adam's moments and step count; zeros before the first step."""
+        state = self._optimizer.state.get(self._parameter)
+        if not state:
+            zeros = torch.zeros_like(self.adapter.flat)
+            return {"exp_avg": zeros, "exp_avg_sq": zeros.clone(), "step": torch.zeros(())}
+        return {name: state[name].clone() for name in ("exp_avg", "exp_avg_sq", "step")}
+
+    def load(self, adapter: Adapter, optimizer_state: Mapping[str, Tensor] | None) -> None:
+        """Take over an adapter's numbers, and Adam's state where given; pending gradients are dropped."""
+        self._load(adapter.snapshot())
+        if optimizer_state is None:
+            return
+        for name in ("exp_avg", "exp_avg_sq"):
+            if optimizer_state[name].shape != self.adapter.flat.shape:
+                raise CheckpointError("The optimizer state does not fit the adapter; save the state again.")
+        device = self.adapter.flat.device
+        self._optimizer.state[self._parameter] = {
+            name: optimizer_state[name].detach().clone().to(device)
+            for name in ("step", "exp_avg", "exp_avg_sq")
+        }
+
+
+def passes(lengths: Sequence[int]) -> list[list[int]]:
+    """Indices grouped so that padding is small and each group holds at most TOKENS_PER_PASS tokens.
+
+    The longest come first, so what follows fits in the memory that the first pass needed.
+    """
+    groups: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= TOKENS_PER_PASS:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def _joined(datums: Sequence[Datum], name: str) -> Tensor:
+    return torch.from_numpy(np.concatenate([datum.loss_inputs[name] for datum in datums]))
+
+
+def _split(lengths: Sequence[int], logprobs: Tensor, elementwise: Tensor) -> list[DatumOutput]:
+    pieces = zip(logprobs.cpu().split(list(lengths)), elementwise.cpu().split(list(lengths)), strict=True)
+    return [
+        DatumOutput({"logprobs": one.numpy(), "elementwise_loss": other.numpy()}) for one, other in pieces
+    ]

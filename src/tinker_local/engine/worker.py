@@ -1,0 +1,88 @@
+"""The one thread that computes. It takes work in turn from every lane, in order within a lane.
+
+A lane is one client's queue: a training run or a sampling session. Taking turns keeps a long queue of
+training from holding up a sample, and the other way round. Work that says so (equal `batch_key`) is
+taken from all lanes at once and run together.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH = 64
+"""Most requests that run as one batch."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something to compute. `run` gets the payloads of a batch and returns one outcome for each."""
+
+    lane: str
+    payload: Any
+    run: Callable[[Sequence[Any]], Sequence[Any]]
+    finish: Callable[[Any], None]
+    fail: Callable[[Exception], None]
+    batch_key: Hashable = None
+
+
+class Worker:
+    """A thread and its lanes. `submit` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lanes: OrderedDict[str, deque[Work]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, work: Work) -> None:
+        with self._changed:
+            self._lanes.setdefault(work.lane, deque()).append(work)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Finish the batch in hand and end; what is still queued is dropped."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _take(self) -> list[Work]:
+        """The next batch, or nothing when stopping. The lane that was served goes to the back."""
+        with self._changed:
+            while not self._lanes and not self._stopping:
+                self._changed.wait()
+            if self._stopping:
+                return []
+            lane, queue = next(iter(self._lanes.items()))
+            batch = [queue.popleft()]
+            self._lanes.move_to_end(lane)
+            key = batch[0].batch_key
+            if key is not None:
+                for other in self._lanes.values():
+                    while other and other[0].batch_key == key and len(batch) < MAX_BATCH:
+                        batch.append(other.popleft())
+            for name in [name for name, other in self._lanes.items() if not other]:
+                del self._lanes[name]
+            return batch
+
+    def _loop(self) -> None:
+        while batch := self._take():
+            try:
+                outcomes = batch[0].run([work.payload for work in batch])
+            # The thread must outlive whatever a request does to it; the client is told what happened.
+            except Exception as error:  # noqa: BLE001
+                for work in batch:
+                    work.fail(error)
+                continue
+            for work, outcome in zip(batch, outcomes, strict=True):
+                work.finish(outcome)

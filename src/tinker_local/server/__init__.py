@@ -1,0 +1,1 @@
+"""HTTP: routes over the service, and the process that serves them."""

@@ -1,0 +1,234 @@
+"""The routes of the Tinker API, as a Starlette application.
+
+A user's mistake in a request that promises a result becomes a failed future, never an HTTP error: the
+SDK retries most error statuses for minutes.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tinker_local import __version__
+from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.service.futures import JSON, Future
+from tinker_local.service.server_state import ServerState
+from tinker_local.wire import answers, requests
+from tinker_local.wire.datums import parse_forward_backward
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 30.0
+"""A poll is answered with "try again" after this long; the SDK itself gives up at 45 seconds."""
+MAX_BODY_BYTES = 64 * 2**20
+"""The SDK splits batches at 5 MB, so an honest body is far below this."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(state: ServerState, api_key: str) -> ASGIApp:
+    """The application; `api_key` is asked of every request but the health check."""
+    app = Starlette(
+        routes=[
+            _post("client/config", _nothing),
+            _post("client/dynamic_config", _nothing),
+            _post("telemetry", _discard_telemetry),
+            _post("create_session", _create_session),
+            _post("session_heartbeat", _session_heartbeat),
+            _post("sessions/{session_id}/finish", _finish_session),
+            _post("create_model", _create_model),
+            _post("get_info", _get_info),
+            _post("forward_backward", _forward_backward),
+            _post("optim_step", _optim_step),
+            _post("save_weights", _save_weights),
+            _post("save_weights_for_sampler", _save_weights_for_sampler),
+            _post("load_weights", _load_weights),
+            _post("create_sampling_session", _create_sampling_session),
+            _post("asample", _sample),
+            _post("retrieve_future", _retrieve_future),
+            Route("/api/v1/healthz", _health),
+            Route("/api/v1/get_server_capabilities", _capabilities),
+            Route("/api/v1/samplers/{sampler_id}", _sampler),
+        ],
+        exception_handlers={RequestError: _refuse, HTTPException: _http_error},
+    )
+    app.state.server = state
+    return _Guard(app, api_key)
+
+
+class _Guard:
+    """Asks for the key and limits bodies before anything else looks at a request."""
+
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app = app
+        self._key = api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == "/api/v1/healthz":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if not hmac.compare_digest(headers.get(b"x-api-key", b""), self._key):
+            refusal = _problem(401, "The API key is not the one this server was started with.")
+            await refusal(scope, receive, send)
+            return
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            refusal = _problem(413, f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches.")
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _post(path: str, handler: Handler) -> Route:
+    return Route(f"/api/v1/{path}", handler, methods=["POST"])
+
+
+def _state(request: Request) -> ServerState:
+    return request.app.state.server
+
+
+def _problem(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status_code=status)
+
+
+def _answer(body: answers.Answer) -> Response:
+    return Response(body.model_dump_json(exclude_none=True), media_type=JSON)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    return _problem(404 if isinstance(error, NotFoundError) else 400, str(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return _problem(status, f"{request.method} {request.url.path} is not offered by tinker_local {__version__}.")
+
+
+def _promise(future: Future, model_id: str | None = None, sequence_ids: list[str] | None = None) -> Response:
+    return _answer(
+        answers.Promise(request_id=future.request_id, model_id=model_id, sample_sequence_ids=sequence_ids)
+    )
+
+
+async def _promised(request: Request, submit: Callable[[bytes], Future]) -> Response:
+    """Submit a body; a mistake in it is told through the future."""
+    body = await request.body()
+    try:
+        future = submit(body)
+    except RequestError as error:
+        future = _state(request).failed(error)
+    return _promise(future)
+
+
+async def _nothing(request: Request) -> Response:
+    # Every flag of the client's configuration has a default that suits this server.
+    return JSONResponse({})
+
+
+async def _discard_telemetry(request: Request) -> Response:
+    # Answered so that the SDK is content, and never read or kept: it may hold people's words.
+    return JSONResponse({"status": "accepted"})
+
+
+async def _health(request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _capabilities(request: Request) -> Response:
+    return _answer(_state(request).capabilities())
+
+
+async def _create_session(request: Request) -> Response:
+    requests.parse_json(requests.CreateSession, await request.body())
+    return _answer(_state(request).create_session())
+
+
+async def _session_heartbeat(request: Request) -> Response:
+    beat = requests.parse_json(requests.SessionHeartbeat, await request.body())
+    if not _state(request).is_alive(beat.session_id):
+        return _problem(410, "This session is over; create a new ServiceClient.")
+    return JSONResponse({"type": "session_heartbeat"})
+
+
+async def _finish_session(request: Request) -> Response:
+    _state(request).end_session(request.path_params["session_id"])
+    return JSONResponse({})
+
+
+async def _create_model(request: Request) -> Response:
+    runs = _state(request).runs
+    return await _promised(request, lambda body: runs.create(requests.parse_json(requests.CreateModel, body)))
+
+
+async def _get_info(request: Request) -> Response:
+    wanted = requests.parse_json(requests.GetInfo, await request.body())
+    return _answer(_state(request).runs.info(wanted.model_id))
+
+
+async def _forward_backward(request: Request) -> Response:
+    runs = _state(request).runs
+    return await _promised(request, lambda body: runs.forward_backward(parse_forward_backward(body)))
+
+
+async def _optim_step(request: Request) -> Response:
+    runs = _state(request).runs
+    return await _promised(request, lambda body: runs.optim_step(requests.parse_json(requests.OptimStep, body)))
+
+
+async def _save_weights(request: Request) -> Response:
+    runs = _state(request).runs
+    return await _promised(request, lambda body: runs.save_weights(requests.parse_json(requests.SaveWeights, body)))
+
+
+async def _save_weights_for_sampler(request: Request) -> Response:
+    runs = _state(request).runs
+    return await _promised(
+        request,
+        lambda body: runs.save_weights_for_sampler(requests.parse_json(requests.SaveWeightsForSampler, body)),
+    )
+
+
+async def _load_weights(request: Request) -> Response:
+    runs = _state(request).runs
+    return await _promised(request, lambda body: runs.load_weights(requests.parse_json(requests.LoadWeights, body)))
+
+
+async def _create_sampling_session(request: Request) -> Response:
+    wanted = requests.parse_json(requests.CreateSamplingSession, await request.body())
+    return _answer(_state(request).samplers.create(wanted))
+
+
+async def _sampler(request: Request) -> Response:
+    return _answer(_state(request).samplers.info(request.path_params["sampler_id"]))
+
+
+async def _sample(request: Request) -> Response:
+    state = _state(request)
+    sequence_ids: list[str] = []
+    try:
+        wanted = requests.parse_json(requests.Sample, await request.body())
+        future, sequence_ids = state.samplers.sample(wanted)
+    except RequestError as error:
+        future = state.failed(error)
+    return _promise(future, sequence_ids=sequence_ids)
+
+
+async def _retrieve_future(request: Request) -> Response:
+    wanted = requests.parse_json(requests.RetrieveFuture, await request.body())
+    futures = _state(request).futures
+    future = futures.find(wanted.request_id)
+    if future is None:
+        return _problem(410, "This result is no longer kept; submit the request again.")
+    payload = await futures.wait(future, POLL_SECONDS)
+    if payload is None:
+        return JSONResponse({"type": "try_again", "request_id": future.request_id, "queue_state": "active"})
+    return Response(payload.body, media_type=payload.media_type)

@@ -1,0 +1,1 @@
+"""Sessions, training runs, samplers, futures and checkpoints: what the protocol names, over the engine."""

@@ -1,0 +1,185 @@
+"""Samplers: weights frozen for generation, and the requests that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from secrets import randbits
+from uuid import uuid4
+
+from tinker_local.engine.llama import plain_projection
+from tinker_local.engine.loading import BaseModel
+from tinker_local.engine.lora import Adapter
+from tinker_local.engine.sampling import GenerationRequest, GenerationResult, generate
+from tinker_local.engine.worker import Work, Worker
+from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.service.checkpoints import CheckpointStore, parse_path
+from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
+from tinker_local.wire import answers, requests
+from tinker_local.wire.datums import encode_sample
+
+
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """A base model with at most one adapter, neither of which training changes."""
+
+    sampler_id: str
+    session_id: str
+    base: BaseModel
+    adapter: Adapter | None
+    model_path: str | None
+
+    def generate(self, batch: Sequence[GenerationRequest]) -> list[GenerationResult]:
+        project = plain_projection if self.adapter is None else self.adapter.project
+        return generate(self.base.model, project, self.base.tokenizer, batch)
+
+
+class Samplers:
+    """All samplers of the server."""
+
+    def __init__(
+        self, models: Mapping[str, BaseModel], store: CheckpointStore, worker: Worker, futures: Futures
+    ) -> None:
+        self._models = models
+        self._store = store
+        self._worker = worker
+        self._futures = futures
+        self._samplers: dict[str, Sampler] = {}
+
+    def create(self, request: requests.CreateSamplingSession) -> answers.SamplingSessionCreated:
+        """A sampler of a checkpoint or of a bare base model; raises RequestError where there is none."""
+        adapter: Adapter | None = None
+        base_model = request.base_model
+        if request.model_path is not None:
+            path = parse_path(request.model_path)
+            base = self._base(self._store.info(path).base_model)
+            _, loaded = self._store.load(path, base.model.config)
+            adapter = Adapter(loaded.model, loaded.config, loaded.flat.to(base.model.device))
+        elif base_model is not None:
+            base = self._base(base_model)
+        else:
+            raise RequestError("A sampling session needs a base_model or a model_path.")
+        sampler = self.add(
+            request.session_id, request.sampling_session_seq_id, base, adapter, request.model_path
+        )
+        return answers.SamplingSessionCreated(sampling_session_id=sampler.sampler_id)
+
+    def add(
+        self, session_id: str, number: int, base: BaseModel, adapter: Adapter | None, model_path: str | None
+    ) -> Sampler:
+        sampler_id = f"{session_id}:sample:{number}"
+        return self._samplers.setdefault(sampler_id, Sampler(sampler_id, session_id, base, adapter, model_path))
+
+    def info(self, sampler_id: str) -> answers.SamplerInfo:
+        sampler = self.find(sampler_id)
+        # The SDK loads the sampler's tokenizer by this name, so it must be one that can be loaded.
+        return answers.SamplerInfo(
+            sampler_id=sampler_id, base_model=sampler.base.tokenizer_source, model_path=sampler.model_path
+        )
+
+    def find(self, sampler_id: str | None) -> Sampler:
+        sampler = self._samplers.get(sampler_id or "")
+        if sampler is None:
+            raise NotFoundError(f"There is no sampler {sampler_id!r} here; create a sampling client anew.")
+        return sampler
+
+    def sample(self, request: requests.Sample) -> tuple[Future, list[str]]:
+        """Queue a generation; returns its future and an id for each sequence."""
+        sampler = self._sampler_of(request)
+        generation = _generation(request, sampler.base)
+        step = uuid4().hex if request.seq_id is None else str(request.seq_id)
+        request_id = f"{sampler.sampler_id}/{step}"
+        sequence_ids = [f"{request_id}/{index}" for index in range(request.num_samples)]
+        known = self._futures.find(request_id)
+        if known is not None:
+            return known, sequence_ids
+        future = self._futures.create(request_id)
+
+        def finish(result: GenerationResult) -> None:
+            body = encode_sample(result.sequences, result.prompt_logprobs)
+            self._futures.complete(future, Payload(body, PROTOBUF))
+
+        self._worker.submit(
+            Work(
+                lane=sampler.sampler_id,
+                payload=generation,
+                run=sampler.generate,
+                finish=finish,
+                fail=lambda error: self._futures.fail(future, error),
+                batch_key=sampler,
+            )
+        )
+        return future, sequence_ids
+
+    def end_session(self, session_id: str) -> None:
+        """Release the samplers of a finished session."""
+        for key in [key for key, sampler in self._samplers.items() if sampler.session_id == session_id]:
+            del self._samplers[key]
+
+    def _sampler_of(self, request: requests.Sample) -> Sampler:
+        if request.sampling_session_id is not None:
+            return self.find(request.sampling_session_id)
+        if request.base_model is None and request.model_path is None:
+            raise RequestError("A sample needs a sampling_session_id, a base_model or a model_path.")
+        created = self.create(
+            requests.CreateSamplingSession(
+                session_id=f"direct-{uuid4().hex}",
+                sampling_session_seq_id=0,
+                base_model=request.base_model,
+                model_path=request.model_path,
+            )
+        )
+        sampler = self.find(created.sampling_session_id)
+        del self._samplers[sampler.sampler_id]
+        return sampler
+
+    def _base(self, name: str) -> BaseModel:
+        base = self._models.get(name)
+        if base is None:
+            raise NotFoundError(f"The base model {name!r} is not served here; choose from: {', '.join(self._models)}.")
+        return base
+
+
+def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
+    """The engine's request; raises RequestError where the prompt or the numbers cannot be used."""
+    if any(chunk.type != "encoded_text" for chunk in request.prompt.chunks):
+        raise RequestError("The prompt holds an image or audio chunk; only text is supported.")
+    prompt = tuple(token for chunk in request.prompt.chunks for token in chunk.tokens)
+    context = base.model.config.max_position_embeddings
+    if not prompt:
+        raise RequestError("The prompt is empty; give it at least one token.")
+    if min(prompt) < 0 or max(prompt) >= base.model.config.vocab_size:
+        raise RequestError(
+            f"The prompt has token ids outside the vocabulary of {base.model.config.vocab_size} tokens."
+        )
+    params = request.sampling_params
+    room = context - len(prompt)
+    max_tokens = room if params.max_tokens is None else params.max_tokens
+    # Scoring a prompt asks for one token that nobody reads, so a prompt may fill the context.
+    if max_tokens > max(room, 1) or len(prompt) > context:
+        raise RequestError(
+            f"The prompt of {len(prompt)} tokens and {max_tokens} new ones exceed the context of {context}; "
+            "shorten one of them."
+        )
+    stop_tokens, stop_strings = base.end_tokens, tuple[str, ...]()
+    if isinstance(params.stop, str):
+        stop_strings = (params.stop,)
+    elif params.stop is not None:
+        stop_strings = tuple(stop for stop in params.stop if isinstance(stop, str))
+        chosen = frozenset(stop for stop in params.stop if isinstance(stop, int))
+        # An empty list switches every stop off, the end token's too.
+        stop_tokens = (base.end_tokens | chosen) if params.stop else frozenset()
+    if "" in stop_strings:
+        raise RequestError("A stop string is empty; leave it out.")
+    return GenerationRequest(
+        prompt=prompt,
+        num_samples=request.num_samples,
+        max_tokens=max(max_tokens, 1),
+        temperature=params.temperature,
+        top_k=params.top_k,
+        top_p=params.top_p,
+        seed=randbits(63) if params.seed is None else params.seed % 2**63,
+        stop_tokens=stop_tokens,
+        stop_strings=stop_strings,
+        prompt_logprobs=bool(request.prompt_logprobs),
+    )

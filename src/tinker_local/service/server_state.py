@@ -1,0 +1,60 @@
+"""Everything a running server holds, put together once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+from tinker_local.engine.loading import BaseModel
+from tinker_local.engine.worker import Worker
+from tinker_local.errors import RequestError
+from tinker_local.service.checkpoints import CheckpointStore
+from tinker_local.service.futures import Future, Futures
+from tinker_local.service.sampling import Samplers
+from tinker_local.service.training import Runs
+from tinker_local.wire import answers
+
+
+class ServerState:
+    """The models, the store, the worker, and what clients have created. Lives on one event loop."""
+
+    def __init__(self, models: Mapping[str, BaseModel], home: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self.models = models
+        self.worker = Worker()
+        self.futures = Futures(loop)
+        store = CheckpointStore(home)
+        self.samplers = Samplers(models, store, self.worker, self.futures)
+        self.runs = Runs(models, store, self.worker, self.futures, self.samplers)
+        self._sessions: set[str] = set()
+
+    def create_session(self) -> answers.SessionCreated:
+        session_id = uuid4().hex
+        self._sessions.add(session_id)
+        return answers.SessionCreated(session_id=session_id)
+
+    def is_alive(self, session_id: str) -> bool:
+        return session_id in self._sessions
+
+    def end_session(self, session_id: str) -> None:
+        """Release what the session created in memory. Unknown sessions are as good as ended."""
+        self._sessions.discard(session_id)
+        self.runs.end_session(session_id)
+        self.samplers.end_session(session_id)
+
+    def capabilities(self) -> answers.ServerCapabilities:
+        return answers.ServerCapabilities(
+            supported_models=[
+                answers.SupportedModel(
+                    model_name=name, max_context_length=base.model.config.max_position_embeddings
+                )
+                for name, base in self.models.items()
+            ]
+        )
+
+    def failed(self, error: RequestError) -> Future:
+        """A future that is failed from the start: how the SDK expects to hear of a user's mistake."""
+        future = self.futures.create(f"refused-{uuid4().hex}")
+        self.futures.fail(future, error)
+        return future

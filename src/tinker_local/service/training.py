@@ -1,0 +1,249 @@
+"""Training runs: models being trained, and the requests that change them, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from secrets import randbits
+
+from tinker_local.engine.loading import BaseModel
+from tinker_local.engine.lora import Adapter, LoraConfig
+from tinker_local.engine.training import AdamSettings, TrainingModel
+from tinker_local.engine.worker import Work, Worker
+from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
+from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
+from tinker_local.service.sampling import Samplers
+from tinker_local.wire import answers, requests
+from tinker_local.wire import tinker_public_pb2 as proto
+from tinker_local.wire.datums import decode_forward_backward, encode_forward_backward
+
+
+@dataclass
+class Run:
+    """One training run. `model` is set by its first piece of work, on the engine's thread."""
+
+    run_id: str
+    session_id: str
+    base: BaseModel
+    lora: LoraConfig
+    model: TrainingModel | None = None
+    # Every number up to this one was received, and these beyond it: the SDK posts the chunks of one
+    # large batch out of order.
+    received_through: int = 0
+    received_beyond: set[int] = field(default_factory=set[int])
+
+    def trained(self) -> TrainingModel:
+        if self.model is None:
+            raise RequestError(f"The run {self.run_id} could not be created; see the error of its first request.")
+        return self.model
+
+    def receive(self, seq_id: int) -> None:
+        """Note a request's number; raises RequestError for one that was carried out before."""
+        if seq_id <= self.received_through or seq_id in self.received_beyond:
+            raise RequestError(f"Request {seq_id} of {self.run_id} was carried out before; it is not done twice.")
+        self.received_beyond.add(seq_id)
+        while self.received_through + 1 in self.received_beyond:
+            self.received_through += 1
+            self.received_beyond.remove(self.received_through)
+
+
+class Runs:
+    """All training runs of the server."""
+
+    def __init__(
+        self,
+        models: Mapping[str, BaseModel],
+        store: CheckpointStore,
+        worker: Worker,
+        futures: Futures,
+        samplers: Samplers,
+    ) -> None:
+        self._models = models
+        self._store = store
+        self._worker = worker
+        self._futures = futures
+        self._samplers = samplers
+        self._runs: dict[str, Run] = {}
+
+    def create(self, request: requests.CreateModel) -> Future:
+        """A new run with a fresh adapter."""
+        if request.optimizer_config.type != "adamw":
+            raise RequestError(f"The optimizer {request.optimizer_config.type!r} is not offered here; use adamw.")
+        base = self._base(request.base_model)
+        wanted = request.lora_config or requests.LoraSettings(rank=32)
+        lora = LoraConfig(wanted.rank, wanted.train_attn, wanted.train_mlp, wanted.train_unembed)
+        seed = randbits(63) if wanted.seed is None else wanted.seed % 2**63
+        run = self._add(request.session_id, request.model_seq_id, base, lora)
+
+        def compute() -> answers.ModelCreated:
+            model = base.model
+            run.model = TrainingModel(model, Adapter.initial(model.config, lora, seed, model.device))
+            return answers.ModelCreated(model_id=run.run_id)
+
+        return self._submit(run, "create", compute)
+
+    def info(self, model_id: str) -> answers.Info:
+        run = self.find(model_id)
+        return answers.Info(
+            model_id=run.run_id,
+            model_data=answers.ModelData(
+                arch="LlamaForCausalLM", model_name=run.base.name, tokenizer_id=str(run.base.folder)
+            ),
+            model_name=run.base.name,
+            lora_rank=run.lora.rank,
+        )
+
+    def forward_backward(self, message: proto.ForwardBackwardRequest) -> Future:
+        """Log-probabilities and, unless only the forward pass is asked for, gradients added to the run's."""
+        run = self.find(message.model_id)
+
+        def compute() -> Payload:
+            request = decode_forward_backward(message)
+            outputs, metrics = run.trained().forward_backward(
+                request.datums, request.loss_fn, request.forward_only
+            )
+            return Payload(encode_forward_backward(outputs, metrics), PROTOBUF)
+
+        return self._submit(run, message.seq_id, compute)
+
+    def optim_step(self, request: requests.OptimStep) -> Future:
+        run = self.find(request.model_id)
+        if request.adam_params is None:
+            raise RequestError("Only Adam steps are offered here; pass AdamParams to optim_step.")
+        settings = AdamSettings(**request.adam_params.model_dump())
+        return self._submit(
+            run, request.seq_id, lambda: answers.StepTaken(metrics=run.trained().optim_step(settings))
+        )
+
+    def save_weights(self, request: requests.SaveWeights) -> Future:
+        """Adapter and optimizer state to disk."""
+        run = self.find(request.model_id)
+        name = request.path or f"step-{request.seq_id}"
+        check_name(name)
+        path = CheckpointPath(run.run_id, "weights", name)
+
+        def compute() -> answers.WeightsSaved:
+            model = run.trained()
+            self._store.save(
+                path,
+                run.base.name,
+                model.adapter,
+                model.optimizer_state(),
+                request.overwrite,
+                _expiry(request.ttl_seconds),
+                request.user_metadata,
+            )
+            return answers.WeightsSaved(path=str(path))
+
+        return self._submit(run, request.seq_id, compute)
+
+    def save_weights_for_sampler(self, request: requests.SaveWeightsForSampler) -> Future:
+        """A named checkpoint to sample from, or an unnamed snapshot in memory for one sampling session."""
+        run = self.find(request.model_id)
+        if request.kind != "snapshot":
+            raise RequestError(f"Sampling clients of kind {request.kind!r} are not offered here; use 'snapshot'.")
+        if request.path is not None:
+            check_name(request.path)
+
+        def compute() -> answers.SamplerWeightsSaved:
+            model = run.trained()
+            if request.path is None:
+                sampler = self._samplers.add(
+                    run.session_id, request.sampling_session_seq_id or 0, run.base, model.adapter.snapshot(), None
+                )
+                return answers.SamplerWeightsSaved(sampling_session_id=sampler.sampler_id)
+            path = CheckpointPath(run.run_id, "sampler_weights", request.path)
+            self._store.save(
+                path,
+                run.base.name,
+                model.adapter,
+                None,
+                False,
+                _expiry(request.ttl_seconds),
+                request.user_metadata,
+            )
+            return answers.SamplerWeightsSaved(path=str(path))
+
+        return self._submit(run, request.seq_id, compute)
+
+    def load_weights(self, request: requests.LoadWeights) -> Future:
+        """A checkpoint onto an existing run, or as the beginning of a new one."""
+        path = parse_path(request.path)
+        if request.model_id is not None:
+            run, step = self.find(request.model_id), request.seq_id or 0
+            if self._store.info(path).lora != run.lora:
+                raise RequestError(f"{path} has another rank or other layers than this run; create a run from it.")
+        elif request.session_id is not None and request.model_seq_id is not None:
+            info = self._store.info(path)
+            base = self._base(request.base_model or info.base_model)
+            run, step = self._add(request.session_id, request.model_seq_id, base, info.lora), "create"
+        else:
+            raise RequestError("A load needs either model_id and seq_id, or session_id and model_seq_id.")
+
+        def compute() -> answers.WeightsLoaded:
+            _, adapter = self._store.load(path, run.base.model.config)
+            state = self._store.load_optimizer(path) if request.optimizer else None
+            moved = Adapter(adapter.model, adapter.config, adapter.flat.to(run.base.model.device))
+            if run.model is None:
+                run.model = TrainingModel(run.base.model, moved)
+            run.model.load(moved, state)
+            return answers.WeightsLoaded(path=str(path), model_id=run.run_id)
+
+        return self._submit(run, step, compute)
+
+    def find(self, model_id: str) -> Run:
+        run = self._runs.get(model_id)
+        if run is None:
+            raise NotFoundError(
+                f"There is no training run {model_id!r} on this server; it may have restarted, so create one anew."
+            )
+        return run
+
+    def end_session(self, session_id: str) -> None:
+        """Release the runs of a finished session; their checkpoints stay."""
+        for run_id in [run_id for run_id, run in self._runs.items() if run.session_id == session_id]:
+            del self._runs[run_id]
+
+    def _base(self, name: str) -> BaseModel:
+        base = self._models.get(name)
+        if base is None:
+            raise NotFoundError(f"The base model {name!r} is not served here; choose from: {', '.join(self._models)}.")
+        return base
+
+    def _add(self, session_id: str, model_seq_id: int, base: BaseModel, lora: LoraConfig) -> Run:
+        # The SDK derives the same name for models that it creates from a checkpoint.
+        run_id = f"{session_id}:train:{model_seq_id}"
+        return self._runs.setdefault(run_id, Run(run_id, session_id, base, lora))
+
+    def _submit(self, run: Run, step: int | str, compute: Callable[[], Payload | answers.Answer]) -> Future:
+        """Queue work on the run's lane, unless this very request was queued before."""
+        request_id = f"{run.run_id}/{step}"
+        known = self._futures.find(request_id)
+        if known is not None:
+            return known
+        if isinstance(step, int):
+            run.receive(step)
+        future = self._futures.create(request_id)
+
+        def finish(outcome: Payload | answers.Answer) -> None:
+            if isinstance(outcome, Payload):
+                self._futures.complete(future, outcome)
+            else:
+                self._futures.complete_with(future, outcome)
+
+        self._worker.submit(
+            Work(
+                lane=run.run_id,
+                payload=None,
+                run=lambda _: [compute()],
+                finish=finish,
+                fail=lambda error: self._futures.fail(future, error),
+            )
+        )
+        return future
+
+
+def _expiry(ttl_seconds: int | None) -> datetime | None:
+    return None if ttl_seconds is None else datetime.now(UTC) + timedelta(seconds=ttl_seconds)

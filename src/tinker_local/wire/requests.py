@@ -1,0 +1,158 @@
+"""The JSON bodies that the SDK sends, as the server reads them.
+
+Unknown fields are ignored: newer SDKs add fields, and a server that refused them would break on every
+release. What a field means is checked where it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tinker_local.errors import RequestError
+
+
+class WireModel(BaseModel):
+    """Base of the request bodies."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+
+class CreateSession(WireModel):
+    tags: list[str] = []
+    user_metadata: dict[str, Any] | None = None
+    sdk_version: str = ""
+
+
+class SessionHeartbeat(WireModel):
+    session_id: str
+
+
+class LoraSettings(WireModel):
+    rank: int = Field(ge=1, le=4096)
+    seed: int | None = None
+    train_unembed: bool = True
+    train_mlp: bool = True
+    train_attn: bool = True
+
+
+class OptimizerConfig(WireModel):
+    type: str = "adamw"
+
+
+class CreateModel(WireModel):
+    session_id: str
+    model_seq_id: int
+    base_model: str
+    lora_config: LoraSettings | None = None
+    optimizer_config: OptimizerConfig = OptimizerConfig()
+    user_metadata: dict[str, Any] | None = None
+
+
+class GetInfo(WireModel):
+    model_id: str
+
+
+class AdamParams(WireModel):
+    """Adam's numbers for one step, with the SDK's own defaults."""
+
+    learning_rate: float = Field(default=1e-4, ge=0, allow_inf_nan=False)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    eps: float = Field(default=1e-12, ge=0, allow_inf_nan=False)
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    grad_clip_norm: float = Field(default=0.0, allow_inf_nan=False)
+
+
+class OptimStep(WireModel):
+    model_id: str
+    seq_id: int
+    adam_params: AdamParams | None = None
+    optimizer_params: dict[str, Any] | None = None
+
+
+class SaveWeights(WireModel):
+    model_id: str
+    seq_id: int
+    path: str | None = None
+    overwrite: bool = False
+    ttl_seconds: int | None = None
+    user_metadata: dict[str, str] | None = None
+
+
+class SaveWeightsForSampler(WireModel):
+    model_id: str
+    seq_id: int
+    path: str | None = None
+    sampling_session_seq_id: int | None = None
+    kind: str = "snapshot"
+    ttl_seconds: int | None = None
+    user_metadata: dict[str, str] | None = None
+
+
+class LoadWeights(WireModel):
+    """Either onto an existing model (`model_id`, `seq_id`) or into a new one (`session_id`, ...)."""
+
+    path: str
+    optimizer: bool
+    model_id: str | None = None
+    seq_id: int | None = None
+    session_id: str | None = None
+    model_seq_id: int | None = None
+    base_model: str | None = None
+    user_metadata: dict[str, Any] | None = None
+
+
+class CreateSamplingSession(WireModel):
+    session_id: str
+    sampling_session_seq_id: int
+    base_model: str | None = None
+    model_path: str | None = None
+
+
+class PromptChunk(WireModel):
+    type: str = "encoded_text"
+    tokens: list[int] = []
+
+
+class Prompt(WireModel):
+    chunks: list[PromptChunk]
+
+
+class SamplingParams(WireModel):
+    max_tokens: int | None = Field(default=None, ge=1)
+    seed: int | None = None
+    stop: str | list[int] | list[str] | None = None
+    temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    top_k: int = Field(default=-1, ge=-1)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+
+
+class Sample(WireModel):
+    prompt: Prompt
+    sampling_params: SamplingParams
+    num_samples: int = Field(default=1, ge=1, le=1024)
+    sampling_session_id: str | None = None
+    seq_id: int | None = None
+    base_model: str | None = None
+    model_path: str | None = None
+    prompt_logprobs: bool | None = None
+
+
+class RetrieveFuture(WireModel):
+    request_id: str
+
+
+Body = TypeVar("Body", bound=WireModel)
+
+
+def parse_json(kind: type[Body], body: bytes) -> Body:
+    """A request of this kind; raises RequestError that names each wrong field."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'body'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise RequestError(f"The request is not valid: {faults}.") from error
