@@ -1,0 +1,47 @@
+"""What the tests share: a tiny model on disk, and a real server that the real SDK connects to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TINKER_TELEMETRY", "0")
+
+from symptoms.service import LocalServer
+from tiny_models import write_tiny_llama
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_tiny_llama(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A server process with the tiny model, for tests that only use it."""
+    home = tmp_path_factory.mktemp("home")
+    before = os.environ.get("TINKER_LOCAL_HOME")
+    os.environ["TINKER_LOCAL_HOME"] = str(home)
+    try:
+        with LocalServer(str(tiny_model)) as running:
+            assert running.url
+            yield running
+    finally:
+        if before is None:
+            del os.environ["TINKER_LOCAL_HOME"]
+        else:
+            os.environ["TINKER_LOCAL_HOME"] = before
+
+
+@pytest.fixture
+def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of someone without an account."""
+    for name in ("TINKER_API_KEY", "TINKER_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)

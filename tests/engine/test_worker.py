@@ -1,0 +1,58 @@
+"""The worker takes turns between lanes, keeps order within one, and batches what may run together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from tinker_local.engine.worker import Work, Worker
+
+
+def finish_all(works: Sequence[tuple[str, Any, object]]) -> list[list[Any]]:
+    """The batches in which the worker ran (lane, payload, batch key), all queued before it starts."""
+    batches: list[list[Any]] = []
+    left = threading.Semaphore(0)
+
+    def run(payloads: Sequence[Any]) -> Sequence[Any]:
+        batches.append(list(payloads))
+        return payloads
+
+    worker = Worker()
+    for lane, payload, key in works:
+        worker.submit(Work(lane, payload, run, lambda _: left.release(), lambda _: left.release(), key))
+    worker.start()
+    for _ in works:
+        assert left.acquire(timeout=5)
+    worker.stop()
+    return batches
+
+
+def test_lanes_take_turns():
+    """A lane with much work does not hold up another, and each keeps its own order."""
+    works = [("a", f"a{i}", None) for i in range(4)] + [("b", f"b{i}", None) for i in range(2)]
+    assert finish_all(works) == [["a0"], ["b0"], ["a1"], ["b1"], ["a2"], ["a3"]]
+
+
+def test_equal_keys_run_together():
+    """Work with one key runs as one batch; work behind other work in its lane waits for it."""
+    works = [("a", 1, "k"), ("a", 2, "k"), ("b", 3, "k"), ("c", 4, None), ("c", 5, "k")]
+    assert finish_all(works) == [[1, 2, 3], [4], [5]]
+
+
+def test_a_failure_is_told_and_survived():
+    """An error reaches the work that caused it, and the next work runs."""
+    worker = Worker()
+    seen: list[Any] = []
+    done = threading.Event()
+
+    def explode(_: Sequence[Any]) -> Sequence[Any]:
+        raise ValueError("no")
+
+    worker.submit(Work("a", None, explode, seen.append, seen.append))
+    worker.submit(Work("a", 7, lambda p: p, lambda p: (seen.append(p), done.set()), seen.append))
+    worker.start()
+    assert done.wait(5)
+    worker.stop()
+    assert isinstance(seen[0], ValueError)
+    assert seen[1] == 7

@@ -1,0 +1,52 @@
+"""Commands explain themselves and their mistakes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def symptoms(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "symptoms", *arguments],
+        cwd=folder,
+        env={**environment, "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        input=stdin,
+    )
+
+
+def test_help_names_every_command(tmp_path: Path):
+    """`symptoms --help` lists the commands and says what this is not."""
+    done = symptoms(tmp_path, "--help")
+    assert done.returncode == 0
+    assert "assess" in done.stdout
+    assert "tokens" in done.stdout
+    assert "not medical advice" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["assess", "I am tired"], 1, "There is no trained run in runs/"),
+        (["assess", "--run", "nope", "I am tired"], 1, "There is no run 'nope'"),
+        (["assess", "   "], 2, "The description is empty"),
+        (["tokens", "none.json"], 2, "no such file"),
+        (["assess", "--run", "tinker://x/weights/y", "--service", "nowhere", "tired"], 3, "no TINKER_API_KEY"),
+        (["assess", "--run", "tinker://x/weights/y", "tired"], 3, "There is no checkpoint tinker://x/weights/y"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(tmp_path: Path, arguments: list[str], code: int, sentence: str):
+    """Each mistake has its exit code and says what to do, without a traceback."""
+    done = symptoms(tmp_path, *arguments)
+    assert done.returncode == code
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,203 @@
+"""The experiment as a user runs it: the script, its run directory, and the commands after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import ROOT
+
+METRICS = ("step", "epoch", "loss", "learning_rate", "num_tokens", "num_trained_tokens", "seconds")
+
+
+def environment(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    return {**kept, "TINKER_LOCAL_HOME": str(home), "COLUMNS": "100"}
+
+
+def run(folder: Path, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment(folder / "home"),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        input=stdin,
+    )
+
+
+def small_data(folder: Path, epochs: int = 2) -> Path:
+    """Four examples of the real file and few epochs."""
+    document = json.loads((ROOT / "mental_health_data.json").read_text())
+    document["examples"] = document["examples"][:4]
+    document["config"].update(epochs=epochs, test_examples=[1])
+    file = folder / "small.json"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def metrics_of(folder: Path, name: str) -> list[dict[str, Any]]:
+    lines = (folder / "runs" / name / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+SCRIPT = str(ROOT / "train_mental_health.py")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder in which the whole experiment has run as the README says."""
+    folder = tmp_path_factory.mktemp("experiment")
+    return folder, run(folder, SCRIPT, "--data", str(ROOT / "mental_health_data.json"), "--run", "original")
+
+
+def test_the_original_experiment_succeeds(trained: tuple[Path, subprocess.CompletedProcess[str]]):
+    """600 steps, loss down by at least 94% to at most 0.25, three exact matches."""
+    folder, done = trained
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((folder / "runs/original/summary.json").read_text())
+    assert summary["num_steps"] == 600
+    assert summary["final_loss"] <= 0.25
+    assert summary["reduction"] >= 0.94
+    assert [case["match"] for case in summary["test_cases"]] == [True, True, True]
+    assert all(case["output"].strip() == case["expected"].strip() for case in summary["test_cases"])
+    assert summary["checkpoint"].startswith("tinker://")
+    assert summary["checkpoint"] in done.stdout
+    assert "exact match" in done.stdout
+    assert "medical advice" in done.stdout
+
+
+def test_the_run_directory_is_complete(trained: tuple[Path, subprocess.CompletedProcess[str]]):
+    """Every file of the design is there, and metrics have one line a step with all fields."""
+    folder, _ = trained
+    directory = folder / "runs/original"
+    names = {path.name for path in directory.iterdir()}
+    assert names == {
+        "config.json", "manifest.json", "metrics.jsonl", "checkpoints.jsonl", "predictions.jsonl",
+        "summary.json", "loss.png", "report.html",
+    }  # fmt: skip
+    metrics = metrics_of(folder, "original")
+    assert [line["step"] for line in metrics] == list(range(1, 601))
+    assert {line["epoch"] for line in metrics} == set(range(1, 21))
+    assert all(tuple(line) == METRICS for line in metrics)
+    manifest = json.loads((directory / "manifest.json").read_text())
+    assert len(manifest["data_sha256"]) == 64
+    assert manifest["versions"]["tinker"] == "0.38.0"
+    assert (directory / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_assess_answers_from_the_newest_run(trained: tuple[Path, subprocess.CompletedProcess[str]]):
+    """A trained description gets its assessment back, as text with the disclaimer and as JSON."""
+    folder, _ = trained
+    example = json.loads((ROOT / "mental_health_data.json").read_text())["examples"][0]
+    shown = run(folder, "-m", "symptoms", "assess", example["input"])
+    assert shown.returncode == 0, shown.stderr
+    assert example["output"] in shown.stdout
+    assert "not medical advice" in shown.stdout
+    checkpoint = json.loads((folder / "runs/original/summary.json").read_text())["checkpoint"]
+    answered = run(folder, "-m", "symptoms", "assess", "--run", checkpoint, "--json", stdin=example["input"])
+    answer = json.loads(answered.stdout)
+    assert answer["condition"] == "depression"
+    assert answer["text"] == example["output"]
+
+
+def test_one_seed_gives_one_metrics_file(tmp_path: Path):
+    """Two runs agree in every figure, bit for bit; only the seconds differ."""
+    data = str(small_data(tmp_path))
+    for name in ("one", "two"):
+        assert run(tmp_path, SCRIPT, "--data", data, "--run", name).returncode == 0
+    one, two = (metrics_of(tmp_path, name) for name in ("one", "two"))
+    for line in (*one, *two):
+        del line["seconds"]
+    assert json.dumps(one) == json.dumps(two)
+    again = run(tmp_path, SCRIPT, "--data", data, "--run", "one")
+    assert again.returncode == 1
+    assert "exists already" in again.stderr
+
+
+def test_an_unfinished_result_is_told_honestly(tmp_path: Path):
+    """A run that ends above the aim says so."""
+    data = str(small_data(tmp_path, epochs=1))
+    done = run(tmp_path, SCRIPT, "--data", data, "--run", "short")
+    assert done.returncode == 0
+    assert "falls short of the original" in done.stdout
+    assert "DIFFERENT" in done.stdout
+
+
+def test_bad_data_stops_before_anything_is_trained(tmp_path: Path):
+    """Faults end the script with exit code 2, no traceback and no run directory."""
+    (tmp_path / "bad.json").write_text('{"config": {"epochz": 3}, "examples": [{"input": "x"}]}')
+    done = run(tmp_path, SCRIPT, "--data", "bad.json")
+    assert done.returncode == 2
+    assert done.stderr.count("bad.json:1:") == 2
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_too_long_an_example_is_refused(tmp_path: Path):
+    """An example over the context is named with its line and both lengths, by the script and by `tokens`."""
+    examples = [{"input": "a", "output": "b"}, {"input": "word " * 2000, "output": "b"}]
+    (tmp_path / "long.json").write_text(json.dumps({"examples": examples}, indent=1))
+    for command in ([SCRIPT, "--data", "long.json"], ["-m", "symptoms", "tokens", "long.json", "--example", "1"]):
+        done = run(tmp_path, *command)
+        assert done.returncode == 2
+        assert "long.json:7: tokens: " in done.stderr
+        assert "exceed the context of" in done.stderr
+
+
+def test_tokens_shows_weights_and_counts(tmp_path: Path):
+    """The trained part stands in brackets when piped, and the counts add up."""
+    done = run(tmp_path, "-m", "symptoms", "tokens", str(small_data(tmp_path)), "--example", "2")
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout
+    assert shown.count("[[") == 2  # the example and the legend
+    prompt, trained = shown.split("[[")[0], shown.split("[[")[1].split("]]")[0]
+    assert "Assessment" in prompt.replace("|", "")
+    assert trained.replace("|", "").startswith(" Primary concern: Depression")
+    assert trained.endswith("⏎⏎") or trained.endswith("⏎|⏎")
+    assert "4 examples" in shown
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGKILL]])
+def test_interrupted_training_leaves_a_readable_run(tmp_path: Path, signals: list[signal.Signals]):
+    """Ctrl-C saves the last finished step; whatever ends the trainer, the run is readable and no server is left."""
+    data = str(small_data(tmp_path, epochs=2000))
+    with subprocess.Popen(
+        [sys.executable, SCRIPT, "--data", data, "--run", "cut"],
+        cwd=tmp_path,
+        env=environment(tmp_path / "home"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as trainer:
+        metrics = tmp_path / "runs/cut/metrics.jsonl"
+        deadline = time.monotonic() + 60
+        while not (metrics.exists() and metrics.read_text().count("\n") >= 5):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        children = psutil.Process(trainer.pid).children(recursive=True)
+        assert children
+        for one in signals:
+            os.kill(trainer.pid, one)
+        output, _ = trainer.communicate(timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    lines = metrics_of(tmp_path, "cut")
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+    if signals == [signal.SIGINT]:
+        saved = json.loads((tmp_path / "runs/cut/checkpoints.jsonl").read_text())
+        assert saved["step"] == len(lines)
+        assert saved["path"] in output
+        assert f"Stopped after step {len(lines)}" in output
+        assert trainer.returncode == 130
+        assert list((tmp_path / "home/runs").glob(f"*/weights/step-{len(lines)}/optimizer.safetensors"))

@@ -1,0 +1,142 @@
+"""The experiment's file is checked as a whole, and each fault says where it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symptoms.config import ExperimentConfig
+from symptoms.data import load_experiment, parse_assessment
+from symptoms.errors import DataError
+from symptoms.taxonomy import condition_of_label, symptom_terms
+
+GOOD: dict[str, Any] = {"config": {}, "examples": [{"input": "a", "output": "b"}]}
+
+
+def faults_of(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "data.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        load_experiment(file)
+    return [f"{fault.line} {fault.field}: {fault.problem}" for fault in caught.value.faults]
+
+
+def test_our_file_has_thirty_examples_of_the_taxonomy():
+    """30 distinct examples over at least 15 conditions, all words from the taxonomy."""
+    experiment = load_experiment(ROOT / "mental_health_data.json")
+    assessments = [parse_assessment(example.output) for example in experiment.examples]
+    terms = {term for group in symptom_terms().values() for term in group}
+    assert len({example.input for example in experiment.examples}) == 30
+    assert len({assessment.concern for assessment in assessments}) >= 15
+    assert all(condition_of_label(assessment.concern) for assessment in assessments)
+    assert {symptom for assessment in assessments for symptom in assessment.symptoms} <= terms
+    openings = [" ".join(example.input.lower().split()[:4]) for example in experiment.examples]
+    assert len(set(openings)) == 30
+
+
+def test_our_configuration_is_the_originals():
+    """Llama-3.2-1B, rank 32, 1e-4, Adam 0.9 and 0.95, 20 epochs, batch 1, cross-entropy."""
+    config = load_experiment(ROOT / "mental_health_data.json").config
+    assert config == ExperimentConfig(test_examples=[1, 12, 23])
+    assert (config.base_model, config.lora_rank, config.learning_rate) == ("meta-llama/Llama-3.2-1B", 32, 1e-4)
+    assert (config.adam_beta1, config.adam_beta2, config.epochs, config.batch_size) == (0.9, 0.95, 20, 1)
+
+
+def test_all_faults_at_once_with_their_lines(tmp_path: Path):
+    """Missing, empty, mistyped and unknown fields are all told, each with its own line."""
+    text = """{
+  "config": {
+    "lora_rank": 32,
+    "learning_rte": 0.1,
+    "epochs": 0
+  },
+  "examples": [
+    {"input": "fine", "output": "fine"},
+    {"input": "no output"},
+    {"input": "", "output": 7},
+    "text",
+    {"input": "x", "output": "y", "outptu": "z"}
+  ]
+}"""
+    assert faults_of(tmp_path, text) == [
+        "4 config, learning_rte: unknown key; did you mean 'learning_rate'?",
+        "5 config, epochs: input should be greater than or equal to 1",
+        "9 example 2, output: expected text, found no such field",
+        "10 example 3, input: expected text, found an empty string",
+        "10 example 3, output: expected text, found a number",
+        '11 example 4: expected {"input", "output"}, found text',
+        "12 example 5, outptu: unknown key; did you mean 'output'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('{"examples": [}', "1 file: not valid JSON"),
+        ('{\n"examples": [\n{"input": "a" "output": "b"}]}', "3 file: not valid JSON"),
+        ("[1]", "1 file: expected an object"),
+        ('{"config": {}}', "1 examples: expected a list of examples, found nothing"),
+        ('{"examples": []}', "1 examples: expected at least one example, found none"),
+        ('{"examples": {"a": 1}}', "1 examples: expected a list of examples, found an object"),
+        ('{"examples": [{"input": "a", "output": "b"}], "confg": {}}', "1 confg: unknown key; did you mean"),
+        ('{"config": [], "examples": [{"input": "a", "output": "b"}]}', "1 config: expected an object"),
+        ('{"config": {"test_examples": [2]}, "examples": [{"input": "a", "output": "b"}]}', "found 2"),
+        ('{"examples": [{"input": "a", "output": "b\\n\\nc"}]}', "expected no blank line"),
+    ],
+)
+def test_each_fault_is_named(tmp_path: Path, text: str, fault: str):
+    """A file with one fault is refused for that fault."""
+    faults = faults_of(tmp_path, text)
+    assert len(faults) == 1
+    assert fault in faults[0]
+
+
+def test_missing_file_and_wrong_encoding(tmp_path: Path):
+    """A path with no file, a folder, and bytes that are not UTF-8 are told."""
+    with pytest.raises(DataError, match="no such file"):
+        load_experiment(tmp_path / "none.json")
+    with pytest.raises(DataError, match="found a folder"):
+        load_experiment(tmp_path)
+    (tmp_path / "latin.json").write_bytes('{"examples": \n["é"]}'.encode("latin-1"))
+    with pytest.raises(DataError, match=r"latin\.json:2: .*UTF-8"):
+        load_experiment(tmp_path / "latin.json")
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["config", "examples", "input", "output", "x"]), inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_any_json_is_accepted_or_refused_with_faults(tmp_path_factory: pytest.TempPathFactory, document: Any):
+    """No JSON document makes the loader fail in another way."""
+    file = tmp_path_factory.mktemp("any") / "data.json"
+    file.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    try:
+        experiment = load_experiment(file)
+    except DataError as error:
+        lines = file.read_text(encoding="utf-8").count("\n") + 1
+        assert error.faults
+        assert all(1 <= fault.line <= lines for fault in error.faults)
+        return
+    assert len(experiment.examples) == len(document["examples"])
+
+
+def test_test_cases_are_chosen_or_spread(tmp_path: Path):
+    """Without test_examples three are taken from beginning, middle and end."""
+    examples = [{"input": f"i{n}", "output": f"o{n}"} for n in range(1, 10)]
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps({"examples": examples}))
+    assert [case.input for case in load_experiment(file).test_cases] == ["i1", "i4", "i7"]
+    file.write_text(json.dumps({"config": {"test_examples": [9]}, "examples": examples}))
+    assert [case.input for case in load_experiment(file).test_cases] == ["i9"]
+    file.write_text(json.dumps({"examples": examples[:1]}))
+    assert [case.input for case in load_experiment(file).test_cases] == ["i1"]

@@ -1,0 +1,164 @@
+"""Connecting fails fast, with a sentence; a local server never outlives its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from symptoms.errors import ServiceError
+from symptoms.service import LocalServer, connect
+from symptoms.service.connection import choose_service
+
+
+def test_local_is_the_default_without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_key: None):
+    """Hosted needs a key, in the environment or .env; a URL beside it wins; what is asked for wins over all."""
+    monkeypatch.chdir(tmp_path)
+    assert choose_service(None) == "local"
+    (tmp_path / ".env").write_text("TINKER_API_KEY=tml-x\n")
+    assert choose_service(None) == "hosted"
+    monkeypatch.setenv("TINKER_BASE_URL", "http://host:1")
+    assert choose_service(None) == "http://host:1"
+    assert choose_service("local") == "local"
+
+
+def told(service: str, key: str | None, monkeypatch: pytest.MonkeyPatch, base_model: str | None = None) -> str:
+    """The sentence that connecting ends with, which must come soon."""
+    if key is not None:
+        monkeypatch.setenv("TINKER_API_KEY", key)
+    started = time.monotonic()
+    with pytest.raises(ServiceError) as caught, connect(service, base_model):
+        pass
+    assert time.monotonic() - started < 20
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_missing_and_malformed_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_key: None):
+    """Hosted without a key, or with one that cannot be right."""
+    monkeypatch.chdir(tmp_path)
+    assert "no TINKER_API_KEY" in told("hosted", None, monkeypatch)
+    assert "does not begin with 'tml-'" in told("hosted", "sk-123", monkeypatch)
+
+
+def test_wrong_addresses(monkeypatch: pytest.MonkeyPatch, server: LocalServer):
+    """A closed port, a word that is no address, another web server, a refused key, a model not on offer."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert "No Tinker server answers" in told(f"http://127.0.0.1:{port}", "tml-x", monkeypatch)
+    assert "--service 'somewhere' is none" in told("somewhere", "tml-x", monkeypatch)
+    assert "is no Tinker server" in told(f"{server.url}/elsewhere", server.api_key, monkeypatch)
+    assert "rejected the API key" in told(server.url, "tml-wrong", monkeypatch)
+    refused = told(server.url, server.api_key, monkeypatch, base_model="meta-llama/Llama-3.2-1B")
+    assert "choose one with --base-model" in refused
+
+
+def test_a_compatible_server_by_url(monkeypatch: pytest.MonkeyPatch, server: LocalServer):
+    """Any server that speaks the protocol is used by its address."""
+    monkeypatch.setenv("TINKER_API_KEY", server.api_key)
+    with connect(server.url, server.base_model) as service:
+        assert service.kind == "url"
+        assert service.context_length == 256
+        assert service.tokenizer().encode("a", add_special_tokens=True)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arrange", "sentence"),
+    [
+        ("nowhere", "There are no weights at"),
+        ("empty", "config.json"),
+        ("other architecture", "is not supported; supported"),
+        ("no weights", "model.safetensors"),
+        ("damaged", "is damaged"),
+        ("wrong shape", "where config.json means"),
+    ],
+)
+def test_models_that_cannot_be_served(arrange: str, sentence: str, tmp_path: Path, tiny_model: Path):
+    """Weights that are missing, damaged or of another kind end in one sentence."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    if arrange not in ("nowhere", "empty"):
+        for file in tiny_model.iterdir():
+            (folder / file.name).write_bytes(file.read_bytes())
+    config = folder / "config.json"
+    if arrange == "other architecture":
+        config.write_text(config.read_text().replace("LlamaForCausalLM", "GPT2LMHeadModel"))
+    elif arrange == "no weights":
+        (folder / "model.safetensors").unlink()
+    elif arrange == "damaged":
+        (folder / "model.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00short")
+    elif arrange == "wrong shape":
+        config.write_text(config.read_text().replace('"intermediate_size": 48', '"intermediate_size": 64'))
+    name = str(tmp_path / "nothing here") if arrange == "nowhere" else str(folder)
+    with LocalServer(name) as server, pytest.raises(ServiceError) as caught:
+        assert server.url
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tinker_local", "serve", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_a_taken_port_is_told(server: LocalServer, tiny_model: Path):
+    """The port of a running server cannot be taken twice."""
+    done = serve("--base-model", str(tiny_model), "--port", server.url.rsplit(":", 1)[1])
+    assert done.returncode == 2
+    assert "cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_beyond_loopback_needs_a_key_of_ones_own(tiny_model: Path):
+    """The default key, which everyone knows, is refused on other interfaces."""
+    done = serve("--base-model", str(tiny_model), "--host", "0.0.0.0", "--port", "0")
+    assert done.returncode == 2
+    assert "needs a key of your own" in done.stderr
+
+
+def test_a_home_that_cannot_be_written_is_told(tiny_model: Path, tmp_path: Path):
+    """Checkpoints that could not be saved later are refused now."""
+    file = tmp_path / "file"
+    file.touch()
+    done = serve("--base-model", str(tiny_model), "--port", "0", "--home", str(file / "home"))
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+
+
+def test_the_server_ends_with_a_killed_parent(tiny_model: Path, tmp_path: Path):
+    """kill -9 on the parent closes the pipe, and the server goes."""
+    script = (
+        "import sys, time\n"
+        "from symptoms.service import LocalServer\n"
+        f"server = LocalServer({str(tiny_model)!r})\n"
+        "print(server.url, server._process.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    environment = {**os.environ, "TINKER_LOCAL_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        assert parent.stdout is not None
+        url, pid = parent.stdout.readline().split()
+        assert httpx.get(f"{url}/api/v1/healthz").status_code == 200
+        os.kill(parent.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the server outlived its parent"
+        time.sleep(0.05)

@@ -1,0 +1,153 @@
+"""Checkpoints come back as they were saved, or are refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from peft import PeftModel
+from tiny_models import write_tiny_llama
+
+from tinker_local.engine.loading import load_base_model
+from tinker_local.engine.lora import Adapter, LoraConfig
+from tinker_local.errors import CheckpointError, NotFoundError
+from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
+
+CPU = torch.device("cpu")
+PATH = CheckpointPath("abc:train:0", "weights", "step-1")
+
+
+@pytest.fixture
+def adapter(tiny_model: Path) -> Adapter:
+    config = load_base_model(str(tiny_model), "float32", CPU).model.config
+    made = Adapter.initial(config, LoraConfig(4), 0, CPU)
+    made.flat.normal_(std=0.1, generator=torch.Generator().manual_seed(1))
+    return made
+
+
+def save(store: CheckpointStore, adapter: Adapter, path: CheckpointPath = PATH, **changes: object) -> None:
+    state = {"exp_avg": adapter.flat * 2, "exp_avg_sq": adapter.flat**2, "step": torch.tensor(3.0)}
+    settings: dict[str, object] = {"overwrite": False, "expires": None, "user_metadata": None, **changes}
+    store.save(path, "tiny", adapter, state, **settings)
+
+
+def test_round_trip(tmp_path: Path, adapter: Adapter):
+    """Every number of adapter and optimizer comes back bit for bit."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    info, loaded = store.load(PATH, adapter.model)
+    assert torch.equal(loaded.flat, adapter.flat)
+    assert info.lora == adapter.config
+    assert torch.equal(store.load_optimizer(PATH)["exp_avg"], adapter.flat * 2)
+    assert [found.path for found in store.list()] == [str(PATH)]
+
+
+def test_peft_reads_our_adapters(tmp_path: Path):
+    """A saved adapter is one that peft loads, and computes the same logits with."""
+    reference = write_tiny_llama(tmp_path / "model")
+    base = load_base_model(str(tmp_path / "model"), "float32", CPU).model
+    adapter = Adapter.initial(base.config, LoraConfig(4), 0, CPU)
+    adapter.flat.normal_(std=0.1, generator=torch.Generator().manual_seed(1))
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    peft = PeftModel.from_pretrained(reference, str(store.folder(PATH)))
+    tokens = torch.arange(60)[None]
+    with torch.no_grad():
+        ours = base.logits(base.hidden(tokens, adapter.project), adapter.project)
+        torch.testing.assert_close(ours, peft(tokens).logits, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "optimizer.safetensors"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
+def test_damage_is_found(tmp_path: Path, adapter: Adapter, file: str, damage: str):
+    """A flipped byte, a short file and a missing one are named, never loaded."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    target = store.folder(PATH) / file
+    content = bytearray(target.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+        target.write_bytes(content)
+    elif damage == "truncate":
+        target.write_bytes(content[:-1])
+    else:
+        target.unlink()
+    with pytest.raises(CheckpointError, match=file.replace(".", r"\.")):
+        store.load_optimizer(PATH) if "optimizer" in file else store.load(PATH, adapter.model)
+
+
+def test_half_written_is_not_listed(tmp_path: Path, adapter: Adapter):
+    """A folder that a crash left under its temporary name is no checkpoint."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    store.folder(PATH).rename(store.folder(PATH).with_name(".partial-x"))
+    assert list(store.list()) == []
+    with pytest.raises(NotFoundError):
+        store.info(PATH)
+
+
+def test_names_are_kept_unless_overwritten(tmp_path: Path, adapter: Adapter):
+    """A second save under one name is refused; with overwrite it replaces the first."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    with pytest.raises(CheckpointError, match="exists already"):
+        save(store, adapter)
+    adapter.flat.add_(1)
+    save(store, adapter, overwrite=True)
+    assert torch.equal(store.load(PATH, adapter.model)[1].flat, adapter.flat)
+    assert [entry.name for entry in store.folder(PATH).parent.iterdir()] == ["step-1"]
+
+
+def test_expired_is_gone(tmp_path: Path, adapter: Adapter):
+    """A checkpoint whose time is over is neither listed nor loaded."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter, expires=datetime.now(UTC) - timedelta(seconds=1))
+    assert list(store.list()) == []
+    with pytest.raises(NotFoundError, match="expired"):
+        store.load(PATH, adapter.model)
+
+
+def test_unwritable_folder_is_told(tmp_path: Path, adapter: Adapter):
+    """Where the disk refuses, the save fails with a reason and leaves nothing."""
+    (tmp_path / "runs").write_text("a file where a folder should be")
+    with pytest.raises(CheckpointError, match="could not be saved"):
+        save(CheckpointStore(tmp_path), adapter)
+
+
+@given(st.text(max_size=40))
+def test_names_cannot_leave_the_store(name: str):
+    """A name is either refused, or is one plain component of a path."""
+    try:
+        check_name(name)
+    except CheckpointError:
+        return
+    assert Path("store", name).resolve().parent == Path("store").resolve()
+    assert not name.startswith(".")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tinker://run/weights/../x",
+        "tinker://../weights/x",
+        "tinker://run/weights/a/b",
+        "tinker:///weights/x",
+        "/etc/passwd",
+        "tinker://run/other/x",
+        "tinker://run/weights/",
+        "tinker://run/weights/.partial-1",
+    ],
+)
+def test_odd_paths_are_refused(text: str):
+    """Paths that are not tinker://<run>/<kind>/<name> are refused."""
+    with pytest.raises(CheckpointError):
+        parse_path(text)
+
+
+def test_paths_parse_back():
+    """A path's text parses to the same path."""
+    assert parse_path(str(PATH)) == PATH
