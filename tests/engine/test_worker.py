@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tinker_local.engine.worker import Work, Worker
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[None]:
+    """The worker in a thread of its own."""
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    yield
+    worker.stop()
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def finish_all(works: Sequence[tuple[str, Any, object]]) -> list[list[Any]]:
@@ -21,10 +33,9 @@ def finish_all(works: Sequence[tuple[str, Any, object]]) -> list[list[Any]]:
     worker = Worker()
     for lane, payload, key in works:
         worker.submit(Work(lane, payload, run, lambda _: left.release(), lambda _: left.release(), key))
-    worker.start()
-    for _ in works:
-        assert left.acquire(timeout=5)
-    worker.stop()
+    with running(worker):
+        for _ in works:
+            assert left.acquire(timeout=5)
     return batches
 
 
@@ -51,8 +62,7 @@ def test_a_failure_is_told_and_survived():
 
     worker.submit(Work("a", None, explode, seen.append, seen.append))
     worker.submit(Work("a", 7, lambda p: p, lambda p: (seen.append(p), done.set()), seen.append))
-    worker.start()
-    assert done.wait(5)
-    worker.stop()
+    with running(worker):
+        assert done.wait(5)
     assert isinstance(seen[0], ValueError)
     assert seen[1] == 7

@@ -1,5 +1,9 @@
 """The one thread that computes. It takes work in turn from every lane, in order within a lane.
 
+It should be the process's main thread: OpenMP counts the main thread among its own, so a second thread
+that computes makes it believe the cores are oversubscribed, and every parallel region then sleeps
+instead of spinning (a step of the bundled model took 76 ms instead of 33).
+
 A lane is one client's queue: a training run or a sampling session. Taking turns keeps a long queue of
 training from holding up a sample, and the other way round. Work that says so (equal `batch_key`) is
 taken from all lanes at once and run together.
@@ -33,16 +37,12 @@ class Work:
 
 
 class Worker:
-    """A thread and its lanes. `submit` may be called from any thread."""
+    """Lanes of work. `submit` and `stop` may be called from any thread; `run` is the thread that computes."""
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, deque[Work]] = OrderedDict()
         self._changed = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def submit(self, work: Work) -> None:
         with self._changed:
@@ -50,11 +50,10 @@ class Worker:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Finish the batch in hand and end; what is still queued is dropped."""
+        """Let `run` finish the batch in hand and return; what is still queued is dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join()
 
     def _take(self) -> list[Work]:
         """The next batch, or nothing when stopping. The lane that was served goes to the back."""
@@ -75,7 +74,8 @@ class Worker:
                 del self._lanes[name]
             return batch
 
-    def _loop(self) -> None:
+    def run(self) -> None:
+        """Compute until stopped."""
         while batch := self._take():
             try:
                 outcomes = batch[0].run([work.payload for work in batch])

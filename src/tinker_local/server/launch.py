@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -16,6 +16,7 @@ import torch
 import uvicorn
 
 from tinker_local.engine.loading import BaseModel, load_base_model
+from tinker_local.engine.worker import Worker
 from tinker_local.errors import StartupError
 from tinker_local.server.app import create_app
 from tinker_local.service.server_state import ServerState
@@ -49,46 +50,50 @@ def launch(options: ServeOptions) -> None:
     for name in options.base_models:
         models[name] = load_base_model(name, options.dtype, device)
     _check_home(options.home)
-    try:
-        asyncio.run(_serve(options, models, listener))
-    except KeyboardInterrupt:
-        logging.getLogger(__name__).info("stopped")
-
-
-async def _serve(options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket) -> None:
-    state = ServerState(models, options.home, asyncio.get_running_loop())
-    state.worker.start()
-    config = uvicorn.Config(
-        create_app(state, options.api_key),
-        log_level="warning",
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        # Long polls are cut short when the server stops.
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
+    worker = Worker()
+    server = threading.Thread(target=_serve, args=(options, models, listener, worker), name="http", daemon=True)
+    signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
+    signal.signal(signal.SIGINT, lambda number, frame: worker.stop())
     if options.stop_with_stdin:
-        threading.Thread(target=_stop_when_stdin_closes, args=(server,), daemon=True).start()
-    port = listener.getsockname()[1]
-    print(f"tinker-local is ready at http://{options.host}:{port}", flush=True)
+        threading.Thread(target=_stop_when_stdin_closes, args=(worker,), daemon=True).start()
+    server.start()
+    # This thread computes and the other one serves: see worker.py.
+    worker.run()
+
+
+def _serve(options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket, worker: Worker) -> None:
     try:
-        await server.serve(sockets=[listener])
+        asyncio.run(_serve_http(options, models, listener, worker))
     finally:
-        state.worker.stop()
+        worker.stop()
 
 
-def _stop_when_stdin_closes(server: uvicorn.Server) -> None:
+async def _serve_http(
+    options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket, worker: Worker
+) -> None:
+    state = ServerState(models, options.home, worker, asyncio.get_running_loop())
+    config = uvicorn.Config(
+        create_app(state, options.api_key), log_level="warning", access_log=False, lifespan="off", ws="none"
+    )
+    port = listener.getsockname()[1]
+    listener.listen()
+    print(f"tinker-local is ready at http://{options.host}:{port}", flush=True)
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _stop_when_stdin_closes(worker: Worker) -> None:
     """A parent that dies, however it dies, closes its end of the pipe; then there is no one left to serve."""
     # Read from the descriptor itself: the buffered stream would hold a lock that interpreter exit needs.
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    server.should_exit = True
+    worker.stop()
 
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol named, asyncio switches Nagle's algorithm off; without it every answer that is
+    # sent in two pieces would wait 40 ms for an acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

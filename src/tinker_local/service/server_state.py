@@ -18,15 +18,16 @@ from tinker_local.wire import answers
 
 
 class ServerState:
-    """The models, the store, the worker, and what clients have created. Lives on one event loop."""
+    """The models, the store, and what clients have created. Lives on one event loop."""
 
-    def __init__(self, models: Mapping[str, BaseModel], home: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, models: Mapping[str, BaseModel], home: Path, worker: Worker, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.models = models
-        self.worker = Worker()
         self.futures = Futures(loop)
         store = CheckpointStore(home)
-        self.samplers = Samplers(models, store, self.worker, self.futures)
-        self.runs = Runs(models, store, self.worker, self.futures, self.samplers)
+        self.samplers = Samplers(models, store, worker, self.futures)
+        self.runs = Runs(models, store, worker, self.futures, self.samplers)
         self._sessions: set[str] = set()
 
     def create_session(self) -> answers.SessionCreated:
