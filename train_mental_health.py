@@ -20,20 +20,19 @@ from symptoms.tokens import check_lengths, mean_loss, to_datum, tokenize
 from symptoms.train import RunDirectory, TestCase, TrainingProgress, conclude
 
 
-def main() -> None:
-    options = parse_options()
-    experiment = load_experiment(options.data)
+def main(data: Path, service_name: str | None, base_model: str | None, run_name: str | None) -> None:
+    """Connect, train, save, and show what was learned."""
     console = Console()
+    experiment = load_experiment(data)
     console.print("Connecting to the Tinker service ...")
-    with connect(options.service, options.base_model, preferred=experiment.config.base_model) as service:
+    with connect(service_name, base_model, preferred=experiment.config.base_model) as service:
         from tinker import AdamParams  # here, because the import takes seconds in which the server starts
 
         config = experiment.config.for_base_model(service.base_model)
         console.print(f"{service.kind} service, base model {config.base_model}, LoRA rank {config.lora_rank}")
-        if config.learning_rate != experiment.config.learning_rate:
-            console.print(f"learning rate {config.learning_rate}, recommended for this base model")
+        console.print(f"learning rate {config.learning_rate_in_words}, as suits this base model")
 
-        # A LoRA adapter on the base model. The service owns the weights, we own data, loss and loop.
+        # A LoRA adapter on the base model. The service owns the weights; we own data, loss and loop.
         training = service.client.create_lora_training_client(
             base_model=config.base_model, rank=config.lora_rank, seed=config.seed
         ).result()
@@ -43,31 +42,31 @@ def main() -> None:
         examples = [tokenize(tokenizer, example) for example in experiment.examples]
         check_lengths(experiment.path, experiment.examples, examples, service.context_length)
         datums = [to_datum(example) for example in examples]
-        adam = AdamParams(
-            learning_rate=config.learning_rate, beta1=config.adam_beta1, beta2=config.adam_beta2, eps=config.adam_eps
-        )
 
-        run = RunDirectory.create(options.run)
+        run = RunDirectory.create(run_name)
         run.write_start(experiment, config, service)
         steps = list(product(range(1, config.epochs + 1), range(0, len(datums), config.batch_size)))
-        with TrainingProgress(run, len(steps), config.learning_rate, console) as progress:
-            for epoch, first in steps:
+        with TrainingProgress(run, len(steps), console) as progress:
+            for number, (epoch, first) in enumerate(steps, start=1):
                 batch = slice(first, first + config.batch_size)
-                # Both are submitted before either is awaited, so the service is never idle between them.
+                rate = config.learning_rate_at(number, len(steps))
+                adam = AdamParams(
+                    learning_rate=rate, beta1=config.adam_beta1, beta2=config.adam_beta2, eps=config.adam_eps
+                )
+                # Both are submitted before either is awaited, so the service goes straight on.
                 gradients = training.forward_backward(datums[batch], config.loss_fn)
                 update = training.optim_step(adam)
                 loss = mean_loss(gradients.result().loss_fn_outputs, examples[batch])
                 update.result()
-                progress.step(epoch, loss, examples[batch])
+                progress.step(epoch, loss, rate, examples[batch])
                 if progress.interrupted:
-                    break
-        if progress.interrupted:
-            saved = training.save_state(f"step-{progress.num_steps_done}").result().path
-            run.append_checkpoint(saved, progress.num_steps_done, "training")
-            raise SystemExit(f"Stopped after step {progress.num_steps_done} of {len(steps)}; saved as {saved}")
+                    saved = training.save_state(f"step-{number}").result().path
+                    run.append_checkpoint(saved, number, "training")
+                    console.print(f"Stopped after step {number} of {len(steps)}; saved as {saved}")
+                    raise KeyboardInterrupt
 
         checkpoint = training.save_weights_for_sampler("final").result().path
-        run.append_checkpoint(checkpoint, progress.num_steps_done, "sampler")
+        run.append_checkpoint(checkpoint, len(steps), "sampler")
         sampler = service.client.create_sampling_client(model_path=checkpoint).result()
         tests = [
             TestCase(case.input, case.output, generate(sampler, tokenizer, case.input, service.context_length))
@@ -76,15 +75,12 @@ def main() -> None:
         conclude(run, config, service, checkpoint, tests, console)
 
 
-def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Fine-tune on the examples of a data file.")
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Fine-tune a small language model on a data file.")
     parser.add_argument("--data", type=Path, default=Path("mental_health_data.json"), help="the data file")
     parser.add_argument("--service", help="local, hosted, or the address of a Tinker-compatible server")
     parser.add_argument("--base-model", help="base model by name, or a local path")
     parser.add_argument("--run", help="name of the run directory in runs/ (default: the time)")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
+    options = parser.parse_args()
     with exit_with_a_sentence():
-        main()
+        main(options.data, options.service, options.base_model, options.run)

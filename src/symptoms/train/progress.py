@@ -24,12 +24,11 @@ class TrainingProgress:
     second one ends at once.
     """
 
-    def __init__(self, run: RunDirectory, num_steps: int, learning_rate: float, console: Console) -> None:
+    def __init__(self, run: RunDirectory, num_steps: int, console: Console) -> None:
         self.interrupted = False
         self.num_steps_done = 0
         self._run = run
         self._num_steps = num_steps
-        self._learning_rate = learning_rate
         self._console = console
         self._recent: list[StepMetrics] = []
         self._last = 0.0
@@ -45,7 +44,7 @@ class TrainingProgress:
         )
         self._task = self._bar.add_task("training", total=num_steps, loss="-", speed="-")
 
-    def step(self, epoch: int, loss: float, batch: Sequence[TokenizedExample]) -> None:
+    def step(self, epoch: int, loss: float, learning_rate: float, batch: Sequence[TokenizedExample]) -> None:
         """Record one finished step."""
         now = time.perf_counter()
         self.num_steps_done += 1
@@ -53,7 +52,7 @@ class TrainingProgress:
             step=self.num_steps_done,
             epoch=epoch,
             loss=loss,
-            learning_rate=self._learning_rate,
+            learning_rate=learning_rate,
             num_tokens=sum(example.num_tokens for example in batch),
             num_trained_tokens=sum(example.num_trained_tokens for example in batch),
             seconds=round(now - self._last, 6),
