@@ -69,7 +69,9 @@ def main(data: Path, service_name: str | None, base_model: str | None, run_name:
         run.append_checkpoint(checkpoint, len(steps), "sampler")
         sampler = service.client.create_sampling_client(model_path=checkpoint).result()
         tests = [
-            TestCase(case.input, case.output, generate(sampler, tokenizer, case.input, service.context_length))
+            TestCase(
+                case.input, case.output, generate(sampler, tokenizer, case.input, service.context_length)
+            )
             for case in experiment.test_cases
         ]
         conclude(run, config, service, checkpoint, tests, console)

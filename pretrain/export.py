@@ -1,6 +1,6 @@
 """Put the pretrained weights into the package, in Hugging Face's layout and bfloat16.
 
-    python pretrain/export.py --data build/pretrain
+python pretrain/export.py --data build/pretrain
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from tokenize_corpora import BEGIN, END
 from tokenizers import Tokenizer
+
+from tokenize_corpora import BEGIN, END
 from train import CONFIG
 
 TARGET = Path(__file__).parent.parent / "src" / "tinker_local" / "bundled" / "symptoms-base"

@@ -1,6 +1,6 @@
 """Train the tokenizer on the corpora and write every source as token ids.
 
-    python pretrain/tokenize_corpora.py --corpora ../shared/corpora --out build/pretrain
+python pretrain/tokenize_corpora.py --corpora ../shared/corpora --out build/pretrain
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from sources import Source, read_documents, read_sources
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from sources import Source, read_documents, read_sources
 
 VOCABULARY_SIZE = 4096
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
@@ -20,9 +21,7 @@ SPECIAL_TOKENS = [BEGIN, END, *(f"<|reserved_{number}|>" for number in range(6))
 # The tokenizer sees at most this much of each source, so that long novels do not crowd out speech.
 CHARACTERS_PER_SOURCE = 4_000_000
 # Words with their leading space, contractions, single digits, runs of punctuation, and line breaks.
-PIECES = (
-    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+PIECES = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 def new_tokenizer() -> Tokenizer:
@@ -81,7 +80,10 @@ def write_source(tokenizer: Tokenizer, corpora: Path, source: Source, out: Path)
         flat.tofile(out / f"{source.name}.{split}.bin")
         characters = sum(len(text) for text, held_out in documents if held_out is wanted)
         if characters:
-            print(f"{source.name:28} {split:9} {len(flat):>11,} tokens, {characters / len(flat):.2f} characters each")
+            print(
+                f"{source.name:28} {split:9} {len(flat):>11,} tokens, "
+                f"{characters / len(flat):.2f} characters each"
+            )
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+
 from sources import Source, read_sources
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
@@ -117,10 +118,9 @@ def held_out_bits(model: Llama, corpus: Corpus, sequence_length: int) -> dict[st
         kept = tokens[: min(len(tokens), HELD_OUT_TOKENS_PER_SOURCE)]
         rows = (len(kept) - 1) // sequence_length
         inputs = np.stack([kept[i * sequence_length : (i + 1) * sequence_length + 1] for i in range(rows)])
-        losses: list[float] = []
         with torch.no_grad():
-            for chunk in torch.from_numpy(inputs.astype(np.int64)).split(16):
-                losses.append(language_model_loss(model, chunk).item() * len(chunk))
+            chunks = torch.from_numpy(inputs.astype(np.int64)).split(16)
+            losses = [language_model_loss(model, chunk).item() * len(chunk) for chunk in chunks]
         bits[source.name] = sum(losses) / rows / float(np.log(2))
     return bits
 

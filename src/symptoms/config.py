@@ -37,7 +37,7 @@ class ExperimentConfig(BaseModel):
     test_examples: list[int] = []
 
     def for_base_model(self, base_model: str) -> ExperimentConfig:
-        """This configuration on another base model, with what is recommended for that one."""
+        """The same configuration on another base model, with what is recommended for that one."""
         return self.model_copy(update={"base_model": base_model, **RECOMMENDED.get(base_model, {})})
 
     def learning_rate_at(self, step: int, num_steps: int) -> float:

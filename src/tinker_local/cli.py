@@ -68,7 +68,9 @@ def _remove(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tinker-local", description="A Tinker-compatible server for one machine.")
+    parser = argparse.ArgumentParser(
+        prog="tinker-local", description="A Tinker-compatible server for one machine."
+    )
     parser.add_argument("--version", action="version", version=f"tinker-local {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -80,16 +82,22 @@ def _parser() -> argparse.ArgumentParser:
         help="a folder, a hub name or a bundled model; may be repeated (default: symptoms-base)",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8765, help="port to bind, 0 for any free one (default: 8765)")
+    serve.add_argument(
+        "--port", type=int, default=8765, help="port to bind, 0 for any free one (default: 8765)"
+    )
     serve.add_argument(
         "--api-key",
         default=os.environ.get("TINKER_LOCAL_API_KEY", "tml-local"),
         help="key that clients must send (default: TINKER_LOCAL_API_KEY, else tml-local)",
     )
-    serve.add_argument("--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="type of the base weights")
+    serve.add_argument(
+        "--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="type of the base weights"
+    )
     serve.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     serve.add_argument(
-        "--stop-with-stdin", action="store_true", help="stop when standard input closes, so as to end with the parent"
+        "--stop-with-stdin",
+        action="store_true",
+        help="stop when standard input closes, so as to end with the parent",
     )
     serve.set_defaults(run=_serve)
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import LLAMA3_ROPE, write_tiny_llama
+from transformers import LlamaForCausalLM
 
 from tinker_local.engine.llama import KeyValueCache, Llama
 from tinker_local.engine.loading import load_base_model
+from tiny_models import LLAMA3_ROPE, write_tiny_llama
 
 CPU = torch.device("cpu")
 VARIANTS = {
@@ -64,12 +65,12 @@ def test_cache_equals_one_pass(tiny_model: Path):
 
 def test_bfloat16_weights_load_in_float32(tmp_path: Path):
     """Weights stored in bfloat16 are computed in the type that was asked for."""
-    reference = write_tiny_llama(tmp_path).to(torch.bfloat16)
-    reference.save_pretrained(tmp_path)
+    write_tiny_llama(tmp_path).to(torch.bfloat16).save_pretrained(tmp_path)
+    reference = LlamaForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     ours = load_base_model(str(tmp_path), "float32", CPU).model
     assert ours.dtype == torch.float32
     tokens = torch.arange(50)[None]
     with torch.no_grad():
         torch.testing.assert_close(
-            ours.logits(ours.hidden(tokens)), reference.float()(tokens).logits, atol=1e-4, rtol=0
+            ours.logits(ours.hidden(tokens)), reference(tokens).logits, atol=1e-4, rtol=0
         )

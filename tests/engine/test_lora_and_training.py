@@ -9,12 +9,12 @@ import pytest
 import torch
 from peft import LoraConfig as PeftConfig
 from peft import get_peft_model
-from tiny_models import LLAMA3_ROPE, write_tiny_llama
 
 from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.engine.training import AdamSettings, TrainingModel, passes
 from tinker_local.wire.datums import Datum
+from tiny_models import LLAMA3_ROPE, write_tiny_llama
 
 CPU = torch.device("cpu")
 PEFT_MODULES = {
@@ -89,7 +89,7 @@ def test_loss_and_gradients_equal_peft(flags: dict[str, bool], tied: bool, tmp_p
 
 @pytest.mark.parametrize("rank", [1, 8, 32])
 def test_number_of_parameters_is_the_formula(tiny_model: Path, rank: int):
-    """rank * (in + out) over four attention and three MLP layers a block, and the unembedding."""
+    """Rank * (in + out) over four attention and three MLP layers a block, and the unembedding."""
     config = load_base_model(str(tiny_model), "float32", CPU).model.config
     hidden, inner, keys, vocabulary, layers = 32, 48, 16, 258, 2
     attention = 2 * (hidden + hidden) + 2 * (hidden + keys)
@@ -127,9 +127,7 @@ def test_merged_weights_equal_the_adapter(tmp_path: Path, tied: bool):
         assert torch.equal(weight, before[name])
 
 
-@pytest.mark.parametrize(
-    ("weight_decay", "grad_clip_norm"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.5), (0.1, 0.5)]
-)
+@pytest.mark.parametrize(("weight_decay", "grad_clip_norm"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.5), (0.1, 0.5)])
 def test_adam_equals_torch(tiny_model: Path, weight_decay: float, grad_clip_norm: float):
     """Ten steps equal torch's Adam (AdamW with decay) and its gradient clipping, matrix by matrix."""
     base = load_base_model(str(tiny_model), "float32", CPU).model
@@ -194,7 +192,9 @@ def test_negative_weights_and_targets_in_columns(tiny_model: Path):
     )
     logprobs = torch.log_softmax(logits[0].detach(), -1).gather(1, torch.from_numpy(targets))
     np.testing.assert_allclose(outputs[0].fields["logprobs"], logprobs.numpy(), atol=1e-4)
-    assert metrics["loss:sum"] == pytest.approx(float(-(logprobs * torch.from_numpy(weights)).sum()), abs=1e-3)
+    assert metrics["loss:sum"] == pytest.approx(
+        float(-(logprobs * torch.from_numpy(weights)).sum()), abs=1e-3
+    )
 
 
 def test_passes_hold_every_datum_once():

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_models import write_tiny_llama
 from transformers import LlamaForCausalLM
 
 from tinker_local.engine.llama import plain_projection
 from tinker_local.engine.loading import BaseModel, load_base_model
 from tinker_local.engine.sampling import GenerationRequest, GenerationResult, generate
+from tiny_models import write_tiny_llama
 
 CPU = torch.device("cpu")
 PROMPT = tuple(range(40, 52))
@@ -70,7 +70,9 @@ def test_prompt_logprobs_equal_transformers(tmp_path: Path):
     scored = run(base, request(prompt_logprobs=True), request(short, prompt_logprobs=True))
     for prompt, result in zip((PROMPT, short), scored, strict=True):
         tokens = torch.tensor([prompt])
-        logprobs = torch.log_softmax(reference(tokens).logits[0, :-1], -1).gather(1, tokens[0, 1:, None])[:, 0]
+        logprobs = torch.log_softmax(reference(tokens).logits[0, :-1], -1).gather(1, tokens[0, 1:, None])[
+            :, 0
+        ]
         assert result.prompt_logprobs is not None
         assert np.isnan(result.prompt_logprobs[0])
         np.testing.assert_allclose(result.prompt_logprobs[1:], logprobs.detach().numpy(), atol=1e-4)

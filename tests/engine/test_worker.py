@@ -48,7 +48,7 @@ def test_lanes_take_turns():
 def test_equal_keys_run_together():
     """Work with one key runs as one batch; work behind other work in its lane waits for it."""
     works = [("a", 1, "k"), ("a", 2, "k"), ("b", 3, "k"), ("c", 4, None), ("c", 5, "k")]
-    assert finish_all(works) == [[1, 2, 3], [4], [5]]
+    assert finish_all(works) == [[1, 3, 2], [4], [5]]
 
 
 def test_a_failure_is_told_and_survived():

@@ -40,8 +40,16 @@ def test_help_names_every_command(tmp_path: Path):
         (["assess", "--run", "nope", "I am tired"], 1, "There is no run 'nope'"),
         (["assess", "   "], 2, "The description is empty"),
         (["tokens", "none.json"], 2, "no such file"),
-        (["assess", "--run", "tinker://x/weights/y", "--service", "nowhere", "tired"], 3, "no TINKER_API_KEY"),
-        (["assess", "--run", "tinker://x/weights/y", "tired"], 3, "There is no checkpoint tinker://x/weights/y"),
+        (
+            ["assess", "--run", "tinker://x/weights/y", "--service", "nowhere", "tired"],
+            3,
+            "no TINKER_API_KEY",
+        ),
+        (
+            ["assess", "--run", "tinker://x/weights/y", "tired"],
+            3,
+            "There is no checkpoint tinker://x/weights/y",
+        ),
     ],
 )
 def test_mistakes_end_in_a_sentence(tmp_path: Path, arguments: list[str], code: int, sentence: str):

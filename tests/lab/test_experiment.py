@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from conftest import ROOT
 
 METRICS = ("step", "epoch", "loss", "learning_rate", "num_tokens", "num_trained_tokens", "seconds")
@@ -148,7 +149,10 @@ def test_too_long_an_example_is_refused(tmp_path: Path):
     """An example over the context is named with its line and both lengths, by the script and by `tokens`."""
     examples = [{"input": "a", "output": "b"}, {"input": "word " * 2000, "output": "b"}]
     (tmp_path / "long.json").write_text(json.dumps({"examples": examples}, indent=1))
-    for command in ([SCRIPT, "--data", "long.json"], ["-m", "symptoms", "tokens", "long.json", "--example", "1"]):
+    for command in (
+        [SCRIPT, "--data", "long.json"],
+        ["-m", "symptoms", "tokens", "long.json", "--example", "1"],
+    ):
         done = run(tmp_path, *command)
         assert done.returncode == 2
         assert "long.json:7: tokens: " in done.stderr
@@ -164,13 +168,13 @@ def test_tokens_shows_weights_and_counts(tmp_path: Path):
     prompt, trained = shown.split("[[")[0], shown.split("[[")[1].split("]]")[0]
     assert "Assessment" in prompt.replace("|", "")
     assert trained.replace("|", "").startswith(" Primary concern: Depression")
-    assert trained.endswith("⏎⏎") or trained.endswith("⏎|⏎")
+    assert trained.endswith(("⏎⏎", "⏎|⏎"))
     assert "4 examples" in shown
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGKILL]])
 def test_interrupted_training_leaves_a_readable_run(tmp_path: Path, signals: list[signal.Signals]):
-    """Ctrl-C saves the last finished step; whatever ends the trainer, the run is readable and no server is left."""
+    """Ctrl-C saves the last finished step; in any case the run is readable and no server is left."""
     data = str(small_data(tmp_path, epochs=2000))
     with subprocess.Popen(
         [sys.executable, SCRIPT, "--data", data, "--run", "cut"],

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from symptoms.config import ExperimentConfig
 from symptoms.data import load_experiment, parse_assessment
 from symptoms.errors import DataError
@@ -44,7 +44,11 @@ def test_our_configuration_is_the_originals():
     """Llama-3.2-1B, rank 32, 1e-4, Adam 0.9 and 0.95, 20 epochs, batch 1, cross-entropy."""
     config = load_experiment(ROOT / "mental_health_data.json").config
     assert config == ExperimentConfig(test_examples=[1, 12, 23])
-    assert (config.base_model, config.lora_rank, config.learning_rate) == ("meta-llama/Llama-3.2-1B", 32, 1e-4)
+    assert (config.base_model, config.lora_rank, config.learning_rate) == (
+        "meta-llama/Llama-3.2-1B",
+        32,
+        1e-4,
+    )
     assert (config.adam_beta1, config.adam_beta2, config.epochs, config.batch_size) == (0.9, 0.95, 20, 1)
 
 
@@ -101,7 +105,7 @@ def test_missing_file_and_wrong_encoding(tmp_path: Path):
     """A path with no file, a folder, and bytes that are not UTF-8 are told."""
     with pytest.raises(DataError, match="no such file"):
         load_experiment(tmp_path / "none.json")
-    with pytest.raises(DataError, match="found a folder"):
+    with pytest.raises(DataError, match="cannot be read"):
         load_experiment(tmp_path)
     (tmp_path / "latin.json").write_bytes('{"examples": \n["é"]}'.encode("latin-1"))
     with pytest.raises(DataError, match=r"latin\.json:2: .*UTF-8"):
@@ -111,8 +115,12 @@ def test_missing_file_and_wrong_encoding(tmp_path: Path):
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["config", "examples", "input", "output", "x"]), inner, max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["config", "examples", "input", "output", "x"]), inner, max_size=4
+            )
+        ),
         max_leaves=12,
     )
 )

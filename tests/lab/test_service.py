@@ -21,7 +21,7 @@ from symptoms.service.connection import choose_service
 
 
 def test_local_is_the_default_without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_key: None):
-    """Hosted needs a key, in the environment or .env; a URL beside it wins; what is asked for wins over all."""
+    """Hosted needs a key, in the environment or .env; a URL beside it wins; an option wins over all."""
     monkeypatch.chdir(tmp_path)
     assert choose_service(None) == "local"
     (tmp_path / ".env").write_text("TINKER_API_KEY=tml-x\n")
@@ -31,7 +31,9 @@ def test_local_is_the_default_without_a_key(monkeypatch: pytest.MonkeyPatch, tmp
     assert choose_service("local") == "local"
 
 
-def told(service: str, key: str | None, monkeypatch: pytest.MonkeyPatch, base_model: str | None = None) -> str:
+def told(
+    service: str, key: str | None, monkeypatch: pytest.MonkeyPatch, base_model: str | None = None
+) -> str:
     """The sentence that connecting ends with, which must come soon."""
     if key is not None:
         monkeypatch.setenv("TINKER_API_KEY", key)
@@ -142,7 +144,7 @@ def test_a_home_that_cannot_be_written_is_told(tiny_model: Path, tmp_path: Path)
 
 
 def test_the_server_ends_with_a_killed_parent(tiny_model: Path, tmp_path: Path):
-    """kill -9 on the parent closes the pipe, and the server goes."""
+    """Kill -9 on the parent closes the pipe, and the server goes."""
     script = (
         "import sys, time\n"
         "from symptoms.service import LocalServer\n"

@@ -7,11 +7,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import tiny_tokenizer
 
 from symptoms.data import Example
 from symptoms.errors import DataError
-from symptoms.tokens import STOP, check_lengths, completion_text, prompt_text, prompt_tokens, to_datum, tokenize
+from symptoms.tokens import (
+    STOP,
+    check_lengths,
+    completion_text,
+    prompt_text,
+    prompt_tokens,
+    to_datum,
+    tokenize,
+)
+from tiny_models import tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
 TEXT = st.text(min_size=1, max_size=80).map(str.strip).filter(bool)

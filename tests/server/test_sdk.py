@@ -79,7 +79,9 @@ def test_info_and_tokenizer(training: tinker.TrainingClient):
     assert tokenizer.decode(tokenizer.encode("a b\n", add_special_tokens=False)) == "a b\n"
 
 
-def test_state_with_optimizer_continues_exactly(client: tinker.ServiceClient, training: tinker.TrainingClient):
+def test_state_with_optimizer_continues_exactly(
+    client: tinker.ServiceClient, training: tinker.TrainingClient
+):
     """Steps after loading a state with its optimizer equal those of a run that never stopped."""
     for _ in range(5):
         step(training)
@@ -89,7 +91,9 @@ def test_state_with_optimizer_continues_exactly(client: tinker.ServiceClient, tr
     assert [step(resumed) for _ in range(5)] == pytest.approx(expected, abs=1e-6)
 
 
-def test_state_without_optimizer_starts_adam_anew(client: tinker.ServiceClient, training: tinker.TrainingClient):
+def test_state_without_optimizer_starts_adam_anew(
+    client: tinker.ServiceClient, training: tinker.TrainingClient
+):
     """Loading the weights alone gives the same first loss and then other ones."""
     for _ in range(5):
         step(training)
@@ -205,12 +209,14 @@ def test_wrong_datums_fail_at_once_and_alone(
         training.forward_backward(
             [datum(), tinker.Datum(model_input=wrong.model_input, loss_fn_inputs=inputs)], "cross_entropy"
         ).result()
-    assert caught.value.category == tinker.RequestErrorCategory.User
+    assert caught.value.category == tinker.types.RequestErrorCategory.User
     assert time.monotonic() - started < 5
     assert step(training) > 0
 
 
-def test_other_mistakes_are_told(client: tinker.ServiceClient, server: LocalServer, training: tinker.TrainingClient):
+def test_other_mistakes_are_told(
+    client: tinker.ServiceClient, server: LocalServer, training: tinker.TrainingClient
+):
     """Unknown models, losses, paths and names, and prompts that do not fit, each get a sentence."""
     with pytest.raises(tinker.RequestFailedError, match="not served here; choose from"):
         client.create_lora_training_client(base_model="no/model").result()
@@ -229,7 +235,9 @@ def test_other_mistakes_are_told(client: tinker.ServiceClient, server: LocalServ
         ).result()
 
 
-def test_a_repeated_submission_is_done_once(server: LocalServer, client: tinker.ServiceClient, training: tinker.TrainingClient):
+def test_a_repeated_submission_is_done_once(
+    server: LocalServer, client: tinker.ServiceClient, training: tinker.TrainingClient
+):
     """The same (model_id, seq_id) posted twice adds its gradients once."""
     message = sdk_proto.ForwardBackwardRequest(model_id=training.model_id, seq_id=1, loss_fn="cross_entropy")
     one = message.data.add()

@@ -10,12 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
-from tiny_models import write_tiny_llama
 
 from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig
 from tinker_local.errors import CheckpointError, NotFoundError
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
+from tiny_models import write_tiny_llama
 
 CPU = torch.device("cpu")
 PATH = CheckpointPath("abc:train:0", "weights", "step-1")

@@ -25,7 +25,9 @@ app = typer.Typer(
 
 ServiceOption = Annotated[
     str | None,
-    typer.Option(help="local, hosted, or the address of a Tinker-compatible server; hosted when a key is set."),
+    typer.Option(
+        help="local, hosted, or the address of a Tinker-compatible server; hosted when a key is set."
+    ),
 ]
 BaseModelOption = Annotated[
     str | None, typer.Option(help="Base model by name, or a local path; locally the bundled symptoms-base.")
@@ -47,7 +49,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     del version
@@ -56,7 +59,9 @@ def _options(
 @app.command()
 def tokens(
     file: Annotated[Path, typer.Argument(help="A data file such as mental_health_data.json.")],
-    example: Annotated[int | None, typer.Option(min=1, help="Show only this example, counted from 1.")] = None,
+    example: Annotated[
+        int | None, typer.Option(min=1, help="Show only this example, counted from 1.")
+    ] = None,
     service: ServiceOption = None,
     base_model: BaseModelOption = None,
 ) -> None:
@@ -77,9 +82,12 @@ def tokens(
 
 @app.command()
 def assess(
-    description: Annotated[str | None, typer.Argument(help="The description; read from standard input without it.")] = None,
+    description: Annotated[
+        str | None, typer.Argument(help="The description; read from standard input without it.")
+    ] = None,
     run: Annotated[
-        str | None, typer.Option(help="A run by name or folder, or a tinker:// path; the newest run by default.")
+        str | None,
+        typer.Option(help="A run by name or folder, or a tinker:// path; the newest run by default."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
     service: ServiceOption = None,

@@ -7,8 +7,10 @@ Exit codes: 0 done, 1 could not be done, 2 the input is wrong, 3 the service can
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+
+import typer
 
 from symptoms.errors import ServiceError, SymptomsError
 
@@ -16,22 +18,22 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def exit_with_a_sentence() -> Iterator[None]:
+def exit_with_a_sentence() -> Generator[None, None, None]:
     """Turn the errors that users can act on into a sentence on stderr and an exit code."""
     try:
         yield
     except SymptomsError as error:
-        print(error, file=sys.stderr)
+        typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        typer.echo("Interrupted.", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:
         # The SDK's errors can be told apart only once it was imported, which takes seconds.
         tinker = sys.modules.get("tinker")
         if tinker is None or not isinstance(error, tinker.TinkerError):
             raise
-        print(f"The Tinker service reports: {_first_sentence(str(error))}", file=sys.stderr)
+        typer.echo(f"The Tinker service reports: {_first_sentence(str(error))}", err=True)
         sys.exit(ServiceError.exit_code)
 
 

@@ -10,7 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from symptoms.errors import AssessmentFormatError
 
 NO_SYMPTOMS = "none identified"
-LAYOUT = re.compile(r"Primary concern: (?P<concern>.+)\nKey symptoms: (?P<symptoms>.+)\nRecommendation: (?P<advice>.+)")
+LAYOUT = re.compile(
+    r"Primary concern: (?P<concern>.+)\nKey symptoms: (?P<symptoms>.+)\nRecommendation: (?P<advice>.+)"
+)
 
 
 def _one_line(text: str) -> str:
@@ -55,4 +57,6 @@ def parse_assessment(text: str) -> Assessment:
         return Assessment(concern=match["concern"], symptoms=symptoms, recommendation=match["advice"])
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise AssessmentFormatError(f"The {field} of the assessment is malformed; train for more steps.") from error
+        raise AssessmentFormatError(
+            f"The {field} of the assessment is malformed; train for more steps."
+        ) from error

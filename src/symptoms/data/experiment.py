@@ -52,11 +52,13 @@ def load_experiment(path: Path) -> Experiment:
     name = str(path)
     try:
         content = path.read_bytes()
-        text = content.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise DataError([Fault(name, 1, "file", "there is no such file; check the path")]) from error
-    except IsADirectoryError as error:
-        raise DataError([Fault(name, 1, "file", "expected a file, found a folder")]) from error
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); give a file that can"
+        raise DataError([Fault(name, 1, "file", reason)]) from error
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError([Fault(name, line, "file", "expected UTF-8 text; save the file as UTF-8")]) from error
@@ -125,7 +127,9 @@ def _read_config(
     name: str, found: object, places: _Places, num_examples: int, faults: list[Fault]
 ) -> ExperimentConfig | None:
     if not isinstance(found, dict):
-        faults.append(Fault(name, places.of_key("config"), "config", f"expected an object, found {_kind(found)}"))
+        faults.append(
+            Fault(name, places.of_key("config"), "config", f"expected an object, found {_kind(found)}")
+        )
         return None
     try:
         config = ExperimentConfig.model_validate(found)

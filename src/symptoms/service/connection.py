@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -14,11 +14,10 @@ from dotenv import dotenv_values
 from symptoms.config import BUNDLED_BASE
 from symptoms.errors import ServiceError
 from symptoms.service.local_server import LocalServer
+from symptoms.tokens import Tokenizer, as_tokenizer
 
 if TYPE_CHECKING:
     import tinker
-
-    from symptoms.tokens import Tokenizer
 
 ANSWER_SECONDS = 15.0
 LOCAL, HOSTED = "local", "hosted"
@@ -41,7 +40,8 @@ class Service:
 
     def tokenizer(self) -> Tokenizer:
         """The base model's tokenizer, as the service names it."""
-        return self.client.create_sampling_client(base_model=self.base_model).result().get_tokenizer()
+        sampler = self.client.create_sampling_client(base_model=self.base_model).result()
+        return as_tokenizer(sampler.get_tokenizer())
 
 
 def choose_service(wanted: str | None) -> str:
@@ -56,7 +56,7 @@ def choose_service(wanted: str | None) -> str:
 @contextmanager
 def connect(
     service: str | None = None, base_model: str | None = None, preferred: str | None = None
-) -> Iterator[Service]:
+) -> Generator[Service, None, None]:
     """A service for the length of a `with` block; a local server is started for it and stopped after.
 
     `base_model` is what the user asked for. Without it, the local server takes the bundled base, and
@@ -107,7 +107,7 @@ def _checked_url(chosen: str) -> str:
 
     url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
     if not url.startswith(("http://", "https://")):
-        raise ServiceError(f"--service {chosen!r} is none; use local, hosted, or an address such as http://host:8765.")
+        raise ServiceError(f"--service {chosen!r} is none; use local, hosted, or http://host:port.")
     return url
 
 
@@ -119,7 +119,8 @@ def _capabilities(url: str, key: str) -> dict[str, int | None]:
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServiceError(
-            f"No Tinker server answers at {url} ({type(error).__name__}); check the address, or use --service local."
+            f"No Tinker server answers at {url} ({type(error).__name__}); "
+            "check the address, or use --service local."
         ) from error
     if answer.status_code in (401, 403):
         raise ServiceError(f"{url} rejected the API key; check TINKER_API_KEY.")

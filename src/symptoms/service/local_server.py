@@ -28,12 +28,12 @@ class LocalServer:
         self.base_model = base_model
         self.api_key = f"tml-{secrets.token_urlsafe(24)}"
         self._url: str | None = None
-        self._errors = tempfile.TemporaryFile(mode="w+", encoding="utf-8")
+        # Lives as long as the process does, so it is closed in __exit__ and not by a `with` here.
+        self._errors = tempfile.TemporaryFile(mode="w+", encoding="utf-8")  # noqa: SIM115
+        command = [sys.executable, "-m", "tinker_local", "serve", "--base-model", base_model]
+        command += ["--port", "0", "--stop-with-stdin"]
         self._process = subprocess.Popen(
-            [
-                sys.executable, "-m", "tinker_local", "serve",
-                "--base-model", base_model, "--port", "0", "--stop-with-stdin",
-            ],  # fmt: skip
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -46,15 +46,17 @@ class LocalServer:
 
     @property
     def url(self) -> str:
-        """Where the server listens. Waits for it; raises ServiceError with its own sentence if it cannot start."""
-        if self._url is None:
-            assert self._process.stdout is not None
-            line = self._process.stdout.readline()
-            if " ready at " not in line:
-                self.stop()
-                raise ServiceError(self._complaint())
-            self._url = line.rsplit(" ", 1)[-1].strip()
-        return self._url
+        """Where the server listens, once it does; raises ServiceError if it cannot start."""
+        if self._url is not None:
+            return self._url
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if " ready at " not in line:
+            self.stop()
+            raise ServiceError(self._complaint())
+        url = line.split()[-1]
+        self._url = url
+        return url
 
     def stop(self) -> None:
         """End the process, by force if it does not go by itself."""

@@ -44,5 +44,5 @@ def condition_of_label(label: str) -> Condition | None:
     return next((condition for condition in conditions() if condition.label == label), None)
 
 
-def _read(name: str) -> Any:  # noqa: ANN401 (JSON, validated by the callers)
+def _read(name: str) -> Any:
     return json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))

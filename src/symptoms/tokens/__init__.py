@@ -2,8 +2,9 @@
 
 from symptoms.tokens.renderer import (
     STOP,
-    Tokenizer,
     TokenizedExample,
+    Tokenizer,
+    as_tokenizer,
     check_lengths,
     completion_text,
     mean_loss,
@@ -17,6 +18,7 @@ __all__ = [
     "STOP",
     "TokenizedExample",
     "Tokenizer",
+    "as_tokenizer",
     "check_lengths",
     "completion_text",
     "mean_loss",

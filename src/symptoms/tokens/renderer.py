@@ -1,8 +1,8 @@
-"""The renderer: how an example becomes tokens, of which only the completion is trained.
+r"""The renderer: how an example becomes tokens, of which only the completion is trained.
 
     Symptoms: <input>          prompt, weight 0
     Assessment:                prompt, weight 0
-     <output>\\n\\n              completion, weight 1
+     <output>\n\n                completion, weight 1
 
 The blank line at the end is the stop: it is trained, and generation ends on it. The two parts are
 tokenized apart, because at inference the model sees the prompt alone.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from symptoms.data import Example
 from symptoms.errors import DataError, Fault
@@ -34,6 +34,11 @@ class Tokenizer(Protocol):
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> Any:
         """The text of token ids."""
         ...
+
+
+def as_tokenizer(tokenizer: object) -> Tokenizer:
+    """The SDK's tokenizer under our narrower type; transformers' own signatures are far wider."""
+    return cast(Tokenizer, tokenizer)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,12 @@ def check_lengths(
     Raises DataError with each one's line, its length and the context's; also where nothing is trained.
     """
     faults = [
-        Fault(str(path), example.line, "tokens", f"{one.num_tokens} tokens exceed the context of {context}; shorten it")
+        Fault(
+            str(path),
+            example.line,
+            "tokens",
+            f"{one.num_tokens} tokens exceed the context of {context}; shorten it",
+        )
         for example, one in zip(examples, tokenized, strict=True)
         if context is not None and one.num_tokens > context
     ]

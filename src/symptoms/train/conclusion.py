@@ -50,7 +50,10 @@ def conclude(
     say(f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on")
     say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")
     if final > AIM or matches < len(tests):
-        say(f"This falls short of the original, which ended at {AIM} with every test case matched.", style="yellow")
+        say(
+            f"This falls short of the original, which ended at {AIM} with every test case matched.",
+            style="yellow",
+        )
     say()
     say(f"run directory  {run.path}  (loss.png, report.html)")
     say(f"checkpoint     {checkpoint}")

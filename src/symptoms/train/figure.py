@@ -31,7 +31,9 @@ def draw_loss(metrics: Sequence[StepMetrics], title: str, path: Path) -> None:
         lines = [line for line in metrics if line.epoch == epoch]
         middles.append(sum(line.step for line in lines) / len(lines))
         means.append(sum(line.loss for line in lines) / len(lines))
-    axes.plot(middles, means, color="#0b3d6b", linewidth=2, marker="o", markersize=4, label="mean of an epoch")
+    axes.plot(
+        middles, means, color="#0b3d6b", linewidth=2, marker="o", markersize=4, label="mean of an epoch"
+    )
     axes.axhline(0.25, color="#b35900", linewidth=1, linestyle="--")
     axes.annotate(
         "0.25, where the original ended",

@@ -84,7 +84,7 @@ class TrainingProgress:
         self._bar.stop()
         signal.signal(signal.SIGINT, self._previous)
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True

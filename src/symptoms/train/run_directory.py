@@ -1,13 +1,13 @@
 """A run directory: everything a training run leaves behind, readable at any moment.
 
-    runs/<name>/config.json        the resolved configuration
-                manifest.json      data digest, seed, versions, git revision, service
-                metrics.jsonl      one line a step
-                checkpoints.jsonl  one line a checkpoint
-                predictions.jsonl  one line a test case
-                summary.json       losses, test cases, the final checkpoint
-                loss.png           the loss curve
-                report.html        the same for people
+runs/<name>/config.json        the resolved configuration
+            manifest.json      data digest, seed, versions, git revision, service
+            metrics.jsonl      one line a step
+            checkpoints.jsonl  one line a checkpoint
+            predictions.jsonl  one line a test case
+            summary.json       losses, test cases, the final checkpoint
+            loss.png           the loss curve
+            report.html        the same for people
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class RunDirectory:
 
     @classmethod
     def create(cls, name: str | None, root: Path = RUNS) -> RunDirectory:
-        """A new, empty directory, named by the time where no name is given; raises RunError if it is taken."""
+        """A new directory, named by the time where no name is given; raises RunError if it is taken."""
         chosen = name or datetime.now().strftime("%Y-%m-%d-%H%M%S")
         if not chosen.strip(".") or any(c in chosen for c in "/\\\0"):
             raise RunError(f"{chosen!r} cannot name a run; use letters, digits and '-'.")
@@ -77,7 +77,9 @@ class RunDirectory:
         except FileExistsError as error:
             raise RunError(f"The run {path} exists already; choose another name with --run.") from error
         except OSError as error:
-            raise RunError(f"The run {path} cannot be written ({error.strerror}); work in another folder.") from error
+            raise RunError(
+                f"The run {path} cannot be written ({error.strerror}); work in another folder."
+            ) from error
         return cls(path)
 
     def write_start(self, experiment: Experiment, config: ExperimentConfig, service: Service) -> None:
@@ -116,7 +118,9 @@ class RunDirectory:
         """The path of the last checkpoint; raises RunError where none was saved."""
         saved = self.checkpoints()
         if not saved:
-            raise RunError(f"The run {self.path} has no checkpoint yet; let it finish, or choose another run.")
+            raise RunError(
+                f"The run {self.path} has no checkpoint yet; let it finish, or choose another run."
+            )
         return saved[-1]["path"]
 
     def manifest(self) -> dict[str, Any]:
@@ -124,7 +128,9 @@ class RunDirectory:
         try:
             return json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         except (OSError, json.JSONDecodeError) as error:
-            raise RunError(f"{self.path} is not a run directory; train first, or give a tinker:// path.") from error
+            raise RunError(
+                f"{self.path} is not a run directory; train first, or give a tinker:// path."
+            ) from error
 
     def write_summary(
         self, config: ExperimentConfig, service: Service, checkpoint: str, tests: Sequence[TestCase]

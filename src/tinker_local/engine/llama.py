@@ -47,7 +47,7 @@ class LlamaConfig:
     tie_word_embeddings: bool
 
 
-def plain_projection(name: str, x: Tensor, weight: Tensor) -> Tensor:
+def plain_projection(_name: str, x: Tensor, weight: Tensor) -> Tensor:
     """The base model's own linear layer, without any adapter."""
     return F.linear(x, weight)
 

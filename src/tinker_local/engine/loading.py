@@ -10,7 +10,8 @@ from typing import Any
 
 import psutil
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -77,7 +78,7 @@ def find_model(name: str) -> Path:
 
 
 def _download(name: str) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
     from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
@@ -87,7 +88,9 @@ def _download(name: str) -> Path:
             f"{name} is gated: accept its licence on the model hub and run 'hf auth login'."
         ) from error
     except RepositoryNotFoundError as error:
-        raise StartupError(f"The model hub has no {name}; check the name, or log in if it is private.") from error
+        raise StartupError(
+            f"The model hub has no {name}; check the name, or log in if it is private."
+        ) from error
     except (LocalEntryNotFoundError, OSError) as error:
         raise StartupError(
             f"{name} is neither on this machine nor reachable on the model hub; give a local path instead."
@@ -148,7 +151,9 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
         if settings.get(unsupported):
             raise StartupError(f"{folder} sets {unsupported}, which is not supported; choose another model.")
     if settings.get("hidden_act", "silu") != "silu":
-        raise StartupError(f"{folder} uses {settings['hidden_act']}, and only silu is supported; choose another.")
+        raise StartupError(
+            f"{folder} uses {settings['hidden_act']}, and only silu is supported; choose another."
+        )
     rope: Mapping[str, Any] = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
     rope_type = rope.get("rope_type", rope.get("type", "default"))
     if rope_type not in ("default", "llama3"):
@@ -185,19 +190,22 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
 
 def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
+    names: list[str] = ["model.safetensors"]
     if index.exists():
         names = sorted(set(_read_json(index)["weight_map"].values()))
-    else:
-        names = ["model.safetensors"]
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
-        raise StartupError(f"{folder} has no {missing[0]}; point --base-model at a folder that holds weights.")
+        raise StartupError(
+            f"{folder} has no {missing[0]}; point --base-model at a folder that holds weights."
+        )
     return [folder / name for name in names]
 
 
 def _check_memory(files: list[Path], device: torch.device) -> None:
     needed = sum(file.stat().st_size for file in files)
-    available = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    available = (
+        torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    )
     if needed > available:
         raise StartupError(
             f"The weights take {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB of memory are free; "
@@ -210,18 +218,17 @@ def _read_weights(files: list[Path], config: LlamaConfig) -> dict[str, Tensor]:
     weights: dict[str, Tensor] = {}
     for file in files:
         try:
-            with safe_open(file, framework="pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 (safe_open is no mapping)
-                    if name in wanted:
-                        weights[name] = tensors.get_tensor(name)
+            stored = load_file(file)
         except SafetensorError as error:
             raise StartupError(f"{file} is damaged ({error}); download it again.") from error
+        weights.update({name: stored[name] for name in wanted.keys() & stored.keys()})
     for name, shape in wanted.items():
         if name not in weights:
             raise StartupError(f"The weights in {files[0].parent} lack {name}; they do not fit config.json.")
         if tuple(weights[name].shape) != shape:
             raise StartupError(
-                f"{name} in {files[0].parent} has shape {tuple(weights[name].shape)} where config.json means {shape}."
+                f"{name} in {files[0].parent} has shape {tuple(weights[name].shape)} "
+                f"where config.json means {shape}."
             )
     return weights
 
@@ -240,6 +247,8 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise StartupError(f"There is no {file}; point --base-model at a folder that holds a model.") from error
+        raise StartupError(
+            f"There is no {file}; point --base-model at a folder that holds a model."
+        ) from error
     except json.JSONDecodeError as error:
         raise StartupError(f"{file} is not valid JSON (line {error.lineno}); it may be damaged.") from error

@@ -52,14 +52,15 @@ def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: 
         if length == 0:
             raise RequestError(f"Datum {index} has no tokens; give it at least one.")
         if length > context:
-            raise RequestError(f"Datum {index} has {length} tokens and the model's context is {context}; shorten it.")
+            raise RequestError(f"Datum {index} has {length} tokens, the context is {context}; shorten.")
         targets = datum.loss_inputs.get("target_tokens")
         if targets is None:
             raise RequestError(f"Datum {index} has no target_tokens; add them to its loss inputs.")
         _check_token_ids(datum.tokens, vocab_size, f"tokens of datum {index}")
         if targets.shape[:1] != (length,) or targets.ndim > 2:
             raise RequestError(
-                f"Datum {index} has {length} tokens but target_tokens of shape {targets.shape}; make them equal."
+                f"Datum {index} has {length} tokens but target_tokens of shape {targets.shape}; "
+                "make them equal."
             )
         if not np.issubdtype(targets.dtype, np.integer):
             raise RequestError(f"Datum {index} has target_tokens that are not integers; send int64.")
@@ -67,7 +68,9 @@ def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: 
         for name in loss.inputs:
             values = datum.loss_inputs.get(name)
             if values is None:
-                raise RequestError(f"Datum {index} has no {name}; the loss needs one number for each target token.")
+                raise RequestError(
+                    f"Datum {index} has no {name}; the loss needs one number for each target token."
+                )
             if values.shape != targets.shape:
                 raise RequestError(
                     f"Datum {index} has {name} of shape {values.shape} but target_tokens of shape "

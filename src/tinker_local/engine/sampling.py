@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -122,7 +123,9 @@ def generate(
     return results
 
 
-def _score_prompt(model: Llama, project: Projection, hidden: Tensor, request: GenerationRequest) -> np.ndarray:
+def _score_prompt(
+    model: Llama, project: Projection, hidden: Tensor, request: GenerationRequest
+) -> np.ndarray:
     """Log-probability of each prompt token given those before it; NaN for the first."""
     targets = torch.tensor(request.prompt[1:], device=hidden.device)
     pieces = [torch.tensor([float("nan")])]
@@ -135,7 +138,7 @@ def _score_prompt(model: Llama, project: Projection, hidden: Tensor, request: Ge
 def _extend(rows: Sequence[_Row], scores: Tensor, tokenizer: Tokenizer) -> None:
     """Choose one more token for every row from scores [rows, vocab_size], float32."""
     logprobs = torch.log_softmax(scores, dim=-1)
-    greedy = logprobs.argmax(dim=-1).tolist()
+    greedy = cast(list[int], logprobs.argmax(dim=-1).tolist())
     for index, row in enumerate(rows):
         request = row.request
         token = greedy[index] if request.temperature == 0 else _draw(scores[index], request, row.generator)

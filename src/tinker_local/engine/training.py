@@ -105,7 +105,7 @@ class TrainingModel:
 
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:
         """One Adam step on the gathered gradients, which are then cleared."""
-        norm = float(torch.linalg.vector_norm(self._gradients))
+        norm = self._gradients.norm().item()
         if settings.grad_clip_norm > 0 and norm > settings.grad_clip_norm:
             self._gradients.mul_(settings.grad_clip_norm / norm)
         self._optimizer.param_groups[0].update(
@@ -160,7 +160,11 @@ def _joined(datums: Sequence[Datum], name: str) -> Tensor:
 
 
 def _split(lengths: Sequence[int], logprobs: Tensor, elementwise: Tensor) -> list[DatumOutput]:
-    pieces = zip(logprobs.cpu().split(list(lengths)), elementwise.cpu().split(list(lengths)), strict=True)
-    return [
-        DatumOutput({"logprobs": one.numpy(), "elementwise_loss": other.numpy()}) for one, other in pieces
-    ]
+    outputs: list[DatumOutput] = []
+    start = 0
+    for length in lengths:
+        mine = slice(start, start + length)
+        start += length
+        fields = {"logprobs": logprobs[mine], "elementwise_loss": elementwise[mine]}
+        outputs.append(DatumOutput({name: values.cpu().numpy() for name, values in fields.items()}))
+    return outputs

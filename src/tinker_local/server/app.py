@@ -110,7 +110,9 @@ async def _refuse(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return _problem(status, f"{request.method} {request.url.path} is not offered by tinker_local {__version__}.")
+    return _problem(
+        status, f"{request.method} {request.url.path} is not offered by tinker_local {__version__}."
+    )
 
 
 def _promise(future: Future, model_id: str | None = None, sequence_ids: list[str] | None = None) -> Response:
@@ -181,12 +183,16 @@ async def _forward_backward(request: Request) -> Response:
 
 async def _optim_step(request: Request) -> Response:
     runs = _state(request).runs
-    return await _promised(request, lambda body: runs.optim_step(requests.parse_json(requests.OptimStep, body)))
+    return await _promised(
+        request, lambda body: runs.optim_step(requests.parse_json(requests.OptimStep, body))
+    )
 
 
 async def _save_weights(request: Request) -> Response:
     runs = _state(request).runs
-    return await _promised(request, lambda body: runs.save_weights(requests.parse_json(requests.SaveWeights, body)))
+    return await _promised(
+        request, lambda body: runs.save_weights(requests.parse_json(requests.SaveWeights, body))
+    )
 
 
 async def _save_weights_for_sampler(request: Request) -> Response:
@@ -199,7 +205,9 @@ async def _save_weights_for_sampler(request: Request) -> Response:
 
 async def _load_weights(request: Request) -> Response:
     runs = _state(request).runs
-    return await _promised(request, lambda body: runs.load_weights(requests.parse_json(requests.LoadWeights, body)))
+    return await _promised(
+        request, lambda body: runs.load_weights(requests.parse_json(requests.LoadWeights, body))
+    )
 
 
 async def _create_sampling_session(request: Request) -> Response:

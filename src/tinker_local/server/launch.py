@@ -51,9 +51,11 @@ def launch(options: ServeOptions) -> None:
         models[name] = load_base_model(name, options.dtype, device)
     _check_home(options.home)
     worker = Worker()
-    server = threading.Thread(target=_serve, args=(options, models, listener, worker), name="http", daemon=True)
-    signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
-    signal.signal(signal.SIGINT, lambda number, frame: worker.stop())
+    server = threading.Thread(
+        target=_serve, args=(options, models, listener, worker), name="http", daemon=True
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: worker.stop())
     if options.stop_with_stdin:
         threading.Thread(target=_stop_when_stdin_closes, args=(worker,), daemon=True).start()
     server.start()
@@ -61,7 +63,9 @@ def launch(options: ServeOptions) -> None:
     worker.run()
 
 
-def _serve(options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket, worker: Worker) -> None:
+def _serve(
+    options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket, worker: Worker
+) -> None:
     try:
         asyncio.run(_serve_http(options, models, listener, worker))
     finally:
@@ -100,7 +104,7 @@ def _bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise StartupError(
-            f"Port {port} on {host} cannot be used ({error.strerror}); choose another with --port, or 0 for any."
+            f"Port {port} on {host} cannot be used ({error.strerror}); choose another with --port."
         ) from error
     return listener
 

@@ -25,12 +25,12 @@ from urllib.parse import quote, unquote
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from tinker_local.engine.llama import LlamaConfig
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
-from tinker_local.errors import CheckpointError, NotFoundError
+from tinker_local.errors import CheckpointError, NotFoundError, RequestError
 
 Kind = Literal["weights", "sampler_weights"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -79,7 +79,9 @@ def parse_path(text: str) -> CheckpointPath:
     """Raises RequestError for anything but tinker://<run>/weights|sampler_weights/<name>."""
     match = re.fullmatch(r"tinker://([A-Za-z0-9:_-]+)/(weights|sampler_weights)/([^/]+)", text)
     if match is None:
-        raise CheckpointError(f"{text!r} is not a checkpoint path; it looks like tinker://<run>/weights/<name>.")
+        raise CheckpointError(
+            f"{text!r} is not a checkpoint path; it looks like tinker://<run>/weights/<name>."
+        )
     run, kind, name = match.groups()
     check_name(name)
     return CheckpointPath(run, "weights" if kind == "weights" else "sampler_weights", name)
@@ -123,7 +125,9 @@ class CheckpointStore:
             "adapter_config.json": json.dumps(_peft_config(base_model, config), indent=1).encode(),
         }
         if optimizer_state is not None:
-            files["optimizer.safetensors"] = save({k: v.cpu().contiguous() for k, v in optimizer_state.items()})
+            files["optimizer.safetensors"] = save(
+                {k: v.cpu().contiguous() for k, v in optimizer_state.items()}
+            )
         info = CheckpointInfo(
             path=str(path),
             base_model=base_model,
@@ -141,7 +145,9 @@ class CheckpointStore:
         try:
             _write_folder(target, files)
         except OSError as error:
-            raise CheckpointError(f"{path} could not be saved ({error.strerror}); free space or rights.") from error
+            raise CheckpointError(
+                f"{path} could not be saved ({error.strerror}); free space or rights."
+            ) from error
         return info
 
     def info(self, path: CheckpointPath) -> CheckpointInfo:
@@ -150,9 +156,13 @@ class CheckpointStore:
         try:
             info = CheckpointInfo.model_validate_json(file.read_bytes())
         except FileNotFoundError as error:
-            raise NotFoundError(f"There is no checkpoint {path} on this server; list them with 'list'.") from error
+            raise NotFoundError(
+                f"There is no checkpoint {path} on this server; list them with 'list'."
+            ) from error
         except (ValidationError, OSError) as error:
-            raise CheckpointError(f"{path} is damaged (checkpoint.json); use an earlier checkpoint.") from error
+            raise CheckpointError(
+                f"{path} is damaged (checkpoint.json); use an earlier checkpoint."
+            ) from error
         if info.expires is not None and info.expires < datetime.now(UTC):
             raise NotFoundError(f"{path} has expired; use another checkpoint.")
         return info
@@ -166,7 +176,9 @@ class CheckpointStore:
             for key, matrix in zip(_peft_names(name), pair, strict=True):
                 stored = tensors.get(key)
                 if stored is None or stored.shape != matrix.shape:
-                    raise CheckpointError(f"{path} does not fit the base model at {name}; load it on its own base.")
+                    raise CheckpointError(
+                        f"{path} does not fit the base model at {name}; load it on its own base."
+                    )
                 matrix.copy_(stored)
         return info, adapter
 
@@ -185,7 +197,7 @@ class CheckpointStore:
                 continue
             try:
                 yield self.info(CheckpointPath(run, kind, name))
-            except CheckpointError:
+            except RequestError:
                 continue
 
     def delete(self, path: CheckpointPath) -> None:
@@ -205,7 +217,9 @@ class CheckpointStore:
                 raise CheckpointError(f"{path} is damaged ({name} has changed); use an earlier checkpoint.")
             return load_file(file)
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{path} is damaged ({name} cannot be read); use an earlier checkpoint.") from error
+            raise CheckpointError(
+                f"{path} is damaged ({name} cannot be read); use an earlier checkpoint."
+            ) from error
 
 
 def _peft_names(layer: str) -> tuple[str, str]:

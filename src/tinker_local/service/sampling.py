@@ -68,7 +68,9 @@ class Samplers:
         self, session_id: str, number: int, base: BaseModel, adapter: Adapter | None, model_path: str | None
     ) -> Sampler:
         sampler_id = f"{session_id}:sample:{number}"
-        return self._samplers.setdefault(sampler_id, Sampler(sampler_id, session_id, base, adapter, model_path))
+        return self._samplers.setdefault(
+            sampler_id, Sampler(sampler_id, session_id, base, adapter, model_path)
+        )
 
     def info(self, sampler_id: str) -> answers.SamplerInfo:
         sampler = self.find(sampler_id)
@@ -136,7 +138,9 @@ class Samplers:
     def _base(self, name: str) -> BaseModel:
         base = self._models.get(name)
         if base is None:
-            raise NotFoundError(f"The base model {name!r} is not served here; choose from: {', '.join(self._models)}.")
+            raise NotFoundError(
+                f"The base model {name!r} is not served here; choose from: {', '.join(self._models)}."
+            )
         return base
 
 
@@ -168,7 +172,7 @@ def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
         stop_strings = tuple(stop for stop in params.stop if isinstance(stop, str))
         chosen = frozenset(stop for stop in params.stop if isinstance(stop, int))
         # An empty list switches every stop off, the end token's too.
-        stop_tokens = (base.end_tokens | chosen) if params.stop else frozenset()
+        stop_tokens = (base.end_tokens | chosen) if params.stop else frozenset[int]()
     if "" in stop_strings:
         raise RequestError("A stop string is empty; leave it out.")
     return GenerationRequest(

@@ -36,13 +36,15 @@ class Run:
 
     def trained(self) -> TrainingModel:
         if self.model is None:
-            raise RequestError(f"The run {self.run_id} could not be created; see the error of its first request.")
+            raise RequestError(
+                f"The run {self.run_id} could not be created; see the error of its first request."
+            )
         return self.model
 
     def receive(self, seq_id: int) -> None:
         """Note a request's number; raises RequestError for one that was carried out before."""
         if seq_id <= self.received_through or seq_id in self.received_beyond:
-            raise RequestError(f"Request {seq_id} of {self.run_id} was carried out before; it is not done twice.")
+            raise RequestError(f"Request {seq_id} of {self.run_id} is not done twice.")
         self.received_beyond.add(seq_id)
         while self.received_through + 1 in self.received_beyond:
             self.received_through += 1
@@ -70,7 +72,9 @@ class Runs:
     def create(self, request: requests.CreateModel) -> Future:
         """A new run with a fresh adapter."""
         if request.optimizer_config.type != "adamw":
-            raise RequestError(f"The optimizer {request.optimizer_config.type!r} is not offered here; use adamw.")
+            raise RequestError(
+                f"The optimizer {request.optimizer_config.type!r} is not offered here; use adamw."
+            )
         base = self._base(request.base_model)
         wanted = request.lora_config or requests.LoraSettings(rank=32)
         lora = LoraConfig(wanted.rank, wanted.train_attn, wanted.train_mlp, wanted.train_unembed)
@@ -143,7 +147,9 @@ class Runs:
         """A named checkpoint to sample from, or an unnamed snapshot in memory for one sampling session."""
         run = self.find(request.model_id)
         if request.kind != "snapshot":
-            raise RequestError(f"Sampling clients of kind {request.kind!r} are not offered here; use 'snapshot'.")
+            raise RequestError(
+                f"Sampling clients of kind {request.kind!r} are not offered here; use 'snapshot'."
+            )
         if request.path is not None:
             check_name(request.path)
 
@@ -151,7 +157,11 @@ class Runs:
             model = run.trained()
             if request.path is None:
                 sampler = self._samplers.add(
-                    run.session_id, request.sampling_session_seq_id or 0, run.base, model.adapter.snapshot(), None
+                    run.session_id,
+                    request.sampling_session_seq_id or 0,
+                    run.base,
+                    model.adapter.snapshot(),
+                    None,
                 )
                 return answers.SamplerWeightsSaved(sampling_session_id=sampler.sampler_id)
             path = CheckpointPath(run.run_id, "sampler_weights", request.path)
@@ -174,7 +184,9 @@ class Runs:
         if request.model_id is not None:
             run, step = self.find(request.model_id), request.seq_id or 0
             if self._store.info(path).lora != run.lora:
-                raise RequestError(f"{path} has another rank or other layers than this run; create a run from it.")
+                raise RequestError(
+                    f"{path} has another rank or other layers than this run; create a run from it."
+                )
         elif request.session_id is not None and request.model_seq_id is not None:
             info = self._store.info(path)
             base = self._base(request.base_model or info.base_model)
@@ -197,7 +209,7 @@ class Runs:
         run = self._runs.get(model_id)
         if run is None:
             raise NotFoundError(
-                f"There is no training run {model_id!r} on this server; it may have restarted, so create one anew."
+                f"There is no training run {model_id!r} on this server; it may have restarted: create a new one."
             )
         return run
 
@@ -209,7 +221,9 @@ class Runs:
     def _base(self, name: str) -> BaseModel:
         base = self._models.get(name)
         if base is None:
-            raise NotFoundError(f"The base model {name!r} is not served here; choose from: {', '.join(self._models)}.")
+            raise NotFoundError(
+                f"The base model {name!r} is not served here; choose from: {', '.join(self._models)}."
+            )
         return base
 
     def _add(self, session_id: str, model_seq_id: int, base: BaseModel, lora: LoraConfig) -> Run:

@@ -91,7 +91,8 @@ def _decode_datum(index: int, datum: proto.Datum) -> Datum:
         pieces.append(_array(chunk.encoded_text.tokens, np.int32, f"datum {index}, model_input"))
     tokens = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
     inputs = {
-        name: _decode_tensor(tensor, f"datum {index}, {name}") for name, tensor in datum.loss_fn_inputs.items()
+        name: _decode_tensor(tensor, f"datum {index}, {name}")
+        for name, tensor in datum.loss_fn_inputs.items()
     }
     return Datum(tokens=tokens.astype(np.int64), loss_inputs=inputs)
 
