@@ -36,7 +36,7 @@ def main(data: Path, service_name: str | None, base_model: str | None, run_name:
         training = service.client.create_lora_training_client(
             base_model=config.base_model, rank=config.lora_rank, seed=config.seed
         ).result()
-        tokenizer = training.get_tokenizer()
+        tokenizer = service.tokenizer(training)
 
         # Prompt tokens weigh 0 and completion tokens 1, so only the assessment is learned.
         examples = [tokenize(tokenizer, example) for example in experiment.examples]

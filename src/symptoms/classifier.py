@@ -11,7 +11,7 @@ from symptoms.data import Assessment, parse_assessment
 from symptoms.errors import InputError
 from symptoms.service import connect
 from symptoms.taxonomy import condition_of_label
-from symptoms.tokens import STOP, Tokenizer, as_tokenizer, prompt_tokens
+from symptoms.tokens import STOP, Tokenizer, prompt_tokens
 from symptoms.train import find_run, newest_run
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Classifier:
             base_model = base_model or manifest["base_model"]
         with connect(service, base_model) as connected:
             sampler = connected.client.create_sampling_client(model_path=checkpoint).result()
-            yield cls(sampler, as_tokenizer(sampler.get_tokenizer()), connected.context_length)
+            yield cls(sampler, connected.tokenizer(sampler), connected.context_length)
 
     def assess(self, description: str) -> ClassifiedText:
         """The assessment of one description, written greedily.

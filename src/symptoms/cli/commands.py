@@ -20,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     help=f"Fine-tune a small language model on symptom descriptions. {DISCLAIMER}",
 )
 

@@ -38,10 +38,19 @@ class Service:
     def context_length(self) -> int | None:
         return self.offered.get(self.base_model)
 
-    def tokenizer(self) -> Tokenizer:
-        """The base model's tokenizer, as the service names it."""
-        sampler = self.client.create_sampling_client(base_model=self.base_model).result()
-        return as_tokenizer(sampler.get_tokenizer())
+    def tokenizer(self, model: tinker.TrainingClient | tinker.SamplingClient | None = None) -> Tokenizer:
+        """The tokenizer of a client's model, or of the base; raises ServiceError if it cannot be loaded."""
+        if model is None:
+            # Only a training client is told by the service where the tokenizer lies; its smallest
+            # adapter is never trained.
+            model = self.client.create_lora_training_client(base_model=self.base_model, rank=1).result()
+        try:
+            return as_tokenizer(model.get_tokenizer())
+        except OSError as error:
+            raise ServiceError(
+                f"The tokenizer of {self.base_model} could not be loaded; "
+                "it needs the model hub or a local copy."
+            ) from error
 
 
 def choose_service(wanted: str | None) -> str:

@@ -105,7 +105,7 @@ class TrainingModel:
 
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:
         """One Adam step on the gathered gradients, which are then cleared."""
-        norm = self._gradients.norm().item()
+        norm = float(torch.dot(self._gradients, self._gradients).sqrt())
         if settings.grad_clip_norm > 0 and norm > settings.grad_clip_norm:
             self._gradients.mul_(settings.grad_clip_norm / norm)
         self._optimizer.param_groups[0].update(

@@ -209,7 +209,7 @@ class Runs:
         run = self._runs.get(model_id)
         if run is None:
             raise NotFoundError(
-                f"There is no training run {model_id!r} on this server; it may have restarted: create a new one."
+                f"There is no training run {model_id!r} on this server; it may have restarted; create one."
             )
         return run
 
