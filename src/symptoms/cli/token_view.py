@@ -62,6 +62,8 @@ def coloured(tokenizer: Tokenizer, example: TokenizedExample, plain: bool) -> Te
             text.append(shown, style=(TRAINED if trained else READ)[index % 2])
             text.append("\n" * piece.count("\n"))
         trained_before = trained
+    # The stop's line breaks are shown as marks; as breaks they would only leave a gap.
+    text.rstrip()
     if plain:
         text.append("]]")
     return text
