@@ -220,8 +220,8 @@ def test_other_mistakes_are_told(
     """Unknown models, losses, paths and names, and prompts that do not fit, each get a sentence."""
     with pytest.raises(tinker.RequestFailedError, match="not served here; choose from"):
         client.create_lora_training_client(base_model="no/model").result()
-    with pytest.raises(tinker.RequestFailedError, match="loss 'ppo' is not offered"):
-        training.forward_backward([datum()], "ppo").result()
+    with pytest.raises(tinker.RequestFailedError, match="loss 'gspo' is not offered"):
+        training.forward_backward([datum()], "gspo").result()
     with pytest.raises(tinker.RequestFailedError, match="context is 256"):
         training.forward([datum([0] + [50] * 300)], "cross_entropy").result()
     with pytest.raises(tinker.RequestFailedError, match="cannot name a checkpoint"):

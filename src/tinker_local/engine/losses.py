@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,26 +13,84 @@ from torch import Tensor
 from tinker_local.errors import RequestError
 from tinker_local.wire.datums import Datum
 
-LossFunction = Callable[[Mapping[str, Tensor], Tensor], Tensor]
-"""(named inputs, log-probabilities of the targets) -> elementwise loss; all of one shape."""
+LossFunction = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, float]], Tensor]
+"""(named inputs, log-probabilities of the targets, settings) -> elementwise loss; tensors of one shape."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss, the inputs it reads, and the one that says which tokens count."""
+    """A loss, the inputs it reads, the one that is zero where a token does not count, and its settings."""
 
     elementwise: LossFunction
     inputs: tuple[str, ...]
     weight_input: str
+    defaults: Mapping[str, float]
+
+    def settings(self, config: Mapping[str, float | str]) -> dict[str, float]:
+        """The defaults with what the client changed; raises RequestError for what the loss does not have."""
+        changed: dict[str, float] = {}
+        for name, value in config.items():
+            if name not in self.defaults:
+                known = ", ".join(self.defaults) or "none"
+                raise RequestError(f"The loss has no setting {name!r}; it has: {known}.")
+            if isinstance(value, str) or not math.isfinite(value):
+                raise RequestError(f"The loss's setting {name!r} is not a finite number; send one.")
+            changed[name] = value
+        return {**self.defaults, **changed}
 
 
-def cross_entropy(inputs: Mapping[str, Tensor], logprobs: Tensor) -> Tensor:
-    """`-logprob * weight`, elementwise; weights may be negative, as custom losses send them."""
+def cross_entropy(inputs: Mapping[str, Tensor], logprobs: Tensor, _settings: Mapping[str, float]) -> Tensor:
+    """`-logprob * weight`; weights may be negative, as custom losses send them."""
     return -logprobs * inputs["weights"]
 
 
+def importance_sampling(
+    inputs: Mapping[str, Tensor], logprobs: Tensor, _settings: Mapping[str, float]
+) -> Tensor:
+    """`-ratio * advantage` with `ratio = exp(logprob - sampling logprob)`.
+
+    Source: Tinker documentation, "Loss functions", importance_sampling.
+    """
+    return -_ratio(inputs, logprobs) * inputs["advantages"]
+
+
+def ppo(inputs: Mapping[str, Tensor], logprobs: Tensor, settings: Mapping[str, float]) -> Tensor:
+    """`-min(ratio * advantage, clip(ratio, low, high) * advantage)`.
+
+    Source: Schulman et al. 2017, arXiv:1707.06347, and the Tinker documentation, which gives the bounds
+    as ratios (0.8 and 1.2 by default).
+    """
+    ratio = _ratio(inputs, logprobs)
+    clipped = ratio.clamp(settings["clip_low_threshold"], settings["clip_high_threshold"])
+    return -torch.minimum(ratio * inputs["advantages"], clipped * inputs["advantages"])
+
+
+def cispo(inputs: Mapping[str, Tensor], logprobs: Tensor, settings: Mapping[str, float]) -> Tensor:
+    """`-clip(ratio, low, high) * logprob * advantage`, the clipped ratio being a constant to the gradient.
+
+    Source: MiniMax-M1, arXiv:2506.13585, and the Tinker documentation, whose default bounds are
+    one-sided (0 and 4).
+    """
+    clipped = _ratio(inputs, logprobs).clamp(settings["clip_low_threshold"], settings["clip_high_threshold"])
+    return -clipped.detach() * logprobs * inputs["advantages"]
+
+
+def _ratio(inputs: Mapping[str, Tensor], logprobs: Tensor) -> Tensor:
+    return torch.exp(logprobs - inputs["logprobs"])
+
+
 LOSSES: Mapping[str, Loss] = {
-    "cross_entropy": Loss(cross_entropy, ("weights",), "weights"),
+    "cross_entropy": Loss(cross_entropy, ("weights",), "weights", {}),
+    "importance_sampling": Loss(importance_sampling, ("logprobs", "advantages"), "advantages", {}),
+    "ppo": Loss(
+        ppo, ("logprobs", "advantages"), "advantages", {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2}
+    ),
+    "cispo": Loss(
+        cispo,
+        ("logprobs", "advantages"),
+        "advantages",
+        {"clip_low_threshold": 0.0, "clip_high_threshold": 4.0},
+    ),
 }
 
 

@@ -49,26 +49,31 @@ class TrainingModel:
         self._parameter = parameter
 
     def forward_backward(
-        self, datums: Sequence[Datum], loss_fn: str, forward_only: bool
+        self,
+        datums: Sequence[Datum],
+        loss_fn: str,
+        forward_only: bool,
+        loss_config: Mapping[str, float | str] | None = None,
     ) -> tuple[list[DatumOutput], dict[str, float]]:
         """Log-probabilities of every target, and gradients of the summed loss unless `forward_only`.
 
         Either all datums are counted or, where one is wrong, none (RequestError).
         """
         loss = find_loss(loss_fn)
+        settings = loss.settings(loss_config or {})
         config = self.base.config
         check_datums(datums, loss, config.vocab_size, config.max_position_embeddings)
         outputs: dict[int, DatumOutput] = {}
         total = 0.0
         for indices in passes([len(datum.tokens) for datum in datums]):
             chosen = [datums[index] for index in indices]
-            results, loss_sum = self._one_pass(chosen, loss, forward_only)
+            results, loss_sum = self._one_pass(chosen, loss, settings, forward_only)
             outputs.update(zip(indices, results, strict=True))
             total += loss_sum
         return [outputs[index] for index in range(len(datums))], {"loss:sum": total}
 
     def _one_pass(
-        self, datums: Sequence[Datum], loss: Loss, forward_only: bool
+        self, datums: Sequence[Datum], loss: Loss, settings: Mapping[str, float], forward_only: bool
     ) -> tuple[list[DatumOutput], float]:
         device = self.base.device
         lengths = [len(datum.tokens) for datum in datums]
@@ -90,17 +95,15 @@ class TrainingModel:
             if counted.any():
                 scores = self.base.logits(hidden[counted], self._leaves.project)
                 scored = target_logprobs(scores, targets[counted])
-                elementwise_counted = loss.elementwise(
-                    {name: values[counted] for name, values in inputs.items()}, scored
-                )
                 if not forward_only:
-                    elementwise_counted.sum().backward()
+                    counted_inputs = {name: values[counted] for name, values in inputs.items()}
+                    loss.elementwise(counted_inputs, scored, settings).sum().backward()
                 logprobs[counted] = scored.detach()
         if not counted.all():
             with torch.no_grad():
                 scores = self.base.logits(hidden.detach()[~counted], self._leaves.project)
                 logprobs[~counted] = target_logprobs(scores, targets[~counted])
-        elementwise = loss.elementwise(inputs, logprobs)
+        elementwise = loss.elementwise(inputs, logprobs, settings)
         return _split(lengths, logprobs, elementwise), float(elementwise.sum(dtype=torch.float64))
 
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:

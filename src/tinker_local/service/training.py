@@ -106,7 +106,7 @@ class Runs:
         def compute() -> Payload:
             request = decode_forward_backward(message)
             outputs, metrics = run.trained().forward_backward(
-                request.datums, request.loss_fn, request.forward_only
+                request.datums, request.loss_fn, request.forward_only, request.loss_config
             )
             return Payload(encode_forward_backward(outputs, metrics), PROTOBUF)
 

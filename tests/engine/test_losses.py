@@ -1,0 +1,107 @@
+"""Every loss and its gradient against the formula written out in plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tinker_local.engine.llama import Llama
+from tinker_local.engine.loading import load_base_model
+from tinker_local.engine.lora import Adapter, LoraConfig
+from tinker_local.engine.training import TrainingModel
+from tinker_local.errors import RequestError
+from tinker_local.wire.datums import Datum
+
+CPU = torch.device("cpu")
+LENGTH = 24
+Formula = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def importance_sampling(logprobs: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
+    return -(torch.exp(logprobs - old) * advantages).sum()
+
+
+def ppo(low: float, high: float) -> Formula:
+    def formula(logprobs: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros(())
+        for logprob, before, advantage in zip(logprobs, old, advantages, strict=True):
+            ratio = torch.exp(logprob - before)
+            clipped = torch.clip(ratio, low, high)
+            total = total - torch.min(ratio * advantage, clipped * advantage)
+        return total
+
+    return formula
+
+
+def cispo(low: float, high: float) -> Formula:
+    def formula(logprobs: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
+        coefficient = torch.clip(torch.exp(logprobs - old), low, high).detach()
+        return -(coefficient * logprobs * advantages).sum()
+
+    return formula
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model: Path) -> Llama:
+    return load_base_model(str(tiny_model), "float32", CPU).model
+
+
+def random_adapter(base: Llama) -> Adapter:
+    adapter = Adapter.initial(base.config, LoraConfig(4), 0, CPU)
+    adapter.flat.normal_(std=0.05, generator=torch.Generator().manual_seed(3))
+    return adapter
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "formula"),
+    [
+        ("importance_sampling", {}, importance_sampling),
+        ("ppo", {}, ppo(0.8, 1.2)),
+        ("ppo", {"clip_low_threshold": 0.5, "clip_high_threshold": 3.0}, ppo(0.5, 3.0)),
+        ("cispo", {}, cispo(0.0, 4.0)),
+        ("cispo", {"clip_high_threshold": 1.1}, cispo(0.0, 1.1)),
+    ],
+)
+def test_losses_and_gradients_are_the_formulas(
+    base: Llama, name: str, config: dict[str, float], formula: Formula
+):
+    """Sum and gradient equal plain torch, with ratios beyond both bounds and some zero advantages."""
+    generator = np.random.default_rng(4)
+    tokens = generator.integers(0, 258, LENGTH + 1)
+    adapter = random_adapter(base)
+    logits = base.logits(base.hidden(torch.from_numpy(tokens[None, :-1]), adapter.project), adapter.project)
+    targets = torch.from_numpy(tokens[1:])
+    now = torch.log_softmax(logits[0], -1).gather(1, targets[:, None])[:, 0].detach().numpy()
+    old = (now + generator.normal(0, 0.6, LENGTH)).astype(np.float32)
+    advantages = (generator.normal(0, 1, LENGTH) * (np.arange(LENGTH) >= 5)).astype(np.float32)
+    datum = Datum(tokens[:-1], {"target_tokens": tokens[1:], "logprobs": old, "advantages": advantages})
+    training = TrainingModel(base, adapter)
+    _, metrics = training.forward_backward([datum], name, forward_only=False, loss_config=config)
+
+    leaves, expected = random_adapter(base).trainable()
+    logits = base.logits(base.hidden(torch.from_numpy(tokens[None, :-1]), leaves.project), leaves.project)
+    logprobs = torch.log_softmax(logits[0], -1).gather(1, targets[:, None])[:, 0]
+    loss = formula(logprobs, torch.from_numpy(old), torch.from_numpy(advantages))
+    loss.backward()
+    assert metrics["loss:sum"] == pytest.approx(float(loss.detach()), abs=1e-3)
+    torch.testing.assert_close(training._gradients, expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "sentence"),
+    [
+        ("ppo", {"clip_epsilon": 0.2}, "no setting 'clip_epsilon'; it has: clip_low_threshold"),
+        ("cispo", {"clip_high_threshold": "four"}, "not a finite number"),
+        ("cross_entropy", {"temperature": 2.0}, "no setting 'temperature'; it has: none"),
+        ("dro", {}, "not offered here; use one of: cross_entropy"),
+    ],
+)
+def test_wrong_settings_are_refused(base: Llama, name: str, config: dict[str, float | str], sentence: str):
+    """Settings that a loss does not have are never ignored."""
+    datum = Datum(np.arange(5), {"target_tokens": np.arange(5)})
+    with pytest.raises(RequestError, match=sentence):
+        TrainingModel(base, random_adapter(base)).forward_backward([datum], name, False, config)
