@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tinker_local import __version__
 from tinker_local.errors import NotFoundError, RequestError
-from tinker_local.service.futures import JSON, Future
+from tinker_local.server.answering import answer, problem, state_of
+from tinker_local.server.rest import rest_routes
+from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
 from tinker_local.wire import answers, requests
 from tinker_local.wire.datums import parse_forward_backward
@@ -57,6 +59,7 @@ def create_app(state: ServerState, api_key: str) -> ASGIApp:
             Route("/api/v1/healthz", _health),
             Route("/api/v1/get_server_capabilities", _capabilities),
             Route("/api/v1/samplers/{sampler_id}", _sampler),
+            *rest_routes(),
         ],
         exception_handlers={RequestError: _refuse, HTTPException: _http_error},
     )
@@ -77,12 +80,12 @@ class _Guard:
             return
         headers = dict(scope["headers"])
         if not hmac.compare_digest(headers.get(b"x-api-key", b""), self._key):
-            refusal = _problem(401, "The API key is not the one this server was started with.")
+            refusal = problem(401, "The API key is not the one this server was started with.")
             await refusal(scope, receive, send)
             return
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            refusal = _problem(413, f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches.")
+            refusal = problem(413, f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches.")
             await refusal(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -92,31 +95,19 @@ def _post(path: str, handler: Handler) -> Route:
     return Route(f"/api/v1/{path}", handler, methods=["POST"])
 
 
-def _state(request: Request) -> ServerState:
-    return request.app.state.server
-
-
-def _problem(status: int, detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status_code=status)
-
-
-def _answer(body: answers.Answer) -> Response:
-    return Response(body.model_dump_json(exclude_none=True), media_type=JSON)
-
-
 async def _refuse(request: Request, error: Exception) -> Response:
-    return _problem(404 if isinstance(error, NotFoundError) else 400, str(error))
+    return problem(404 if isinstance(error, NotFoundError) else 400, str(error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return _problem(
+    return problem(
         status, f"{request.method} {request.url.path} is not offered by tinker_local {__version__}."
     )
 
 
 def _promise(future: Future, model_id: str | None = None, sequence_ids: list[str] | None = None) -> Response:
-    return _answer(
+    return answer(
         answers.Promise(request_id=future.request_id, model_id=model_id, sample_sequence_ids=sequence_ids)
     )
 
@@ -127,7 +118,7 @@ async def _promised(request: Request, submit: Callable[[bytes], Future]) -> Resp
     try:
         future = submit(body)
     except RequestError as error:
-        future = _state(request).failed(error)
+        future = state_of(request).failed(error)
     return _promise(future)
 
 
@@ -146,57 +137,57 @@ async def _health(request: Request) -> Response:
 
 
 async def _capabilities(request: Request) -> Response:
-    return _answer(_state(request).capabilities())
+    return answer(state_of(request).capabilities())
 
 
 async def _create_session(request: Request) -> Response:
-    requests.parse_json(requests.CreateSession, await request.body())
-    return _answer(_state(request).create_session())
+    wanted = requests.parse_json(requests.CreateSession, await request.body())
+    return answer(state_of(request).create_session(wanted))
 
 
 async def _session_heartbeat(request: Request) -> Response:
     beat = requests.parse_json(requests.SessionHeartbeat, await request.body())
-    if not _state(request).is_alive(beat.session_id):
-        return _problem(410, "This session is over; create a new ServiceClient.")
+    if not state_of(request).is_alive(beat.session_id):
+        return problem(410, "This session is over; create a new ServiceClient.")
     return JSONResponse({"type": "session_heartbeat"})
 
 
 async def _finish_session(request: Request) -> Response:
-    _state(request).end_session(request.path_params["session_id"])
+    state_of(request).end_session(request.path_params["session_id"])
     return JSONResponse({})
 
 
 async def _create_model(request: Request) -> Response:
-    runs = _state(request).runs
+    runs = state_of(request).runs
     return await _promised(request, lambda body: runs.create(requests.parse_json(requests.CreateModel, body)))
 
 
 async def _get_info(request: Request) -> Response:
     wanted = requests.parse_json(requests.GetInfo, await request.body())
-    return _answer(_state(request).runs.info(wanted.model_id))
+    return answer(state_of(request).runs.info(wanted.model_id))
 
 
 async def _forward_backward(request: Request) -> Response:
-    runs = _state(request).runs
+    runs = state_of(request).runs
     return await _promised(request, lambda body: runs.forward_backward(parse_forward_backward(body)))
 
 
 async def _optim_step(request: Request) -> Response:
-    runs = _state(request).runs
+    runs = state_of(request).runs
     return await _promised(
         request, lambda body: runs.optim_step(requests.parse_json(requests.OptimStep, body))
     )
 
 
 async def _save_weights(request: Request) -> Response:
-    runs = _state(request).runs
+    runs = state_of(request).runs
     return await _promised(
         request, lambda body: runs.save_weights(requests.parse_json(requests.SaveWeights, body))
     )
 
 
 async def _save_weights_for_sampler(request: Request) -> Response:
-    runs = _state(request).runs
+    runs = state_of(request).runs
     return await _promised(
         request,
         lambda body: runs.save_weights_for_sampler(requests.parse_json(requests.SaveWeightsForSampler, body)),
@@ -204,7 +195,7 @@ async def _save_weights_for_sampler(request: Request) -> Response:
 
 
 async def _load_weights(request: Request) -> Response:
-    runs = _state(request).runs
+    runs = state_of(request).runs
     return await _promised(
         request, lambda body: runs.load_weights(requests.parse_json(requests.LoadWeights, body))
     )
@@ -212,15 +203,15 @@ async def _load_weights(request: Request) -> Response:
 
 async def _create_sampling_session(request: Request) -> Response:
     wanted = requests.parse_json(requests.CreateSamplingSession, await request.body())
-    return _answer(_state(request).samplers.create(wanted))
+    return answer(state_of(request).samplers.create(wanted))
 
 
 async def _sampler(request: Request) -> Response:
-    return _answer(_state(request).samplers.info(request.path_params["sampler_id"]))
+    return answer(state_of(request).samplers.info(request.path_params["sampler_id"]))
 
 
 async def _sample(request: Request) -> Response:
-    state = _state(request)
+    state = state_of(request)
     sequence_ids: list[str] = []
     try:
         wanted = requests.parse_json(requests.Sample, await request.body())
@@ -232,10 +223,10 @@ async def _sample(request: Request) -> Response:
 
 async def _retrieve_future(request: Request) -> Response:
     wanted = requests.parse_json(requests.RetrieveFuture, await request.body())
-    futures = _state(request).futures
+    futures = state_of(request).futures
     future = futures.find(wanted.request_id)
     if future is None:
-        return _problem(410, "This result is no longer kept; submit the request again.")
+        return problem(410, "This result is no longer kept; submit the request again.")
     payload = await futures.wait(future, POLL_SECONDS)
     if payload is None:
         return JSONResponse({"type": "try_again", "request_id": future.request_id, "queue_state": "active"})

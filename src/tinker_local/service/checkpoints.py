@@ -200,6 +200,18 @@ class CheckpointStore:
             except RequestError:
                 continue
 
+    def size(self, path: CheckpointPath) -> int:
+        """Bytes of all its files; zero once it is gone."""
+        return sum(file.stat().st_size for file in self.folder(path).glob("*"))
+
+    def set_expiry(self, path: CheckpointPath, expires: datetime | None) -> None:
+        """Change when a checkpoint expires; raises NotFoundError where there is none."""
+        changed = self.info(path).model_copy(update={"expires": expires})
+        target = self.folder(path) / "checkpoint.json"
+        partial = target.with_name(f".partial-{uuid.uuid4().hex}")
+        partial.write_bytes(changed.model_dump_json(indent=1).encode())
+        os.replace(partial, target)
+
     def delete(self, path: CheckpointPath) -> None:
         """Remove a checkpoint; raises NotFoundError where there is none."""
         folder = self.folder(path)

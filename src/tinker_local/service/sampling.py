@@ -79,6 +79,9 @@ class Samplers:
             sampler_id=sampler_id, base_model=sampler.base.tokenizer_source, model_path=sampler.model_path
         )
 
+    def of_session(self, session_id: str) -> list[str]:
+        return [key for key, sampler in self._samplers.items() if sampler.session_id == session_id]
+
     def find(self, sampler_id: str | None) -> Sampler:
         sampler = self._samplers.get(sampler_id or "")
         if sampler is None:
@@ -115,7 +118,7 @@ class Samplers:
 
     def end_session(self, session_id: str) -> None:
         """Release the samplers of a finished session."""
-        for key in [key for key, sampler in self._samplers.items() if sampler.session_id == session_id]:
+        for key in self.of_session(session_id):
             del self._samplers[key]
 
     def _sampler_of(self, request: requests.Sample) -> Sampler:

@@ -9,12 +9,13 @@ from uuid import uuid4
 
 from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.worker import Worker
-from tinker_local.errors import RequestError
+from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.service.catalogue import Catalogue
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.service.futures import Future, Futures
 from tinker_local.service.sampling import Samplers
 from tinker_local.service.training import Runs
-from tinker_local.wire import answers
+from tinker_local.wire import answers, requests
 
 
 class ServerState:
@@ -25,22 +26,39 @@ class ServerState:
     ) -> None:
         self.models = models
         self.futures = Futures(loop)
-        store = CheckpointStore(home)
-        self.samplers = Samplers(models, store, worker, self.futures)
-        self.runs = Runs(models, store, worker, self.futures, self.samplers)
-        self._sessions: set[str] = set()
+        self.store = CheckpointStore(home)
+        self.samplers = Samplers(models, self.store, worker, self.futures)
+        self.runs = Runs(models, self.store, worker, self.futures, self.samplers)
+        self.catalogue = Catalogue(self.store, self.runs)
+        self._sessions: dict[str, requests.CreateSession] = {}
 
-    def create_session(self) -> answers.SessionCreated:
+    def create_session(self, request: requests.CreateSession) -> answers.SessionCreated:
         session_id = uuid4().hex
-        self._sessions.add(session_id)
+        self._sessions[session_id] = request
         return answers.SessionCreated(session_id=session_id)
 
     def is_alive(self, session_id: str) -> bool:
         return session_id in self._sessions
 
+    def sessions(self) -> list[str]:
+        """The sessions that are not over, newest first."""
+        return list(reversed(self._sessions))
+
+    def session(self, session_id: str) -> answers.Session:
+        """What a session has made; raises NotFoundError once it is over."""
+        created = self._sessions.get(session_id)
+        if created is None:
+            raise NotFoundError(f"There is no session {session_id!r}, or it is over.")
+        return answers.Session(
+            training_run_ids=[run.run_id for run in self.runs.all() if run.session_id == session_id],
+            sampler_ids=self.samplers.of_session(session_id),
+            user_metadata={key: str(value) for key, value in (created.user_metadata or {}).items()},
+            display_name=created.display_name,
+        )
+
     def end_session(self, session_id: str) -> None:
         """Release what the session created in memory. Unknown sessions are as good as ended."""
-        self._sessions.discard(session_id)
+        self._sessions.pop(session_id, None)
         self.runs.end_session(session_id)
         self.samplers.end_session(session_id)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
+from typing import Any
 
 from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.lora import Adapter, LoraConfig
@@ -33,6 +34,8 @@ class Run:
     # large batch out of order.
     received_through: int = 0
     received_beyond: set[int] = field(default_factory=set[int])
+    last_request: datetime = field(default_factory=lambda: datetime.now(UTC))
+    user_metadata: dict[str, str] | None = None
 
     def trained(self) -> TrainingModel:
         if self.model is None:
@@ -80,6 +83,7 @@ class Runs:
         lora = LoraConfig(wanted.rank, wanted.train_attn, wanted.train_mlp, wanted.train_unembed)
         seed = randbits(63) if wanted.seed is None else wanted.seed % 2**63
         run = self._add(request.session_id, request.model_seq_id, base, lora)
+        run.user_metadata = _texts(request.user_metadata)
 
         def compute() -> answers.ModelCreated:
             model = base.model
@@ -136,7 +140,7 @@ class Runs:
                 model.adapter,
                 model.optimizer_state(),
                 request.overwrite,
-                _expiry(request.ttl_seconds),
+                expiry(request.ttl_seconds),
                 request.user_metadata,
             )
             return answers.WeightsSaved(path=str(path))
@@ -171,7 +175,7 @@ class Runs:
                 model.adapter,
                 None,
                 False,
-                _expiry(request.ttl_seconds),
+                expiry(request.ttl_seconds),
                 request.user_metadata,
             )
             return answers.SamplerWeightsSaved(path=str(path))
@@ -191,6 +195,7 @@ class Runs:
             info = self._store.info(path)
             base = self._base(request.base_model or info.base_model)
             run, step = self._add(request.session_id, request.model_seq_id, base, info.lora), "create"
+            run.user_metadata = _texts(request.user_metadata)
         else:
             raise RequestError("A load needs either model_id and seq_id, or session_id and model_seq_id.")
 
@@ -204,6 +209,9 @@ class Runs:
             return answers.WeightsLoaded(path=str(path), model_id=run.run_id)
 
         return self._submit(run, step, compute)
+
+    def all(self) -> list[Run]:
+        return list(self._runs.values())
 
     def find(self, model_id: str) -> Run:
         run = self._runs.get(model_id)
@@ -239,6 +247,7 @@ class Runs:
             return known
         if isinstance(step, int):
             run.receive(step)
+        run.last_request = datetime.now(UTC)
         future = self._futures.create(request_id)
 
         def finish(outcome: Payload | answers.Answer) -> None:
@@ -259,5 +268,10 @@ class Runs:
         return future
 
 
-def _expiry(ttl_seconds: int | None) -> datetime | None:
+def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str] | None:
+    return None if metadata is None else {key: str(value) for key, value in metadata.items()}
+
+
+def expiry(ttl_seconds: int | None) -> datetime | None:
+    """The moment that lies this many seconds ahead."""
     return None if ttl_seconds is None else datetime.now(UTC) + timedelta(seconds=ttl_seconds)

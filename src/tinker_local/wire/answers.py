@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -85,3 +87,65 @@ class SamplerInfo(Answer):
     sampler_id: str
     base_model: str
     model_path: str | None = None
+
+
+class Checkpoint(Answer):
+    checkpoint_id: str
+    checkpoint_type: str
+    time: datetime
+    tinker_path: str
+    size_bytes: int
+    public: bool = False
+    user_metadata: dict[str, str] | None = None
+    expires_at: datetime | None = None
+
+
+class Cursor(Answer):
+    """Where a page of a listing stands."""
+
+    offset: int
+    limit: int
+    total_count: int
+
+
+class Checkpoints(Answer):
+    checkpoints: list[Checkpoint]
+    cursor: Cursor | None = None
+
+
+class TrainingRun(Answer):
+    training_run_id: str
+    base_model: str
+    model_owner: str = "local"
+    is_lora: bool = True
+    corrupted: bool = False
+    lora_rank: int
+    last_request_time: datetime
+    last_checkpoint: Checkpoint | None = None
+    last_sampler_checkpoint: Checkpoint | None = None
+    user_metadata: dict[str, str] | None = None
+
+
+class TrainingRuns(Answer):
+    training_runs: list[TrainingRun]
+    cursor: Cursor
+
+
+class WeightsInfo(Answer):
+    base_model: str
+    is_lora: bool = True
+    lora_rank: int
+    train_unembed: bool
+    train_mlp: bool
+    train_attn: bool
+
+
+class Session(Answer):
+    training_run_ids: list[str]
+    sampler_ids: list[str]
+    user_metadata: dict[str, str] | None = None
+    display_name: str | None = None
+
+
+class Sessions(Answer):
+    sessions: list[str]

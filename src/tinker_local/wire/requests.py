@@ -23,6 +23,7 @@ class CreateSession(WireModel):
     tags: list[str] = []
     user_metadata: dict[str, Any] | None = None
     sdk_version: str = ""
+    display_name: str | None = None
 
 
 class SessionHeartbeat(WireModel):
@@ -77,7 +78,7 @@ class SaveWeights(WireModel):
     seq_id: int
     path: str | None = None
     overwrite: bool = False
-    ttl_seconds: int | None = None
+    ttl_seconds: int | None = Field(default=None, ge=3600, le=315_360_000)
     user_metadata: dict[str, str] | None = None
 
 
@@ -87,7 +88,7 @@ class SaveWeightsForSampler(WireModel):
     path: str | None = None
     sampling_session_seq_id: int | None = None
     kind: str = "snapshot"
-    ttl_seconds: int | None = None
+    ttl_seconds: int | None = Field(default=None, ge=3600, le=315_360_000)
     user_metadata: dict[str, str] | None = None
 
 
@@ -138,6 +139,16 @@ class Sample(WireModel):
     base_model: str | None = None
     model_path: str | None = None
     prompt_logprobs: bool | None = None
+
+
+class WeightsInfo(WireModel):
+    tinker_path: str
+
+
+class TimeToLive(WireModel):
+    """Seconds from now, between an hour and ten years as the service has it; None for ever."""
+
+    ttl_seconds: int | None = Field(default=None, ge=3600, le=315_360_000)
 
 
 class RetrieveFuture(WireModel):
