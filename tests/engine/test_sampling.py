@@ -73,9 +73,9 @@ def test_prompt_logprobs_equal_transformers(tmp_path: Path):
         logprobs = torch.log_softmax(reference(tokens).logits[0, :-1], -1).gather(1, tokens[0, 1:, None])[
             :, 0
         ]
-        assert result.prompt_logprobs is not None
-        assert np.isnan(result.prompt_logprobs[0])
-        np.testing.assert_allclose(result.prompt_logprobs[1:], logprobs.detach().numpy(), atol=1e-4)
+        assert result.prompt.logprobs is not None
+        assert np.isnan(result.prompt.logprobs[0])
+        np.testing.assert_allclose(result.prompt.logprobs[1:], logprobs.detach().numpy(), atol=1e-4)
 
 
 def test_seed_repeats_and_differs(base: BaseModel):

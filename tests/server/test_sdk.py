@@ -298,3 +298,41 @@ def test_home_is_where_it_was_told(server: LocalServer, training: tinker.Trainin
     training.save_state("here").result()
     home = Path(os.environ["TINKER_LOCAL_HOME"])
     assert list(home.glob("runs/*/weights/here/adapter_model.safetensors"))
+
+
+def test_likeliest_and_named_tokens_of_a_prompt(
+    client: tinker.ServiceClient, server: LocalServer, tiny_model: Path
+):
+    """Top-k and named log-probabilities, dense and sparse, are the reference model's."""
+    reference = AutoModelForCausalLM.from_pretrained(tiny_model)
+    logprobs = torch.log_softmax(reference(torch.tensor([TOKENS])).logits[0], -1).detach()
+    named = torch.full((len(TOKENS) - 1, 3), -1, dtype=torch.int64)
+    named[10, 0], named[10, 2], named[20, 1] = 77, 200, 5
+    sampler = client.create_sampling_client(base_model=server.base_model).result()
+    for tensor in (TensorData.from_torch(named), TensorData.from_torch_sparse(named, pad_value=-1)):
+        result = sampler.sample(
+            ModelInput.from_ints(TOKENS),
+            num_samples=1,
+            sampling_params=SamplingParams(max_tokens=2, temperature=0.0),
+            include_prompt_logprobs=True,
+            topk_prompt_logprobs=4,
+            topk_sample_logprobs=2,
+            target_prompt_logprobs=tensor,
+            prompt_logprobs_last_n=3,
+        ).result()
+        assert result.target_prompt_logprobs is not None
+        scores = result.target_prompt_logprobs.to_torch()
+        for row, column, token in ((10, 0, 77), (10, 2, 200), (20, 1, 5)):
+            assert float(scores[row, column]) == pytest.approx(float(logprobs[row, token]), abs=1e-4)
+        assert int((scores != 0).sum()) == 3
+        assert result.topk_prompt_logprobs_np is not None
+        best = logprobs[:-1].topk(4)
+        np.testing.assert_array_equal(result.topk_prompt_logprobs_np.token_ids[1:], best.indices.numpy())
+        np.testing.assert_allclose(
+            result.topk_prompt_logprobs_np.logprobs[1:], best.values.numpy(), atol=1e-4
+        )
+        assert result.prompt_logprobs is not None
+        assert [one is None for one in result.prompt_logprobs] == [True] * (len(TOKENS) - 3) + [False] * 3
+        sequence = result.sequences[0]
+        assert sequence.topk_logprobs_np is not None
+        assert sequence.topk_logprobs_np.token_ids[0, 0] == sequence.tokens[0]

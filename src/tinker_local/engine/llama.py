@@ -129,6 +129,17 @@ class KeyValueCache:
         self.values[layer][rows, :, positions] = values.transpose(1, 2)
         return self.keys[layer], self.values[layer]
 
+    def repeat(self, copies: Tensor) -> None:
+        """Make each row as many rows as `copies` [batch] says, side by side."""
+        if int(copies.max()) > 1:
+            self.keys = self.keys.repeat_interleave(copies, dim=1)
+            self.values = self.values.repeat_interleave(copies, dim=1)
+
+    def keep(self, rows: Tensor) -> None:
+        """Leave only these rows, int64 [kept], in this order."""
+        if len(rows) < self.keys.shape[1]:
+            self.keys, self.values = self.keys[:, rows], self.values[:, rows]
+
 
 class Llama:
     """A frozen Llama: configuration, weights by Hugging Face name, and the tables of its positions."""

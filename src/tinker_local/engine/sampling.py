@@ -1,22 +1,23 @@
-"""Generation and prompt scoring. Requests that share weights run as one batch."""
+"""Generation and prompt scoring. Requests of one sampler run together, and read a shared beginning once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from tinker_local.engine.llama import KeyValueCache, Llama, Projection
-from tinker_local.engine.losses import target_logprobs
-from tinker_local.wire.datums import SampledSequence
+from tinker_local.engine.prefixes import group_by_prefix
+from tinker_local.engine.prompt_scoring import continuation_logprobs, score_widely
+from tinker_local.wire.samples import PromptScores, SampledSequence, TopLogprobs
 
-SCORED_TOKENS_AT_ONCE = 2048
-"""Prompt scores over the vocabulary are made for this many tokens at a time, to bound memory."""
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class GenerationRequest:
 
     `temperature` zero is greedy; `top_k` of -1 or 0 and `top_p` of 1 are off. `stop_tokens` end a
     sequence with one token, `stop_strings` with text; what stopped it is part of the output.
+    Prompt log-probabilities before `scored_from` are left out (NaN).
+    `named_prompt_tokens` int64 [len(prompt) - 1, k] are tokens to score at each position, -1 for none.
     """
 
     prompt: tuple[int, ...]
@@ -37,14 +40,18 @@ class GenerationRequest:
     stop_tokens: frozenset[int]
     stop_strings: tuple[str, ...]
     prompt_logprobs: bool
+    scored_from: int = 0
+    top_prompt_logprobs: int = 0
+    top_sample_logprobs: int = 0
+    named_prompt_tokens: Array | None = None
 
 
 @dataclass(frozen=True)
 class GenerationResult:
-    """The continuations of one request; prompt log-probabilities are float32, the first NaN."""
+    """The continuations of one request, and what was asked about its prompt."""
 
     sequences: tuple[SampledSequence, ...]
-    prompt_logprobs: np.ndarray | None
+    prompt: PromptScores
 
 
 @dataclass
@@ -55,11 +62,25 @@ class _Row:
     generator: np.random.Generator
     tokens: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
+    top: list[tuple[Array, Array]] = field(default_factory=list[tuple[Array, Array]])
     stopped: bool = False
 
     @property
     def finished(self) -> bool:
         return self.stopped or len(self.tokens) >= self.request.max_tokens
+
+    def continuation(self) -> SampledSequence:
+        top = TopLogprobs(*(np.stack(part) for part in zip(*self.top, strict=True))) if self.top else None
+        return SampledSequence(self.tokens, self.logprobs, self.stopped, top)
+
+
+@dataclass
+class _Read:
+    """Prompts after they were read: the last state [rows, hidden] of each and the cache behind it."""
+
+    cache: KeyValueCache
+    last: Tensor
+    prompts: list[PromptScores]
 
 
 @torch.no_grad()
@@ -67,72 +88,127 @@ def generate(
     model: Llama, project: Projection, tokenizer: Tokenizer, requests: Sequence[GenerationRequest]
 ) -> list[GenerationResult]:
     """Continue every prompt. A row's draws depend on its own seed and place, not on the batch around it."""
-    device = model.device
-    lengths = torch.tensor([len(request.prompt) for request in requests], device=device)
-    longest = int(lengths.max())
-    tokens = torch.zeros((len(requests), longest), dtype=torch.int64)
-    for index, request in enumerate(requests):
-        tokens[index, : len(request.prompt)] = torch.tensor(request.prompt)
-    tokens = tokens.to(device)
-    positions = torch.arange(longest, device=device).expand(len(requests), -1)
-    # Every prompt is read once; its samples then start from copies of its keys and values.
-    capacity = max(len(request.prompt) + request.max_tokens for request in requests)
-    cache = KeyValueCache(model, len(requests), capacity)
-    hidden = model.hidden(tokens, project, cache, positions)
-    prompt_logprobs = [
-        _score_prompt(model, project, hidden[index], request) if request.prompt_logprobs else None
-        for index, request in enumerate(requests)
-    ]
-    last = hidden[torch.arange(len(requests), device=device), lengths - 1]
+    results: dict[int, GenerationResult] = {}
+    for group in group_by_prefix([request.prompt for request in requests]):
+        chosen = [requests[index] for index in group.indices]
+        read = _read_prompts(model, project, chosen, group.shared)
+        sequences = _continue(model, project, tokenizer, chosen, read)
+        for index, mine, scores in zip(group.indices, sequences, read.prompts, strict=True):
+            results[index] = GenerationResult(mine, scores)
+    return [results[index] for index in range(len(requests))]
 
-    copies = torch.tensor([request.num_samples for request in requests], device=device)
-    if int(copies.max()) > 1:
-        cache.keys = cache.keys.repeat_interleave(copies, dim=1)
-        cache.values = cache.values.repeat_interleave(copies, dim=1)
+
+def _read_prompts(
+    model: Llama, project: Projection, requests: Sequence[GenerationRequest], shared: int
+) -> _Read:
+    """Read prompts that agree in their first `shared` tokens, those tokens once."""
+    device = model.device
+    rests = [request.prompt[shared:] for request in requests]
+    longest = max(len(rest) for rest in rests)
+    tokens = torch.zeros((len(rests), longest), dtype=torch.int64)
+    for index, rest in enumerate(rests):
+        tokens[index, : len(rest)] = torch.tensor(rest)
+    capacity = max(len(request.prompt) + request.max_tokens for request in requests)
+    if shared:
+        cache = KeyValueCache(model, 1, capacity)
+        beginning = torch.tensor([requests[0].prompt[:shared]], device=device)
+        before = model.hidden(beginning, project, cache, torch.arange(shared, device=device)[None])[0]
+        cache.repeat(torch.tensor([len(rests)], device=device))
+    else:
+        cache = KeyValueCache(model, len(rests), capacity)
+        before = torch.zeros((0, model.config.hidden_size), dtype=model.dtype, device=device)
+    positions = torch.arange(shared, shared + longest, device=device).expand(len(rests), -1)
+    states = model.hidden(tokens.to(device), project, cache, positions)
+    prompts = _score_prompts(model, project, requests, shared, before, states)
+    ends = torch.tensor([len(rest) - 1 for rest in rests], device=device)
+    return _Read(cache, states[torch.arange(len(rests), device=device), ends], prompts)
+
+
+def _score_prompts(
+    model: Llama,
+    project: Projection,
+    requests: Sequence[GenerationRequest],
+    shared: int,
+    before: Tensor,
+    states: Tensor,
+) -> list[PromptScores]:
+    """What each request asks about its prompt; the shared tokens are scored once for all of them."""
+    asking = [index for index, request in enumerate(requests) if request.prompt_logprobs]
+    logprobs: dict[int, Array] = {}
+    if asking:
+        beginning = torch.tensor(requests[0].prompt[1:shared], dtype=torch.int64, device=model.device)
+        shared_part = continuation_logprobs(model, project, before[:-1], beginning).cpu()
+        # The state before a row's first own token is the last shared one.
+        own_states = [
+            torch.cat([before[-1:], states[index, : len(requests[index].prompt) - shared - 1]])
+            for index in asking
+        ]
+        own_tokens = [requests[index].prompt[max(shared, 1) :] for index in asking]
+        flat = torch.tensor([token for tokens in own_tokens for token in tokens], dtype=torch.int64)
+        own_parts = continuation_logprobs(model, project, torch.cat(own_states), flat.to(model.device)).cpu()
+        own_split = torch.split(own_parts, [len(tokens) for tokens in own_tokens])
+        first = torch.tensor([float("nan")])
+        for index, own in zip(asking, own_split, strict=True):
+            logprobs[index] = torch.cat([first, shared_part, own]).numpy()
+            logprobs[index][: requests[index].scored_from] = np.nan
+    scores: list[PromptScores] = []
+    for index, request in enumerate(requests):
+        top = named = None
+        if request.top_prompt_logprobs or request.named_prompt_tokens is not None:
+            own = states[index, : len(request.prompt) - shared]
+            top, named = score_widely(
+                model,
+                project,
+                torch.cat([before, own])[:-1],
+                request.top_prompt_logprobs,
+                request.named_prompt_tokens,
+            )
+        scores.append(PromptScores(logprobs.get(index), top, named))
+    return scores
+
+
+def _continue(
+    model: Llama,
+    project: Projection,
+    tokenizer: Tokenizer,
+    requests: Sequence[GenerationRequest],
+    read: _Read,
+) -> list[tuple[SampledSequence, ...]]:
+    """Sample each request's sequences from where its prompt ended."""
+    device, cache = model.device, read.cache
     rows = [
         _Row(request, np.random.default_rng([request.seed, sample]))
         for request in requests
         for sample in range(request.num_samples)
     ]
-    place = lengths.repeat_interleave(copies)
-    scores = model.logits(last, project).repeat_interleave(copies, dim=0)
+    copies = torch.tensor([request.num_samples for request in requests], device=device)
+    scores = model.logits(read.last, project).repeat_interleave(copies, dim=0)
     _extend(rows, scores, tokenizer)
-    live = list(range(len(rows)))
-    while True:
-        still = [slot for slot, row in enumerate(live) if not rows[row].finished]
-        if not still:
-            break
+    live = [index for index, row in enumerate(rows) if not row.finished]
+    if live:
+        # Every prompt was read once; its samples start from copies of its keys and values.
+        cache.repeat(copies)
+        cache.keep(torch.tensor(live, device=device))
+    place = torch.tensor([len(rows[index].request.prompt) for index in live], device=device)
+    while live:
+        newest = torch.tensor([[rows[index].tokens[-1]] for index in live], device=device)
+        states = model.hidden(newest, project, cache, place[:, None])
+        _extend([rows[index] for index in live], model.logits(states[:, 0], project), tokenizer)
+        place = place + 1
+        still = [slot for slot, index in enumerate(live) if not rows[index].finished]
         if len(still) < len(live):
             # Finished rows leave the batch, so a long straggler does not pay for them.
-            kept = torch.tensor(still, device=device)
-            cache.keys, cache.values = cache.keys[:, kept], cache.values[:, kept]
+            kept = torch.tensor(still, dtype=torch.int64, device=device)
+            cache.keep(kept)
             place = place[kept]
             live = [live[slot] for slot in still]
-        newest = torch.tensor([[rows[row].tokens[-1]] for row in live], device=device)
-        hidden = model.hidden(newest, project, cache, place[:, None])
-        place = place + 1
-        _extend([rows[row] for row in live], model.logits(hidden[:, 0], project), tokenizer)
-
-    results: list[GenerationResult] = []
+    sequences: list[tuple[SampledSequence, ...]] = []
     start = 0
-    for request, scored in zip(requests, prompt_logprobs, strict=True):
+    for request in requests:
         mine = rows[start : start + request.num_samples]
         start += request.num_samples
-        sequences = tuple(SampledSequence(row.tokens, row.logprobs, row.stopped) for row in mine)
-        results.append(GenerationResult(sequences, scored))
-    return results
-
-
-def _score_prompt(
-    model: Llama, project: Projection, hidden: Tensor, request: GenerationRequest
-) -> np.ndarray:
-    """Log-probability of each prompt token given those before it; NaN for the first."""
-    targets = torch.tensor(request.prompt[1:], device=hidden.device)
-    pieces = [torch.tensor([float("nan")])]
-    for start in range(0, len(targets), SCORED_TOKENS_AT_ONCE):
-        chosen = slice(start, min(start + SCORED_TOKENS_AT_ONCE, len(targets)))
-        pieces.append(target_logprobs(model.logits(hidden[chosen], project), targets[chosen]).cpu())
-    return torch.cat(pieces).numpy()
+        sequences.append(tuple(row.continuation() for row in mine))
+    return sequences
 
 
 def _extend(rows: Sequence[_Row], scores: Tensor, tokenizer: Tokenizer) -> None:
@@ -145,6 +221,9 @@ def _extend(rows: Sequence[_Row], scores: Tensor, tokenizer: Tokenizer) -> None:
         row.tokens.append(token)
         # The reported log-probability is the model's own, before temperature and truncation.
         row.logprobs.append(float(logprobs[index, token]))
+        if request.top_sample_logprobs:
+            best = logprobs[index].topk(request.top_sample_logprobs)
+            row.top.append((best.indices.int().cpu().numpy(), best.values.cpu().numpy()))
         row.stopped = token in request.stop_tokens or _ends_with_stop(row, tokenizer)
 
 

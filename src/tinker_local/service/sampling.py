@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from secrets import randbits
 from uuid import uuid4
 
+import numpy as np
+import numpy.typing as npt
+
 from tinker_local.engine.llama import plain_projection
 from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.lora import Adapter
@@ -16,7 +19,9 @@ from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service.checkpoints import CheckpointStore, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
 from tinker_local.wire import answers, requests
-from tinker_local.wire.datums import encode_sample
+from tinker_local.wire.samples import encode_sample, named_tokens
+
+Array = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +106,7 @@ class Samplers:
         future = self._futures.create(request_id)
 
         def finish(result: GenerationResult) -> None:
-            body = encode_sample(result.sequences, result.prompt_logprobs)
+            body = encode_sample(result.sequences, result.prompt, request.target_prompt_logprobs)
             self._futures.complete(future, Payload(body, PROTOBUF))
 
         self._worker.submit(
@@ -152,13 +157,13 @@ def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
     if any(chunk.type != "encoded_text" for chunk in request.prompt.chunks):
         raise RequestError("The prompt holds an image or audio chunk; only text is supported.")
     prompt = tuple(token for chunk in request.prompt.chunks for token in chunk.tokens)
-    context = base.model.config.max_position_embeddings
+    context, vocabulary = base.model.config.max_position_embeddings, base.model.config.vocab_size
+    if request.prompt_alt_tokens_k:
+        raise RequestError("prompt_alt_tokens_k is not offered here; use topk_prompt_logprobs.")
     if not prompt:
         raise RequestError("The prompt is empty; give it at least one token.")
-    if min(prompt) < 0 or max(prompt) >= base.model.config.vocab_size:
-        raise RequestError(
-            f"The prompt has token ids outside the vocabulary of {base.model.config.vocab_size} tokens."
-        )
+    if min(prompt) < 0 or max(prompt) >= vocabulary:
+        raise RequestError(f"The prompt has token ids outside the vocabulary of {vocabulary} tokens.")
     params = request.sampling_params
     room = context - len(prompt)
     max_tokens = room if params.max_tokens is None else params.max_tokens
@@ -189,4 +194,17 @@ def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
         stop_tokens=stop_tokens,
         stop_strings=stop_strings,
         prompt_logprobs=bool(request.prompt_logprobs),
+        scored_from=len(prompt) - (request.prompt_logprobs_last_n or len(prompt)),
+        top_prompt_logprobs=min(request.topk_prompt_logprobs, vocabulary),
+        top_sample_logprobs=min(request.topk_sample_logprobs, vocabulary),
+        named_prompt_tokens=_named_tokens(request, len(prompt), vocabulary),
     )
+
+
+def _named_tokens(request: requests.Sample, length: int, vocabulary: int) -> Array | None:
+    if request.target_prompt_logprobs is None:
+        return None
+    named = named_tokens(request.target_prompt_logprobs, length)
+    if named.min() < -1 or named.max() >= vocabulary:
+        raise RequestError(f"target_prompt_logprobs names ids outside the vocabulary of {vocabulary} tokens.")
+    return named

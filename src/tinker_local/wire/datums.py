@@ -49,15 +49,6 @@ class DatumOutput:
     fields: Mapping[str, Array]
 
 
-@dataclass(frozen=True)
-class SampledSequence:
-    """One continuation: token ids, the model's log-probability of each, and why it ended."""
-
-    tokens: Sequence[int]
-    logprobs: Sequence[float]
-    stopped: bool
-
-
 def parse_forward_backward(body: bytes) -> proto.ForwardBackwardRequest:
     """The protobuf message of a body; raises RequestError where it is none."""
     message = proto.ForwardBackwardRequest()
@@ -154,18 +145,4 @@ def encode_forward_backward(outputs: Sequence[DatumOutput], metrics: Mapping[str
         batched.offsets = offsets.tobytes()
         batched.dtype = proto.DTYPE_FLOAT32
         batched.trailing_shape.extend(arrays[0].shape[1:])
-    return message.SerializeToString()
-
-
-def encode_sample(sequences: Sequence[SampledSequence], prompt_logprobs: Array | None) -> bytes:
-    """A SampleResponse body; `prompt_logprobs` has NaN where there is none."""
-    message = proto.SampleResponse()
-    for sequence in sequences:
-        message.sequences.add(
-            stop_reason=proto.STOP_REASON_STOP if sequence.stopped else proto.STOP_REASON_LENGTH,
-            tokens=np.asarray(sequence.tokens, dtype=np.int32).tobytes(),
-            logprobs=np.asarray(sequence.logprobs, dtype=np.float32).tobytes(),
-        )
-    if prompt_logprobs is not None:
-        message.prompt_logprobs = np.asarray(prompt_logprobs, dtype=np.float32).tobytes()
     return message.SerializeToString()

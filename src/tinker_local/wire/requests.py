@@ -130,6 +130,16 @@ class SamplingParams(WireModel):
     top_p: float = Field(default=1.0, gt=0, le=1)
 
 
+class TensorData(WireModel):
+    """A tensor in JSON; sparse (compressed rows) where the indices are given."""
+
+    data: list[int] | list[float]
+    dtype: str
+    shape: list[int] | None = None
+    sparse_crow_indices: list[int] | None = None
+    sparse_col_indices: list[int] | None = None
+
+
 class Sample(WireModel):
     prompt: Prompt
     sampling_params: SamplingParams
@@ -139,6 +149,11 @@ class Sample(WireModel):
     base_model: str | None = None
     model_path: str | None = None
     prompt_logprobs: bool | None = None
+    topk_prompt_logprobs: int = Field(default=0, ge=0, le=100)
+    topk_sample_logprobs: int = Field(default=0, ge=0, le=100)
+    target_prompt_logprobs: TensorData | None = None
+    prompt_alt_tokens_k: int = 0
+    prompt_logprobs_last_n: int | None = Field(default=None, ge=1)
 
 
 class WeightsInfo(WireModel):

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tinker_local/wire/tinker_public.proto\x12\x11tinker_local.wire\"\xf7\x01\n\x0eSampleResponse\x12\x35\n\tsequences\x18\x01 \x03(\x0b\x32\".tinker_local.wire.SampledSequence\x12\x1c\n\x0fprompt_logprobs\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x42\n\x14topk_prompt_logprobs\x18\x03 \x01(\x0b\x32\x1f.tinker_local.wire.TopkLogprobsH\x01\x88\x01\x01\x12\x1f\n\x17prompt_cache_hit_tokens\x18\x04 \x01(\x05\x42\x12\n\x10_prompt_logprobsB\x17\n\x15_topk_prompt_logprobs\"\xd8\x01\n\x0fSampledSequence\x12\x32\n\x0bstop_reason\x18\x01 \x01(\x0e\x32\x1d.tinker_local.wire.StopReason\x12\x0e\n\x06tokens\x18\x02 \x01(\x0c\x12\x15\n\x08logprobs\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x12\x43\n\x15topk_sampled_logprobs\x18\x04 \x01(\x0b\x32\x1f.tinker_local.wire.TopkLogprobsH\x01\x88\x01\x01\x42\x0b\n\t_logprobsB\x18\n\x16_topk_sampled_logprobs\"N\n\x0cTopkLogprobs\x12\x11\n\ttoken_ids\x18\x01 \x01(\x0c\x12\x10\n\x08logprobs\x18\x02 \x01(\x0c\x12\t\n\x01k\x18\x03 \x01(\r\x12\x0e\n\x06length\x18\x04 \x01(\r\"F\n\tSparseCsr\x12\x0e\n\x06values\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63row_indices\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63ol_indices\x18\x03 \x01(\x0c\"\x91\x01\n\x06Tensor\x12\x0f\n\x05\x64\x65nse\x18\x01 \x01(\x0cH\x00\x12\x32\n\nsparse_csr\x18\x02 \x01(\x0b\x32\x1c.tinker_local.wire.SparseCsrH\x00\x12\'\n\x05\x64type\x18\x03 \x01(\x0e\x32\x18.tinker_local.wire.DType\x12\r\n\x05shape\x18\x04 \x03(\x03\x42\n\n\x08\x65ncoding\"o\n\rBatchedTensor\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07offsets\x18\x02 \x01(\x0c\x12\'\n\x05\x64type\x18\x03 \x01(\x0e\x32\x18.tinker_local.wire.DType\x12\x16\n\x0etrailing_shape\x18\x04 \x03(\x03\"\xc0\x01\n\x0b\x41rrayRecord\x12\x10\n\x08type_tag\x18\x01 \x01(\t\x12:\n\x06\x66ields\x18\x02 \x03(\x0b\x32*.tinker_local.wire.ArrayRecord.FieldsEntry\x12\x12\n\nnum_datums\x18\x03 \x01(\x03\x1aO\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .tinker_local.wire.BatchedTensor:\x02\x38\x01\"\xe5\x01\n\x15\x46orwardBackwardOutput\x12\x1b\n\x13loss_fn_output_type\x18\x01 \x01(\t\x12\x37\n\x0floss_fn_outputs\x18\x02 \x03(\x0b\x32\x1e.tinker_local.wire.ArrayRecord\x12\x46\n\x07metrics\x18\x03 \x03(\x0b\x32\x35.tinker_local.wire.ForwardBackwardOutput.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xc8\x03\n\x16\x46orwardBackwardRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0e\n\x06seq_id\x18\x02 \x01(\x05\x12&\n\x04\x64\x61ta\x18\x03 \x03(\x0b\x32\x18.tinker_local.wire.Datum\x12\x0f\n\x07loss_fn\x18\x04 \x01(\t\x12S\n\x0eloss_fn_config\x18\x05 \x03(\x0b\x32;.tinker_local.wire.ForwardBackwardRequest.LossFnConfigEntry\x12\x14\n\x0c\x66orward_only\x18\x06 \x01(\x08\x12X\n\x11loss_fn_config_v2\x18\x07 \x03(\x0b\x32=.tinker_local.wire.ForwardBackwardRequest.LossFnConfigV2Entry\x1a\x33\n\x11LossFnConfigEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1aY\n\x13LossFnConfigV2Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".tinker_local.wire.LossConfigValue:\x02\x38\x01\"<\n\x0fLossConfigValue\x12\x10\n\x06number\x18\x01 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x42\x07\n\x05value\"\xca\x01\n\x05\x44\x61tum\x12-\n\x0bmodel_input\x18\x01 \x03(\x0b\x32\x18.tinker_local.wire.Chunk\x12\x42\n\x0eloss_fn_inputs\x18\x02 \x03(\x0b\x32*.tinker_local.wire.Datum.LossFnInputsEntry\x1aN\n\x11LossFnInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tinker_local.wire.Tensor:\x02\x38\x01\"\xae\x01\n\x05\x43hunk\x12;\n\x0c\x65ncoded_text\x18\x01 \x01(\x0b\x32#.tinker_local.wire.EncodedTextChunkH\x00\x12/\n\x05image\x18\x02 \x01(\x0b\x32\x1e.tinker_local.wire.OpaqueChunkH\x00\x12.\n\x04\x64mel\x18\x03 \x01(\x0b\x32\x1e.tinker_local.wire.OpaqueChunkH\x00\x42\x07\n\x05\x63hunk\"\"\n\x10\x45ncodedTextChunk\x12\x0e\n\x06tokens\x18\x01 \x01(\x0c\"\r\n\x0bOpaqueChunk*:\n\nStopReason\x12\x14\n\x10STOP_REASON_STOP\x10\x00\x12\x16\n\x12STOP_REASON_LENGTH\x10\x01*g\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rDTYPE_FLOAT32\x10\x01\x12\x0f\n\x0b\x44TYPE_INT64\x10\x02\x12\x0f\n\x0b\x44TYPE_INT32\x10\x03\x12\x12\n\x0e\x44TYPE_BFLOAT16\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tinker_local/wire/tinker_public.proto\x12\x11tinker_local.wire\"\xd2\x02\n\x0eSampleResponse\x12\x35\n\tsequences\x18\x01 \x03(\x0b\x32\".tinker_local.wire.SampledSequence\x12\x1c\n\x0fprompt_logprobs\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x42\n\x14topk_prompt_logprobs\x18\x03 \x01(\x0b\x32\x1f.tinker_local.wire.TopkLogprobsH\x01\x88\x01\x01\x12\x1f\n\x17prompt_cache_hit_tokens\x18\x04 \x01(\x05\x12>\n\x16target_prompt_logprobs\x18\x05 \x01(\x0b\x32\x19.tinker_local.wire.TensorH\x02\x88\x01\x01\x42\x12\n\x10_prompt_logprobsB\x17\n\x15_topk_prompt_logprobsB\x19\n\x17_target_prompt_logprobs\"\xd8\x01\n\x0fSampledSequence\x12\x32\n\x0bstop_reason\x18\x01 \x01(\x0e\x32\x1d.tinker_local.wire.StopReason\x12\x0e\n\x06tokens\x18\x02 \x01(\x0c\x12\x15\n\x08logprobs\x18\x03 \x01(\x0cH\x00\x88\x01\x01\x12\x43\n\x15topk_sampled_logprobs\x18\x04 \x01(\x0b\x32\x1f.tinker_local.wire.TopkLogprobsH\x01\x88\x01\x01\x42\x0b\n\t_logprobsB\x18\n\x16_topk_sampled_logprobs\"N\n\x0cTopkLogprobs\x12\x11\n\ttoken_ids\x18\x01 \x01(\x0c\x12\x10\n\x08logprobs\x18\x02 \x01(\x0c\x12\t\n\x01k\x18\x03 \x01(\r\x12\x0e\n\x06length\x18\x04 \x01(\r\"F\n\tSparseCsr\x12\x0e\n\x06values\x18\x01 \x01(\x0c\x12\x14\n\x0c\x63row_indices\x18\x02 \x01(\x0c\x12\x13\n\x0b\x63ol_indices\x18\x03 \x01(\x0c\"\x91\x01\n\x06Tensor\x12\x0f\n\x05\x64\x65nse\x18\x01 \x01(\x0cH\x00\x12\x32\n\nsparse_csr\x18\x02 \x01(\x0b\x32\x1c.tinker_local.wire.SparseCsrH\x00\x12\'\n\x05\x64type\x18\x03 \x01(\x0e\x32\x18.tinker_local.wire.DType\x12\r\n\x05shape\x18\x04 \x03(\x03\x42\n\n\x08\x65ncoding\"o\n\rBatchedTensor\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0f\n\x07offsets\x18\x02 \x01(\x0c\x12\'\n\x05\x64type\x18\x03 \x01(\x0e\x32\x18.tinker_local.wire.DType\x12\x16\n\x0etrailing_shape\x18\x04 \x03(\x03\"\xc0\x01\n\x0b\x41rrayRecord\x12\x10\n\x08type_tag\x18\x01 \x01(\t\x12:\n\x06\x66ields\x18\x02 \x03(\x0b\x32*.tinker_local.wire.ArrayRecord.FieldsEntry\x12\x12\n\nnum_datums\x18\x03 \x01(\x03\x1aO\n\x0b\x46ieldsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .tinker_local.wire.BatchedTensor:\x02\x38\x01\"\xe5\x01\n\x15\x46orwardBackwardOutput\x12\x1b\n\x13loss_fn_output_type\x18\x01 \x01(\t\x12\x37\n\x0floss_fn_outputs\x18\x02 \x03(\x0b\x32\x1e.tinker_local.wire.ArrayRecord\x12\x46\n\x07metrics\x18\x03 \x03(\x0b\x32\x35.tinker_local.wire.ForwardBackwardOutput.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\xc8\x03\n\x16\x46orwardBackwardRequest\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x0e\n\x06seq_id\x18\x02 \x01(\x05\x12&\n\x04\x64\x61ta\x18\x03 \x03(\x0b\x32\x18.tinker_local.wire.Datum\x12\x0f\n\x07loss_fn\x18\x04 \x01(\t\x12S\n\x0eloss_fn_config\x18\x05 \x03(\x0b\x32;.tinker_local.wire.ForwardBackwardRequest.LossFnConfigEntry\x12\x14\n\x0c\x66orward_only\x18\x06 \x01(\x08\x12X\n\x11loss_fn_config_v2\x18\x07 \x03(\x0b\x32=.tinker_local.wire.ForwardBackwardRequest.LossFnConfigV2Entry\x1a\x33\n\x11LossFnConfigEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1aY\n\x13LossFnConfigV2Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".tinker_local.wire.LossConfigValue:\x02\x38\x01\"<\n\x0fLossConfigValue\x12\x10\n\x06number\x18\x01 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x02 \x01(\tH\x00\x42\x07\n\x05value\"\xca\x01\n\x05\x44\x61tum\x12-\n\x0bmodel_input\x18\x01 \x03(\x0b\x32\x18.tinker_local.wire.Chunk\x12\x42\n\x0eloss_fn_inputs\x18\x02 \x03(\x0b\x32*.tinker_local.wire.Datum.LossFnInputsEntry\x1aN\n\x11LossFnInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.tinker_local.wire.Tensor:\x02\x38\x01\"\xae\x01\n\x05\x43hunk\x12;\n\x0c\x65ncoded_text\x18\x01 \x01(\x0b\x32#.tinker_local.wire.EncodedTextChunkH\x00\x12/\n\x05image\x18\x02 \x01(\x0b\x32\x1e.tinker_local.wire.OpaqueChunkH\x00\x12.\n\x04\x64mel\x18\x03 \x01(\x0b\x32\x1e.tinker_local.wire.OpaqueChunkH\x00\x42\x07\n\x05\x63hunk\"\"\n\x10\x45ncodedTextChunk\x12\x0e\n\x06tokens\x18\x01 \x01(\x0c\"\r\n\x0bOpaqueChunk*:\n\nStopReason\x12\x14\n\x10STOP_REASON_STOP\x10\x00\x12\x16\n\x12STOP_REASON_LENGTH\x10\x01*g\n\x05\x44Type\x12\x15\n\x11\x44TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rDTYPE_FLOAT32\x10\x01\x12\x0f\n\x0b\x44TYPE_INT64\x10\x02\x12\x0f\n\x0b\x44TYPE_INT32\x10\x03\x12\x12\n\x0e\x44TYPE_BFLOAT16\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,46 +41,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGV2ENTRY']._serialized_options = b'8\001'
   _globals['_DATUM_LOSSFNINPUTSENTRY']._loaded_options = None
   _globals['_DATUM_LOSSFNINPUTSENTRY']._serialized_options = b'8\001'
-  _globals['_STOPREASON']._serialized_start=2323
-  _globals['_STOPREASON']._serialized_end=2381
-  _globals['_DTYPE']._serialized_start=2383
-  _globals['_DTYPE']._serialized_end=2486
+  _globals['_STOPREASON']._serialized_start=2414
+  _globals['_STOPREASON']._serialized_end=2472
+  _globals['_DTYPE']._serialized_start=2474
+  _globals['_DTYPE']._serialized_end=2577
   _globals['_SAMPLERESPONSE']._serialized_start=61
-  _globals['_SAMPLERESPONSE']._serialized_end=308
-  _globals['_SAMPLEDSEQUENCE']._serialized_start=311
-  _globals['_SAMPLEDSEQUENCE']._serialized_end=527
-  _globals['_TOPKLOGPROBS']._serialized_start=529
-  _globals['_TOPKLOGPROBS']._serialized_end=607
-  _globals['_SPARSECSR']._serialized_start=609
-  _globals['_SPARSECSR']._serialized_end=679
-  _globals['_TENSOR']._serialized_start=682
-  _globals['_TENSOR']._serialized_end=827
-  _globals['_BATCHEDTENSOR']._serialized_start=829
-  _globals['_BATCHEDTENSOR']._serialized_end=940
-  _globals['_ARRAYRECORD']._serialized_start=943
-  _globals['_ARRAYRECORD']._serialized_end=1135
-  _globals['_ARRAYRECORD_FIELDSENTRY']._serialized_start=1056
-  _globals['_ARRAYRECORD_FIELDSENTRY']._serialized_end=1135
-  _globals['_FORWARDBACKWARDOUTPUT']._serialized_start=1138
-  _globals['_FORWARDBACKWARDOUTPUT']._serialized_end=1367
-  _globals['_FORWARDBACKWARDOUTPUT_METRICSENTRY']._serialized_start=1321
-  _globals['_FORWARDBACKWARDOUTPUT_METRICSENTRY']._serialized_end=1367
-  _globals['_FORWARDBACKWARDREQUEST']._serialized_start=1370
-  _globals['_FORWARDBACKWARDREQUEST']._serialized_end=1826
-  _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGENTRY']._serialized_start=1684
-  _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGENTRY']._serialized_end=1735
-  _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGV2ENTRY']._serialized_start=1737
-  _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGV2ENTRY']._serialized_end=1826
-  _globals['_LOSSCONFIGVALUE']._serialized_start=1828
-  _globals['_LOSSCONFIGVALUE']._serialized_end=1888
-  _globals['_DATUM']._serialized_start=1891
-  _globals['_DATUM']._serialized_end=2093
-  _globals['_DATUM_LOSSFNINPUTSENTRY']._serialized_start=2015
-  _globals['_DATUM_LOSSFNINPUTSENTRY']._serialized_end=2093
-  _globals['_CHUNK']._serialized_start=2096
-  _globals['_CHUNK']._serialized_end=2270
-  _globals['_ENCODEDTEXTCHUNK']._serialized_start=2272
-  _globals['_ENCODEDTEXTCHUNK']._serialized_end=2306
-  _globals['_OPAQUECHUNK']._serialized_start=2308
-  _globals['_OPAQUECHUNK']._serialized_end=2321
+  _globals['_SAMPLERESPONSE']._serialized_end=399
+  _globals['_SAMPLEDSEQUENCE']._serialized_start=402
+  _globals['_SAMPLEDSEQUENCE']._serialized_end=618
+  _globals['_TOPKLOGPROBS']._serialized_start=620
+  _globals['_TOPKLOGPROBS']._serialized_end=698
+  _globals['_SPARSECSR']._serialized_start=700
+  _globals['_SPARSECSR']._serialized_end=770
+  _globals['_TENSOR']._serialized_start=773
+  _globals['_TENSOR']._serialized_end=918
+  _globals['_BATCHEDTENSOR']._serialized_start=920
+  _globals['_BATCHEDTENSOR']._serialized_end=1031
+  _globals['_ARRAYRECORD']._serialized_start=1034
+  _globals['_ARRAYRECORD']._serialized_end=1226
+  _globals['_ARRAYRECORD_FIELDSENTRY']._serialized_start=1147
+  _globals['_ARRAYRECORD_FIELDSENTRY']._serialized_end=1226
+  _globals['_FORWARDBACKWARDOUTPUT']._serialized_start=1229
+  _globals['_FORWARDBACKWARDOUTPUT']._serialized_end=1458
+  _globals['_FORWARDBACKWARDOUTPUT_METRICSENTRY']._serialized_start=1412
+  _globals['_FORWARDBACKWARDOUTPUT_METRICSENTRY']._serialized_end=1458
+  _globals['_FORWARDBACKWARDREQUEST']._serialized_start=1461
+  _globals['_FORWARDBACKWARDREQUEST']._serialized_end=1917
+  _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGENTRY']._serialized_start=1775
+  _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGENTRY']._serialized_end=1826
+  _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGV2ENTRY']._serialized_start=1828
+  _globals['_FORWARDBACKWARDREQUEST_LOSSFNCONFIGV2ENTRY']._serialized_end=1917
+  _globals['_LOSSCONFIGVALUE']._serialized_start=1919
+  _globals['_LOSSCONFIGVALUE']._serialized_end=1979
+  _globals['_DATUM']._serialized_start=1982
+  _globals['_DATUM']._serialized_end=2184
+  _globals['_DATUM_LOSSFNINPUTSENTRY']._serialized_start=2106
+  _globals['_DATUM_LOSSFNINPUTSENTRY']._serialized_end=2184
+  _globals['_CHUNK']._serialized_start=2187
+  _globals['_CHUNK']._serialized_end=2361
+  _globals['_ENCODEDTEXTCHUNK']._serialized_start=2363
+  _globals['_ENCODEDTEXTCHUNK']._serialized_end=2397
+  _globals['_OPAQUECHUNK']._serialized_start=2399
+  _globals['_OPAQUECHUNK']._serialized_end=2412
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,122 @@
+"""What sampling returns, and its protobuf body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinker_local.errors import RequestError
+from tinker_local.wire import tinker_public_pb2 as proto
+from tinker_local.wire.requests import TensorData
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TopLogprobs:
+    """The likeliest tokens at each position: int32 ids and float32 log-probabilities, both [length, k]."""
+
+    token_ids: Array
+    logprobs: Array
+
+
+@dataclass(frozen=True)
+class SampledSequence:
+    """One continuation: tokens, the model's log-probability of each, and whether a stop ended it."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    stopped: bool
+    top: TopLogprobs | None
+
+
+@dataclass(frozen=True)
+class PromptScores:
+    """What was asked about a prompt of n tokens; the first position has nothing before it.
+
+    `logprobs` is float32 [n] with NaN at the first; `top` has rows for all n with empty cells (id 0,
+    -99999) in the first; `named` is float32 [n - 1, k], 0 where nothing was asked.
+    """
+
+    logprobs: Array | None = None
+    top: TopLogprobs | None = None
+    named: Array | None = None
+
+
+def named_tokens(tensor: TensorData, prompt_length: int) -> Array:
+    """Dense int64 [prompt_length - 1, k] of a request's target_prompt_logprobs, -1 where nothing is asked.
+
+    Raises RequestError where its numbers do not fit together.
+    """
+    fault = RequestError(
+        f"target_prompt_logprobs must be int64 of shape [{prompt_length - 1}, k]; make it so."
+    )
+    shape = tensor.shape
+    if tensor.dtype != "int64" or shape is None or len(shape) != 2 or shape[0] != prompt_length - 1:
+        raise fault
+    values = np.asarray(tensor.data, dtype=np.int64)
+    if tensor.sparse_crow_indices is None or tensor.sparse_col_indices is None:
+        if shape[1] < 1 or len(values) != shape[0] * shape[1]:
+            raise fault
+        return values.reshape(shape)
+    rows, columns = np.asarray(tensor.sparse_crow_indices), np.asarray(tensor.sparse_col_indices)
+    fits = (
+        len(rows) == shape[0] + 1
+        and len(columns) == len(values)
+        and rows[0] == 0
+        and rows[-1] == len(values)
+        and (np.diff(rows) >= 0).all()
+        and 0 < shape[1] <= 1024
+        and (not len(columns) or (columns.min() >= 0 and columns.max() < shape[1]))
+    )
+    if not fits:
+        raise fault
+    dense = np.full(shape, -1, dtype=np.int64)
+    dense[np.repeat(np.arange(shape[0]), np.diff(rows)), columns] = values
+    return dense
+
+
+def encode_sample(
+    sequences: Sequence[SampledSequence], prompt: PromptScores, asked: TensorData | None
+) -> bytes:
+    """A SampleResponse body; scores of named tokens take the layout in which they were `asked`."""
+    message = proto.SampleResponse()
+    for sequence in sequences:
+        added = message.sequences.add(
+            stop_reason=proto.STOP_REASON_STOP if sequence.stopped else proto.STOP_REASON_LENGTH,
+            tokens=np.asarray(sequence.tokens, dtype=np.int32).tobytes(),
+            logprobs=np.asarray(sequence.logprobs, dtype=np.float32).tobytes(),
+        )
+        if sequence.top is not None:
+            _fill_top(added.topk_sampled_logprobs, sequence.top)
+    if prompt.logprobs is not None:
+        message.prompt_logprobs = np.asarray(prompt.logprobs, dtype=np.float32).tobytes()
+    if prompt.top is not None:
+        _fill_top(message.topk_prompt_logprobs, prompt.top)
+    if prompt.named is not None and asked is not None:
+        _fill_named(message.target_prompt_logprobs, prompt.named, asked)
+    return message.SerializeToString()
+
+
+def _fill_top(message: proto.TopkLogprobs, top: TopLogprobs) -> None:
+    message.token_ids = np.asarray(top.token_ids, dtype=np.int32).tobytes()
+    message.logprobs = np.asarray(top.logprobs, dtype=np.float32).tobytes()
+    message.length, message.k = top.token_ids.shape
+
+
+def _fill_named(message: proto.Tensor, scores: Array, asked: TensorData) -> None:
+    message.dtype = proto.DTYPE_FLOAT32
+    message.shape.extend(scores.shape)
+    if asked.sparse_crow_indices is None or asked.sparse_col_indices is None:
+        message.dense = scores.astype(np.float32).tobytes()
+        return
+    rows = np.asarray(asked.sparse_crow_indices, dtype=np.int64)
+    columns = np.asarray(asked.sparse_col_indices, dtype=np.int64)
+    cells = scores[np.repeat(np.arange(len(rows) - 1), np.diff(rows)), columns]
+    message.sparse_csr.values = cells.astype(np.float32).tobytes()
+    message.sparse_csr.crow_indices = rows.tobytes()
+    message.sparse_csr.col_indices = columns.tobytes()
