@@ -90,7 +90,7 @@ def _download(name: str) -> Path:
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
-        LocalEntryNotFoundError,
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage]
         RepositoryNotFoundError,
     )
 
@@ -108,7 +108,9 @@ def _download(name: str) -> Path:
         raise StartupError(
             f"{name!r} is neither a folder on this machine nor a name that the model hub allows."
         ) from error
-    except (LocalEntryNotFoundError, OSError) as error:
+    except (HTTPError, OSError) as error:
+        # LocalEntryNotFoundError is an OSError. What the HTTP library raises is caught under the name by
+        # which the hub's client has it, since its versions differ in the library that they use.
         raise StartupError(
             f"{name} is neither on this machine nor reachable on the model hub; give a local path instead."
         ) from error
