@@ -7,7 +7,13 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 BEGIN, END = "<|begin|>", "<|end|>"
 
@@ -18,6 +24,15 @@ LLAMA3_ROPE = {
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
+}
+
+# By architecture: the name of the configuration, and settings in which it differs from Llama.
+ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "LlamaForCausalLM": ("llama", {}),
+    "MistralForCausalLM": ("mistral", {"sliding_window": None}),
+    "Qwen2ForCausalLM": ("qwen2", {"tie_word_embeddings": True}),
+    # Heads whose width is not hidden_size / num_attention_heads, as in the released models.
+    "Qwen3ForCausalLM": ("qwen3", {"head_dim": 16, "tie_word_embeddings": True}),
 }
 
 
@@ -39,6 +54,12 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 def write_tiny_llama(folder: Path, seed: int = 0, **changes: Any) -> LlamaForCausalLM:
     """Write a random tiny Llama with its tokenizer; returns the reference model, in float32."""
+    return write_tiny_model(folder, "LlamaForCausalLM", seed, **changes)
+
+
+def write_tiny_model(folder: Path, architecture: str, seed: int = 0, **changes: Any) -> PreTrainedModel:
+    """Write a random tiny model with its tokenizer; returns the reference model, in float32."""
+    kind, differences = ARCHITECTURES[architecture]
     settings: dict[str, Any] = {
         "vocab_size": 258,
         "hidden_size": 32,
@@ -51,15 +72,20 @@ def write_tiny_llama(folder: Path, seed: int = 0, **changes: Any) -> LlamaForCau
         "bos_token_id": 0,
         "eos_token_id": 1,
         "initializer_range": 0.3,
+        **differences,
         **changes,
     }
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(LlamaConfig(**settings)).eval()
+    config = AutoConfig.for_model(kind, **settings)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "norm" in name:
                 # Ones would hide a norm that forgets its weight.
                 parameter.uniform_(0.5, 1.5)
+            elif name.endswith("bias"):
+                # Zeros, as they start, would hide a bias that is not added.
+                parameter.uniform_(-1.0, 1.0)
     model.save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return model

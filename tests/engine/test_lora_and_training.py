@@ -14,7 +14,7 @@ from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.engine.training import AdamSettings, TrainingModel, passes
 from tinker_local.wire.datums import Datum
-from tiny_models import LLAMA3_ROPE, write_tiny_llama
+from tiny_models import LLAMA3_ROPE, write_tiny_llama, write_tiny_model
 
 CPU = torch.device("cpu")
 PEFT_MODULES = {
@@ -41,17 +41,21 @@ def random_adapter(base, config: LoraConfig, seed: int = 3) -> Adapter:
 
 
 @pytest.mark.parametrize(
-    ("flags", "tied"),
+    ("flags", "tied", "architecture"),
     [
-        ({"train_attn": True, "train_mlp": True, "train_unembed": True}, False),
-        ({"train_attn": True, "train_mlp": False, "train_unembed": False}, True),
-        ({"train_attn": False, "train_mlp": True, "train_unembed": False}, False),
-        ({"train_attn": False, "train_mlp": False, "train_unembed": True}, False),
+        ({"train_attn": True, "train_mlp": True, "train_unembed": True}, False, "LlamaForCausalLM"),
+        ({"train_attn": True, "train_mlp": False, "train_unembed": False}, True, "LlamaForCausalLM"),
+        ({"train_attn": False, "train_mlp": True, "train_unembed": False}, False, "LlamaForCausalLM"),
+        ({"train_attn": False, "train_mlp": False, "train_unembed": True}, False, "LlamaForCausalLM"),
+        ({"train_attn": True, "train_mlp": True, "train_unembed": False}, True, "Qwen2ForCausalLM"),
+        ({"train_attn": True, "train_mlp": True, "train_unembed": True}, False, "Qwen3ForCausalLM"),
     ],
 )
-def test_loss_and_gradients_equal_peft(flags: dict[str, bool], tied: bool, tmp_path: Path):
+def test_loss_and_gradients_equal_peft(flags: dict[str, bool], tied: bool, architecture: str, tmp_path: Path):
     """The summed loss and the gradient of every LoRA matrix equal peft's within 1e-4."""
-    reference = write_tiny_llama(tmp_path, tie_word_embeddings=tied, rope_parameters=LLAMA3_ROPE)
+    reference = write_tiny_model(
+        tmp_path, architecture, tie_word_embeddings=tied, rope_parameters=LLAMA3_ROPE
+    )
     base = load_base_model(str(tmp_path), "float32", CPU).model
     config = LoraConfig(rank=4, **flags)
     adapter = random_adapter(base, config)

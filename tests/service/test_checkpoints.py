@@ -15,7 +15,7 @@ from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig
 from tinker_local.errors import CheckpointError, NotFoundError
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
-from tiny_models import write_tiny_llama
+from tiny_models import write_tiny_model
 
 CPU = torch.device("cpu")
 PATH = CheckpointPath("abc:train:0", "weights", "step-1")
@@ -46,9 +46,10 @@ def test_round_trip(tmp_path: Path, adapter: Adapter):
     assert [found.path for found in store.list()] == [str(PATH)]
 
 
-def test_peft_reads_our_adapters(tmp_path: Path):
+@pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "Qwen3ForCausalLM"])
+def test_peft_reads_our_adapters(tmp_path: Path, architecture: str):
     """A saved adapter is one that peft loads, and computes the same logits with."""
-    reference = write_tiny_llama(tmp_path / "model")
+    reference = write_tiny_model(tmp_path / "model", architecture, tie_word_embeddings=False)
     base = load_base_model(str(tmp_path / "model"), "float32", CPU).model
     adapter = Adapter.initial(base.config, LoraConfig(4), 0, CPU)
     adapter.flat.normal_(std=0.1, generator=torch.Generator().manual_seed(1))

@@ -1,4 +1,7 @@
-"""The Llama architecture as plain functions over a mapping of named weights.
+"""The Llama architecture and its close kin as plain functions over a mapping of named weights.
+
+Mistral computes what Llama does, Qwen2 adds biases to the queries, keys and values, and Qwen3 normalises
+each head's queries and keys; two switches of the configuration are all the difference.
 
 The weights keep their Hugging Face names, so a safetensors file is the model. Nothing here knows about
 adapters: every linear layer goes through a `Projection`, and a LoRA adapter is one more projection
@@ -17,6 +20,8 @@ from torch import Tensor
 
 Projection = Callable[[str, Tensor, Tensor], Tensor]
 """(layer name, input [..., in], weight [out, in]) -> output [..., out]."""
+
+BIASED_LAYERS = (".q_proj", ".k_proj", ".v_proj")
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,10 @@ class LlamaConfig:
     rope_theta: float
     rope_scaling: RopeScaling | None
     tie_word_embeddings: bool
+    attention_bias: bool = False
+    """Whether the projections to queries, keys and values have a bias, as Qwen2's do."""
+    query_key_norm: bool = False
+    """Whether queries and keys are normalised head by head before they are rotated, as Qwen3's are."""
 
 
 def plain_projection(_name: str, x: Tensor, weight: Tensor) -> Tensor:
@@ -85,9 +94,14 @@ def weight_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
     for layer in range(config.num_hidden_layers):
         shapes[f"model.layers.{layer}.input_layernorm.weight"] = (hidden,)
         shapes[f"model.layers.{layer}.post_attention_layernorm.weight"] = (hidden,)
+        if config.query_key_norm:
+            shapes[f"model.layers.{layer}.self_attn.q_norm.weight"] = (config.head_dim,)
+            shapes[f"model.layers.{layer}.self_attn.k_norm.weight"] = (config.head_dim,)
     for name, shape in linear_layer_shapes(config).items():
         if name != "lm_head" or not config.tie_word_embeddings:
             shapes[f"{name}.weight"] = shape
+        if config.attention_bias and name.endswith(BIASED_LAYERS):
+            shapes[f"{name}.bias"] = shape[:1]
     return shapes
 
 
@@ -142,7 +156,7 @@ class KeyValueCache:
 
 
 class Llama:
-    """A frozen Llama: configuration, weights by Hugging Face name, and the tables of its positions."""
+    """A frozen model: configuration, weights by Hugging Face name, and the tables of its positions."""
 
     def __init__(self, config: LlamaConfig, weights: Mapping[str, Tensor]) -> None:
         self.config = config
@@ -193,12 +207,14 @@ class Llama:
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
         # The mean of squares is taken in float32 whatever the weights are, as the reference does.
-        shape = (self.config.hidden_size,)
-        normed = F.rms_norm(x.float(), shape, eps=self.config.rms_norm_eps).to(x.dtype)
+        normed = F.rms_norm(x.float(), x.shape[-1:], eps=self.config.rms_norm_eps).to(x.dtype)
         return normed * self.weights[f"{name}.weight"]
 
     def _linear(self, name: str, x: Tensor, project: Projection) -> Tensor:
-        return project(name, x, self.weights[f"{name}.weight"])
+        # A bias is added outside the projection, so that adapters need not know of it.
+        projected = project(name, x, self.weights[f"{name}.weight"])
+        biased = self.config.attention_bias and name.endswith(BIASED_LAYERS)
+        return projected + self.weights[f"{name}.bias"] if biased else projected
 
     def _attention(
         self,
@@ -213,9 +229,13 @@ class Llama:
         prefix = f"model.layers.{layer}.self_attn"
         batch, length, _ = x.shape
         split = (batch, length, -1, self.config.head_dim)
-        queries = self._linear(f"{prefix}.q_proj", x, project).view(split).transpose(1, 2)
-        keys = self._linear(f"{prefix}.k_proj", x, project).view(split).transpose(1, 2)
-        values = self._linear(f"{prefix}.v_proj", x, project).view(split).transpose(1, 2)
+        queries = self._linear(f"{prefix}.q_proj", x, project).view(split)
+        keys = self._linear(f"{prefix}.k_proj", x, project).view(split)
+        values = self._linear(f"{prefix}.v_proj", x, project).view(split)
+        if self.config.query_key_norm:
+            queries = self._norm(queries, f"{prefix}.q_norm")
+            keys = self._norm(keys, f"{prefix}.k_norm")
+        queries, keys, values = (t.transpose(1, 2) for t in (queries, keys, values))
         queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
         if cache is not None and positions is not None:
             keys, values = cache.update(layer, keys, values, positions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 
 import psutil
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
+from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -19,8 +19,15 @@ from tinker_local.engine.llama import Llama, LlamaConfig, RopeScaling, weight_sh
 from tinker_local.errors import StartupError
 
 BUNDLED = Path(__file__).parent.parent / "bundled"
-SUPPORTED_ARCHITECTURES = ("LlamaForCausalLM",)
-HUB_FILES = ["*.json", "*.safetensors", "tokenizer.model"]
+ARCHITECTURES: Mapping[str, Mapping[str, bool]] = {
+    "LlamaForCausalLM": {},
+    "MistralForCausalLM": {},
+    "Qwen2ForCausalLM": {"attention_bias": True},
+    "Qwen3ForCausalLM": {"query_key_norm": True},
+}
+"""What is supported, each with what it adds to Llama as fields of LlamaConfig."""
+# Some repositories hold the same weights a second time, as consolidated.safetensors.
+HUB_FILES = ["*.json", "model*.safetensors", "tokenizer.model"]
 LARGE_MODEL = 500_000_000
 """From this many parameters on, bfloat16 is worth its rounding, where the processor is fast at it."""
 
@@ -31,6 +38,7 @@ class BaseModel:
 
     name: str
     folder: Path
+    architecture: str
     model: Llama
     tokenizer: Tokenizer
     end_tokens: frozenset[int]
@@ -79,7 +87,12 @@ def find_model(name: str) -> Path:
 
 def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
-    from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        HTTPError,  # pyright: ignore[reportPrivateImportUsage]
+        RepositoryNotFoundError,
+    )
 
     try:
         return Path(snapshot_download(name, allow_patterns=HUB_FILES))
@@ -91,7 +104,13 @@ def _download(name: str) -> Path:
         raise StartupError(
             f"The model hub has no {name}; check the name, or log in if it is private."
         ) from error
-    except (LocalEntryNotFoundError, OSError) as error:
+    except HFValidationError as error:
+        raise StartupError(
+            f"{name!r} is neither a folder on this machine nor a name that the model hub allows."
+        ) from error
+    except (HTTPError, OSError) as error:
+        # LocalEntryNotFoundError is an OSError. What the HTTP library raises is caught under the name by
+        # which the hub's client has it, since its versions differ in the library that they use.
         raise StartupError(
             f"{name} is neither on this machine nor reachable on the model hub; give a local path instead."
         ) from error
@@ -103,16 +122,17 @@ def load_base_model(name: str, dtype: str, device: torch.device) -> BaseModel:
     settings = _read_json(folder / "config.json")
     config = read_config(settings, folder)
     files = _weight_files(folder)
-    _check_memory(files, device)
-    weights = _read_weights(files, config)
-    chosen = choose_dtype(dtype, sum(w.numel() for w in weights.values()), device)
-    weights = {key: value.to(device=device, dtype=chosen) for key, value in weights.items()}
+    num_parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
+    chosen = choose_dtype(dtype, num_parameters, device)
+    _check_memory(num_parameters * chosen.itemsize, device)
+    weights = _read_weights(files, config, chosen, device)
     tokenizer_file = folder / "tokenizer.json"
     if not tokenizer_file.exists():
         raise StartupError(f"{folder} has no tokenizer.json; save the model's fast tokenizer there.")
     return BaseModel(
         name=name,
         folder=folder.resolve(),
+        architecture=find_architecture(settings, folder),
         model=Llama(config, weights),
         tokenizer=Tokenizer.from_file(str(tokenizer_file)),
         end_tokens=_end_tokens(folder, settings),
@@ -139,14 +159,24 @@ def _cpu_flags() -> frozenset[str]:
     return frozenset(flags.split())
 
 
-def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
-    """The LlamaConfig of a config.json, in the older layout and in that of transformers 5."""
-    architectures = settings.get("architectures") or ["unnamed"]
-    if not set(architectures) & set(SUPPORTED_ARCHITECTURES):
+def find_architecture(settings: Mapping[str, Any], folder: Path) -> str:
+    """The architecture that a config.json names; raises StartupError for one that is not supported."""
+    architectures = settings.get("architectures") or ["model without architecture"]
+    supported = [name for name in architectures if name in ARCHITECTURES]
+    if not supported:
         raise StartupError(
             f"{folder} holds a {architectures[0]}, which is not supported; supported: "
-            f"{', '.join(SUPPORTED_ARCHITECTURES)}."
+            f"{', '.join(ARCHITECTURES)}."
         )
+    return supported[0]
+
+
+def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
+    """The LlamaConfig of a config.json, in the older layout and in that of transformers 5.
+
+    Raises StartupError for a model that would not be computed exactly.
+    """
+    architecture = find_architecture(settings, folder)
     for unsupported in ("attention_bias", "mlp_bias"):
         if settings.get(unsupported):
             raise StartupError(f"{folder} sets {unsupported}, which is not supported; choose another model.")
@@ -154,7 +184,8 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
         raise StartupError(
             f"{folder} uses {settings['hidden_act']}, and only silu is supported; choose another."
         )
-    rope: Mapping[str, Any] = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
+    # Where both are given, transformers lets the older one win.
+    rope: Mapping[str, Any] = settings.get("rope_scaling") or settings.get("rope_parameters") or {}
     rope_type = rope.get("rope_type", rope.get("type", "default"))
     if rope_type not in ("default", "llama3"):
         raise StartupError(f"{folder} scales its positions by {rope_type!r}; supported: default, llama3.")
@@ -170,7 +201,7 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
             else None
         )
         heads = int(settings["num_attention_heads"])
-        return LlamaConfig(
+        config = LlamaConfig(
             vocab_size=int(settings["vocab_size"]),
             hidden_size=int(settings["hidden_size"]),
             intermediate_size=int(settings["intermediate_size"]),
@@ -183,15 +214,40 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
             rope_theta=float(rope.get("rope_theta") or settings.get("rope_theta") or 10000.0),
             rope_scaling=scaling,
             tie_word_embeddings=bool(settings.get("tie_word_embeddings", False)),
+            **ARCHITECTURES[architecture],
         )
     except KeyError as error:
         raise StartupError(f"{folder}/config.json has no {error.args[0]}; it may be incomplete.") from error
+    window = _attention_window(settings, architecture)
+    if window is not None and window < config.max_position_embeddings:
+        raise StartupError(
+            f"{folder} attends over a sliding window of {window} tokens, less than its context of "
+            f"{config.max_position_embeddings}, which is not supported; lower max_position_embeddings in "
+            "its config.json to the window, or choose another model."
+        )
+    return config
+
+
+def _attention_window(settings: Mapping[str, Any], architecture: str) -> int | None:
+    """How many tokens back some layer sees, None for all; the defaults are those of transformers."""
+    if architecture == "MistralForCausalLM":
+        return settings.get("sliding_window", 4096)
+    # Qwen's files name a window also where it is switched off, as it is in all released base models.
+    if architecture in ("Qwen2ForCausalLM", "Qwen3ForCausalLM") and settings.get("use_sliding_window"):
+        layers = settings.get("layer_types")
+        if layers is None:
+            slides = settings.get("max_window_layers", 28) < settings["num_hidden_layers"]
+        else:
+            slides = "sliding_attention" in layers
+        return settings.get("sliding_window", 4096) if slides else None
+    return None
 
 
 def _weight_files(folder: Path) -> list[Path]:
     index = folder / "model.safetensors.index.json"
     names: list[str] = ["model.safetensors"]
-    if index.exists():
+    # A whole file wins over shards, as in transformers.
+    if index.exists() and not (folder / names[0]).exists():
         names = sorted(set(_read_json(index)["weight_map"].values()))
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
@@ -201,8 +257,7 @@ def _weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-def _check_memory(files: list[Path], device: torch.device) -> None:
-    needed = sum(file.stat().st_size for file in files)
+def _check_memory(needed: int, device: torch.device) -> None:
     available = (
         torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     )
@@ -213,15 +268,21 @@ def _check_memory(files: list[Path], device: torch.device) -> None:
         )
 
 
-def _read_weights(files: list[Path], config: LlamaConfig) -> dict[str, Tensor]:
+def _read_weights(
+    files: list[Path], config: LlamaConfig, dtype: torch.dtype, device: torch.device
+) -> dict[str, Tensor]:
     wanted = weight_shapes(config)
     weights: dict[str, Tensor] = {}
     for file in files:
         try:
-            stored = load_file(file)
+            # Tensor by tensor, so that what is stored in another type never lies in memory twice. What the
+            # model does not use, such as the stored unembedding of a tied model, is not read at all.
+            opened: Any = safe_open(file, framework="pt")
+            with opened as stored:
+                for name in wanted.keys() & set(stored.keys()):
+                    weights[name] = stored.get_tensor(name).to(device=device, dtype=dtype)
         except SafetensorError as error:
             raise StartupError(f"{file} is damaged ({error}); download it again.") from error
-        weights.update({name: stored[name] for name in wanted.keys() & stored.keys()})
     for name, shape in wanted.items():
         if name not in weights:
             raise StartupError(f"The weights in {files[0].parent} lack {name}; they do not fit config.json.")

@@ -97,7 +97,7 @@ class Runs:
         return answers.Info(
             model_id=run.run_id,
             model_data=answers.ModelData(
-                arch="LlamaForCausalLM", model_name=run.base.name, tokenizer_id=str(run.base.folder)
+                arch=run.base.architecture, model_name=run.base.name, tokenizer_id=str(run.base.folder)
             ),
             model_name=run.base.name,
             lora_rank=run.lora.rank,
