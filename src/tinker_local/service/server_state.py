@@ -26,6 +26,7 @@ class ServerState:
         self.models = models
         self.futures = Futures(loop)
         store = CheckpointStore(home)
+        store.recover()
         self.samplers = Samplers(models, store, worker, self.futures)
         self.runs = Runs(models, store, worker, self.futures, self.samplers)
         self._sessions: set[str] = set()
