@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tinker_local import __version__
 from tinker_local.errors import NotFoundError, RequestError
@@ -58,7 +58,7 @@ def create_app(state: ServerState, api_key: str) -> ASGIApp:
             Route("/api/v1/get_server_capabilities", _capabilities),
             Route("/api/v1/samplers/{sampler_id}", _sampler),
         ],
-        exception_handlers={RequestError: _refuse, HTTPException: _http_error},
+        exception_handlers={RequestError: _refuse, HTTPException: _http_error, _TooLargeError: _too_large},
     )
     app.state.server = state
     return _Guard(app, api_key)
@@ -82,10 +82,28 @@ class _Guard:
             return
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            refusal = _problem(413, f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches.")
-            await refusal(scope, receive, send)
+            await _too_large_problem()(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        await self._app(scope, _limited(receive), send)
+
+
+class _TooLargeError(Exception):
+    """More of a body has arrived than is accepted."""
+
+
+def _limited(receive: Receive) -> Receive:
+    """Counts what arrives, since a chunked body does not say its length beforehand."""
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise _TooLargeError
+        return message
+
+    return counted
 
 
 def _post(path: str, handler: Handler) -> Route:
@@ -98,6 +116,14 @@ def _state(request: Request) -> ServerState:
 
 def _problem(status: int, detail: str) -> JSONResponse:
     return JSONResponse({"detail": detail}, status_code=status)
+
+
+def _too_large_problem() -> JSONResponse:
+    return _problem(413, f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches.")
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return _too_large_problem()
 
 
 def _answer(body: answers.Answer) -> Response:
