@@ -21,6 +21,7 @@ from tinker_local import __version__
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service.futures import JSON, Future
 from tinker_local.service.server_state import ServerState
+from tinker_local.service.sessions import session_of
 from tinker_local.wire import answers, requests
 from tinker_local.wire.datums import parse_forward_backward
 
@@ -182,7 +183,9 @@ async def _create_session(request: Request) -> Response:
 
 async def _session_heartbeat(request: Request) -> Response:
     beat = requests.parse_json(requests.SessionHeartbeat, await request.body())
-    if not _state(request).is_alive(beat.session_id):
+    sessions = _state(request).sessions
+    sessions.heard(beat.session_id)
+    if not sessions.is_alive(beat.session_id):
         return _problem(410, "This session is over; create a new ServiceClient.")
     return JSONResponse({"type": "session_heartbeat"})
 
@@ -259,6 +262,8 @@ async def _sample(request: Request) -> Response:
 async def _retrieve_future(request: Request) -> Response:
     wanted = requests.parse_json(requests.RetrieveFuture, await request.body())
     futures = _state(request).futures
+    # A client that waits for a long computation is alive, even one that sends no heartbeats.
+    _state(request).sessions.heard(session_of(wanted.request_id))
     future = futures.find(wanted.request_id)
     if future is None:
         return _problem(410, "This result is no longer kept; submit the request again.")

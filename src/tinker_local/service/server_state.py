@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,37 +14,53 @@ from tinker_local.errors import RequestError
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.service.futures import Future, Futures
 from tinker_local.service.sampling import Samplers
+from tinker_local.service.sessions import Sessions
 from tinker_local.service.training import Runs
 from tinker_local.wire import answers
+
+TIDY_SECONDS = 15.0
 
 
 class ServerState:
     """The models, the store, and what clients have created. Lives on one event loop."""
 
     def __init__(
-        self, models: Mapping[str, BaseModel], home: Path, worker: Worker, loop: asyncio.AbstractEventLoop
+        self,
+        models: Mapping[str, BaseModel],
+        home: Path,
+        worker: Worker,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._loop = loop
         self.models = models
+        self.sessions = Sessions(clock)
         self.futures = Futures(loop)
         store = CheckpointStore(home)
         store.recover()
-        self.samplers = Samplers(models, store, worker, self.futures)
-        self.runs = Runs(models, store, worker, self.futures, self.samplers)
-        self._sessions: set[str] = set()
+        self.samplers = Samplers(models, store, worker, self.futures, self.sessions)
+        self.runs = Runs(models, store, worker, self.futures, self.samplers, self.sessions)
+        loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
     def create_session(self) -> answers.SessionCreated:
-        session_id = uuid4().hex
-        self._sessions.add(session_id)
-        return answers.SessionCreated(session_id=session_id)
-
-    def is_alive(self, session_id: str) -> bool:
-        return session_id in self._sessions
+        return answers.SessionCreated(session_id=self.sessions.create())
 
     def end_session(self, session_id: str) -> None:
         """Release what the session created in memory. Unknown sessions are as good as ended."""
-        self._sessions.discard(session_id)
+        self.sessions.end(session_id)
         self.runs.end_session(session_id)
         self.samplers.end_session(session_id)
+        self.futures.end_session(session_id)
+
+    def tidy(self) -> None:
+        """End the sessions whose clients died, and forget results that nobody will ask for."""
+        for session_id in self.sessions.silent():
+            self.end_session(session_id)
+        self.futures.forget_expired()
+
+    def _tidy_regularly(self) -> None:
+        self.tidy()
+        self._loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
     def capabilities(self) -> answers.ServerCapabilities:
         return answers.ServerCapabilities(
