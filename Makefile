@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint proto install clean help
+.PHONY: train test lint soak fuzz proto install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -20,6 +20,12 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+soak: $(VENV)/installed-dev  ## kill the server 50 times during training and count what is lost
+	SOAK_KILLS=50 $(BIN)/python -m pytest -s tests/server/test_crash.py
+
+fuzz: $(VENV)/installed-dev  ## throw 10,000 odd requests of each kind at the server
+	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/server/test_fuzz.py
 
 install: $(VENV)/installed  ## make the virtual environment
 

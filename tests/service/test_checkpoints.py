@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import shutil
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -33,6 +37,18 @@ def save(store: CheckpointStore, adapter: Adapter, path: CheckpointPath = PATH, 
     state = {"exp_avg": adapter.flat * 2, "exp_avg_sq": adapter.flat**2, "step": torch.tensor(3.0)}
     settings: dict[str, object] = {"overwrite": False, "expires": None, "user_metadata": None, **changes}
     store.save(path, "tiny", adapter, state, **settings)
+
+
+def fail_at_rename(patch: pytest.MonkeyPatch, number: int, failure: BaseException) -> None:
+    """Let the rename of this number, counted from one, raise; those before and after it work."""
+    rename, count = Path.rename, itertools.count(1)
+
+    def failing(self: Path, target: Path) -> Path:
+        if next(count) == number:
+            raise failure
+        return rename(self, target)
+
+    patch.setattr(Path, "rename", failing)
 
 
 def test_round_trip(tmp_path: Path, adapter: Adapter):
@@ -117,6 +133,74 @@ def test_unwritable_folder_is_told(tmp_path: Path, adapter: Adapter):
     (tmp_path / "runs").write_text("a file where a folder should be")
     with pytest.raises(CheckpointError, match="could not be saved"):
         save(CheckpointStore(tmp_path), adapter)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_failed_replacement_leaves_the_old(
+    tmp_path: Path, adapter: Adapter, monkeypatch: pytest.MonkeyPatch, failing: int
+):
+    """Where an overwriting save fails between its renames, the old checkpoint is there, and it alone."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    fail_at_rename(monkeypatch, failing, OSError(28, "No space left on device"))
+    with pytest.raises(CheckpointError, match="No space left"):
+        save(store, adapter, overwrite=True)
+    assert store.load(PATH, adapter.model)[0].path == str(PATH)
+    assert [entry.name for entry in store.folder(PATH).parent.iterdir()] == ["step-1"]
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_death_while_replacing_leaves_the_old(
+    tmp_path: Path, adapter: Adapter, monkeypatch: pytest.MonkeyPatch, failing: int
+):
+    """After a death between the renames of an overwriting save, the next start finds the old checkpoint."""
+
+    class Death(BaseException):
+        pass
+
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    with monkeypatch.context() as patch:
+        fail_at_rename(patch, failing, Death())
+        with pytest.raises(Death):
+            save(store, adapter, overwrite=True)
+    store.recover()
+    assert torch.equal(store.load(PATH, adapter.model)[1].flat, adapter.flat)
+
+
+def test_a_death_after_replacing_leaves_the_new(tmp_path: Path, adapter: Adapter):
+    """The old copy that a death left behind goes at the next start."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    shutil.copytree(store.folder(PATH), store.folder(PATH).with_name(".replaced-step-1.0"))
+    store.recover()
+    assert [entry.name for entry in store.folder(PATH).parent.iterdir()] == ["step-1"]
+
+
+def test_only_abandoned_folders_are_cleared(tmp_path: Path, adapter: Adapter):
+    """A start removes half-written folders of long ago, and none that may be another server's."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    for age in (10, 10_000):
+        folder = store.folder(PATH).with_name(f".partial-{age}")
+        folder.mkdir()
+        os.utime(folder, (time.time() - age, time.time() - age))
+    store.recover()
+    assert sorted(entry.name for entry in store.folder(PATH).parent.iterdir()) == [".partial-10", "step-1"]
+
+
+def test_a_failed_save_leaves_no_folder(tmp_path: Path, adapter: Adapter, monkeypatch: pytest.MonkeyPatch):
+    """The folders that a first save made for itself go with it when it fails."""
+    fail_at_rename(monkeypatch, 1, OSError(28, "No space left on device"))
+    with pytest.raises(CheckpointError):
+        save(CheckpointStore(tmp_path), adapter)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_too_long_for_the_disk_is_told(tmp_path: Path, adapter: Adapter):
+    """What the file system refuses to name is the request's fault, not a failure of the server."""
+    with pytest.raises(CheckpointError, match="could not be saved"):
+        save(CheckpointStore(tmp_path), adapter, CheckpointPath("a" * 300, "weights", "x"))
 
 
 @given(st.text(max_size=40))

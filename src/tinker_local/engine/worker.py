@@ -76,13 +76,23 @@ class Worker:
 
     def run(self) -> None:
         """Compute until stopped."""
+        # A function of its own, so that what it held is free while this thread waits for more.
         while batch := self._take():
-            try:
-                outcomes = batch[0].run([work.payload for work in batch])
-            # The thread must outlive whatever a request does to it; the client is told what happened.
-            except Exception as error:  # noqa: BLE001
-                for work in batch:
-                    work.fail(error)
-                continue
-            for work, outcome in zip(batch, outcomes, strict=True):
-                work.finish(outcome)
+            _compute(batch)
+            del batch
+
+
+def _compute(batch: Sequence[Work]) -> None:
+    try:
+        outcomes = batch[0].run([work.payload for work in batch])
+    # The thread must outlive whatever a request does to it; the client is told what happened.
+    except Exception as error:  # noqa: BLE001
+        for work in batch:
+            work.fail(error)
+        return
+    for work, outcome in zip(batch, outcomes, strict=True):
+        try:
+            work.finish(outcome)
+        except Exception as error:  # noqa: BLE001
+            # An outcome that cannot be told is one more failure of the request, not of the thread.
+            work.fail(error)

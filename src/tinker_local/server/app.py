@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tinker_local import __version__
 from tinker_local.errors import NotFoundError, RequestError
@@ -23,6 +23,7 @@ from tinker_local.server.answering import answer, problem, state_of
 from tinker_local.server.rest import rest_routes
 from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
+from tinker_local.service.sessions import session_of
 from tinker_local.wire import answers, requests
 from tinker_local.wire.datums import parse_forward_backward
 
@@ -61,7 +62,7 @@ def create_app(state: ServerState, api_key: str) -> ASGIApp:
             Route("/api/v1/samplers/{sampler_id}", _sampler),
             *rest_routes(),
         ],
-        exception_handlers={RequestError: _refuse, HTTPException: _http_error},
+        exception_handlers={RequestError: _refuse, HTTPException: _http_error, _TooLargeError: _too_large},
     )
     app.state.server = state
     return _Guard(app, api_key)
@@ -85,14 +86,40 @@ class _Guard:
             return
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            refusal = problem(413, f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches.")
-            await refusal(scope, receive, send)
+            await _too_large_problem()(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        await self._app(scope, _limited(receive), send)
+
+
+class _TooLargeError(Exception):
+    """More of a body has arrived than is accepted."""
+
+
+def _limited(receive: Receive) -> Receive:
+    """Counts what arrives, since a chunked body does not say its length beforehand."""
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise _TooLargeError
+        return message
+
+    return counted
 
 
 def _post(path: str, handler: Handler) -> Route:
     return Route(f"/api/v1/{path}", handler, methods=["POST"])
+
+
+def _too_large_problem() -> JSONResponse:
+    return problem(413, f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches.")
+
+
+async def _too_large(request: Request, error: Exception) -> Response:
+    return _too_large_problem()
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
@@ -147,7 +174,9 @@ async def _create_session(request: Request) -> Response:
 
 async def _session_heartbeat(request: Request) -> Response:
     beat = requests.parse_json(requests.SessionHeartbeat, await request.body())
-    if not state_of(request).is_alive(beat.session_id):
+    sessions = state_of(request).sessions
+    sessions.heard(beat.session_id)
+    if not sessions.is_alive(beat.session_id):
         return problem(410, "This session is over; create a new ServiceClient.")
     return JSONResponse({"type": "session_heartbeat"})
 
@@ -224,6 +253,8 @@ async def _sample(request: Request) -> Response:
 async def _retrieve_future(request: Request) -> Response:
     wanted = requests.parse_json(requests.RetrieveFuture, await request.body())
     futures = state_of(request).futures
+    # A client that waits for a long computation is alive, even one that sends no heartbeats.
+    state_of(request).sessions.heard(session_of(wanted.request_id))
     future = futures.find(wanted.request_id)
     if future is None:
         return problem(410, "This result is no longer kept; submit the request again.")

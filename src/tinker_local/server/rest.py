@@ -102,7 +102,7 @@ async def _weights_info(request: Request) -> Response:
 
 
 async def _sessions(request: Request) -> Response:
-    entries, _ = page(state_of(request).sessions(), *_page_of(request))
+    entries, _ = page(state_of(request).sessions.all(), *_page_of(request))
     return answer(answers.Sessions(sessions=entries))
 
 

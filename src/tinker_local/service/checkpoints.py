@@ -14,8 +14,10 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +35,10 @@ from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.errors import CheckpointError, NotFoundError, RequestError
 
 Kind = Literal["weights", "sampler_weights"]
+PARTIAL, REPLACED, DELETED = ".partial-", ".replaced-", ".deleted-"
+"""How the names of folders begin that are being written, about to be replaced, about to go."""
+ABANDONED_SECONDS = 3600.0
+"""A folder half written for this long has lost its writer; younger ones may be another server's."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TARGET_MODULES = {
     "train_attn": ("q_proj", "k_proj", "v_proj", "o_proj"),
@@ -117,7 +123,11 @@ class CheckpointStore:
     ) -> CheckpointInfo:
         """Write a checkpoint. Raises CheckpointError where the name is taken or the disk refuses."""
         target = self.folder(path)
-        if target.exists() and not overwrite:
+        try:
+            taken = target.exists()
+        except OSError as error:
+            raise _refused(path, error) from error
+        if taken and not overwrite:
             raise CheckpointError(f"{path} exists already; choose another name or pass overwrite=True.")
         config = adapter.config
         files = {
@@ -145,9 +155,7 @@ class CheckpointStore:
         try:
             _write_folder(target, files)
         except OSError as error:
-            raise CheckpointError(
-                f"{path} could not be saved ({error.strerror}); free space or rights."
-            ) from error
+            raise _refused(path, error) from error
         return info
 
     def info(self, path: CheckpointPath) -> CheckpointInfo:
@@ -218,9 +226,30 @@ class CheckpointStore:
         if not folder.exists():
             raise NotFoundError(f"There is no checkpoint {path} on this server.")
         # Renamed first, so that a crash midway leaves nothing that looks whole.
-        doomed = folder.with_name(f".deleted-{uuid.uuid4().hex}")
+        doomed = folder.with_name(f"{DELETED}{uuid.uuid4().hex}")
         folder.rename(doomed)
         shutil.rmtree(doomed)
+
+    def recover(self) -> None:
+        """Clear up after servers that died: bring back what was being replaced, remove what is partial.
+
+        For a server's start. Another server may be at work in the same folder, so only what has no
+        writer any more is touched.
+        """
+        for folder in sorted(self.runs.glob("*/*/.*")):
+            # Another server's start may be doing the same at this moment.
+            with suppress(OSError):
+                if folder.name.startswith(REPLACED):
+                    target = folder.with_name(folder.name.removeprefix(REPLACED).rpartition(".")[0])
+                    if target.exists():
+                        shutil.rmtree(folder)
+                    else:
+                        folder.rename(target)
+                elif (
+                    folder.name.startswith((PARTIAL, DELETED))
+                    and time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
+                ):
+                    shutil.rmtree(folder)
 
     def _read(self, path: CheckpointPath, info: CheckpointInfo, name: str) -> dict[str, Tensor]:
         file = self.folder(path) / name
@@ -232,6 +261,10 @@ class CheckpointStore:
             raise CheckpointError(
                 f"{path} is damaged ({name} cannot be read); use an earlier checkpoint."
             ) from error
+
+
+def _refused(path: CheckpointPath, error: OSError) -> CheckpointError:
+    return CheckpointError(f"{path} could not be saved ({error.strerror}); free space or rights.")
 
 
 def _peft_names(layer: str) -> tuple[str, str]:
@@ -262,8 +295,8 @@ def _peft_config(base_model: str, config: LoraConfig) -> dict[str, Any]:
 
 
 def _write_folder(target: Path, files: Mapping[str, bytes]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".partial-{uuid.uuid4().hex}")
+    made = _make_folders(target.parent)
+    partial = target.with_name(f"{PARTIAL}{uuid.uuid4().hex}")
     try:
         partial.mkdir()
         for name, data in files.items():
@@ -272,17 +305,42 @@ def _write_folder(target: Path, files: Mapping[str, bytes]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         _flush_folder(partial)
-        replaced = None
-        if target.exists():
-            replaced = target.with_name(f".replaced-{uuid.uuid4().hex}")
-            target.rename(replaced)
-        partial.rename(target)
-        _flush_folder(target.parent)
-        if replaced is not None:
-            shutil.rmtree(replaced)
-    except OSError:
+        _put_in_place(partial, target)
+    # Whatever went wrong, memory included, nothing half written stays.
+    except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
         raise
+
+
+def _put_in_place(partial: Path, target: Path) -> None:
+    """Rename, with what lay there before put aside until the new one is safe; see `recover`."""
+    replaced = None
+    if target.exists():
+        replaced = target.with_name(f"{REPLACED}{target.name}.{uuid.uuid4().hex}")
+        target.rename(replaced)
+    try:
+        partial.rename(target)
+    except OSError:
+        if replaced is not None:
+            replaced.rename(target)
+        raise
+    _flush_folder(target.parent)
+    if replaced is not None:
+        # The save has succeeded; an old copy that will not go is no reason to say otherwise.
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Create a folder and those above it, each flushed to the disk; returns the new ones."""
+    missing = [folder, *folder.parents]
+    missing = missing[: next(index for index, path in enumerate(missing) if path.exists())]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        _flush_folder(path.parent)
+    return missing[::-1]
 
 
 def _flush_folder(folder: Path) -> None:

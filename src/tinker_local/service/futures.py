@@ -10,12 +10,12 @@ import asyncio
 import json
 import logging
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
 from tinker_local.errors import RequestError
+from tinker_local.service.sessions import session_of
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +50,12 @@ class Futures:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._futures: OrderedDict[str, Future] = OrderedDict()
+        self._futures: dict[str, Future] = {}
 
     def find(self, request_id: str) -> Future | None:
         return self._futures.get(request_id)
 
     def create(self, request_id: str) -> Future:
-        self._forget_expired()
         future = Future(request_id)
         self._futures[request_id] = future
         return future
@@ -96,9 +95,13 @@ class Futures:
         future.expires = time.monotonic() + KEEP_UNCLAIMED_SECONDS
         future.done.set()
 
-    def _forget_expired(self) -> None:
-        # Oldest first: as a rule what was made first expires first, so a few looks are enough.
+    def forget_expired(self) -> None:
+        """Drop results whose time is over. Called regularly, since any of them may be the next to expire."""
         now = time.monotonic()
-        for request_id, future in list(self._futures.items())[:8]:
-            if future.expires < now:
-                del self._futures[request_id]
+        for request_id in [key for key, future in self._futures.items() if future.expires < now]:
+            del self._futures[request_id]
+
+    def end_session(self, session_id: str) -> None:
+        """Drop the results of a finished session, those to come included: nobody asks for them any more."""
+        for request_id in [key for key in self._futures if session_of(key) == session_id]:
+            del self._futures[request_id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from secrets import randbits
@@ -18,6 +19,7 @@ from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service.checkpoints import CheckpointStore, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
+from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire.samples import encode_sample, named_tokens
 
@@ -43,27 +45,26 @@ class Samplers:
     """All samplers of the server."""
 
     def __init__(
-        self, models: Mapping[str, BaseModel], store: CheckpointStore, worker: Worker, futures: Futures
+        self,
+        models: Mapping[str, BaseModel],
+        store: CheckpointStore,
+        worker: Worker,
+        futures: Futures,
+        sessions: Sessions,
     ) -> None:
         self._models = models
         self._store = store
         self._worker = worker
         self._futures = futures
+        self._sessions = sessions
+        # Training adds snapshots from the engine's thread.
+        self._lock = threading.Lock()
         self._samplers: dict[str, Sampler] = {}
 
     def create(self, request: requests.CreateSamplingSession) -> answers.SamplingSessionCreated:
         """A sampler of a checkpoint or of a bare base model; raises RequestError where there is none."""
-        adapter: Adapter | None = None
-        base_model = request.base_model
-        if request.model_path is not None:
-            path = parse_path(request.model_path)
-            base = self._base(self._store.info(path).base_model)
-            _, loaded = self._store.load(path, base.model.config)
-            adapter = Adapter(loaded.model, loaded.config, loaded.flat.to(base.model.device))
-        elif base_model is not None:
-            base = self._base(base_model)
-        else:
-            raise RequestError("A sampling session needs a base_model or a model_path.")
+        self._sessions.require(request.session_id)
+        base, adapter = self._weights(request.base_model, request.model_path)
         sampler = self.add(
             request.session_id, request.sampling_session_seq_id, base, adapter, request.model_path
         )
@@ -72,10 +73,13 @@ class Samplers:
     def add(
         self, session_id: str, number: int, base: BaseModel, adapter: Adapter | None, model_path: str | None
     ) -> Sampler:
+        """A sampler of these weights; raises RequestError where its session has ended meanwhile."""
         sampler_id = f"{session_id}:sample:{number}"
-        return self._samplers.setdefault(
-            sampler_id, Sampler(sampler_id, session_id, base, adapter, model_path)
-        )
+        with self._lock:
+            self._sessions.require(session_id)
+            return self._samplers.setdefault(
+                sampler_id, Sampler(sampler_id, session_id, base, adapter, model_path)
+            )
 
     def info(self, sampler_id: str) -> answers.SamplerInfo:
         sampler = self.find(sampler_id)
@@ -96,6 +100,7 @@ class Samplers:
     def sample(self, request: requests.Sample) -> tuple[Future, list[str]]:
         """Queue a generation; returns its future and an id for each sequence."""
         sampler = self._sampler_of(request)
+        self._sessions.heard(sampler.session_id)
         generation = _generation(request, sampler.base)
         step = uuid4().hex if request.seq_id is None else str(request.seq_id)
         request_id = f"{sampler.sampler_id}/{step}"
@@ -123,25 +128,27 @@ class Samplers:
 
     def end_session(self, session_id: str) -> None:
         """Release the samplers of a finished session."""
-        for key in self.of_session(session_id):
-            del self._samplers[key]
+        with self._lock:
+            for key in self.of_session(session_id):
+                del self._samplers[key]
 
     def _sampler_of(self, request: requests.Sample) -> Sampler:
         if request.sampling_session_id is not None:
             return self.find(request.sampling_session_id)
-        if request.base_model is None and request.model_path is None:
-            raise RequestError("A sample needs a sampling_session_id, a base_model or a model_path.")
-        created = self.create(
-            requests.CreateSamplingSession(
-                session_id=f"direct-{uuid4().hex}",
-                sampling_session_seq_id=0,
-                base_model=request.base_model,
-                model_path=request.model_path,
-            )
-        )
-        sampler = self.find(created.sampling_session_id)
-        del self._samplers[sampler.sampler_id]
-        return sampler
+        # Not kept, since no session would ever free it.
+        base, adapter = self._weights(request.base_model, request.model_path)
+        return Sampler(f"direct-{uuid4().hex}", "", base, adapter, request.model_path)
+
+    def _weights(self, base_model: str | None, model_path: str | None) -> tuple[BaseModel, Adapter | None]:
+        """What to sample from; raises RequestError where neither is named or it is not there."""
+        if model_path is not None:
+            path = parse_path(model_path)
+            base = self._base(self._store.info(path).base_model)
+            _, loaded = self._store.load(path, base.model.config)
+            return base, Adapter(loaded.model, loaded.config, loaded.flat.to(base.model.device))
+        if base_model is None:
+            raise RequestError("Sampling needs a sampling session, a base_model or a model_path.")
+        return self._base(base_model), None
 
     def _base(self, name: str) -> BaseModel:
         base = self._models.get(name)

@@ -3,52 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
 from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.worker import Worker
-from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.errors import RequestError
 from tinker_local.service.catalogue import Catalogue
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.service.futures import Future, Futures
 from tinker_local.service.sampling import Samplers
+from tinker_local.service.sessions import Sessions
 from tinker_local.service.training import Runs
 from tinker_local.wire import answers, requests
+
+TIDY_SECONDS = 15.0
 
 
 class ServerState:
     """The models, the store, and what clients have created. Lives on one event loop."""
 
     def __init__(
-        self, models: Mapping[str, BaseModel], home: Path, worker: Worker, loop: asyncio.AbstractEventLoop
+        self,
+        models: Mapping[str, BaseModel],
+        home: Path,
+        worker: Worker,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._loop = loop
         self.models = models
+        self.sessions = Sessions(clock)
         self.futures = Futures(loop)
         self.store = CheckpointStore(home)
-        self.samplers = Samplers(models, self.store, worker, self.futures)
-        self.runs = Runs(models, self.store, worker, self.futures, self.samplers)
+        self.store.recover()
+        self.samplers = Samplers(models, self.store, worker, self.futures, self.sessions)
+        self.runs = Runs(models, self.store, worker, self.futures, self.samplers, self.sessions)
         self.catalogue = Catalogue(self.store, self.runs)
-        self._sessions: dict[str, requests.CreateSession] = {}
+        loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
     def create_session(self, request: requests.CreateSession) -> answers.SessionCreated:
-        session_id = uuid4().hex
-        self._sessions[session_id] = request
-        return answers.SessionCreated(session_id=session_id)
-
-    def is_alive(self, session_id: str) -> bool:
-        return session_id in self._sessions
-
-    def sessions(self) -> list[str]:
-        """The sessions that are not over, newest first."""
-        return list(reversed(self._sessions))
+        return answers.SessionCreated(session_id=self.sessions.create(request))
 
     def session(self, session_id: str) -> answers.Session:
         """What a session has made; raises NotFoundError once it is over."""
-        created = self._sessions.get(session_id)
-        if created is None:
-            raise NotFoundError(f"There is no session {session_id!r}, or it is over.")
+        created = self.sessions.created_by(session_id)
         return answers.Session(
             training_run_ids=[run.run_id for run in self.runs.all() if run.session_id == session_id],
             sampler_ids=self.samplers.of_session(session_id),
@@ -58,9 +59,20 @@ class ServerState:
 
     def end_session(self, session_id: str) -> None:
         """Release what the session created in memory. Unknown sessions are as good as ended."""
-        self._sessions.pop(session_id, None)
+        self.sessions.end(session_id)
         self.runs.end_session(session_id)
         self.samplers.end_session(session_id)
+        self.futures.end_session(session_id)
+
+    def tidy(self) -> None:
+        """End the sessions whose clients died, and forget results that nobody will ask for."""
+        for session_id in self.sessions.silent():
+            self.end_session(session_id)
+        self.futures.forget_expired()
+
+    def _tidy_regularly(self) -> None:
+        self.tidy()
+        self._loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
     def capabilities(self) -> answers.ServerCapabilities:
         return answers.ServerCapabilities(

@@ -16,6 +16,7 @@ from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
 from tinker_local.service.sampling import Samplers
+from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire import tinker_public_pb2 as proto
 from tinker_local.wire.datums import decode_forward_backward, encode_forward_backward
@@ -64,12 +65,14 @@ class Runs:
         worker: Worker,
         futures: Futures,
         samplers: Samplers,
+        sessions: Sessions,
     ) -> None:
         self._models = models
         self._store = store
         self._worker = worker
         self._futures = futures
         self._samplers = samplers
+        self._sessions = sessions
         self._runs: dict[str, Run] = {}
 
     def create(self, request: requests.CreateModel) -> Future:
@@ -235,12 +238,14 @@ class Runs:
         return base
 
     def _add(self, session_id: str, model_seq_id: int, base: BaseModel, lora: LoraConfig) -> Run:
+        self._sessions.require(session_id)
         # The SDK derives the same name for models that it creates from a checkpoint.
         run_id = f"{session_id}:train:{model_seq_id}"
         return self._runs.setdefault(run_id, Run(run_id, session_id, base, lora))
 
     def _submit(self, run: Run, step: int | str, compute: Callable[[], Payload | answers.Answer]) -> Future:
         """Queue work on the run's lane, unless this very request was queued before."""
+        self._sessions.heard(run.session_id)
         request_id = f"{run.run_id}/{step}"
         known = self._futures.find(request_id)
         if known is not None:

@@ -1,0 +1,204 @@
+"""What a session holds is freed when it ends, whether its client said so or died."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from tinker_local.engine.loading import load_base_model
+from tinker_local.engine.worker import Worker
+from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.service import futures as futures_module
+from tinker_local.service.futures import (
+    KEEP_RETRIEVED_SECONDS,
+    KEEP_UNCLAIMED_SECONDS,
+    Future,
+    Futures,
+    Payload,
+)
+from tinker_local.service.server_state import ServerState
+from tinker_local.service.sessions import SILENT_SECONDS
+from tinker_local.wire import requests
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    # Stands in for the module `time` where that is what is used.
+    monotonic = __call__
+
+
+@contextmanager
+def computing(worker: Worker) -> Iterator[None]:
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+        thread.join(5)
+
+
+class Service:
+    """A server's state without HTTP, with one session that has a run and a snapshot sampler."""
+
+    def __init__(self, model: Path, home: Path, worker: Worker) -> None:
+        self.clock = Clock()
+        base = load_base_model(str(model), "float32", torch.device("cpu"))
+        self.state = ServerState({"tiny": base}, home, worker, asyncio.get_running_loop(), self.clock)
+        self.session = self.state.create_session().session_id
+
+    async def done(self, future: Future) -> bytes:
+        payload = await self.state.futures.wait(future, 30)
+        assert payload is not None
+        return payload.body
+
+    def create_body(self) -> requests.CreateModel:
+        return requests.CreateModel(session_id=self.session, model_seq_id=0, base_model="tiny")
+
+    async def train(self) -> str:
+        """The id of a new run."""
+        await self.done(self.state.runs.create(self.create_body()))
+        return f"{self.session}:train:0"
+
+    def snapshot(self, run_id: str) -> Future:
+        body = requests.SaveWeightsForSampler(model_id=run_id, seq_id=1, sampling_session_seq_id=7)
+        return self.state.runs.save_weights_for_sampler(body)
+
+
+def test_a_finished_session_frees_its_memory(tiny_model: Path, tmp_path: Path):
+    """Run, sampler, adapters and results of a session are gone from memory when it has finished."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            run_id = await service.train()
+            taken = service.snapshot(run_id)
+            await service.done(taken)
+            model = service.state.runs.find(run_id).model
+            sampler = service.state.samplers.find(f"{service.session}:sample:7")
+            assert model is not None
+            assert sampler.adapter is not None
+            left = [weakref.ref(kept) for kept in (model.adapter.flat, sampler.adapter.flat, taken)]
+            del model, sampler, taken
+            service.state.end_session(service.session)
+            await asyncio.sleep(0.05)
+            gc.collect()
+            assert [kept() for kept in left] == [None] * 3
+
+    asyncio.run(scenario())
+
+
+def test_a_silent_session_ends(tiny_model: Path, tmp_path: Path):
+    """A session without a sign of life for the limit ends as if it had been finished."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            run_id = await service.train()
+            service.clock.now += SILENT_SECONDS - 1
+            service.state.tidy()
+            service.state.runs.find(run_id)
+            service.clock.now += 2
+            service.state.tidy()
+            assert not service.state.sessions.is_alive(service.session)
+            with pytest.raises(NotFoundError):
+                service.state.runs.find(run_id)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("sign", ["heartbeat", "request"])
+def test_any_sign_of_life_keeps_a_session(tiny_model: Path, tmp_path: Path, sign: str):
+    """Heartbeats and requests each keep a session alive."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            run_id = await service.train()
+            for _ in range(3):
+                service.clock.now += SILENT_SECONDS - 1
+                if sign == "heartbeat":
+                    service.state.sessions.heard(service.session)
+                else:
+                    service.snapshot(run_id)
+                service.state.tidy()
+            assert service.state.sessions.is_alive(service.session)
+
+    asyncio.run(scenario())
+
+
+def test_work_of_an_ended_session_leaves_no_sampler(tiny_model: Path, tmp_path: Path):
+    """A snapshot that was still queued when its session ended is not kept."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        service = Service(tiny_model, tmp_path, worker)
+        created = service.state.runs.create(service.create_body())
+        snapshot = service.snapshot(f"{service.session}:train:0")
+        service.state.end_session(service.session)
+        with computing(worker):
+            await service.done(created)
+            assert b"is over" in await service.done(snapshot)
+        with pytest.raises(NotFoundError):
+            service.state.samplers.find(f"{service.session}:sample:7")
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_made_for_an_unknown_session(tiny_model: Path, tmp_path: Path):
+    """Runs and samplers need a live session, since nothing would free them without one."""
+
+    async def scenario() -> None:
+        service = Service(tiny_model, tmp_path, Worker())
+        service.state.end_session(service.session)
+        with pytest.raises(RequestError, match="is over"):
+            service.state.runs.create(service.create_body())
+        with pytest.raises(RequestError, match="is over"):
+            service.state.samplers.create(
+                requests.CreateSamplingSession(
+                    session_id=service.session, sampling_session_seq_id=0, base_model="tiny"
+                )
+            )
+
+    asyncio.run(scenario())
+
+
+def test_results_go_when_their_time_is_over(monkeypatch: pytest.MonkeyPatch):
+    """Fetched results go soon, unclaimed ones later, pending ones never, whatever stands before them."""
+    clock = Clock()
+    monkeypatch.setattr(futures_module, "time", clock)
+
+    async def scenario() -> None:
+        futures = Futures(asyncio.get_running_loop())
+        pending, *done = [futures.create(f"s:train:0/{index}") for index in range(40)]
+        for future in done:
+            futures.complete(future, Payload(b"{}"))
+        await asyncio.sleep(0)
+        for future in done[20:]:
+            await futures.wait(future, 1)
+        left: list[int] = []
+        for seconds in (KEEP_RETRIEVED_SECONDS - 1, 2, KEEP_UNCLAIMED_SECONDS):
+            clock.now += seconds
+            futures.forget_expired()
+            left.append(sum(futures.find(future.request_id) is not None for future in (pending, *done)))
+        assert left == [40, 21, 1]
+
+    asyncio.run(scenario())
