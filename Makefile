@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint proto install test-sdk-versions clean help
+.PHONY: train test lint proto install test-sdk-versions test-tinker-cli clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -41,6 +41,9 @@ proto: $(VENV)/installed-dev  ## regenerate the protobuf code
 
 test-sdk-versions: $(VENV)/installed-dev  ## drive the server with five versions of the Tinker SDK; needs PyPI
 	$(BIN)/python tests/clients/sdk_versions.py
+
+test-tinker-cli: $(VENV)/installed-dev  ## list and delete checkpoints with the tinker command; needs PyPI
+	$(BIN)/python tests/clients/tinker_cli.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
