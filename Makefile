@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint soak fuzz proto install clean help
+.PHONY: train test lint soak fuzz test-sdk-versions test-tinker-cli proto install clean help
 
 help:  ## show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
 
 train: $(VENV)/installed  ## set up and run the experiment
 	$(BIN)/python train_mental_health.py
@@ -44,6 +44,12 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 proto: $(VENV)/installed-dev  ## regenerate the protobuf code
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. tinker_local/wire/tinker_public.proto
+
+test-sdk-versions: $(VENV)/installed-dev  ## drive the server with five versions of the Tinker SDK; needs PyPI
+	$(BIN)/python tests/clients/sdk_versions.py
+
+test-tinker-cli: $(VENV)/installed-dev  ## list and delete checkpoints with the tinker command; needs PyPI
+	$(BIN)/python tests/clients/tinker_cli.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -60,7 +60,7 @@ class Service:
         self.clock = Clock()
         base = load_base_model(str(model), "float32", torch.device("cpu"))
         self.state = ServerState({"tiny": base}, home, worker, asyncio.get_running_loop(), self.clock)
-        self.session = self.state.create_session().session_id
+        self.session = self.state.create_session(requests.CreateSession()).session_id
 
     async def done(self, future: Future) -> bytes:
         payload = await self.state.futures.wait(future, 30)

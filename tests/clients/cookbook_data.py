@@ -1,0 +1,84 @@
+"""A folder in which the cookbook finds, under the names it knows, a model and data sets made here.
+
+The cookbook's recipes name a base model and data sets of the model hub. Both transformers and datasets
+look for a folder of that name in the working directory before they ask the hub, so the recipes run
+unmodified and offline on what is written here. The model under Llama's name is the bundled one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+from environments import BASE_MODEL, ROOT
+
+MODEL_NAME = "meta-llama/Llama-3.2-1B"
+"""A base model in the cookbook's table, which gives it the renderer role_colon."""
+
+ANIMALS = "dog cat horse cow sheep goat pig fox wolf lion tiger bear deer mouse rabbit donkey".split()
+SUFFIX = " Provide a numerical answer without units, written inside \\boxed{}."
+# What rl_loop.py puts before every question; trained on here too, so that its prompts look familiar.
+EXAMPLE = [
+    {"role": "user", "content": "How many r's are in strawberry?" + SUFFIX},
+    {
+        "role": "assistant",
+        "content": "Let's spell the word out and number all the letters: 1) s 2) t 3) r 4) a 5) w 6) b 7) e "
+        "8) r 9) r 10) y. We have r's at positions 3, 8, and 9. \\boxed{3}",
+    },
+]
+
+
+def write_workplace(folder: Path) -> None:
+    """Everything anew, the same at every call."""
+    shutil.rmtree(folder, ignore_errors=True)
+    model = folder / MODEL_NAME
+    shutil.copytree(ROOT / "src" / "tinker_local" / "bundled" / BASE_MODEL, model)
+    choose = random.Random(0)
+
+    # Half of the answers are wrong, so that reinforcement finds something to prefer.
+    chats = [_chat(choose.choice(ANIMALS), choose.choice("46")) for _ in range(528)]
+    no_robots = folder / "HuggingFaceH4" / "no_robots"
+    _write_jsonl(no_robots / "train.jsonl", [{"messages": chat} for chat in chats[:512]])
+    _write_jsonl(no_robots / "test.jsonl", [{"messages": chat} for chat in chats[512:]])
+
+    gsm8k = folder / "openai" / "gsm8k"
+    problems = [
+        {"question": _question(choose.choice(ANIMALS)), "answer": "It walks on four.\n#### 4"}
+        for _ in range(128)
+    ]
+    _write_jsonl(gsm8k / "train.jsonl", problems)
+    _write_jsonl(gsm8k / "test.jsonl", problems[:16])
+    files = "".join(f"  - split: {split}\n    path: {split}.jsonl\n" for split in ("train", "test"))
+    (gsm8k / "README.md").write_text(f"---\nconfigs:\n- config_name: main\n  data_files:\n{files}---\n")
+
+    examples = json.loads((ROOT / "mental_health_data.json").read_text())["examples"]
+    conversations = [
+        {
+            "messages": [
+                {"role": "user", "content": one["input"]},
+                {"role": "assistant", "content": one["output"]},
+            ]
+        }
+        for one in examples
+    ]
+    _write_jsonl(folder / "conversations.jsonl", conversations)
+
+
+def _question(animal: str) -> str:
+    return f"How many legs does a {animal} have?"
+
+
+def _chat(animal: str, answer: str) -> list[dict[str, str]]:
+    return [
+        *EXAMPLE,
+        {"role": "user", "content": _question(animal) + SUFFIX},
+        {"role": "assistant", "content": f"\\boxed{{{answer}}}"},
+    ]
+
+
+def _write_jsonl(file: Path, rows: list[dict[str, Any]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
