@@ -18,7 +18,24 @@ from environments import BASE_MODEL, ROOT
 MODEL_NAME = "meta-llama/Llama-3.2-1B"
 """A base model in the cookbook's table, which gives it the renderer role_colon."""
 
-ANIMALS = "dog cat horse cow sheep goat pig fox wolf lion tiger bear deer mouse rabbit donkey".split()
+ANIMALS = [
+    "dog",
+    "cat",
+    "horse",
+    "cow",
+    "sheep",
+    "goat",
+    "pig",
+    "fox",
+    "wolf",
+    "lion",
+    "tiger",
+    "bear",
+    "deer",
+    "mouse",
+    "rabbit",
+    "donkey",
+]
 SUFFIX = " Provide a numerical answer without units, written inside \\boxed{}."
 # What rl_loop.py puts before every question; trained on here too, so that its prompts look familiar.
 EXAMPLE = [

@@ -85,7 +85,7 @@ def test_cache_equals_one_pass(architecture: str, tmp_path: Path):
     tokens = TOKENS[:, :12]
     positions = torch.arange(12).expand(3, -1)
     with torch.no_grad():
-        cache = KeyValueCache(model, 3, 12)
+        cache = KeyValueCache(model, 3)
         parts = [model.hidden(tokens[:, :8], cache=cache, positions=positions[:, :8])]
         for at in range(8, 12):
             here = slice(at, at + 1)

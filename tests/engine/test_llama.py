@@ -54,7 +54,7 @@ def test_cache_equals_one_pass(tiny_model: Path):
     prompts = torch.zeros((2, 8), dtype=torch.int64)
     prompts[0, :4], prompts[1, :8] = rows[0][:4], rows[1][:8]
     with torch.no_grad():
-        cache = KeyValueCache(model, 2, 14)
+        cache = KeyValueCache(model, 2)
         model.hidden(prompts, cache=cache, positions=torch.arange(8).expand(2, -1))
         for step in range(5):
             newest = torch.stack([rows[0][4 + step], rows[1][8 + step]])[:, None]

@@ -124,17 +124,25 @@ def rope_frequencies(config: LlamaConfig) -> Tensor:
 
 
 class KeyValueCache:
-    """Keys and values of the tokens seen so far, one growing buffer a layer.
+    """Keys and values of the tokens seen so far, in one buffer a layer that grows as positions are reached.
 
     Each row of the batch writes at its own positions, so prompts of unequal length share one batch:
     what lies beyond a row's position is never attended to and is overwritten when the row gets there.
     """
 
-    def __init__(self, model: Llama, batch: int, capacity: int) -> None:
+    def __init__(self, model: Llama, batch: int) -> None:
         config = model.config
-        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, capacity, config.head_dim)
+        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, 0, config.head_dim)
         self.keys = torch.zeros(shape, dtype=model.dtype, device=model.device)
         self.values = torch.zeros(shape, dtype=model.dtype, device=model.device)
+
+    def reach(self, length: int) -> None:
+        """Make room for at least this many positions; grown by half each time, so that copying stays rare."""
+        missing = length - self.keys.shape[3]
+        if missing > 0:
+            extra = max(missing, self.keys.shape[3] // 2)
+            self.keys = F.pad(self.keys, (0, 0, 0, extra))
+            self.values = F.pad(self.values, (0, 0, 0, extra))
 
     def update(self, layer: int, keys: Tensor, values: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Store keys and values [batch, heads, length, head_dim] at positions [batch, length]; return all."""
@@ -163,6 +171,7 @@ class Llama:
         self.weights = weights
         self.device = weights["model.embed_tokens.weight"].device
         self.dtype = weights["model.embed_tokens.weight"].dtype
+        self.num_parameters = sum(weight.numel() for weight in weights.values())
         positions = torch.arange(config.max_position_embeddings, dtype=torch.float32)
         angles = torch.outer(positions, rope_frequencies(config)).repeat(1, 2)
         self.cosines = angles.cos().to(self.device)
@@ -188,6 +197,7 @@ class Llama:
         mask = None
         if cache is not None:
             assert positions is not None, "a cache needs positions"
+            cache.reach(int(positions.max()) + 1)
             slots = torch.arange(cache.keys.shape[3], device=tokens.device)
             mask = (slots <= positions[:, :, None])[:, None]
         x = F.embedding(tokens, self.weights["model.embed_tokens.weight"])

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import torch
@@ -45,13 +45,12 @@ class BaseModel:
 
     @property
     def tokenizer_source(self) -> str:
-        """A name from which the SDK can load the tokenizer: the hub's, or a path on this machine.
+        """The folder from which the SDK can load the tokenizer, in a form that it does not misread.
 
         The SDK takes a name with exactly two slashes for `org/model/variant` and drops the last part,
-        so a path such as /models/tiny gets one more slash.
+        so a path such as /models/tiny gets one more slash. The hub's name would not do: the SDK looks
+        for some models' tokenizers under another one, and the hub may be out of reach.
         """
-        if is_hub_name(self.name) and not Path(self.name).is_dir():
-            return self.name
         path = str(self.folder)
         return f"{path}/" if path.count("/") == 2 else path
 
@@ -126,15 +125,12 @@ def load_base_model(name: str, dtype: str, device: torch.device) -> BaseModel:
     chosen = choose_dtype(dtype, num_parameters, device)
     _check_memory(num_parameters * chosen.itemsize, device)
     weights = _read_weights(files, config, chosen, device)
-    tokenizer_file = folder / "tokenizer.json"
-    if not tokenizer_file.exists():
-        raise StartupError(f"{folder} has no tokenizer.json; save the model's fast tokenizer there.")
     return BaseModel(
         name=name,
         folder=folder.resolve(),
         architecture=find_architecture(settings, folder),
         model=Llama(config, weights),
-        tokenizer=Tokenizer.from_file(str(tokenizer_file)),
+        tokenizer=_read_tokenizer(folder),
         end_tokens=_end_tokens(folder, settings),
     )
 
@@ -218,6 +214,8 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
         )
     except KeyError as error:
         raise StartupError(f"{folder}/config.json has no {error.args[0]}; it may be incomplete.") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise StartupError(f"{folder}/config.json has a wrong value ({error}); it may be damaged.") from error
     window = _attention_window(settings, architecture)
     if window is not None and window < config.max_position_embeddings:
         raise StartupError(
@@ -248,7 +246,7 @@ def _weight_files(folder: Path) -> list[Path]:
     names: list[str] = ["model.safetensors"]
     # A whole file wins over shards, as in transformers.
     if index.exists() and not (folder / names[0]).exists():
-        names = sorted(set(_read_json(index)["weight_map"].values()))
+        names = sorted(set(_read_json(index).get("weight_map", {"": "model.safetensors"}).values()))
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
         raise StartupError(
@@ -304,12 +302,26 @@ def _end_tokens(folder: Path, settings: Mapping[str, Any]) -> frozenset[int]:
     return frozenset([found] if isinstance(found, int) else found)
 
 
+def _read_tokenizer(folder: Path) -> Tokenizer:
+    file = folder / "tokenizer.json"
+    if not file.exists():
+        raise StartupError(f"{folder} has no tokenizer.json; save the model's fast tokenizer there.")
+    try:
+        return Tokenizer.from_str(file.read_text(encoding="utf-8"))
+    # The library raises a bare Exception for any fault in the file.
+    except Exception as error:
+        raise StartupError(f"{file} is damaged ({error}); save the tokenizer again.") from error
+
+
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StartupError(
             f"There is no {file}; point --base-model at a folder that holds a model."
         ) from error
-    except json.JSONDecodeError as error:
-        raise StartupError(f"{file} is not valid JSON (line {error.lineno}); it may be damaged.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StartupError(f"{file} is not valid JSON ({error}); it may be damaged.") from error
+    if not isinstance(content, dict):
+        raise StartupError(f"{file} does not hold a JSON object; it may be damaged.")
+    return cast(dict[str, Any], content)

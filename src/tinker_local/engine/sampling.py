@@ -15,6 +15,7 @@ from torch import Tensor
 from tinker_local.engine.llama import KeyValueCache, Llama, Projection
 from tinker_local.engine.prefixes import group_by_prefix
 from tinker_local.engine.prompt_scoring import continuation_logprobs, score_widely
+from tinker_local.engine.threads import use_threads_for
 from tinker_local.wire.samples import PromptScores, SampledSequence, TopLogprobs
 
 Array = npt.NDArray[Any]
@@ -108,14 +109,14 @@ def _read_prompts(
     tokens = torch.zeros((len(rests), longest), dtype=torch.int64)
     for index, rest in enumerate(rests):
         tokens[index, : len(rest)] = torch.tensor(rest)
-    capacity = max(len(request.prompt) + request.max_tokens for request in requests)
+    use_threads_for(model.num_parameters, shared + tokens.numel())
     if shared:
-        cache = KeyValueCache(model, 1, capacity)
+        cache = KeyValueCache(model, 1)
         beginning = torch.tensor([requests[0].prompt[:shared]], device=device)
         before = model.hidden(beginning, project, cache, torch.arange(shared, device=device)[None])[0]
         cache.repeat(torch.tensor([len(rests)], device=device))
     else:
-        cache = KeyValueCache(model, len(rests), capacity)
+        cache = KeyValueCache(model, len(rests))
         before = torch.zeros((0, model.config.hidden_size), dtype=model.dtype, device=device)
     positions = torch.arange(shared, shared + longest, device=device).expand(len(rests), -1)
     states = model.hidden(tokens.to(device), project, cache, positions)
@@ -190,6 +191,7 @@ def _continue(
         cache.repeat(copies)
         cache.keep(torch.tensor(live, device=device))
     place = torch.tensor([len(rows[index].request.prompt) for index in live], device=device)
+    use_threads_for(model.num_parameters, len(live))
     while live:
         newest = torch.tensor([[rows[index].tokens[-1]] for index in live], device=device)
         states = model.hidden(newest, project, cache, place[:, None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from torch import Tensor
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.losses import Loss, check_datums, find_loss, target_logprobs
-from tinker_local.errors import CheckpointError
+from tinker_local.engine.threads import use_threads_for
+from tinker_local.errors import CheckpointError, RequestError
 from tinker_local.wire.datums import Datum, DatumOutput
 
 TOKENS_PER_PASS = 4096
@@ -81,6 +83,7 @@ class TrainingModel:
         for row, datum in enumerate(datums):
             # Padding stands on the right, where causal attention never looks back at it.
             tokens[row, : lengths[row]] = torch.from_numpy(datum.tokens)
+        use_threads_for(self.base.num_parameters, tokens.numel(), passes=1 if forward_only else 3)
         is_token = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
         targets = _joined(datums, "target_tokens").to(device)
         inputs = {name: _joined(datums, name).float().to(device) for name in loss.inputs}
@@ -109,6 +112,11 @@ class TrainingModel:
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:
         """One Adam step on the gathered gradients, which are then cleared."""
         norm = float(torch.dot(self._gradients, self._gradients).sqrt())
+        if not math.isfinite(norm):
+            self._gradients.zero_()
+            raise RequestError(
+                "The gradients are not finite, so the step was not taken; lower the learning rate."
+            )
         if settings.grad_clip_norm > 0 and norm > settings.grad_clip_norm:
             self._gradients.mul_(settings.grad_clip_norm / norm)
         self._optimizer.param_groups[0].update(

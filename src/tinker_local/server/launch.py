@@ -43,6 +43,8 @@ def launch(options: ServeOptions) -> None:
     """Serve until interrupted. Raises StartupError before the ready line, with one clear sentence."""
     if options.host not in LOOPBACK and options.api_key == DEFAULT_API_KEY:
         raise StartupError(f"Serving on {options.host} needs a key of your own; pass --api-key tml-...")
+    if not options.api_key.startswith("tml-"):
+        raise StartupError("The SDK sends only keys that begin with 'tml-'; choose such an --api-key.")
     # Bound before the models are loaded, so that a taken port is known at once.
     listener = _bind(options.host, options.port)
     device = _device(options.device)
@@ -81,7 +83,8 @@ async def _serve_http(
     )
     port = listener.getsockname()[1]
     listener.listen()
-    print(f"tinker-local is ready at http://{options.host}:{port}", flush=True)
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    print(f"tinker-local is ready at http://{host}:{port}", flush=True)
     await uvicorn.Server(config).serve(sockets=[listener])
 
 
@@ -101,10 +104,10 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
         raise StartupError(
-            f"Port {port} on {host} cannot be used ({error.strerror}); choose another with --port."
+            f"Port {port} on {host} cannot be used ({error}); choose another with --port."
         ) from error
     return listener
 
@@ -112,9 +115,12 @@ def _bind(host: str, port: int) -> socket.socket:
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise StartupError("There is no CUDA device on this machine; use --device cpu.")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise StartupError(f"The device {name!r} cannot be used here; use --device cpu.") from error
+    return device
 
 
 def _check_home(home: Path) -> None:
