@@ -30,7 +30,8 @@ def main(data: Path, service_name: str | None, base_model: str | None, run_name:
 
         config = experiment.config.for_base_model(service.base_model)
         console.print(f"{service.kind} service, base model {config.base_model}, LoRA rank {config.lora_rank}")
-        console.print(f"learning rate {config.learning_rate_in_words}, as suits this base model")
+        if config.learning_rate != experiment.config.learning_rate:
+            console.print(f"learning rate {config.learning_rate_in_words}, recommended for this base model")
 
         # A LoRA adapter on the base model. The service owns the weights; we own data, loss and loop.
         training = service.client.create_lora_training_client(
@@ -46,7 +47,7 @@ def main(data: Path, service_name: str | None, base_model: str | None, run_name:
         run = RunDirectory.create(run_name)
         run.write_start(experiment, config, service)
         steps = list(product(range(1, config.epochs + 1), range(0, len(datums), config.batch_size)))
-        with TrainingProgress(run, len(steps), console) as progress:
+        with TrainingProgress(run, len(steps), service, console) as progress:
             for number, (epoch, first) in enumerate(steps, start=1):
                 batch = slice(first, first + config.batch_size)
                 rate = config.learning_rate_at(number, len(steps))

@@ -1,8 +1,19 @@
 """A lab for supervised fine-tuning: symptom descriptions to structured assessments. Not for clinical use."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from symptoms.classifier import Classifier as Classifier
+
 __version__ = "0.1.0"
 
-DISCLAIMER = (
-    "For learning only, not medical advice or a diagnosis. "
-    "If you are in danger or thinking of harming yourself, call your local emergency number now."
-)
+
+def __getattr__(name: str) -> Any:
+    # Loaded on demand, so that `import symptoms` stays light and importing a layer does not import all.
+    if name == "Classifier":
+        from symptoms.classifier import Classifier
+
+        return Classifier
+    raise AttributeError(f"module 'symptoms' has no attribute {name!r}")

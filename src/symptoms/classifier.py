@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from symptoms.data import Assessment, parse_assessment
 from symptoms.errors import InputError
@@ -30,33 +30,50 @@ class ClassifiedText:
 
 
 class Classifier:
-    """A trained checkpoint behind a service. Get one from `Classifier.load`."""
+    """A trained checkpoint behind a service. Get one from `Classifier.load`, and close it when done.
 
-    def __init__(self, sampler: tinker.SamplingClient, tokenizer: Tokenizer, context: int | None) -> None:
-        self._sampler = sampler
-        self._tokenizer = tokenizer
-        self._context = context
+    with Classifier.load() as classifier:
+        print(classifier.assess("I have not slept properly for weeks").condition)
+    """
+
+    def __init__(self, checkpoint: str, service: str | None, base_model: str | None) -> None:
+        self._held = ExitStack()
+        try:
+            connected = self._held.enter_context(connect(service, base_model))
+            self._sampler = connected.client.create_sampling_client(model_path=checkpoint).result()
+            self._tokenizer = connected.tokenizer(self._sampler)
+            self._context = connected.context_length
+        except BaseException:
+            self._held.close()
+            raise
 
     @classmethod
-    @contextmanager
     def load(
         cls, run_or_path: str | None = None, service: str | None = None, base_model: str | None = None
-    ) -> Generator[Classifier, None, None]:
+    ) -> Classifier:
         """The classifier of a run, of a `tinker://` path, or by default of the newest run.
 
         A run knows its service and base model; a path needs them told, unless they are the local
-        server and the bundled base. Use it in a `with` block, which also ends a local server.
+        server and the bundled base.
         """
-        checkpoint = run_or_path
-        if run_or_path is None or not run_or_path.startswith("tinker://"):
-            run = newest_run() if run_or_path is None else find_run(run_or_path)
-            manifest = run.manifest()
-            checkpoint = run.final_checkpoint()
-            service = service or manifest["service_url"] or manifest["service"]
-            base_model = base_model or manifest["base_model"]
-        with connect(service, base_model) as connected:
-            sampler = connected.client.create_sampling_client(model_path=checkpoint).result()
-            yield cls(sampler, connected.tokenizer(sampler), connected.context_length)
+        if run_or_path is not None and run_or_path.startswith("tinker://"):
+            return cls(run_or_path, service, base_model)
+        run = newest_run() if run_or_path is None else find_run(run_or_path)
+        manifest = run.manifest()
+        where = service or manifest["service_url"] or manifest["service"]
+        return cls(run.final_checkpoint(), where, base_model or manifest["base_model"])
+
+    def close(self) -> None:
+        """Leave the service; a local server ends."""
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def assess(self, description: str) -> ClassifiedText:
         """The assessment of one description, written greedily.
@@ -84,5 +101,8 @@ def generate(
         raise InputError(f"The description takes {len(prompt)} of the model's {context} tokens; shorten it.")
     params = SamplingParams(max_tokens=room, temperature=0.0, stop=[STOP])
     future = sampler.sample(ModelInput.from_ints(prompt), num_samples=1, sampling_params=params)
-    written = tokenizer.decode(future.result().sequences[0].tokens, skip_special_tokens=True)
+    sequence = future.result().sequences[0]
+    if sequence.stop_reason == "length" and room < MAX_NEW_TOKENS:
+        raise InputError(f"The description leaves only {room} tokens for the answer; shorten it.")
+    written = tokenizer.decode(sequence.tokens, skip_special_tokens=True)
     return str(written).split(STOP)[0].strip()

@@ -6,6 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+DISCLAIMER = (
+    "For learning only, not medical advice or a diagnosis. "
+    "If you are in danger or thinking of harming yourself, call your local emergency number now."
+)
+
 BUNDLED_BASE = "symptoms-base"
 RECOMMENDED: dict[str, dict[str, Any]] = {
     BUNDLED_BASE: {"learning_rate": 4e-3, "learning_rate_schedule": "linear"},
@@ -32,12 +37,17 @@ class ExperimentConfig(BaseModel):
     adam_eps: float = Field(default=1e-8, gt=0, allow_inf_nan=False)
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=1, ge=1)
-    loss_fn: str = Field(default="cross_entropy", pattern="^cross_entropy$")
+    loss_fn: Literal["cross_entropy"] = "cross_entropy"
     seed: int = Field(default=0, ge=0)
     test_examples: list[int] = []
 
     def for_base_model(self, base_model: str) -> ExperimentConfig:
-        """The same configuration on another base model, with what is recommended for that one."""
+        """The same configuration on another base model, with what is recommended for that one.
+
+        A file that names the base model itself is taken at its word.
+        """
+        if base_model == self.base_model:
+            return self
         return self.model_copy(update={"base_model": base_model, **RECOMMENDED.get(base_model, {})})
 
     def learning_rate_at(self, step: int, num_steps: int) -> float:

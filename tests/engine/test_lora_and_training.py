@@ -13,6 +13,7 @@ from peft import get_peft_model
 from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.engine.training import AdamSettings, TrainingModel, passes
+from tinker_local.errors import RequestError
 from tinker_local.wire.datums import Datum
 from tiny_models import LLAMA3_ROPE, write_tiny_llama, write_tiny_model
 
@@ -199,6 +200,19 @@ def test_negative_weights_and_targets_in_columns(tiny_model: Path):
     assert metrics["loss:sum"] == pytest.approx(
         float(-(logprobs * torch.from_numpy(weights)).sum()), abs=1e-3
     )
+
+
+def test_gradients_that_are_not_finite_are_refused(tiny_model: Path):
+    """A step on infinite gradients is refused and leaves adapter and later steps unharmed."""
+    base = load_base_model(str(tiny_model), "float32", CPU).model
+    training = TrainingModel(base, random_adapter(base, LoraConfig(4)))
+    before = training.adapter.flat.clone()
+    training._gradients.fill_(float("inf"))
+    with pytest.raises(RequestError, match="not finite"):
+        training.optim_step(ADAM)
+    assert torch.equal(training.adapter.flat, before)
+    training.forward_backward([random_datum(9, 1)], "cross_entropy", forward_only=False)
+    assert np.isfinite(training.optim_step(ADAM)["grad_norm:mean"])
 
 
 def test_passes_hold_every_datum_once():

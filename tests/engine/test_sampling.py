@@ -142,8 +142,7 @@ def test_stop_tokens_and_strings_end_a_sequence(base: BaseModel):
     assert stopped.stopped
     assert stopped.tokens == full.tokens[: place + 1]
     text = base.tokenizer.decode(full.tokens[3:5], skip_special_tokens=False)
-    if "\ufffd" not in text:
-        by_text = run(base, request(stop_strings=(text,)))[0].sequences[0]
-        assert by_text.stopped
-        assert text in base.tokenizer.decode(by_text.tokens, skip_special_tokens=False)
-        assert len(by_text.tokens) <= 5
+    by_text = run(base, request(stop_strings=(text,)))[0].sequences[0]
+    assert by_text.stopped
+    assert text in base.tokenizer.decode(by_text.tokens, skip_special_tokens=False)
+    assert len(by_text.tokens) <= 5

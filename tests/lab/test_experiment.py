@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +114,24 @@ def test_assess_answers_from_the_newest_run(trained: tuple[Path, subprocess.Comp
     assert answer["text"] == example["output"]
 
 
+def test_the_library_answers_like_the_command(
+    trained: tuple[Path, subprocess.CompletedProcess[str]], monkeypatch: pytest.MonkeyPatch
+):
+    """symptoms.Classifier.load(run).assess(text) gives the assessment; too long a text is told as such."""
+    folder, _ = trained
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TINKER_LOCAL_HOME", str(folder / "home"))
+    example = json.loads((ROOT / "mental_health_data.json").read_text())["examples"][0]
+    with symptoms.Classifier.load("original") as classifier:
+        result = classifier.assess(example["input"])
+        assert result.condition == "depression"
+        assert result.text == example["output"]
+        with pytest.raises(InputError, match=r"shorten it"):
+            classifier.assess("I am tired of everything and nothing helps. " * 60)
+
+
 def test_one_seed_gives_one_metrics_file(tmp_path: Path):
-    """Two runs agree in every figure, bit for bit; only the seconds differ."""
+    """Two runs agree in every figure, bit for bit, but for the seconds that a step took."""
     data = str(small_data(tmp_path))
     for name in ("one", "two"):
         assert run(tmp_path, SCRIPT, "--data", data, "--run", name).returncode == 0
@@ -172,32 +190,54 @@ def test_tokens_shows_weights_and_counts(tmp_path: Path):
     assert "4 examples" in shown
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGKILL]])
-def test_interrupted_training_leaves_a_readable_run(tmp_path: Path, signals: list[signal.Signals]):
-    """Ctrl-C saves the last finished step; in any case the run is readable and no server is left."""
+def test_a_server_that_dies_ends_the_training_at_once(tmp_path: Path):
+    """When the local server is killed in use, the script says so within seconds and the run stays readable."""
     data = str(small_data(tmp_path, epochs=2000))
+    with start_training(tmp_path, data) as trainer:
+        [server] = psutil.Process(trainer.pid).children()
+        server.kill()
+        output, _ = trainer.communicate(timeout=30)
+    assert trainer.returncode == 3
+    assert "The local server ended while it was in use" in output
+    assert "Traceback" not in output
+    assert metrics_of(tmp_path, "cut")
+
+
+@contextmanager
+def start_training(folder: Path, data: str) -> Iterator[subprocess.Popen[str]]:
+    """The script in a process of its own, after its first steps."""
     with subprocess.Popen(
         [sys.executable, SCRIPT, "--data", data, "--run", "cut"],
-        cwd=tmp_path,
-        env=environment(tmp_path / "home"),
+        cwd=folder,
+        env=environment(folder / "home"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as trainer:
-        metrics = tmp_path / "runs/cut/metrics.jsonl"
+        metrics = folder / "runs/cut/metrics.jsonl"
         deadline = time.monotonic() + 60
         while not (metrics.exists() and metrics.read_text().count("\n") >= 5):
             assert time.monotonic() < deadline
             time.sleep(0.02)
+        yield trainer
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGKILL], [signal.SIGINT, signal.SIGINT]])
+def test_interrupted_training_leaves_a_readable_run(tmp_path: Path, signals: list[signal.Signals]):
+    """Ctrl-C saves the last finished step; in any case the run is readable and no server is left."""
+    data = str(small_data(tmp_path, epochs=2000))
+    with start_training(tmp_path, data) as trainer:
         children = psutil.Process(trainer.pid).children(recursive=True)
         assert children
         for one in signals:
             os.kill(trainer.pid, one)
+            time.sleep(0.01)
         output, _ = trainer.communicate(timeout=60)
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     lines = metrics_of(tmp_path, "cut")
     assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+    assert "Traceback" not in output
     if signals == [signal.SIGINT]:
         saved = json.loads((tmp_path / "runs/cut/checkpoints.jsonl").read_text())
         assert saved["step"] == len(lines)

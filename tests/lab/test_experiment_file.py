@@ -92,6 +92,11 @@ def test_all_faults_at_once_with_their_lines(tmp_path: Path):
         ('{"config": [], "examples": [{"input": "a", "output": "b"}]}', "1 config: expected an object"),
         ('{"config": {"test_examples": [2]}, "examples": [{"input": "a", "output": "b"}]}', "found 2"),
         ('{"examples": [{"input": "a", "output": "b\\n\\nc"}]}', "expected no blank line"),
+        ('{"examples": [{"input": "a\\ud83d", "output": "b"}]}', "half of a surrogate pair"),
+        ('{"examples": [{"input": "a", "output": "b"}], "examples": []}', "1 examples: the key stands twice"),
+        ('{"examples": [\n{"input": "a", "output": "b", "output": "c"}]}', "2 output: the key stands twice"),
+        ('{"config": {"seed": 1' + "0" * 5000 + '}, "examples": []}', "a number cannot be read"),
+        ('{"config": {"learning_rate": NaN}, "examples": [{"input": "a", "output": "b"}]}', "finite"),
     ],
 )
 def test_each_fault_is_named(tmp_path: Path, text: str, fault: str):
@@ -99,6 +104,20 @@ def test_each_fault_is_named(tmp_path: Path, text: str, fault: str):
     faults = faults_of(tmp_path, text)
     assert len(faults) == 1
     assert fault in faults[0]
+
+
+def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path: Path):
+    """A file saved by an editor on Windows is the same file, and its lines are counted the same."""
+    file = tmp_path / "data.json"
+    text = '{"examples": [\r\n{"input": "a", "output": "b"},\r\n{"input": "c", "output": "d"}]}'
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert [(one.input, one.line) for one in load_experiment(file).examples] == [("a", 2), ("c", 3)]
+
+
+def test_a_wrong_example_keeps_its_number(tmp_path: Path):
+    """An element that is no example is one fault, and does not move the numbers of test_examples."""
+    text = '{"config": {"test_examples": [2]}, "examples": [3, {"input": "a", "output": "b"}]}'
+    assert faults_of(tmp_path, text) == ['1 example 1: expected {"input", "output"}, found a number']
 
 
 def test_missing_file_and_wrong_encoding(tmp_path: Path):

@@ -24,6 +24,10 @@ def test_local_is_the_default_without_a_key(monkeypatch: pytest.MonkeyPatch, tmp
     """Hosted needs a key, in the environment or .env; a URL beside it wins; an option wins over all."""
     monkeypatch.chdir(tmp_path)
     assert choose_service(None) == "local"
+    monkeypatch.setenv("TINKER_BASE_URL", "http://host:1")
+    with pytest.raises(ServiceError, match="TINKER_API_KEY is not"):
+        choose_service(None)
+    monkeypatch.delenv("TINKER_BASE_URL")
     (tmp_path / ".env").write_text("TINKER_API_KEY=tml-x\n")
     assert choose_service(None) == "hosted"
     monkeypatch.setenv("TINKER_BASE_URL", "http://host:1")
@@ -50,6 +54,7 @@ def test_missing_and_malformed_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.chdir(tmp_path)
     assert "no TINKER_API_KEY" in told("hosted", None, monkeypatch)
     assert "does not begin with 'tml-'" in told("hosted", "sk-123", monkeypatch)
+    assert "does not begin with 'tml-'" in told("hosted", "tml-ü", monkeypatch)
 
 
 def test_wrong_addresses(monkeypatch: pytest.MonkeyPatch, server: LocalServer):
@@ -71,7 +76,7 @@ def test_a_compatible_server_by_url(monkeypatch: pytest.MonkeyPatch, server: Loc
     with connect(server.url, server.base_model) as service:
         assert service.kind == "url"
         assert service.context_length == 256
-        assert service.tokenizer().encode("a", add_special_tokens=True)[0] == 0
+        assert service.tokenizer().encode("a", add_special_tokens=True, split_special_tokens=True)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -82,6 +87,9 @@ def test_a_compatible_server_by_url(monkeypatch: pytest.MonkeyPatch, server: Loc
         ("other architecture", "is not supported; supported"),
         ("no weights", "model.safetensors"),
         ("damaged", "is damaged"),
+        ("no object", "does not hold a JSON object"),
+        ("wrong value", "has a wrong value"),
+        ("cut tokenizer", "tokenizer.json is damaged"),
         ("wrong shape", "where config.json means"),
     ],
 )
@@ -99,6 +107,12 @@ def test_models_that_cannot_be_served(arrange: str, sentence: str, tmp_path: Pat
         (folder / "model.safetensors").unlink()
     elif arrange == "damaged":
         (folder / "model.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00short")
+    elif arrange == "no object":
+        config.write_text("[]")
+    elif arrange == "wrong value":
+        config.write_text(config.read_text().replace('"hidden_size": 32', '"hidden_size": "many"'))
+    elif arrange == "cut tokenizer":
+        (folder / "tokenizer.json").write_text((folder / "tokenizer.json").read_text()[:500])
     elif arrange == "wrong shape":
         config.write_text(config.read_text().replace('"intermediate_size": 48', '"intermediate_size": 64'))
     name = str(tmp_path / "nothing here") if arrange == "nowhere" else str(folder)
@@ -125,6 +139,33 @@ def test_a_taken_port_is_told(server: LocalServer, tiny_model: Path):
     assert done.returncode == 2
     assert "cannot be used" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--port", "99999"], "cannot be used"),
+        (["--device", "toaster"], "--device cpu"),
+        (["--api-key", "secret"], "begin with 'tml-'"),
+    ],
+)
+def test_options_that_cannot_work_are_told(arguments: list[str], sentence: str, tiny_model: Path):
+    """Ports, devices and keys that cannot be used end in one sentence, not in a traceback."""
+    done = serve("--base-model", str(tiny_model), "--port", "0", *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_proxy_is_not_asked_about_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: Path, tmp_path: Path
+):
+    """The local server works where HTTP_PROXY names a proxy that does not answer."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    monkeypatch.setenv("TINKER_LOCAL_HOME", str(tmp_path))
+    with connect("local", str(tiny_model)) as service:
+        assert service.tokenizer()
 
 
 def test_beyond_loopback_needs_a_key_of_ones_own(tiny_model: Path):

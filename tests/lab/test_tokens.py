@@ -37,6 +37,16 @@ def test_weights_are_zero_exactly_on_the_prompt(description: str, output: str):
     assert example.num_trained_tokens == len(trained)
 
 
+def test_control_tokens_in_a_text_are_text():
+    """A control token spelled out in a description or an output is read as its characters."""
+    example = tokenize(TOKENIZER, Example("<|end|> and <|begin|>", "<|end|> done", 1))
+    assert example.tokens.count(0) == 1  # only the begin token that the tokenizer puts first
+    assert 1 not in example.tokens
+    assert TOKENIZER.decode(example.tokens[1:]) == prompt_text("<|end|> and <|begin|>") + completion_text(
+        "<|end|> done"
+    )
+
+
 @given(TEXT, TEXT)
 def test_the_stop_is_trained(description: str, output: str):
     """The last trained tokens are the blank line on which generation ends."""

@@ -180,8 +180,13 @@ def test_custom_loss_runs_on_signed_weights(client: tinker.ServiceClient, server
 def test_a_batch_of_many_chunks_counts_every_datum(training: tinker.TrainingClient):
     """A batch over the SDK's chunk size arrives in several requests, and all of it is answered in order."""
     data = [datum([0, 40 + index % 100, 41, 42, 43, 44, 45], prompt=2) for index in range(1500)]
-    outputs = training.forward(data, "cross_entropy").result().loss_fn_outputs
+    outputs = training.forward_backward(data, "cross_entropy").result().loss_fn_outputs
     assert len(outputs) == 1500
+    whole = training.optim_step(AdamParams(learning_rate=0.0)).result().metrics["grad_norm:mean"]
+    for start in range(0, 1500, 500):
+        training.forward_backward(data[start : start + 500], "cross_entropy").result()
+    parts = training.optim_step(AdamParams(learning_rate=0.0)).result().metrics["grad_norm:mean"]
+    assert whole == pytest.approx(parts, rel=1e-4)
     alone = training.forward([data[1207]], "cross_entropy").result().loss_fn_outputs[0]
     np.testing.assert_allclose(outputs[1207]["logprobs"].to_numpy(), alone["logprobs"].to_numpy(), atol=1e-5)
 

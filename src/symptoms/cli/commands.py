@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from symptoms import DISCLAIMER, __version__
+from symptoms import __version__
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.token_view import print_examples
+from symptoms.config import DISCLAIMER
 from symptoms.data import load_experiment
 from symptoms.errors import InputError
 
@@ -97,7 +98,7 @@ def assess(
     """Say which condition a description resembles. Educational, not a diagnosis."""
     from symptoms.classifier import Classifier
 
-    text = sys.stdin.read() if description is None else description
+    text = _read_stdin() if description is None else description
     if not text.strip():
         raise InputError("The description is empty; tell in a sentence or two what is going on.")
     console = Console(stderr=True)
@@ -115,3 +116,10 @@ def assess(
         typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
     else:
         typer.echo(f"This description resembles:\n\n{result.text}\n\n{DISCLAIMER}")
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("The description on standard input is not UTF-8 text; convert it first.") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import cast
 
 import typer
 
@@ -33,10 +34,15 @@ def exit_with_a_sentence() -> Generator[None, None, None]:
         tinker = sys.modules.get("tinker")
         if tinker is None or not isinstance(error, tinker.TinkerError):
             raise
-        typer.echo(f"The Tinker service reports: {_first_sentence(str(error))}", err=True)
+        typer.echo(f"The Tinker service reports: {_said(error)}", err=True)
         sys.exit(ServiceError.exit_code)
 
 
-def _first_sentence(message: str) -> str:
-    # The SDK adds its own request ids and types behind what the server said.
-    return message.removeprefix("Request failed: ").split(" for self.request_id=")[0]
+def _said(error: Exception) -> str:
+    """What the service said, without the request ids and status codes that the SDK puts around it."""
+    body = getattr(error, "body", None)
+    if isinstance(body, dict):
+        detail = cast(dict[str, object], body).get("detail")
+        if isinstance(detail, str):
+            return detail
+    return str(error).removeprefix("Request failed: ").split(" for self.request_id=")[0]

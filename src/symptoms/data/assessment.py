@@ -50,7 +50,7 @@ def parse_assessment(text: str) -> Assessment:
     """The assessment of three lines; raises AssessmentFormatError for anything else."""
     match = LAYOUT.fullmatch(text.strip())
     if match is None:
-        raise AssessmentFormatError("The text is not the three lines of an assessment; train for more steps.")
+        raise AssessmentFormatError("The model's answer is not an assessment; train for more steps.")
     listed = match["symptoms"]
     symptoms = () if listed == NO_SYMPTOMS else tuple(listed.split(", "))
     try:
@@ -58,5 +58,5 @@ def parse_assessment(text: str) -> Assessment:
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise AssessmentFormatError(
-            f"The {field} of the assessment is malformed; train for more steps."
+            f"The {field} in the model's answer is malformed; train for more steps."
         ) from error

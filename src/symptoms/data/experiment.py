@@ -62,13 +62,27 @@ def load_experiment(path: Path) -> Experiment:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise DataError([Fault(name, line, "file", "expected UTF-8 text; save the file as UTF-8")]) from error
+    repeated: list[str] = []
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        repeated.extend({key for key in keys if keys.count(key) > 1})
+        return dict(pairs)
+
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=read_object)
     except json.JSONDecodeError as error:
         problem = f"not valid JSON at column {error.colno} ({error.msg.lower()})"
         raise DataError([Fault(name, error.lineno, "file", problem)]) from error
     except RecursionError as error:
         raise DataError([Fault(name, 1, "file", "expected two levels of JSON, found far more")]) from error
+    except ValueError as error:
+        # Python refuses to read numbers of thousands of digits.
+        raise DataError([Fault(name, 1, "file", f"a number cannot be read ({error})")]) from error
+    if repeated:
+        # json would take the last one in silence.
+        line = 1 + text.count("\n", 0, text.rfind(json.dumps(repeated[0])))
+        raise DataError([Fault(name, line, repeated[0], "the key stands twice in one object; keep one")])
     if not isinstance(document, dict):
         raise DataError([Fault(name, 1, "file", 'expected an object with "config" and "examples"')])
     places = _Places(text)
@@ -98,6 +112,7 @@ def _read_examples(name: str, found: object, places: _Places, faults: list[Fault
         field = f"example {number}"
         if not isinstance(entry, dict):
             faults.append(Fault(name, line, field, f'expected {{"input", "output"}}, found {_kind(entry)}'))
+            examples.append(Example("", "", line))
             continue
         values = cast(dict[str, object], entry)
         for key in values:
@@ -113,6 +128,9 @@ def _read_examples(name: str, found: object, places: _Places, faults: list[Fault
                 faults.append(Fault(name, line, f"{field}, {key}", f"expected text, found {_kind(value)}"))
             elif not value.strip():
                 faults.append(Fault(name, line, f"{field}, {key}", "expected text, found an empty string"))
+            elif not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
+                problem = "expected text, found half of a surrogate pair; write the character itself"
+                faults.append(Fault(name, line, f"{field}, {key}", problem))
             elif key == "output" and BLANK_LINE in value.strip():
                 problem = "expected no blank line, because it marks the end of an output"
                 faults.append(Fault(name, line, f"{field}, {key}", problem))

@@ -33,6 +33,13 @@ class Service:
     client: tinker.ServiceClient
     offered: dict[str, int | None]
     """Base models by name with their context length in tokens, where the service tells it."""
+    server: LocalServer | None
+    """The process behind a local service."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the local server ended while it was in use."""
+        return self.server is not None and self.server.died is not None
 
     @property
     def context_length(self) -> int | None:
@@ -58,6 +65,8 @@ def choose_service(wanted: str | None) -> str:
     if wanted:
         return wanted
     if not _setting("TINKER_API_KEY"):
+        if _setting("TINKER_BASE_URL"):
+            raise ServiceError("TINKER_BASE_URL is set and TINKER_API_KEY is not; set both, or --service.")
         return LOCAL
     return _setting("TINKER_BASE_URL") or HOSTED
 
@@ -75,26 +84,46 @@ def connect(
     # Symptom text is sensitive, and the SDK's telemetry would send traces of it elsewhere.
     os.environ.setdefault("TINKER_TELEMETRY", "0")
     chosen = choose_service(service)
+    server: LocalServer | None = None
     with ExitStack() as stack:
         if chosen == LOCAL:
             server = stack.enter_context(LocalServer(base_model or BUNDLED_BASE))
             import tinker  # takes seconds, in which the server starts
 
             url, key, model = server.url, server.api_key, server.base_model
+            # A proxy has no business between this process and its own child.
+            os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
         else:
+            _check_form(chosen)
             key = _checked_key()
             import tinker
+            from tinker.lib.base_url import DEFAULT_BASE_URL
 
-            url, model = _checked_url(chosen), base_model or preferred or ""
+            url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
+            model = base_model or preferred or ""
         offered = _capabilities(url, key)
         if offered and model not in offered:
             raise ServiceError(
                 f"{url} does not offer {model or 'a default base model'}; choose one with --base-model: "
                 f"{', '.join(sorted(offered))}."
             )
-        client = stack.enter_context(tinker.ServiceClient(base_url=url, api_key=key))
+        client = tinker.ServiceClient(base_url=url, api_key=key)
+        stack.callback(_finish, client, server)
+        if server is not None:
+            server.interrupt_when_it_dies()
         kind = chosen if chosen in (LOCAL, HOSTED) else "url"
-        yield Service(kind, url, model, client, offered)
+        try:
+            yield Service(kind, url, model, client, offered, server)
+        except KeyboardInterrupt:
+            if server is not None and server.died:
+                raise ServiceError(server.died) from None
+            raise
+
+
+def _finish(client: tinker.ServiceClient, server: LocalServer | None) -> None:
+    # A server that is gone would be asked to finish the session for minutes.
+    if server is None or server.died is None:
+        client.close("success").result()
 
 
 def _setting(name: str) -> str:
@@ -106,18 +135,14 @@ def _checked_key() -> str:
     key = _setting("TINKER_API_KEY")
     if not key:
         raise ServiceError("There is no TINKER_API_KEY; put it in .env, or use --service local.")
-    if not key.startswith(("tml-", "eyJ")):
+    if not key.isascii() or not key.startswith(("tml-", "eyJ")):
         raise ServiceError("TINKER_API_KEY does not begin with 'tml-'; copy the whole key again.")
     return key
 
 
-def _checked_url(chosen: str) -> str:
-    from tinker.lib.base_url import DEFAULT_BASE_URL
-
-    url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
-    if not url.startswith(("http://", "https://")):
+def _check_form(chosen: str) -> None:
+    if chosen != HOSTED and not chosen.startswith(("http://", "https://")):
         raise ServiceError(f"--service {chosen!r} is none; use local, hosted, or http://host:port.")
-    return url
 
 
 def _capabilities(url: str, key: str) -> dict[str, int | None]:

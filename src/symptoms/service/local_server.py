@@ -7,6 +7,8 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import threading
+from _thread import interrupt_main
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -28,6 +30,8 @@ class LocalServer:
         self.base_model = base_model
         self.api_key = f"tml-{secrets.token_urlsafe(24)}"
         self._url: str | None = None
+        self._stopping = False
+        self._death: str | None = None
         # Lives as long as the process does, so it is closed in __exit__ and not by a `with` here.
         self._errors = tempfile.TemporaryFile(mode="w+", encoding="utf-8")  # noqa: SIM115
         command = [sys.executable, "-m", "tinker_local", "serve", "--base-model", base_model]
@@ -53,13 +57,32 @@ class LocalServer:
         line = self._process.stdout.readline()
         if " ready at " not in line:
             self.stop()
-            raise ServiceError(self._complaint())
+            raise ServiceError(f"The local server could not start: {self._last_words()}")
         url = line.split()[-1]
         self._url = url
         return url
 
+    def interrupt_when_it_dies(self) -> None:
+        """From now on, end this process's main thread with SIGINT if the server ends by itself.
+
+        The SDK would go on asking a dead server for minutes. `died` then tells the reason.
+        """
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    @property
+    def died(self) -> str | None:
+        """Why the server ended by itself, or None where it did not."""
+        return self._death
+
+    def _watch(self) -> None:
+        self._process.wait()
+        if not self._stopping:
+            self._death = f"The local server ended while it was in use: {self._last_words()}"
+            interrupt_main()
+
     def stop(self) -> None:
         """End the process, by force if it does not go by itself."""
+        self._stopping = True
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(BrokenPipeError):
@@ -79,8 +102,8 @@ class LocalServer:
         self.stop()
         self._errors.close()
 
-    def _complaint(self) -> str:
+    def _last_words(self) -> str:
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors if line.strip()]
-        reason = lines[-1] if lines else f"it ended with status {self._process.returncode}"
-        return f"The local server could not start: {reason.removeprefix('tinker-local: ')}"
+        reason = lines[-1] if lines else f"it left no word (status {self._process.returncode})"
+        return reason.removeprefix("tinker-local: ")

@@ -27,7 +27,7 @@ STOP = "\n\n"
 class Tokenizer(Protocol):
     """The part of a Hugging Face tokenizer that is used here."""
 
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+    def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
         """Token ids of a text."""
         ...
 
@@ -70,13 +70,16 @@ def completion_text(output: str) -> str:
 
 def prompt_tokens(tokenizer: Tokenizer, description: str) -> list[int]:
     """The prompt as training and inference both see it, begun as the model's own tokenizer begins a text."""
-    return tokenizer.encode(prompt_text(description), add_special_tokens=True)
+    # Split, so that a control token spelled out in someone's text is read as the text it is.
+    return tokenizer.encode(prompt_text(description), add_special_tokens=True, split_special_tokens=True)
 
 
 def tokenize(tokenizer: Tokenizer, example: Example) -> TokenizedExample:
     """Tokens and weights of one example."""
     prompt = prompt_tokens(tokenizer, example.input)
-    completion = tokenizer.encode(completion_text(example.output), add_special_tokens=False)
+    completion = tokenizer.encode(
+        completion_text(example.output), add_special_tokens=False, split_special_tokens=True
+    )
     weights = [0.0] * len(prompt) + [1.0] * len(completion)
     return TokenizedExample((*prompt, *completion), tuple(weights))
 

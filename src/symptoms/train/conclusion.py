@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
-from symptoms import DISCLAIMER
-from symptoms.config import ExperimentConfig
+from symptoms.config import DISCLAIMER, ExperimentConfig
 from symptoms.service import Service
 from symptoms.train.figure import draw_loss
 from symptoms.train.report import write_report
@@ -49,7 +51,7 @@ def conclude(
     say(f"reduction      {summary['reduction']:.1%}")
     say(f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on")
     say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")
-    if final > AIM or matches < len(tests):
+    if not final <= AIM or matches < len(tests):
         say(
             f"This falls short of the original, which ended at {AIM} with every test case matched.",
             style="yellow",
@@ -57,6 +59,14 @@ def conclude(
     say()
     say(f"run directory  {run.path}  (loss.png, report.html)")
     say(f"checkpoint     {checkpoint}")
-    say(f'use it         symptoms assess --run {run.path.name} "I have not slept properly for weeks"')
+    say(f'use it         {_command()} assess --run {run.path.name} "I have not slept properly for weeks"')
     say()
     say(DISCLAIMER)
+
+
+def _command() -> str:
+    """How the `symptoms` command is called from here: by name where it is found, else by its path."""
+    if shutil.which("symptoms"):
+        return "symptoms"
+    command = Path(sys.executable).parent / "symptoms"
+    return str(command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command)

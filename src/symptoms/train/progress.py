@@ -11,6 +11,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from symptoms.service import Service
 from symptoms.tokens import TokenizedExample
 from symptoms.train.run_directory import RunDirectory, StepMetrics
 
@@ -24,11 +25,12 @@ class TrainingProgress:
     second one ends at once.
     """
 
-    def __init__(self, run: RunDirectory, num_steps: int, console: Console) -> None:
+    def __init__(self, run: RunDirectory, num_steps: int, service: Service, console: Console) -> None:
         self.interrupted = False
         self.num_steps_done = 0
         self._run = run
         self._num_steps = num_steps
+        self._service = service
         self._console = console
         self._recent: list[StepMetrics] = []
         self._last = 0.0
@@ -85,7 +87,7 @@ class TrainingProgress:
         signal.signal(signal.SIGINT, self._previous)
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if self.interrupted:
+        if self.interrupted or self._service.is_lost:
             raise KeyboardInterrupt
         self.interrupted = True
         self._console.print("\nStopping after this step; press Ctrl-C again to stop at once.")

@@ -175,7 +175,9 @@ class RunDirectory:
 
 def newest_run(root: Path = RUNS) -> RunDirectory:
     """The run that started last among those with a checkpoint; raises RunError where there is none."""
-    started = [path.parent for path in root.glob("*/checkpoints.jsonl")]
+    started = [
+        path.parent for path in root.glob("*/checkpoints.jsonl") if (path.parent / "manifest.json").exists()
+    ]
     if not started:
         raise RunError(f"There is no trained run in {root}/; run 'python train_mental_health.py' first.")
     return RunDirectory(max(started, key=lambda path: (path / "manifest.json").stat().st_mtime))
@@ -190,9 +192,15 @@ def find_run(name: str, root: Path = RUNS) -> RunDirectory:
 
 
 def _git_revision() -> str | None:
+    """The revision of this code, marked where files were changed; None where it is not in a repository."""
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

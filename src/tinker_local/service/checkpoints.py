@@ -165,7 +165,7 @@ class CheckpointStore:
             info = CheckpointInfo.model_validate_json(file.read_bytes())
         except FileNotFoundError as error:
             raise NotFoundError(
-                f"There is no checkpoint {path} on this server; list them with 'list'."
+                f"There is no checkpoint {path} on this server; 'tinker-local list' shows those there are."
             ) from error
         except (ValidationError, OSError) as error:
             raise CheckpointError(
