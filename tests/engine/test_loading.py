@@ -192,10 +192,10 @@ def load_elsewhere(name: str, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_a_cached_model_loads_offline_by_its_hub_name(hub_cache: Path):
-    """With HF_HUB_OFFLINE=1 a hub name is found in the cache, and clients are told that name."""
+    """With HF_HUB_OFFLINE=1 a hub name is found in the cache, and clients are told its folder."""
     done = load_elsewhere(HUB_NAME, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(hub_cache))
     folder = hub_cache / f"models--{HUB_NAME.replace('/', '--')}" / "snapshots" / REVISION
-    assert json.loads(done.stdout) == [HUB_NAME, str(folder.resolve()), HUB_NAME]
+    assert json.loads(done.stdout) == [HUB_NAME, str(folder.resolve()), str(folder.resolve())]
 
 
 @pytest.mark.parametrize(

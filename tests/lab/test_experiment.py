@@ -16,7 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
+import symptoms
 from conftest import ROOT
+from symptoms.errors import InputError
 
 METRICS = ("step", "epoch", "loss", "learning_rate", "num_tokens", "num_trained_tokens", "seconds")
 
@@ -191,7 +193,7 @@ def test_tokens_shows_weights_and_counts(tmp_path: Path):
 
 
 def test_a_server_that_dies_ends_the_training_at_once(tmp_path: Path):
-    """When the local server is killed in use, the script says so within seconds and the run stays readable."""
+    """When the local server is killed in use, the script says so at once and the run stays readable."""
     data = str(small_data(tmp_path, epochs=2000))
     with start_training(tmp_path, data) as trainer:
         [server] = psutil.Process(trainer.pid).children()
