@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.losses import Loss, check_datums, find_loss, target_logprobs
-from tinker_local.errors import CheckpointError
+from tinker_local.errors import CheckpointError, RequestError
 from tinker_local.wire.datums import Datum, DatumOutput
 
 TOKENS_PER_PASS = 4096
@@ -104,8 +105,17 @@ class TrainingModel:
         return _split(lengths, logprobs, elementwise), float(elementwise.sum(dtype=torch.float64))
 
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:
-        """One Adam step on the gathered gradients, which are then cleared."""
-        norm = float(torch.dot(self._gradients, self._gradients).sqrt())
+        """One Adam step on the gathered gradients, which are then cleared.
+
+        Raises RequestError, and clears them, where they are not finite: the step would ruin the adapter.
+        """
+        # In double precision, where the squares of large finite gradients do not overflow.
+        norm = float(torch.linalg.vector_norm(self._gradients, dtype=torch.float64))
+        if not math.isfinite(norm):
+            self._gradients.zero_()
+            raise RequestError(
+                "The gradients are not finite, so no step was taken; lower the weights or the learning rate."
+            )
         if settings.grad_clip_norm > 0 and norm > settings.grad_clip_norm:
             self._gradients.mul_(settings.grad_clip_norm / norm)
         self._optimizer.param_groups[0].update(
