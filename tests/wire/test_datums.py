@@ -45,7 +45,7 @@ def test_shapes_that_wrap_around_are_refused(shape: tuple[int, ...]):
     """A shape is never filled by a product that overflowed, nor by more dimensions than an input has."""
     count = 1 if set(shape) == {1} else 0
     tensor = proto.Tensor(dtype=proto.DTYPE_FLOAT32, shape=shape, dense=bytes(4 * count))
-    with pytest.raises(RequestError, match="shape|dimensions"):
+    with pytest.raises(RequestError, match=r"shape|dimensions"):
         decode(tensor)
 
 

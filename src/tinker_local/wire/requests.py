@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tinker_local.errors import RequestError
 
+MAX_TTL_SECONDS = 100 * 365 * 86_400
+"""Calendars end; a checkpoint that should outlive this is saved without a limit."""
+
 
 class WireModel(BaseModel):
     """Base of the request bodies."""
@@ -77,7 +80,7 @@ class SaveWeights(WireModel):
     seq_id: int
     path: str | None = None
     overwrite: bool = False
-    ttl_seconds: int | None = None
+    ttl_seconds: int | None = Field(default=None, ge=1, le=MAX_TTL_SECONDS)
     user_metadata: dict[str, str] | None = None
 
 
@@ -87,7 +90,7 @@ class SaveWeightsForSampler(WireModel):
     path: str | None = None
     sampling_session_seq_id: int | None = None
     kind: str = "snapshot"
-    ttl_seconds: int | None = None
+    ttl_seconds: int | None = Field(default=None, ge=1, le=MAX_TTL_SECONDS)
     user_metadata: dict[str, str] | None = None
 
 
@@ -125,7 +128,7 @@ class SamplingParams(WireModel):
     seed: int | None = None
     stop: str | list[int] | list[str] | None = None
     temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    top_k: int = Field(default=-1, ge=-1)
+    top_k: int = Field(default=-1, ge=-1, lt=2**63)
     top_p: float = Field(default=1.0, gt=0, le=1)
 
 
