@@ -110,7 +110,8 @@ class TrainingModel:
         Raises RequestError, and clears them, where they are not finite: the step would ruin the adapter.
         """
         # In double precision, where the squares of large finite gradients do not overflow.
-        norm = float(self._gradients.double().norm())
+        total: Tensor = torch.linalg.vector_norm(self._gradients, dtype=torch.float64)
+        norm = float(total)
         if not math.isfinite(norm):
             self._gradients.zero_()
             raise RequestError(
