@@ -110,8 +110,8 @@ class TrainingModel:
         Raises RequestError, and clears them, where they are not finite: the step would ruin the adapter.
         """
         # In double precision, where the squares of large finite gradients do not overflow.
-        total: Tensor = torch.linalg.vector_norm(self._gradients, dtype=torch.float64)
-        norm = float(total)
+        wide = self._gradients.double()
+        norm = float(torch.dot(wide, wide).sqrt())
         if not math.isfinite(norm):
             self._gradients.zero_()
             raise RequestError(
