@@ -228,26 +228,19 @@ def test_damaged_messages(app: InProcess, end: int, flips: list[tuple[int, int]]
     app.outcome("forward_backward", bytes(body[:end]))
 
 
+ODD_NUMBERS = st.sampled_from(
+    [0, -1, 1e-320, 1e-300, 1e300, 2**31, 2**63 - 1, 2**63, 10**30, -(10**30), float("nan"), float("inf")]
+)
+LONG = "a" * 300
+ODD_TEXTS = ["tiny", "snapshot", LONG, "..", "\0", "tinker://a/weights/b", f"tinker://{LONG}/weights/b"]
 SCALARS = (
     st.none()
     | st.booleans()
     | st.integers(-3, 3)
-    | st.sampled_from(
-        [2**31, 2**63, 2**64, 10**30, -(10**30), 1e-320, 1e-300, 1e300, float("nan"), float("inf")]
-    )
+    | ODD_NUMBERS
     | st.floats()
     | st.text(max_size=5)
-    | st.sampled_from(
-        [
-            "tiny",
-            "snapshot",
-            "a" * 300,
-            "..",
-            "\0",
-            "tinker://a/weights/b",
-            "tinker://" + "a" * 300 + "/weights/b",
-        ]
-    )
+    | st.sampled_from(ODD_TEXTS)
 )
 JSON = st.recursive(
     SCALARS,
@@ -323,6 +316,9 @@ def spoil(draw: st.DrawFn, body: dict[str, Any]) -> dict[str, Any]:
         value = body[name]
         if isinstance(value, dict) and value and draw(st.integers(0, 3)):
             spoiled[name] = spoil(draw, value)
+        elif isinstance(value, int | float) and draw(st.integers(0, 3)):
+            # A number of the right kind comes further than other nonsense.
+            spoiled[name] = draw(ODD_NUMBERS)
         elif draw(st.integers(0, 5)):
             spoiled[name] = draw(JSON)
         else:
@@ -331,7 +327,10 @@ def spoil(draw: st.DrawFn, body: dict[str, Any]) -> dict[str, Any]:
 
 
 @fuzz
-@given(data=st.data(), route=st.sampled_from(sorted({*PROMISING, *DIRECT} - {"forward_backward"})))
+@given(
+    data=st.data(),
+    route=st.sampled_from([*sorted({*PROMISING, *DIRECT} - {"forward_backward"}), *["asample"] * 6]),
+)
 def test_arbitrary_json(app: InProcess, data: st.DataObject, route: str):
     """Every JSON body, from nonsense to a sensible one with an odd field, is carried out or refused."""
     if app.next_seq() % 200 == 0:
