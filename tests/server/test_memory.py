@@ -1,6 +1,6 @@
 """The server's memory does not grow with what it has done.
 
-`make soak` sets MEMORY_STEPS and MEMORY_SESSIONS beyond what the suite has time for.
+MEMORY_STEPS and MEMORY_SESSIONS in the environment ask for more than the suite has time for.
 """
 
 from __future__ import annotations
