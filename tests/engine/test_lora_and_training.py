@@ -221,3 +221,19 @@ def test_passes_hold_every_datum_once():
     groups = passes(lengths)
     assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
     assert all(len(group) * max(lengths[i] for i in group) <= 4096 for group in groups)
+
+
+def test_gradients_that_are_not_finite_take_no_step(tiny_model: Path):
+    """A step on overflowed gradients is refused and clears them; adapter and later steps are unharmed."""
+    base = load_base_model(str(tiny_model), "float32", CPU).model
+    training = TrainingModel(base, random_adapter(base, LoraConfig(4)))
+    before = training.adapter.flat.clone()
+    datum = random_datum(20, 1)
+    huge = {**datum.loss_inputs, "weights": np.full(20, 3e38, dtype=np.float32)}
+    training.forward_backward([Datum(datum.tokens, huge)], "cross_entropy", forward_only=False)
+    with pytest.raises(RequestError, match="not finite"):
+        training.optim_step(ADAM)
+    assert torch.equal(training.adapter.flat, before)
+    training.forward_backward([datum], "cross_entropy", forward_only=False)
+    assert training.optim_step(ADAM)["grad_norm:mean"] > 0
+    assert training.adapter.flat.isfinite().all()

@@ -12,6 +12,7 @@ import torch
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig
+from tinker_local.engine.losses import check_datums, find_loss
 from tinker_local.engine.training import TrainingModel
 from tinker_local.errors import RequestError
 from tinker_local.wire.datums import Datum
@@ -105,3 +106,18 @@ def test_wrong_settings_are_refused(base: Llama, name: str, config: dict[str, fl
     datum = Datum(np.arange(5), {"target_tokens": np.arange(5)})
     with pytest.raises(RequestError, match=sentence):
         TrainingModel(base, random_adapter(base)).forward_backward([datum], name, False, config)
+
+
+@pytest.mark.parametrize("widths", [(0,), (None, 2), (2, 3)])
+def test_targets_of_unequal_width_are_refused(widths: tuple[int | None, ...]):
+    """Every token of a request has the same number of targets, and at least one."""
+    datums: list[Datum] = []
+    for width in widths:
+        shape = (3,) if width is None else (3, width)
+        inputs = {
+            "target_tokens": np.ones(shape, dtype=np.int64),
+            "weights": np.ones(shape, dtype=np.float32),
+        }
+        datums.append(Datum(np.ones(3, dtype=np.int64), inputs))
+    with pytest.raises(RequestError, match="same number of targets"):
+        check_datums(datums, find_loss("cross_entropy"), 10, 10)

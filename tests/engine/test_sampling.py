@@ -12,6 +12,7 @@ from transformers import LlamaForCausalLM
 from tinker_local.engine.llama import plain_projection
 from tinker_local.engine.loading import BaseModel, load_base_model
 from tinker_local.engine.sampling import GenerationRequest, GenerationResult, generate
+from tinker_local.errors import RequestError
 from tiny_models import write_tiny_llama
 
 CPU = torch.device("cpu")
@@ -146,3 +147,22 @@ def test_stop_tokens_and_strings_end_a_sequence(base: BaseModel):
     assert by_text.stopped
     assert text in base.tokenizer.decode(by_text.tokens, skip_special_tokens=False)
     assert len(by_text.tokens) <= 5
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-300, 1e-10])
+@pytest.mark.parametrize("top_p", [0.5, 1.0])
+def test_a_tiny_temperature_is_greedy(base: BaseModel, temperature: float, top_p: float):
+    """Temperatures down to the smallest number draw what greedy generation takes."""
+    greedy, cold = run(base, request(), request(temperature=temperature, top_p=top_p))
+    assert cold.sequences[0].tokens == greedy.sequences[0].tokens
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_weights_without_numbers_are_told(base: BaseModel, temperature: float):
+    """A diverged adapter gets a sentence, not arbitrary tokens."""
+
+    def diverged(_name: str, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, weight) * float("nan")
+
+    with pytest.raises(RequestError, match="diverged"):
+        generate(base.model, diverged, base.tokenizer, [request(temperature=temperature, top_p=0.9)])

@@ -121,8 +121,11 @@ def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: 
                 f"Datum {index} has {length} tokens but target_tokens of shape {targets.shape}; "
                 "make them equal."
             )
-        if targets.shape[1:] != datums[0].loss_inputs["target_tokens"].shape[1:]:
-            raise RequestError(f"Datum {index} has target_tokens of another width than datum 0; split them.")
+        if targets.shape[1:] == (0,) or targets.shape[1:] != datums[0].loss_inputs["target_tokens"].shape[1:]:
+            raise RequestError(
+                f"Datum {index} has target_tokens of shape {targets.shape}; give every token of a request "
+                "the same number of targets, at least one."
+            )
         if not np.issubdtype(targets.dtype, np.integer):
             raise RequestError(f"Datum {index} has target_tokens that are not integers; send int64.")
         _check_token_ids(targets, vocab_size, f"target_tokens of datum {index}")

@@ -16,6 +16,7 @@ from tinker_local.engine.llama import KeyValueCache, Llama, Projection
 from tinker_local.engine.prefixes import group_by_prefix
 from tinker_local.engine.prompt_scoring import continuation_logprobs, score_widely
 from tinker_local.engine.threads import use_threads_for
+from tinker_local.errors import RequestError
 from tinker_local.wire.samples import PromptScores, SampledSequence, TopLogprobs
 
 Array = npt.NDArray[Any]
@@ -216,6 +217,8 @@ def _continue(
 def _extend(rows: Sequence[_Row], scores: Tensor, tokenizer: Tokenizer) -> None:
     """Choose one more token for every row from scores [rows, vocab_size], float32."""
     logprobs = torch.log_softmax(scores, dim=-1)
+    if bool(logprobs.isnan().any()):
+        raise RequestError("The weights score tokens with no number, as diverged training leaves them.")
     greedy = cast(list[int], logprobs.argmax(dim=-1).tolist())
     for index, row in enumerate(rows):
         request = row.request
@@ -231,7 +234,9 @@ def _extend(rows: Sequence[_Row], scores: Tensor, tokenizer: Tokenizer) -> None:
 
 def _draw(scores: Tensor, request: GenerationRequest, generator: np.random.Generator) -> int:
     """Inverse-transform sampling over the tokens that top_k and top_p leave."""
-    ordered, tokens = torch.sort(scores.double() / request.temperature, descending=True, stable=True)
+    ordered, tokens = torch.sort(scores.double(), descending=True, stable=True)
+    # The best score is taken off first, so that dividing by a tiny temperature gives no infinity.
+    ordered = (ordered - ordered[0]) / request.temperature
     if request.top_k > 0:
         ordered, tokens = ordered[: request.top_k], tokens[: request.top_k]
     probabilities = torch.softmax(ordered, dim=-1)

@@ -110,12 +110,17 @@ class TrainingModel:
         return _split(lengths, logprobs, elementwise), float(elementwise.sum(dtype=torch.float64))
 
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:
-        """One Adam step on the gathered gradients, which are then cleared."""
-        norm = float(torch.dot(self._gradients, self._gradients).sqrt())
+        """One Adam step on the gathered gradients, which are then cleared.
+
+        Raises RequestError, and clears them, where they are not finite: the step would ruin the adapter.
+        """
+        # In double precision, where the squares of large finite gradients do not overflow.
+        wide = self._gradients.double()
+        norm = float(torch.dot(wide, wide).sqrt())
         if not math.isfinite(norm):
             self._gradients.zero_()
             raise RequestError(
-                "The gradients are not finite, so the step was not taken; lower the learning rate."
+                "The gradients are not finite, so no step was taken; lower the weights or the learning rate."
             )
         if settings.grad_clip_norm > 0 and norm > settings.grad_clip_norm:
             self._gradients.mul_(settings.grad_clip_norm / norm)

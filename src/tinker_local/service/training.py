@@ -21,6 +21,9 @@ from tinker_local.wire import answers, requests
 from tinker_local.wire import tinker_public_pb2 as proto
 from tinker_local.wire.datums import decode_forward_backward, encode_forward_backward
 
+MAX_OUT_OF_ORDER = 4096
+"""Far more requests than the SDK has under way at once."""
+
 
 @dataclass
 class Run:
@@ -52,6 +55,10 @@ class Run:
         self.received_beyond.add(seq_id)
         while self.received_through + 1 in self.received_beyond:
             self.received_through += 1
+            self.received_beyond.remove(self.received_through)
+        if len(self.received_beyond) > MAX_OUT_OF_ORDER:
+            # A number whose request was refused never comes; without this all later ones would be kept.
+            self.received_through = min(self.received_beyond)
             self.received_beyond.remove(self.received_through)
 
 
@@ -90,7 +97,9 @@ class Runs:
 
         def compute() -> answers.ModelCreated:
             model = base.model
-            run.model = TrainingModel(model, Adapter.initial(model.config, lora, seed, model.device))
+            # A creation that is repeated after its result was forgotten must not undo the training.
+            if run.model is None:
+                run.model = TrainingModel(model, Adapter.initial(model.config, lora, seed, model.device))
             return answers.ModelCreated(model_id=run.run_id)
 
         return self._submit(run, "create", compute)
@@ -206,9 +215,10 @@ class Runs:
             _, adapter = self._store.load(path, run.base.model.config)
             state = self._store.load_optimizer(path) if request.optimizer else None
             moved = Adapter(adapter.model, adapter.config, adapter.flat.to(run.base.model.device))
-            if run.model is None:
-                run.model = TrainingModel(run.base.model, moved)
-            run.model.load(moved, state)
+            repeated_creation = step == "create" and run.model is not None
+            if not repeated_creation:
+                run.model = run.model or TrainingModel(run.base.model, moved)
+                run.model.load(moved, state)
             return answers.WeightsLoaded(path=str(path), model_id=run.run_id)
 
         return self._submit(run, step, compute)

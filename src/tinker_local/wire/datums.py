@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from tinker_local.errors import RequestError
 from tinker_local.wire import tinker_public_pb2 as proto
 
 Array = npt.NDArray[Any]
+
+MAX_SPARSE_CELLS = 2**24
+"""Cells of all sparse tensors of a request once they are dense: a few bytes could name any number."""
 
 _NUMPY_TYPES: dict[int, type[np.generic]] = {
     proto.DTYPE_FLOAT32: np.float32,
@@ -64,6 +68,7 @@ def decode_forward_backward(message: proto.ForwardBackwardRequest) -> ForwardBac
     config: dict[str, float | str] = dict(message.loss_fn_config)
     for key, value in message.loss_fn_config_v2.items():
         config[key] = value.text if value.HasField("text") else value.number
+    _check_sparse_size(message)
     return ForwardBackwardRequest(
         model_id=message.model_id,
         seq_id=message.seq_id,
@@ -72,6 +77,19 @@ def decode_forward_backward(message: proto.ForwardBackwardRequest) -> ForwardBac
         loss_config=config,
         forward_only=message.forward_only,
     )
+
+
+def _check_sparse_size(message: proto.ForwardBackwardRequest) -> None:
+    cells = sum(
+        math.prod(tensor.shape)
+        for datum in message.data
+        for tensor in datum.loss_fn_inputs.values()
+        if tensor.HasField("sparse_csr") and min(tensor.shape, default=0) >= 0
+    )
+    if cells > MAX_SPARSE_CELLS:
+        raise RequestError(
+            f"The sparse tensors have {cells} cells, over {MAX_SPARSE_CELLS}; send smaller batches."
+        )
 
 
 def _decode_datum(index: int, datum: proto.Datum) -> Datum:
@@ -98,7 +116,10 @@ def _decode_tensor(tensor: proto.Tensor, where: str) -> Array:
     values = _array(tensor.dense, dtype, where)
     if not shape:
         return values
-    if any(size < 0 for size in shape) or int(np.prod(shape)) != len(values):
+    if len(shape) > 2:
+        raise RequestError(f"The {where} has {len(shape)} dimensions; no loss input has more than two.")
+    # Python's own product, because numpy's wraps around at 64 bits.
+    if min(shape) < 0 or math.prod(shape) != len(values):
         raise RequestError(f"The {where} holds {len(values)} values, which do not fill its shape {shape}.")
     return values.reshape(shape)
 
@@ -113,9 +134,10 @@ def _decode_sparse(
     fault = RequestError(f"The sparse {where} has indices that do not fit its shape {shape}.")
     if len(shape) != 2 or min(shape) < 0 or len(rows) != shape[0] + 1 or len(columns) != len(values):
         raise fault
-    counts = np.diff(rows)
-    if rows[0] != 0 or rows[-1] != len(values) or (counts < 0).any():
+    # Compared, not subtracted: differences of 64-bit numbers wrap around.
+    if rows[0] != 0 or rows[-1] != len(values) or (rows[1:] < rows[:-1]).any():
         raise fault
+    counts = np.diff(rows)
     if len(columns) and (columns.min() < 0 or columns.max() >= shape[1]):
         raise fault
     dense = np.zeros(shape, dtype=dtype)

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tinker_local.errors import RequestError
 
+MAX_TTL_SECONDS = 100 * 365 * 86_400
+"""Calendars end; a checkpoint that should outlive this is saved without a limit."""
+
 
 class WireModel(BaseModel):
     """Base of the request bodies."""
@@ -126,7 +129,7 @@ class SamplingParams(WireModel):
     seed: int | None = None
     stop: str | list[int] | list[str] | None = None
     temperature: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    top_k: int = Field(default=-1, ge=-1)
+    top_k: int = Field(default=-1, ge=-1, lt=2**63)
     top_p: float = Field(default=1.0, gt=0, le=1)
 
 

@@ -1,0 +1,22 @@
+"""Numbers that no clock or tensor can hold are refused as they are read."""
+
+from __future__ import annotations
+
+import pytest
+
+from tinker_local.errors import RequestError
+from tinker_local.wire.requests import MAX_TTL_SECONDS, SamplingParams, SaveWeights, parse_json
+
+
+@pytest.mark.parametrize("seconds", [0, -1, MAX_TTL_SECONDS + 1, 10**30])
+def test_a_time_to_live_is_a_time(seconds: int):
+    """A checkpoint lives between a second and a century, or without a limit."""
+    with pytest.raises(RequestError, match="ttl_seconds"):
+        parse_json(SaveWeights, b'{"model_id": "m", "seq_id": 1, "ttl_seconds": %d}' % seconds)
+
+
+def test_top_k_fits_a_tensor():
+    """A top_k beyond 64 bits is refused, one within them is not."""
+    assert parse_json(SamplingParams, b'{"top_k": %d}' % (2**63 - 1)).top_k == 2**63 - 1
+    with pytest.raises(RequestError, match="top_k"):
+        parse_json(SamplingParams, b'{"top_k": %d}' % 2**63)
