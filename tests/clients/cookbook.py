@@ -39,10 +39,10 @@ class Recipes:
     settings: dict[str, str]
 
     def run(self, *arguments: str) -> str:
-        """A recipe to its end; raises CheckError with its last line where it fails."""
+        """A recipe to its end; raises CheckError with its last line where it fails, and keeps failed.log."""
         outcome = run([self.python, *arguments], self.settings, WORK, STEP_SECONDS)
         if outcome.status != 0:
-            print(outcome.output)
+            (WORK / "failed.log").write_text(outcome.output)
             raise CheckError(outcome.reason)
         return outcome.output
 
@@ -173,27 +173,40 @@ def nll_evaluators(recipes: Recipes) -> str:
     return ", ".join(f"{name} {values['test/nll']:.4f}" for name, values in figures.items())
 
 
-def rl_loop(recipes: Recipes) -> str:
-    """recipes/rl_loop.py, begun from what chat_sl trained, is rewarded more after a few steps."""
-    log = WORK / "logs" / "rl_loop"
+def reinforce(recipes: Recipes, log: Path, *arguments: str) -> None:
+    """recipes/rl_loop.py, begun from what chat_sl trained."""
     log.mkdir(parents=True, exist_ok=True)
     # The recipe has no option for a first checkpoint, but it resumes from one that its log names.
-    first = {
-        "name": "start",
-        "batch": 0,
-        "state_path": last_checkpoint(WORK / "logs" / "chat_sl")["state_path"],
-    }
+    trained = last_checkpoint(WORK / "logs" / "chat_sl")["state_path"]
+    first = {"name": "start", "batch": 0, "state_path": trained}
     (log / "checkpoints.jsonl").write_text(json.dumps(first) + "\n")
     recipes.run(
-        *("-m", "tinker_cookbook.recipes.rl_loop", f"log_path={log}", *SHARED),
-        *("loss_fn=importance_sampling", "batch_size=4", "group_size=8", "max_steps=6", "max_tokens=12"),
-        *("learning_rate=0.002", "save_every=0"),
+        *("-m", "tinker_cookbook.recipes.rl_loop", f"log_path={log}", *SHARED, *arguments),
+        *("batch_size=4", "group_size=8", "max_tokens=12", "learning_rate=0.002", "save_every=0"),
     )
+
+
+def rl_loop(recipes: Recipes) -> str:
+    """With the loss importance_sampling, rl_loop.py is rewarded more after a few steps."""
+    log = WORK / "logs" / "rl_loop"
+    reinforce(recipes, log, "loss_fn=importance_sampling", "max_steps=6")
     rewards = series(log, "reward/total")
     # Samples are drawn anew in every run, so the last step alone would be too noisy a witness.
     if not sum(rewards[-2:]) / 2 > rewards[0]:
         raise CheckError(f"The reward does not rise: {rewards}.")
     return "reward " + " ".join(f"{reward:.2f}" for reward in rewards)
+
+
+def rl_loop_default(recipes: Recipes) -> str:
+    """rl_loop.py's default loss, stable_reinforce, is not offered here; a sentence says so."""
+    log = WORK / "logs" / "rl_loop_default"
+    try:
+        reinforce(recipes, log, "max_steps=1")
+    except CheckError as error:
+        if "'stable_reinforce' is not offered here" not in str(error):
+            raise
+        return f"refused: {error}"
+    raise CheckError("The loss was accepted; give this check something to compare.")
 
 
 CHECKS: dict[str, Callable[[Recipes], str]] = {
@@ -202,6 +215,7 @@ CHECKS: dict[str, Callable[[Recipes], str]] = {
     "chat_sl": chat_sl,
     "nll_evaluators": nll_evaluators,
     "rl_loop": rl_loop,
+    "rl_loop_default": rl_loop_default,
 }
 
 
