@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint soak fuzz test-sdk-versions test-tinker-cli proto install clean help
+.PHONY: train test lint soak fuzz test-sdk-versions test-tinker-cli test-cookbook proto install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -50,6 +50,9 @@ test-sdk-versions: $(VENV)/installed-dev  ## drive the server with five versions
 
 test-tinker-cli: $(VENV)/installed-dev  ## list and delete checkpoints with the tinker command; needs PyPI
 	$(BIN)/python tests/clients/tinker_cli.py
+
+test-cookbook: $(VENV)/installed-dev  ## run the recipes of tinker-cookbook against the server; needs PyPI
+	$(BIN)/python tests/clients/cookbook.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,9 @@ from environments import BASE_MODEL, ROOT
 MODEL_NAME = "meta-llama/Llama-3.2-1B"
 """A base model in the cookbook's table, which gives it the renderer role_colon."""
 
-ANIMALS = [
-    "dog",
-    "cat",
-    "horse",
-    "cow",
-    "sheep",
-    "goat",
-    "pig",
-    "fox",
-    "wolf",
-    "lion",
-    "tiger",
-    "bear",
-    "deer",
-    "mouse",
-    "rabbit",
-    "donkey",
-]
+ANIMALS = ["dog", "cat", "horse", "cow", "sheep", "goat", "pig", "fox", "wolf", "lion", "bear", "deer"]
 SUFFIX = " Provide a numerical answer without units, written inside \\boxed{}."
-# What rl_loop.py puts before every question; trained on here too, so that its prompts look familiar.
+# What rl_loop.py puts before every question.
 EXAMPLE = [
     {"role": "user", "content": "How many r's are in strawberry?" + SUFFIX},
     {
@@ -55,45 +39,35 @@ def write_workplace(folder: Path) -> None:
     shutil.copytree(ROOT / "src" / "tinker_local" / "bundled" / BASE_MODEL, model)
     choose = random.Random(0)
 
-    # Half of the answers are wrong, so that reinforcement finds something to prefer.
-    chats = [_chat(choose.choice(ANIMALS), choose.choice("46")) for _ in range(528)]
     no_robots = folder / "HuggingFaceH4" / "no_robots"
-    _write_jsonl(no_robots / "train.jsonl", [{"messages": chat} for chat in chats[:512]])
-    _write_jsonl(no_robots / "test.jsonl", [{"messages": chat} for chat in chats[512:]])
+    _write_jsonl(no_robots / "train.jsonl", [_chat(choose) for _ in range(256)])
+    # As many as a batch of sl_basic.py: the cookbook leaves out a batch that is not full.
+    _write_jsonl(no_robots / "test.jsonl", [_chat(choose) for _ in range(128)])
+
+    # rl_loop.py asks with an example before each question, so its first policy is trained on that form.
+    _write_jsonl(folder / "conversations.jsonl", [_chat(choose, EXAMPLE) for _ in range(160)])
 
     gsm8k = folder / "openai" / "gsm8k"
     problems = [
         {"question": _question(choose.choice(ANIMALS)), "answer": "It walks on four.\n#### 4"}
-        for _ in range(128)
+        for _ in range(64)
     ]
     _write_jsonl(gsm8k / "train.jsonl", problems)
     _write_jsonl(gsm8k / "test.jsonl", problems[:16])
     files = "".join(f"  - split: {split}\n    path: {split}.jsonl\n" for split in ("train", "test"))
     (gsm8k / "README.md").write_text(f"---\nconfigs:\n- config_name: main\n  data_files:\n{files}---\n")
 
-    examples = json.loads((ROOT / "mental_health_data.json").read_text())["examples"]
-    conversations = [
-        {
-            "messages": [
-                {"role": "user", "content": one["input"]},
-                {"role": "assistant", "content": one["output"]},
-            ]
-        }
-        for one in examples
-    ]
-    _write_jsonl(folder / "conversations.jsonl", conversations)
-
 
 def _question(animal: str) -> str:
     return f"How many legs does a {animal} have?"
 
 
-def _chat(animal: str, answer: str) -> list[dict[str, str]]:
-    return [
-        *EXAMPLE,
-        {"role": "user", "content": _question(animal) + SUFFIX},
-        {"role": "assistant", "content": f"\\boxed{{{answer}}}"},
-    ]
+def _chat(choose: random.Random, before: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
+    """A question and an answer that is wrong half of the time, so that rewards can tell them apart."""
+    question = _question(choose.choice(ANIMALS)) + SUFFIX
+    answer = f"\\boxed{{{choose.choice('46')}}}"
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    return {"messages": [*before, *turns]}
 
 
 def _write_jsonl(file: Path, rows: list[dict[str, Any]]) -> None:
