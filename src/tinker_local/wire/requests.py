@@ -6,14 +6,14 @@ release. What a field means is checked where it is used.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tinker_local.errors import RequestError
 
-MAX_TTL_SECONDS = 100 * 365 * 86_400
-"""Calendars end; a checkpoint that should outlive this is saved without a limit."""
+TtlSeconds = Annotated[int, Field(ge=3600, le=10 * 365 * 86_400)]
+"""A checkpoint's time to live: between an hour and ten years, as the service has it."""
 
 
 class WireModel(BaseModel):
@@ -81,7 +81,7 @@ class SaveWeights(WireModel):
     seq_id: int
     path: str | None = None
     overwrite: bool = False
-    ttl_seconds: int | None = Field(default=None, ge=3600, le=315_360_000)
+    ttl_seconds: TtlSeconds | None = None
     user_metadata: dict[str, str] | None = None
 
 
@@ -91,7 +91,7 @@ class SaveWeightsForSampler(WireModel):
     path: str | None = None
     sampling_session_seq_id: int | None = None
     kind: str = "snapshot"
-    ttl_seconds: int | None = Field(default=None, ge=3600, le=315_360_000)
+    ttl_seconds: TtlSeconds | None = None
     user_metadata: dict[str, str] | None = None
 
 
@@ -164,9 +164,9 @@ class WeightsInfo(WireModel):
 
 
 class TimeToLive(WireModel):
-    """Seconds from now, between an hour and ten years as the service has it; None for ever."""
+    """Seconds from now, or None for ever."""
 
-    ttl_seconds: int | None = Field(default=None, ge=3600, le=315_360_000)
+    ttl_seconds: TtlSeconds | None = None
 
 
 class RetrieveFuture(WireModel):
