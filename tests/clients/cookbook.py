@@ -205,7 +205,8 @@ def rl_loop_default(recipes: Recipes) -> str:
     except CheckError as error:
         if "'stable_reinforce' is not offered here" not in str(error):
             raise
-        return f"refused: {error}"
+        said = str(error).removeprefix("tinker.RequestFailedError: Request failed: ")
+        return f"refused: {said.split(' for self.request_id')[0]}"
     raise CheckError("The loss was accepted; give this check something to compare.")
 
 
