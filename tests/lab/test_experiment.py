@@ -221,7 +221,10 @@ def start_training(folder: Path, data: str) -> Iterator[subprocess.Popen[str]]:
         while not (metrics.exists() and metrics.read_text().count("\n") >= 5):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        yield trainer
+        try:
+            yield trainer
+        finally:
+            trainer.kill()
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGKILL], [signal.SIGINT, signal.SIGINT]])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from _thread import interrupt_main
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -78,7 +78,10 @@ class LocalServer:
         self._process.wait()
         if not self._stopping:
             self._death = f"The local server ended while it was in use: {self._last_words()}"
-            interrupt_main()
+            # To the main thread itself, since only that wakes it where it waits for a result.
+            main_thread = threading.main_thread().ident
+            assert main_thread is not None
+            signal.pthread_kill(main_thread, signal.SIGINT)
 
     def stop(self) -> None:
         """End the process, by force if it does not go by itself."""
