@@ -1,6 +1,6 @@
 """Pretrain the bundled base model on the tokens that `tokenize_corpora.py` wrote.
 
-    python pretrain/train.py --data build/pretrain --steps 3000
+    python pretrain/train.py --data build/pretrain --steps 4500
 
 Interrupt it at any time: the state is saved every few minutes and the same command goes on from there.
 Matrices are trained by Muon, embeddings and norms by AdamW. The learning rate warms up, stays, and falls
@@ -79,13 +79,14 @@ def initial_weights(config: LlamaConfig, seed: int) -> dict[str, torch.Tensor]:
 class Corpus:
     """Token files of every source, sampled by share."""
 
-    def __init__(self, folder: Path, sources: list[Source], split: str) -> None:
+    def __init__(self, folder: Path, sources: list[Source], split: str, seed: int = 0) -> None:
+        self.seed = seed
         self.sources = sources
         self.tokens = [np.fromfile(folder / f"{s.name}.{split}.bin", dtype=np.uint16) for s in sources]
 
     def batch(self, mix: str, step: int, sequence_length: int) -> torch.Tensor:
-        """int64 [batch, sequence_length + 1]; the step is the seed, so a resumed run reads the same."""
-        generator = np.random.default_rng([step, 1])
+        """int64 [batch, sequence_length + 1]; seed and step decide it, so a resumed run reads the same."""
+        generator = np.random.default_rng([step, 1 + self.seed])
         shares = np.array([getattr(source, mix) for source in self.sources], dtype=float)
         rows: list[np.ndarray] = []
         chosen = generator.choice(
@@ -128,12 +129,12 @@ def held_out_bits(model: Llama, corpus: Corpus, sequence_length: int) -> dict[st
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
-    arguments.add_argument("--steps", type=int, default=3000, help=f"each of {TOKENS_PER_BATCH} tokens")
+    arguments.add_argument("--steps", type=int, default=4500, help=f"each of {TOKENS_PER_BATCH} tokens")
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
 
     sources = read_sources()
-    corpus = Corpus(options.data, sources, "train")
+    corpus = Corpus(options.data, sources, "train", options.seed)
     weights = {name: w.requires_grad_() for name, w in initial_weights(CONFIG, options.seed).items()}
     model = Llama(CONFIG, weights)
     matrices = [w for name, w in weights.items() if w.dim() == 2 and "embed" not in name]
