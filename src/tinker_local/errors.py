@@ -19,5 +19,9 @@ class CheckpointError(RequestError):
     """A checkpoint could not be written, found or trusted."""
 
 
+class BusyError(TinkerLocalError):
+    """More work is queued than fits in memory; the client should wait and send the request again."""
+
+
 class StartupError(TinkerLocalError):
     """The server cannot start."""

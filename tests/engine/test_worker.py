@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tinker_local.engine.worker import Work, Worker
+import pytest
+
+from tinker_local.engine.worker import MAX_QUEUED_BYTES, Work, Worker
+from tinker_local.errors import BusyError
 
 
 @contextmanager
@@ -66,3 +69,38 @@ def test_a_failure_is_told_and_survived():
         assert done.wait(5)
     assert isinstance(seen[0], ValueError)
     assert seen[1] == 7
+
+
+def test_work_beyond_the_limit_is_refused_until_there_is_room():
+    """Queued bytes are counted up and down, and one request alone is always taken."""
+    worker = Worker()
+    worker.require_room(MAX_QUEUED_BYTES * 2)
+    done = threading.Event()
+    worker.submit(
+        Work("a", None, lambda p: p, lambda _: done.set(), lambda _: None, num_bytes=MAX_QUEUED_BYTES)
+    )
+    with pytest.raises(BusyError):
+        worker.require_room(1)
+    with running(worker):
+        assert done.wait(5)
+    worker.require_room(MAX_QUEUED_BYTES)
+
+
+def test_cancelled_work_is_left_out():
+    """Work that nobody wants any more is not computed, alone or in a batch."""
+    ran: list[Any] = []
+    done = threading.Event()
+
+    def run(payloads: Sequence[Any]) -> Sequence[Any]:
+        ran.extend(payloads)
+        return payloads
+
+    worker = Worker()
+    for payload, wanted in ((1, False), (2, True), (3, False)):
+        worker.submit(
+            Work("a", payload, run, lambda _: done.set(), lambda _: None, "k", is_wanted=lambda w=wanted: w)
+        )
+    worker.submit(Work("b", 4, run, lambda _: None, lambda _: None, is_wanted=lambda: False))
+    with running(worker):
+        assert done.wait(5)
+    assert ran == [2]

@@ -43,7 +43,7 @@ def test_help_names_every_command(tmp_path: Path):
         (
             ["assess", "--run", "tinker://x/weights/y", "--service", "nowhere", "tired"],
             3,
-            "no TINKER_API_KEY",
+            "--service 'nowhere' is none",
         ),
         (
             ["assess", "--run", "tinker://x/weights/y", "tired"],

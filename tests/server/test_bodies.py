@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from symptoms.service import LocalServer
-from tinker_local.server.app import MAX_BODY_BYTES
+from tinker_local.server.bodies import MAX_BODY_BYTES
 
 PIECE = bytes(2**20)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tinker
 import torch
+import zstandard
 from tinker import AdamParams, ModelInput, SamplingParams, TensorData
 from tinker.proto import tinker_public_pb2 as sdk_proto
 from transformers import AutoModelForCausalLM
@@ -341,3 +342,25 @@ def test_likeliest_and_named_tokens_of_a_prompt(
         sequence = result.sequences[0]
         assert sequence.topk_logprobs_np is not None
         assert sequence.topk_logprobs_np.token_ids[0, 0] == sequence.tokens[0]
+
+
+def test_packed_bodies_are_unpacked(server: LocalServer, training: tinker.TrainingClient):
+    """A body packed with zstd counts like a plain one; one that is none, or holds too much, is refused."""
+    message = sdk_proto.ForwardBackwardRequest(model_id=training.model_id, seq_id=1, loss_fn="cross_entropy")
+    one = message.data.add()
+    one.model_input.add().encoded_text.tokens = np.array(TOKENS[:-1], dtype=np.int32).tobytes()
+    targets, weights = one.loss_fn_inputs["target_tokens"], one.loss_fn_inputs["weights"]
+    targets.dense, targets.dtype = np.array(TOKENS[1:], dtype=np.int64).tobytes(), sdk_proto.DTYPE_INT64
+    weights.dense, weights.dtype = np.ones(30, dtype=np.float32).tobytes(), sdk_proto.DTYPE_FLOAT32
+    packed = zstandard.ZstdCompressor().compress(message.SerializeToString())
+    headers = {"X-API-Key": server.api_key, "Content-Encoding": "zstd"}
+    with httpx.Client(base_url=server.url, headers=headers) as http:
+        promised = http.post("/api/v1/forward_backward", content=packed).json()
+        plain = {"X-API-Key": server.api_key}
+        answered = httpx.post(f"{server.url}/api/v1/retrieve_future", json=promised, headers=plain)
+        assert answered.headers["content-type"] == "application/x-protobuf"
+        refused = http.post("/api/v1/forward_backward", content=b"plain").json()
+        told = httpx.post(f"{server.url}/api/v1/retrieve_future", json=refused, headers=plain).json()
+        assert told["category"] == "user"
+        bomb = zstandard.ZstdCompressor().compress(bytes(2**27))
+        assert http.post("/api/v1/forward_backward", content=bomb).status_code == 413

@@ -62,6 +62,10 @@ class LocalServer:
         self._url = url
         return url
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def interrupt_when_it_dies(self) -> None:
         """From now on, end this process's main thread with SIGINT if the server ends by itself.
 

@@ -18,10 +18,14 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tinker_local.errors import BusyError
+
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 64
 """Most requests that run as one batch."""
+MAX_QUEUED_BYTES = 256 * 2**20
+"""Requests beyond this are told to wait; one alone is always taken."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Work:
     finish: Callable[[Any], None]
     fail: Callable[[Exception], None]
     batch_key: Hashable = None
+    num_bytes: int = 0
+    is_wanted: Callable[[], bool] = lambda: True
 
 
 class Worker:
@@ -43,10 +49,18 @@ class Worker:
         self._lanes: OrderedDict[str, deque[Work]] = OrderedDict()
         self._changed = threading.Condition()
         self._stopping = False
+        self._queued_bytes = 0
+
+    def require_room(self, num_bytes: int) -> None:
+        """Raises BusyError where this much more does not fit beside what is queued."""
+        with self._changed:
+            if self._queued_bytes and self._queued_bytes + num_bytes > MAX_QUEUED_BYTES:
+                raise BusyError("Much work is queued already; send the request again in a moment.")
 
     def submit(self, work: Work) -> None:
         with self._changed:
             self._lanes.setdefault(work.lane, deque()).append(work)
+            self._queued_bytes += work.num_bytes
             self._changed.notify()
 
     def stop(self) -> None:
@@ -72,6 +86,7 @@ class Worker:
                         batch.append(other.popleft())
             for name in [name for name, other in self._lanes.items() if not other]:
                 del self._lanes[name]
+            self._queued_bytes -= sum(work.num_bytes for work in batch)
             return batch
 
     def run(self) -> None:
@@ -82,7 +97,10 @@ class Worker:
             del batch
 
 
-def _compute(batch: Sequence[Work]) -> None:
+def _compute(queued: Sequence[Work]) -> None:
+    batch = [work for work in queued if work.is_wanted()]
+    if not batch:
+        return
     try:
         outcomes = batch[0].run([work.payload for work in batch])
     # The thread must outlive whatever a request does to it; the client is told what happened.

@@ -15,11 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tinker_local import __version__
-from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.errors import BusyError, NotFoundError, RequestError
 from tinker_local.server.answering import answer, problem, state_of
+from tinker_local.server.bodies import MAX_BODY_BYTES, TooLargeError, limited, read_body
 from tinker_local.server.rest import rest_routes
 from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
@@ -31,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 30.0
 """A poll is answered with "try again" after this long; the SDK itself gives up at 45 seconds."""
-MAX_BODY_BYTES = 64 * 2**20
-"""The SDK splits batches at 5 MB, so an honest body is far below this."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -42,7 +41,7 @@ def create_app(state: ServerState, api_key: str) -> ASGIApp:
     app = Starlette(
         routes=[
             _post("client/config", _nothing),
-            _post("client/dynamic_config", _nothing),
+            _post("client/dynamic_config", _dynamic_config),
             _post("telemetry", _discard_telemetry),
             _post("create_session", _create_session),
             _post("session_heartbeat", _session_heartbeat),
@@ -57,12 +56,19 @@ def create_app(state: ServerState, api_key: str) -> ASGIApp:
             _post("create_sampling_session", _create_sampling_session),
             _post("asample", _sample),
             _post("retrieve_future", _retrieve_future),
+            _post("cancel_future", _cancel_future),
+            _post("join_sampling_session", _join_sampling_session),
             Route("/api/v1/healthz", _health),
             Route("/api/v1/get_server_capabilities", _capabilities),
             Route("/api/v1/samplers/{sampler_id}", _sampler),
             *rest_routes(),
         ],
-        exception_handlers={RequestError: _refuse, HTTPException: _http_error, _TooLargeError: _too_large},
+        exception_handlers={
+            RequestError: _refuse,
+            HTTPException: _http_error,
+            TooLargeError: _too_large,
+            BusyError: _busy,
+        },
     )
     app.state.server = state
     return _Guard(app, api_key)
@@ -88,26 +94,7 @@ class _Guard:
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             await _too_large_problem()(scope, receive, send)
             return
-        await self._app(scope, _limited(receive), send)
-
-
-class _TooLargeError(Exception):
-    """More of a body has arrived than is accepted."""
-
-
-def _limited(receive: Receive) -> Receive:
-    """Counts what arrives, since a chunked body does not say its length beforehand."""
-    received = 0
-
-    async def counted() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
-            raise _TooLargeError
-        return message
-
-    return counted
+        await self._app(scope, limited(receive), send)
 
 
 def _post(path: str, handler: Handler) -> Route:
@@ -120,6 +107,11 @@ def _too_large_problem() -> JSONResponse:
 
 async def _too_large(request: Request, error: Exception) -> Response:
     return _too_large_problem()
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    # The SDK understands this status as backpressure: it waits and sends the request again.
+    return problem(429, str(error))
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
@@ -141,9 +133,8 @@ def _promise(future: Future, model_id: str | None = None, sequence_ids: list[str
 
 async def _promised(request: Request, submit: Callable[[bytes], Future]) -> Response:
     """Submit a body; a mistake in it is told through the future."""
-    body = await request.body()
     try:
-        future = submit(body)
+        future = submit(await read_body(request))
     except RequestError as error:
         future = state_of(request).failed(error)
     return _promise(future)
@@ -152,6 +143,10 @@ async def _promised(request: Request, submit: Callable[[bytes], Future]) -> Resp
 async def _nothing(request: Request) -> Response:
     # Every flag of the client's configuration has a default that suits this server.
     return JSONResponse({})
+
+
+async def _dynamic_config(request: Request) -> Response:
+    return JSONResponse({"sample_cancel_enabled": True})
 
 
 async def _discard_telemetry(request: Request) -> Response:
@@ -262,3 +257,14 @@ async def _retrieve_future(request: Request) -> Response:
     if payload is None:
         return JSONResponse({"type": "try_again", "request_id": future.request_id, "queue_state": "active"})
     return Response(payload.body, media_type=payload.media_type)
+
+
+async def _cancel_future(request: Request) -> Response:
+    wanted = requests.parse_json(requests.RetrieveFuture, await request.body())
+    state_of(request).futures.cancel(wanted.request_id)
+    return JSONResponse({})
+
+
+async def _join_sampling_session(request: Request) -> Response:
+    wanted = requests.parse_json(requests.JoinSamplingSession, await request.body())
+    return answer(state_of(request).samplers.join(wanted.sampling_session_id))

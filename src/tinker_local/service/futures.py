@@ -42,6 +42,7 @@ class Future:
     request_id: str
     done: asyncio.Event = field(default_factory=asyncio.Event)
     payload: Payload | None = None
+    cancelled: bool = False
     expires: float = float("inf")
 
 
@@ -79,6 +80,13 @@ class Futures:
             logger.error("request %s failed", future.request_id, exc_info=error)
             answer = {"error": f"The server failed ({type(error).__name__}: {error}).", "category": "server"}
         self.complete(future, Payload(json.dumps(answer).encode()))
+
+    def cancel(self, request_id: str) -> None:
+        """Give up a result that is not there yet; work that has not begun is then left out."""
+        future = self._futures.get(request_id)
+        if future is not None and not future.done.is_set():
+            future.cancelled = True
+            self.fail(future, RequestError("The request was cancelled by its client."))
 
     async def wait(self, future: Future, seconds: float) -> Payload | None:
         """The result, or None when it is not there within this many seconds."""

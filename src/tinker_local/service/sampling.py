@@ -60,6 +60,7 @@ class Samplers:
         # Training adds snapshots from the engine's thread.
         self._lock = threading.Lock()
         self._samplers: dict[str, Sampler] = {}
+        self._joined: dict[str, int] = {}
 
     def create(self, request: requests.CreateSamplingSession) -> answers.SamplingSessionCreated:
         """A sampler of a checkpoint or of a bare base model; raises RequestError where there is none."""
@@ -108,6 +109,8 @@ class Samplers:
         known = self._futures.find(request_id)
         if known is not None:
             return known, sequence_ids
+        num_bytes = 32 * len(generation.prompt) + 8 * generation.max_tokens * generation.num_samples
+        self._worker.require_room(num_bytes)
         future = self._futures.create(request_id)
 
         def finish(result: GenerationResult) -> None:
@@ -122,15 +125,25 @@ class Samplers:
                 finish=finish,
                 fail=lambda error: self._futures.fail(future, error),
                 batch_key=sampler,
+                num_bytes=num_bytes,
+                is_wanted=lambda: not future.cancelled,
             )
         )
         return future, sequence_ids
+
+    def join(self, sampler_id: str) -> answers.SamplingSessionJoined:
+        """A number of its own for one more client of a sampler, so that their requests do not collide."""
+        with self._lock:
+            self.find(sampler_id)
+            self._joined[sampler_id] = self._joined.get(sampler_id, 0) + 1
+            return answers.SamplingSessionJoined(client_counter=self._joined[sampler_id])
 
     def end_session(self, session_id: str) -> None:
         """Release the samplers of a finished session."""
         with self._lock:
             for key in self.of_session(session_id):
                 del self._samplers[key]
+                self._joined.pop(key, None)
 
     def _sampler_of(self, request: requests.Sample) -> Sampler:
         if request.sampling_session_id is not None:

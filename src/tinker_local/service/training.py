@@ -126,7 +126,7 @@ class Runs:
             )
             return Payload(encode_forward_backward(outputs, metrics), PROTOBUF)
 
-        return self._submit(run, message.seq_id, compute)
+        return self._submit(run, message.seq_id, compute, num_bytes=message.ByteSize())
 
     def optim_step(self, request: requests.OptimStep) -> Future:
         run = self.find(request.model_id)
@@ -253,13 +253,20 @@ class Runs:
         run_id = f"{session_id}:train:{model_seq_id}"
         return self._runs.setdefault(run_id, Run(run_id, session_id, base, lora))
 
-    def _submit(self, run: Run, step: int | str, compute: Callable[[], Payload | answers.Answer]) -> Future:
+    def _submit(
+        self,
+        run: Run,
+        step: int | str,
+        compute: Callable[[], Payload | answers.Answer],
+        num_bytes: int = 0,
+    ) -> Future:
         """Queue work on the run's lane, unless this very request was queued before."""
         self._sessions.heard(run.session_id)
         request_id = f"{run.run_id}/{step}"
         known = self._futures.find(request_id)
         if known is not None:
             return known
+        self._worker.require_room(num_bytes)
         if isinstance(step, int):
             run.receive(step)
         run.last_request = datetime.now(UTC)
@@ -278,6 +285,7 @@ class Runs:
                 run=lambda _: [compute()],
                 finish=finish,
                 fail=lambda error: self._futures.fail(future, error),
+                num_bytes=num_bytes,
             )
         )
         return future

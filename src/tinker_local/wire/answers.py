@@ -149,3 +149,9 @@ class Session(Answer):
 
 class Sessions(Answer):
     sessions: list[str]
+
+
+class SamplingSessionJoined(Answer):
+    """The number of a client that shares a sampling session; the one that made it has none."""
+
+    client_counter: int

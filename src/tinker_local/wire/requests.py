@@ -169,6 +169,10 @@ class TimeToLive(WireModel):
     ttl_seconds: TtlSeconds | None = None
 
 
+class JoinSamplingSession(WireModel):
+    sampling_session_id: str
+
+
 class RetrieveFuture(WireModel):
     request_id: str
 
