@@ -364,3 +364,10 @@ def test_packed_bodies_are_unpacked(server: LocalServer, training: tinker.Traini
         assert told["category"] == "user"
         bomb = zstandard.ZstdCompressor().compress(bytes(2**27))
         assert http.post("/api/v1/forward_backward", content=bomb).status_code == 413
+
+
+def test_a_base_model_is_known_by_its_folder(client: tinker.ServiceClient, server: LocalServer):
+    """Another spelling of a served model's path means that model."""
+    folder = Path(server.base_model)
+    other = client.create_lora_training_client(base_model=str(folder / ".." / folder.name), rank=1).result()
+    assert other.get_info().model_data.model_name == server.base_model

@@ -17,6 +17,7 @@ from tinker_local.engine.lora import Adapter
 from tinker_local.engine.sampling import GenerationRequest, GenerationResult, generate
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointStore, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
 from tinker_local.service.sessions import Sessions
@@ -156,20 +157,12 @@ class Samplers:
         """What to sample from; raises RequestError where neither is named or it is not there."""
         if model_path is not None:
             path = parse_path(model_path)
-            base = self._base(self._store.info(path).base_model)
+            base = find_base(self._models, self._store.info(path).base_model)
             _, loaded = self._store.load(path, base.model.config)
             return base, Adapter(loaded.model, loaded.config, loaded.flat.to(base.model.device))
         if base_model is None:
             raise RequestError("Sampling needs a sampling session, a base_model or a model_path.")
-        return self._base(base_model), None
-
-    def _base(self, name: str) -> BaseModel:
-        base = self._models.get(name)
-        if base is None:
-            raise NotFoundError(
-                f"The base model {name!r} is not served here; choose from: {', '.join(self._models)}."
-            )
-        return base
+        return find_base(self._models, base_model), None
 
 
 def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:

@@ -13,6 +13,7 @@ from tinker_local.engine.lora import Adapter, LoraConfig
 from tinker_local.engine.training import AdamSettings, TrainingModel
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
 from tinker_local.service.sampling import Samplers
@@ -88,7 +89,7 @@ class Runs:
             raise RequestError(
                 f"The optimizer {request.optimizer_config.type!r} is not offered here; use adamw."
             )
-        base = self._base(request.base_model)
+        base = find_base(self._models, request.base_model)
         wanted = request.lora_config or requests.LoraSettings(rank=32)
         lora = LoraConfig(wanted.rank, wanted.train_attn, wanted.train_mlp, wanted.train_unembed)
         seed = randbits(63) if wanted.seed is None else wanted.seed % 2**63
@@ -205,7 +206,7 @@ class Runs:
                 )
         elif request.session_id is not None and request.model_seq_id is not None:
             info = self._store.info(path)
-            base = self._base(request.base_model or info.base_model)
+            base = find_base(self._models, request.base_model or info.base_model)
             run, step = self._add(request.session_id, request.model_seq_id, base, info.lora), "create"
             run.user_metadata = _texts(request.user_metadata)
         else:
@@ -238,14 +239,6 @@ class Runs:
         """Release the runs of a finished session; their checkpoints stay."""
         for run_id in [run_id for run_id, run in self._runs.items() if run.session_id == session_id]:
             del self._runs[run_id]
-
-    def _base(self, name: str) -> BaseModel:
-        base = self._models.get(name)
-        if base is None:
-            raise NotFoundError(
-                f"The base model {name!r} is not served here; choose from: {', '.join(self._models)}."
-            )
-        return base
 
     def _add(self, session_id: str, model_seq_id: int, base: BaseModel, lora: LoraConfig) -> Run:
         self._sessions.require(session_id)

@@ -1,0 +1,23 @@
+"""The base models that a server was started with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tinker_local.engine.loading import BaseModel
+from tinker_local.errors import NotFoundError
+
+
+def find_base(models: Mapping[str, BaseModel], name: str) -> BaseModel:
+    """The model of this name, or the one whose folder this path leads to however it is spelled.
+
+    Raises NotFoundError with the names there are.
+    """
+    if name in models:
+        return models[name]
+    folder = Path(name).expanduser().resolve()
+    for base in models.values():
+        if base.folder == folder:
+            return base
+    raise NotFoundError(f"The base model {name!r} is not served here; choose from: {', '.join(models)}.")
