@@ -35,7 +35,7 @@ def run(folder: Path, *command: str, stdin: str | None = None) -> subprocess.Com
         env=environment(folder / "home"),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
         check=False,
         input=stdin,
     )
