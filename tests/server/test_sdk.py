@@ -45,6 +45,17 @@ def datum(tokens: list[int] = TOKENS, prompt: int = 5) -> tinker.Datum:
     )
 
 
+def first_body(model_id: str) -> bytes:
+    """The body of a run's first forward_backward as the SDK sends it, every token trained."""
+    message = sdk_proto.ForwardBackwardRequest(model_id=model_id, seq_id=1, loss_fn="cross_entropy")
+    one = message.data.add()
+    one.model_input.add().encoded_text.tokens = np.array(TOKENS[:-1], dtype=np.int32).tobytes()
+    targets, weights = one.loss_fn_inputs["target_tokens"], one.loss_fn_inputs["weights"]
+    targets.dense, targets.dtype = np.array(TOKENS[1:], dtype=np.int64).tobytes(), sdk_proto.DTYPE_INT64
+    weights.dense, weights.dtype = np.ones(30, dtype=np.float32).tobytes(), sdk_proto.DTYPE_FLOAT32
+    return message.SerializeToString()
+
+
 def step(training: tinker.TrainingClient, *data: tinker.Datum) -> float:
     """One training step; returns the summed loss before it."""
     gradients = training.forward_backward(list(data) or [datum()], "cross_entropy")
@@ -245,17 +256,9 @@ def test_a_repeated_submission_is_done_once(
     server: LocalServer, client: tinker.ServiceClient, training: tinker.TrainingClient
 ):
     """The same (model_id, seq_id) posted twice adds its gradients once."""
-    message = sdk_proto.ForwardBackwardRequest(model_id=training.model_id, seq_id=1, loss_fn="cross_entropy")
-    one = message.data.add()
-    one.model_input.add().encoded_text.tokens = np.array(TOKENS[:-1], dtype=np.int32).tobytes()
-    targets, weights = one.loss_fn_inputs["target_tokens"], one.loss_fn_inputs["weights"]
-    targets.dense, targets.dtype = np.array(TOKENS[1:], dtype=np.int64).tobytes(), sdk_proto.DTYPE_INT64
-    weights.dense, weights.dtype = np.ones(30, dtype=np.float32).tobytes(), sdk_proto.DTYPE_FLOAT32
+    body = first_body(training.model_id)
     with httpx.Client(base_url=server.url, headers={"X-API-Key": server.api_key}) as http:
-        ids = {
-            http.post("/api/v1/forward_backward", content=message.SerializeToString()).json()["request_id"]
-            for _ in range(3)
-        }
+        ids = {http.post("/api/v1/forward_backward", content=body).json()["request_id"] for _ in range(3)}
         assert len(ids) == 1
         stepped = http.post(
             "/api/v1/optim_step", json={"model_id": training.model_id, "seq_id": 2, "adam_params": {}}
@@ -346,13 +349,8 @@ def test_likeliest_and_named_tokens_of_a_prompt(
 
 def test_packed_bodies_are_unpacked(server: LocalServer, training: tinker.TrainingClient):
     """A body packed with zstd counts like a plain one; one that is none, or holds too much, is refused."""
-    message = sdk_proto.ForwardBackwardRequest(model_id=training.model_id, seq_id=1, loss_fn="cross_entropy")
-    one = message.data.add()
-    one.model_input.add().encoded_text.tokens = np.array(TOKENS[:-1], dtype=np.int32).tobytes()
-    targets, weights = one.loss_fn_inputs["target_tokens"], one.loss_fn_inputs["weights"]
-    targets.dense, targets.dtype = np.array(TOKENS[1:], dtype=np.int64).tobytes(), sdk_proto.DTYPE_INT64
-    weights.dense, weights.dtype = np.ones(30, dtype=np.float32).tobytes(), sdk_proto.DTYPE_FLOAT32
-    packed = zstandard.ZstdCompressor().compress(message.SerializeToString())
+    body = first_body(training.model_id)
+    packed = zstandard.ZstdCompressor().compress(body)
     headers = {"X-API-Key": server.api_key, "Content-Encoding": "zstd"}
     with httpx.Client(base_url=server.url, headers=headers) as http:
         promised = http.post("/api/v1/forward_backward", content=packed).json()
@@ -371,3 +369,17 @@ def test_a_base_model_is_known_by_its_folder(client: tinker.ServiceClient, serve
     folder = Path(server.base_model)
     other = client.create_lora_training_client(base_model=str(folder / ".." / folder.name), rank=1).result()
     assert other.get_info().model_data.model_name == server.base_model
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**70)])
+def test_named_tokens_beyond_64_bits_are_refused(server: LocalServer, value: int):
+    """A named token that no integer tensor holds is the user's mistake, and no failure of the server."""
+    prompt = {"chunks": [{"type": "encoded_text", "tokens": TOKENS[:3]}]}
+    named = {"data": [value, 1], "dtype": "int64", "shape": [2, 1]}
+    body = {"prompt": prompt, "sampling_params": {"max_tokens": 1}, "base_model": server.base_model}
+    with httpx.Client(base_url=server.url, headers={"X-API-Key": server.api_key}) as http:
+        promised = http.post("/api/v1/asample", json={**body, "target_prompt_logprobs": named})
+        assert promised.status_code == 200
+        told = http.post("/api/v1/retrieve_future", json=promised.json()).json()
+    assert told["category"] == "user"
+    assert "target_prompt_logprobs" in told["error"]

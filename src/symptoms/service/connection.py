@@ -92,7 +92,8 @@ def connect(
 
             url, key, model = server.url, server.api_key, server.base_model
             # A proxy has no business between this process and its own child.
-            os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
+            exempt = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
+            os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*exempt, "127.0.0.1"]))
         else:
             _check_form(chosen)
             key = _checked_key()

@@ -80,7 +80,11 @@ class Adapter:
         for a, _ in adapter.matrices.values():
             bound = a.shape[1] ** -0.5
             a.uniform_(-bound, bound, generator=generator)
-        return cls(model, config, adapter.flat.to(device))
+        return adapter.to(device)
+
+    def to(self, device: torch.device) -> Adapter:
+        """The same numbers on a device; the buffer itself where it is there already."""
+        return Adapter(self.model, self.config, self.flat.to(device))
 
     def snapshot(self) -> Adapter:
         """A copy that no later training step changes."""

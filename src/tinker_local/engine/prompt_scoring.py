@@ -18,7 +18,6 @@ TOKENS_AT_ONCE = 2048
 
 Array = npt.NDArray[Any]
 
-
 EMPTY_CELL = -99999.0
 
 

@@ -11,7 +11,6 @@ taken from all lanes at once and run together.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
@@ -19,8 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinker_local.errors import BusyError
-
-logger = logging.getLogger(__name__)
 
 MAX_BATCH = 64
 """Most requests that run as one batch."""

@@ -7,7 +7,6 @@ SDK retries most error statuses for minutes.
 from __future__ import annotations
 
 import hmac
-import logging
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -27,8 +26,6 @@ from tinker_local.service.server_state import ServerState
 from tinker_local.service.sessions import session_of
 from tinker_local.wire import answers, requests
 from tinker_local.wire.datums import parse_forward_backward
-
-logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 30.0
 """A poll is answered with "try again" after this long; the SDK itself gives up at 45 seconds."""
@@ -125,10 +122,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     )
 
 
-def _promise(future: Future, model_id: str | None = None, sequence_ids: list[str] | None = None) -> Response:
-    return answer(
-        answers.Promise(request_id=future.request_id, model_id=model_id, sample_sequence_ids=sequence_ids)
-    )
+def _promise(future: Future, sequence_ids: list[str] | None = None) -> Response:
+    return answer(answers.Promise(request_id=future.request_id, sample_sequence_ids=sequence_ids))
 
 
 async def _promised(request: Request, submit: Callable[[bytes], Future]) -> Response:

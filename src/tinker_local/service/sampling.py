@@ -159,7 +159,7 @@ class Samplers:
             path = parse_path(model_path)
             base = find_base(self._models, self._store.info(path).base_model)
             _, loaded = self._store.load(path, base.model.config)
-            return base, Adapter(loaded.model, loaded.config, loaded.flat.to(base.model.device))
+            return base, loaded.to(base.model.device)
         if base_model is None:
             raise RequestError("Sampling needs a sampling session, a base_model or a model_path.")
         return find_base(self._models, base_model), None

@@ -110,7 +110,7 @@ class Runs:
         return answers.Info(
             model_id=run.run_id,
             model_data=answers.ModelData(
-                arch=run.base.architecture, model_name=run.base.name, tokenizer_id=str(run.base.folder)
+                arch=run.base.architecture, model_name=run.base.name, tokenizer_id=run.base.tokenizer_source
             ),
             model_name=run.base.name,
             lora_rank=run.lora.rank,
@@ -215,7 +215,7 @@ class Runs:
         def compute() -> answers.WeightsLoaded:
             _, adapter = self._store.load(path, run.base.model.config)
             state = self._store.load_optimizer(path) if request.optimizer else None
-            moved = Adapter(adapter.model, adapter.config, adapter.flat.to(run.base.model.device))
+            moved = adapter.to(run.base.model.device)
             repeated_creation = step == "create" and run.model is not None
             if not repeated_creation:
                 run.model = run.model or TrainingModel(run.base.model, moved)

@@ -17,7 +17,6 @@ class Promise(Answer):
     """What every submission answers at once; the result is fetched by `request_id`."""
 
     request_id: str
-    model_id: str | None = None
     sample_sequence_ids: list[str] | None = None
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
 from tinker_local.errors import RequestError
+from tinker_local.wire import sparse
 from tinker_local.wire import tinker_public_pb2 as proto
 
 Array = npt.NDArray[Any]
@@ -125,23 +126,16 @@ def _decode_tensor(tensor: proto.Tensor, where: str) -> Array:
 
 
 def _decode_sparse(
-    sparse: proto.SparseCsr, dtype: type[np.generic], shape: tuple[int, ...], where: str
+    message: proto.SparseCsr, dtype: type[np.generic], shape: tuple[int, ...], where: str
 ) -> Array:
     """Dense array of a compressed sparse row tensor; cells that are not listed are zero."""
-    values = _array(sparse.values, dtype, where)
-    rows = _array(sparse.crow_indices, np.int64, where)
-    columns = _array(sparse.col_indices, np.int64, where)
-    fault = RequestError(f"The sparse {where} has indices that do not fit its shape {shape}.")
-    if len(shape) != 2 or min(shape) < 0 or len(rows) != shape[0] + 1 or len(columns) != len(values):
-        raise fault
-    # Compared, not subtracted: differences of 64-bit numbers wrap around.
-    if rows[0] != 0 or rows[-1] != len(values) or (rows[1:] < rows[:-1]).any():
-        raise fault
-    counts = np.diff(rows)
-    if len(columns) and (columns.min() < 0 or columns.max() >= shape[1]):
-        raise fault
+    values = _array(message.values, dtype, where)
+    rows = _array(message.crow_indices, np.int64, where)
+    columns = _array(message.col_indices, np.int64, where)
+    if not sparse.fits(values, rows, columns, shape):
+        raise RequestError(f"The sparse {where} has indices that do not fit its shape {shape}.")
     dense = np.zeros(shape, dtype=dtype)
-    dense[np.repeat(np.arange(shape[0]), counts), columns] = values
+    dense[sparse.cells(rows, columns)] = values
     return dense
 
 

@@ -10,10 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tinker_local.errors import RequestError
+from tinker_local.wire import sparse
 from tinker_local.wire import tinker_public_pb2 as proto
 from tinker_local.wire.requests import TensorData
 
 Array = npt.NDArray[Any]
+
+MAX_SPARSE_WIDTH = 1024
+"""Most columns that a sparse tensor of named tokens may have."""
 
 
 @dataclass(frozen=True)
@@ -58,25 +62,24 @@ def named_tokens(tensor: TensorData, prompt_length: int) -> Array:
     shape = tensor.shape
     if tensor.dtype != "int64" or shape is None or len(shape) != 2 or shape[0] != prompt_length - 1:
         raise fault
-    values = np.asarray(tensor.data, dtype=np.int64)
+    if shape[1] < 1:
+        raise fault
+    try:
+        values, rows, columns = (
+            np.asarray(numbers or [], dtype=np.int64)
+            for numbers in (tensor.data, tensor.sparse_crow_indices, tensor.sparse_col_indices)
+        )
+    except OverflowError as error:
+        raise fault from error
     if tensor.sparse_crow_indices is None or tensor.sparse_col_indices is None:
-        if shape[1] < 1 or len(values) != shape[0] * shape[1]:
+        if len(values) != shape[0] * shape[1]:
             raise fault
         return values.reshape(shape)
-    rows, columns = np.asarray(tensor.sparse_crow_indices), np.asarray(tensor.sparse_col_indices)
-    fits = (
-        len(rows) == shape[0] + 1
-        and len(columns) == len(values)
-        and rows[0] == 0
-        and rows[-1] == len(values)
-        and (np.diff(rows) >= 0).all()
-        and 0 < shape[1] <= 1024
-        and (not len(columns) or (columns.min() >= 0 and columns.max() < shape[1]))
-    )
-    if not fits:
+    # A few listed cells must not unfold to gigabytes.
+    if shape[1] > MAX_SPARSE_WIDTH or not sparse.fits(values, rows, columns, tuple(shape)):
         raise fault
     dense = np.full(shape, -1, dtype=np.int64)
-    dense[np.repeat(np.arange(shape[0]), np.diff(rows)), columns] = values
+    dense[sparse.cells(rows, columns)] = values
     return dense
 
 
@@ -116,7 +119,6 @@ def _fill_named(message: proto.Tensor, scores: Array, asked: TensorData) -> None
         return
     rows = np.asarray(asked.sparse_crow_indices, dtype=np.int64)
     columns = np.asarray(asked.sparse_col_indices, dtype=np.int64)
-    cells = scores[np.repeat(np.arange(len(rows) - 1), np.diff(rows)), columns]
-    message.sparse_csr.values = cells.astype(np.float32).tobytes()
+    message.sparse_csr.values = scores[sparse.cells(rows, columns)].astype(np.float32).tobytes()
     message.sparse_csr.crow_indices = rows.tobytes()
     message.sparse_csr.col_indices = columns.tobytes()
