@@ -87,6 +87,7 @@ def test_a_compatible_server_by_url(monkeypatch: pytest.MonkeyPatch, server: Loc
         ("other architecture", "is not supported; supported"),
         ("no weights", "model.safetensors"),
         ("damaged", "is damaged"),
+        ("too large", "of memory are free; choose a smaller base model"),
         ("no object", "does not hold a JSON object"),
         ("wrong value", "has a wrong value"),
         ("cut tokenizer", "tokenizer.json is damaged"),
@@ -107,6 +108,8 @@ def test_models_that_cannot_be_served(arrange: str, sentence: str, tmp_path: Pat
         (folder / "model.safetensors").unlink()
     elif arrange == "damaged":
         (folder / "model.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00short")
+    elif arrange == "too large":
+        config.write_text(config.read_text().replace('"hidden_size": 32', '"hidden_size": 32000000000'))
     elif arrange == "no object":
         config.write_text("[]")
     elif arrange == "wrong value":
