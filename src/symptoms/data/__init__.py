@@ -1,12 +1,20 @@
 """Examples and assessments: load, validate, render and parse. No model is involved."""
 
 from symptoms.data.assessment import Assessment, parse_assessment, render_assessment
+from symptoms.data.dataset import Dataset, LabelledExample, assessment_of, load_dataset
 from symptoms.data.experiment import Example, Experiment, load_experiment
+from symptoms.data.labels import Label, labels_of_taxonomy
 
 __all__ = [
     "Assessment",
+    "Dataset",
     "Example",
     "Experiment",
+    "Label",
+    "LabelledExample",
+    "assessment_of",
+    "labels_of_taxonomy",
+    "load_dataset",
     "load_experiment",
     "parse_assessment",
     "render_assessment",

@@ -1,0 +1,136 @@
+"""What every reader of data files needs: text from bytes, strict JSON, and words for what was found."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from symptoms.errors import DataError, Fault
+
+SPACE = " \t\r\n"
+FEW = 15
+
+
+def read_text(path: Path) -> tuple[str, bytes]:
+    """The file's text and its bytes; raises DataError where it cannot be read or is not UTF-8."""
+    name = str(path)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError([Fault(name, 1, "file", "there is no such file; check the path")]) from error
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); give a file that can"
+        raise DataError([Fault(name, 1, "file", reason)]) from error
+    try:
+        return content.decode("utf-8-sig"), content
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError([Fault(name, line, "file", "expected UTF-8 text; save the file as UTF-8")]) from error
+
+
+def parse_json(name: str, text: str, first_line: int = 1) -> Any:
+    """The document in `text`, which begins on `first_line` of the file; raises DataError with one fault.
+
+    Beyond the standard parser it refuses a key that stands twice, of which that one keeps the last.
+    """
+    repeated: list[str] = []
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        repeated.extend({key for key in keys if keys.count(key) > 1})
+        return dict(pairs)
+
+    try:
+        document = json.loads(text, object_pairs_hook=read_object)
+    except json.JSONDecodeError as error:
+        problem = f"not valid JSON at column {error.colno} ({error.msg.lower()})"
+        raise DataError([Fault(name, first_line + error.lineno - 1, "file", problem)]) from error
+    except RecursionError as error:
+        problem = "expected two levels of JSON, found far more"
+        raise DataError([Fault(name, first_line, "file", problem)]) from error
+    except ValueError as error:
+        # Python refuses to read numbers of thousands of digits.
+        raise DataError([Fault(name, first_line, "file", f"a number cannot be read ({error})")]) from error
+    if repeated:
+        line = first_line + text.count("\n", 0, max(0, text.rfind(json.dumps(repeated[0]))))
+        raise DataError([Fault(name, line, repeated[0], "the key stands twice in one object; keep one")])
+    return document
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
+    names: Mapping[type, str] = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
+    if value is None:
+        return "nothing"
+    return names.get(type(value), "a number")
+
+
+def nearest(word: str, valid: Collection[str]) -> str:
+    """The end of a sentence on an unknown word: the valid one that it resembles, or all of a few."""
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of: {', '.join(valid)}" if len(valid) <= FEW else ""
+
+
+class Places:
+    """Line numbers inside a valid JSON document, found by walking it with the standard decoder."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._decoder = json.JSONDecoder()
+
+    def of_key(self, *keys: str) -> int:
+        """The line of a key, given from the outside in; the line of its parent where it is missing."""
+        start, line = 0, 1
+        for key in keys:
+            start = self._skip(start)
+            if self._text[start] != "{":
+                return line
+            for found, key_start, value_start in self._members(start):
+                if found == key:
+                    start, line = value_start, self._line(key_start)
+                    break
+            else:
+                return line
+        return line
+
+    def of_elements(self, key: str | None = None) -> Iterator[int]:
+        """The line on which each element begins, of the list at `key` or of the document itself."""
+        if key is None:
+            yield from self._elements(self._skip(0))
+            return
+        for found, _, value_start in self._members(self._skip(0)):
+            if found == key:
+                yield from self._elements(value_start)
+
+    def _elements(self, start: int) -> Iterator[int]:
+        position, line, counted = self._skip(start + 1), 1, 0
+        while self._text[position] != "]":
+            line += self._text.count("\n", counted, position)
+            counted = position
+            yield line
+            _, position = self._decoder.raw_decode(self._text, position)
+            position = self._skip(position, also=",")
+
+    def _members(self, start: int) -> Iterator[tuple[str, int, int]]:
+        """(key, position of the key, position of its value) of the object at `start`."""
+        position = self._skip(start + 1)
+        while self._text[position] != "}":
+            key_start = position
+            key, position = self._decoder.raw_decode(self._text, position)
+            value_start = self._skip(position, also=":")
+            yield key, key_start, value_start
+            _, position = self._decoder.raw_decode(self._text, value_start)
+            position = self._skip(position, also=",")
+
+    def _skip(self, position: int, also: str = "") -> int:
+        while self._text[position] in SPACE or self._text[position] in also:
+            position += 1
+        return position
+
+    def _line(self, position: int) -> int:
+        return self._text.count("\n", 0, position) + 1
