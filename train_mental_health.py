@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from symptoms.classifier import generate
+from symptoms.classifier import TrainedModel
 from symptoms.cli import exit_with_a_sentence
 from symptoms.data import load_experiment
 from symptoms.service import connect
@@ -68,12 +68,9 @@ def main(data: Path, service_name: str | None, base_model: str | None, run_name:
 
         checkpoint = training.save_weights_for_sampler("final").result().path
         run.append_checkpoint(checkpoint, len(steps), "sampler")
-        sampler = service.client.create_sampling_client(model_path=checkpoint).result()
+        trained = TrainedModel.load(service, checkpoint)
         tests = [
-            TestCase(
-                case.input, case.output, generate(sampler, tokenizer, case.input, service.context_length)
-            )
-            for case in experiment.test_cases
+            TestCase(case.input, case.output, trained.write(case.input)) for case in experiment.test_cases
         ]
         conclude(run, config, service, checkpoint, tests, console)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import lzma
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,16 @@ HELD_OUT_PER_THOUSAND = 10
 
 @dataclass(frozen=True)
 class Source:
-    """One folder of the corpora with its licence and its share of tokens in each phase."""
+    """One folder of the corpora with its licence and its share of tokens in each phase.
+
+    `short` is how many of its short passages the teacher embeds; 0 where the source gives none.
+    """
 
     name: str
     licence: str
     stable: float
     decay: float
+    short: int = 0
 
 
 def read_sources(path: Path = HERE / "sources.toml") -> list[Source]:
@@ -29,13 +33,15 @@ def read_sources(path: Path = HERE / "sources.toml") -> list[Source]:
     return [Source(name=name, **fields) for name, fields in tomllib.loads(path.read_text()).items()]
 
 
-def read_documents(corpora: Path, source: Source) -> Iterator[tuple[str, bool]]:
-    """(text, held out?) of each document.
+def read_documents(corpora: Sequence[Path], source: Source) -> Iterator[tuple[str, bool]]:
+    """(text, held out?) of each document, from the first of the folders that has the source.
 
     A digest of the text decides which documents are held out, so the choice depends on neither order
     nor seed, and an exact copy of a held-out document can never be trained on.
     """
-    with lzma.open(corpora / source.name / "docs.jsonl.xz", "rt", encoding="utf-8") as lines:
+    files = [folder / source.name / "docs.jsonl.xz" for folder in corpora]
+    file = next((file for file in files if file.exists()), files[0])
+    with lzma.open(file, "rt", encoding="utf-8") as lines:
         for line in lines:
             text = json.loads(line)["text"].strip()
             if text:

@@ -1,12 +1,12 @@
 """Train the tokenizer on the corpora and write every source as token ids.
 
-python pretrain/tokenize_corpora.py --corpora ../shared/corpora --out build/pretrain
+python pretrain/tokenize_corpora.py --corpora ../shared/corpora build/corpora --out build/pretrain
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 
 from sources import Source, read_documents, read_sources
 
-VOCABULARY_SIZE = 4096
+VOCABULARY_SIZE = 8192
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
 # Reserved now so that later versions can give them a meaning without a new embedding table.
 SPECIAL_TOKENS = [BEGIN, END, *(f"<|reserved_{number}|>" for number in range(6))]
@@ -37,7 +37,7 @@ def new_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def training_text(corpora: Path, sources: list[Source]) -> Iterator[str]:
+def training_text(corpora: Sequence[Path], sources: list[Source]) -> Iterator[str]:
     for source in sources:
         remaining = CHARACTERS_PER_SOURCE
         for text, held_out in read_documents(corpora, source):
@@ -49,7 +49,7 @@ def training_text(corpora: Path, sources: list[Source]) -> Iterator[str]:
                 break
 
 
-def train_tokenizer(corpora: Path, sources: list[Source]) -> Tokenizer:
+def train_tokenizer(corpora: Sequence[Path], sources: list[Source]) -> Tokenizer:
     tokenizer = new_tokenizer()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY_SIZE,
@@ -65,7 +65,7 @@ def train_tokenizer(corpora: Path, sources: list[Source]) -> Tokenizer:
     return tokenizer
 
 
-def write_source(tokenizer: Tokenizer, corpora: Path, source: Source, out: Path) -> None:
+def write_source(tokenizer: Tokenizer, corpora: Sequence[Path], source: Source, out: Path) -> None:
     """Write `<source>.train.bin` and `<source>.held_out.bin`: uint16 ids, each document begun and ended."""
     end = tokenizer.token_to_id(END)
     documents = list(read_documents(corpora, source))
@@ -88,7 +88,9 @@ def write_source(tokenizer: Tokenizer, corpora: Path, source: Source, out: Path)
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    arguments.add_argument("--corpora", type=Path, required=True, help="folder with one folder a source")
+    arguments.add_argument(
+        "--corpora", type=Path, nargs="+", required=True, help="folders with one folder a source"
+    )
     arguments.add_argument("--out", type=Path, default=Path("build/pretrain"))
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

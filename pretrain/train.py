@@ -1,10 +1,12 @@
-"""Pretrain the bundled base model on the tokens that `tokenize_corpora.py` wrote.
+"""Pretrain the bundled base model on what `tokenize_corpora.py` and `teacher.py` wrote.
 
-    python pretrain/train.py --data build/pretrain --steps 4500
+    python pretrain/train.py --data build/pretrain --steps 5000
 
-Interrupt it at any time: the state is saved every few minutes and the same command goes on from there.
-Matrices are trained by Muon, embeddings and norms by AdamW. The learning rate warms up, stays, and falls
-linearly to zero over the last quarter, when the mix shifts to speech, first person and psychology.
+Each step reads stretches of documents, to predict the next token, and short passages, whose last state is also
+drawn to the teacher's embedding. Interrupt it at any time: the state is saved every few minutes and the same
+command goes on from there. Matrices are trained by Muon, embeddings, norms and the readout by AdamW. The
+learning rate warms up, stays, and falls linearly to zero over the last quarter, when the mix shifts to speech,
+first person and psychology. The state before that fall is kept, so that a longer run can go on from it.
 """
 
 from __future__ import annotations
@@ -14,27 +16,32 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor
 
-from sources import Source, read_sources
+from sources import read_sources
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+from corpus import TOKENS_PER_BATCH, Documents, Passages
+from objectives import language_model_loss, passage_losses
 from tinker_local.engine.llama import Llama, LlamaConfig, weight_shapes
 
 CONFIG = LlamaConfig(
-    vocab_size=4096,
+    vocab_size=8192,
     hidden_size=256,
     intermediate_size=704,
-    num_hidden_layers=4,
+    num_hidden_layers=6,
     num_attention_heads=8,
     num_key_value_heads=4,
     head_dim=32,
-    max_position_embeddings=512,
+    max_position_embeddings=1024,
     rms_norm_eps=1e-5,
     rope_theta=10000.0,
     rope_scaling=None,
@@ -44,9 +51,11 @@ WARM_UP_STEPS = 100
 DECAY_FRACTION = 0.25
 MUON_LEARNING_RATE = 0.02
 ADAMW_LEARNING_RATE = 3e-3
+MEANING_WEIGHT = 0.5
+OTHER_PASSAGES = 1024
 SAVE_EVERY_SECONDS = 240
-TOKENS_PER_BATCH = 4096
 HELD_OUT_TOKENS_PER_SOURCE = 16384
+EMBEDDING = "model.embed_tokens.weight"
 
 
 @dataclass(frozen=True)
@@ -59,14 +68,14 @@ class Phase:
 
 
 # Short sequences are cheaper and teach most of what a small model learns; the end uses the full context.
-PHASES = (Phase(0.75, 256, "stable"), Phase(1.0, 512, "decay"))
+PHASES = (Phase(0.75, 256, "stable"), Phase(0.95, 512, "decay"), Phase(1.0, 1024, "decay"))
 
 
-def initial_weights(config: LlamaConfig, seed: int) -> dict[str, torch.Tensor]:
+def initial_weights(config: LlamaConfig, seed: int) -> dict[str, Tensor]:
     """Normal(0, 0.02) matrices, those that write to the residual stream scaled down with depth; norms one."""
     generator = torch.Generator().manual_seed(seed)
     residual_scale = (2 * config.num_hidden_layers) ** -0.5
-    weights: dict[str, torch.Tensor] = {}
+    weights: dict[str, Tensor] = {}
     for name, shape in weight_shapes(config).items():
         if len(shape) == 1:
             weights[name] = torch.ones(shape)
@@ -76,34 +85,16 @@ def initial_weights(config: LlamaConfig, seed: int) -> dict[str, torch.Tensor]:
     return weights
 
 
-class Corpus:
-    """Token files of every source, sampled by share."""
+def embeddings_from_teacher(taught: Tensor, random: Tensor) -> Tensor:
+    """Token embeddings [vocabulary, hidden] whose directions are the teacher's, at the scale of `random`.
 
-    def __init__(self, folder: Path, sources: list[Source], split: str, seed: int = 0) -> None:
-        self.seed = seed
-        self.sources = sources
-        self.tokens = [np.fromfile(folder / f"{s.name}.{split}.bin", dtype=np.uint16) for s in sources]
-
-    def batch(self, mix: str, step: int, sequence_length: int) -> torch.Tensor:
-        """int64 [batch, sequence_length + 1]; seed and step decide it, so a resumed run reads the same."""
-        generator = np.random.default_rng([step, 1 + self.seed])
-        shares = np.array([getattr(source, mix) for source in self.sources], dtype=float)
-        rows: list[np.ndarray] = []
-        chosen = generator.choice(
-            len(self.sources), size=TOKENS_PER_BATCH // sequence_length, p=shares / shares.sum()
-        )
-        for index in chosen:
-            tokens = self.tokens[index]
-            start = generator.integers(0, len(tokens) - sequence_length - 1)
-            rows.append(tokens[start : start + sequence_length + 1])
-        return torch.from_numpy(np.stack(rows).astype(np.int64))
-
-
-def language_model_loss(model: Llama, batch: torch.Tensor) -> torch.Tensor:
-    """Mean negative log-likelihood per token, in nats."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = model.logits(model.hidden(batch[:, :-1]))
-    return F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+    The teacher's 384 numbers a token are centred and reduced to their principal components. A quarter of the
+    random start stays in, because pieces of characters all look the same to the teacher.
+    """
+    centred = taught - taught.mean(0)
+    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    reduced = centred @ directions[: random.shape[1]].T
+    return reduced / reduced.std() * random.std() + 0.25 * random
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
@@ -112,7 +103,7 @@ def learning_rate_factor(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / WARM_UP_STEPS, (steps - step) / decay_steps)
 
 
-def held_out_bits(model: Llama, corpus: Corpus, sequence_length: int) -> dict[str, float]:
+def held_out_bits(model: Llama, corpus: Documents, sequence_length: int) -> dict[str, float]:
     """Bits per token of each source on documents that were never trained on."""
     bits: dict[str, float] = {}
     for source, tokens in zip(corpus.sources, corpus.tokens, strict=True):
@@ -126,75 +117,121 @@ def held_out_bits(model: Llama, corpus: Corpus, sequence_length: int) -> dict[st
     return bits
 
 
+@dataclass
+class Training:
+    """Everything that a step changes."""
+
+    weights: dict[str, Tensor]
+    readout: Tensor
+    optimizers: Sequence[torch.optim.Optimizer]
+    base_rates: Sequence[float]
+    step: int = 0
+
+    @classmethod
+    def start(cls, config: LlamaConfig, taught: Tensor, seed: int) -> Training:
+        weights = initial_weights(config, seed)
+        weights[EMBEDDING] = embeddings_from_teacher(taught, weights[EMBEDDING])
+        for weight in weights.values():
+            weight.requires_grad_()
+        generator = torch.Generator().manual_seed(seed + 1)
+        readout = torch.randn((taught.shape[1], config.hidden_size), generator=generator) * 0.02
+        readout.requires_grad_()
+        matrices = [w for name, w in weights.items() if w.dim() == 2 and name != EMBEDDING]
+        others = [*(w for name, w in weights.items() if w.dim() == 1 or name == EMBEDDING), readout]
+        optimizers = [
+            torch.optim.Muon(matrices, lr=MUON_LEARNING_RATE, momentum=0.95, weight_decay=0.01),
+            torch.optim.AdamW(others, lr=ADAMW_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
+        ]
+        return cls(weights, readout, optimizers, [MUON_LEARNING_RATE, ADAMW_LEARNING_RATE])
+
+    def update(self, factor: float) -> None:
+        for optimizer, rate in zip(self.optimizers, self.base_rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * factor
+            optimizer.step()
+            optimizer.zero_grad()
+        self.step += 1
+
+    def save(self, path: Path) -> None:
+        state = {
+            "step": self.step,
+            "weights": {name: weight.detach() for name, weight in self.weights.items()},
+            "readout": self.readout.detach(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        os.replace(partial, path)
+
+    def load(self, path: Path) -> None:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        self.step = state["step"]
+        with torch.no_grad():
+            self.readout.copy_(state["readout"])
+            for name, weight in self.weights.items():
+                weight.copy_(state["weights"][name])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
-    arguments.add_argument("--steps", type=int, default=4500, help=f"each of {TOKENS_PER_BATCH} tokens")
+    arguments.add_argument("--steps", type=int, default=5000, help=f"each of {2 * TOKENS_PER_BATCH} tokens")
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
 
     sources = read_sources()
-    corpus = Corpus(options.data, sources, "train", options.seed)
-    weights = {name: w.requires_grad_() for name, w in initial_weights(CONFIG, options.seed).items()}
-    model = Llama(CONFIG, weights)
-    matrices = [w for name, w in weights.items() if w.dim() == 2 and "embed" not in name]
-    others = [w for name, w in weights.items() if w.dim() == 1 or "embed" in name]
-    optimizers = [
-        torch.optim.Muon(matrices, lr=MUON_LEARNING_RATE, momentum=0.95, weight_decay=0.01),
-        torch.optim.AdamW(others, lr=ADAMW_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
-    ]
-    base_rates = [MUON_LEARNING_RATE, ADAMW_LEARNING_RATE]
+    documents = Documents(options.data, sources, "train", options.seed)
+    tokenizer = Tokenizer.from_file(str(options.data / "tokenizer.json"))
+    passages = Passages(options.data, sources, tokenizer, options.seed)
+    taught = torch.from_numpy(np.load(options.data / "token_embeddings.npy"))
+    training = Training.start(CONFIG, taught, options.seed)
+    model = Llama(CONFIG, training.weights)
     state_path = options.data / "state.pt"
-    first_step = 0
     if state_path.exists():
-        state = torch.load(state_path, weights_only=True)
-        first_step = state["step"]
-        with torch.no_grad():
-            for name, weight in weights.items():
-                weight.copy_(state["weights"][name])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        print(f"resuming at step {first_step}", flush=True)
+        training.load(state_path)
+        print(f"resuming at step {training.step}", flush=True)
 
-    def save(step: int) -> None:
-        plain = {name: w.detach().clone() for name, w in weights.items()}
-        partial = state_path.with_suffix(".partial")
-        torch.save(
-            {"step": step, "weights": plain, "optimizers": [o.state_dict() for o in optimizers]}, partial
-        )
-        os.replace(partial, state_path)
-
-    compiled_loss = torch.compile(lambda batch: language_model_loss(model, batch), dynamic=False)
+    compiled_documents = torch.compile(lambda batch: language_model_loss(model, batch), dynamic=False)
+    compiled_passages = torch.compile(
+        lambda *batch: passage_losses(model, training.readout, *batch), dynamic=False
+    )
     started = saved_at = time.monotonic()
-    recent: list[float] = []
+    first_step = training.step
+    recent: list[tuple[float, float, float]] = []
     for step in range(first_step, options.steps):
         phase = next(p for p in PHASES if step < p.until * options.steps)
         factor = learning_rate_factor(step, options.steps)
-        loss = compiled_loss(corpus.batch(phase.mix, step, phase.sequence_length))
-        loss.backward()
-        for optimizer, rate in zip(optimizers, base_rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * factor
-            optimizer.step()
-            optimizer.zero_grad()
-        recent = [*recent[-49:], loss.item()]
+        if step == int(options.steps * (1 - DECAY_FRACTION)):
+            training.save(options.data / "state_before_decay.pt")
+        in_documents = compiled_documents(documents.batch(phase.mix, step, phase.sequence_length))
+        in_documents.backward()
+        batch = passages.batch(step)
+        in_passages, meaning = compiled_passages(
+            batch.tokens, batch.targets, batch.last, batch.embeddings, passages.others(step, OTHER_PASSAGES)
+        )
+        (in_passages + MEANING_WEIGHT * meaning).backward()
+        training.update(factor)
+        recent = [*recent[-49:], (in_documents.item(), in_passages.item(), meaning.item())]
         now = time.monotonic()
         if step % 20 == 0:
-            speed = (step - first_step + 1) * TOKENS_PER_BATCH / (now - started)
-            left = (options.steps - step) * TOKENS_PER_BATCH / speed / 60
+            speed = (step - first_step + 1) * 2 * TOKENS_PER_BATCH / (now - started)
+            left = (options.steps - step) * 2 * TOKENS_PER_BATCH / speed / 60
+            means = " ".join(f"{mean:.3f}" for mean in np.mean(recent, axis=0))
             print(
-                f"step {step:5} loss {sum(recent) / len(recent):.3f} "
-                f"{speed:,.0f} tokens/s {left:.0f} min left",
+                f"step {step:5} documents, passages, meaning {means}, {speed:,.0f} tokens/s, "
+                f"{left:.0f} min left",
                 flush=True,
             )
         if now - saved_at > SAVE_EVERY_SECONDS:
-            save(step + 1)
+            training.save(state_path)
             saved_at = now
-    save(options.steps)
-    bits = held_out_bits(model, Corpus(options.data, sources, "held_out"), PHASES[-1].sequence_length)
+    training.save(state_path)
+    bits = held_out_bits(model, Documents(options.data, sources, "held_out"), 512)
     report = {
         "config": asdict(CONFIG),
         "steps": options.steps,
-        "tokens": options.steps * TOKENS_PER_BATCH,
+        "tokens": options.steps * 2 * TOKENS_PER_BATCH,
         "held_out_bits_per_token": bits,
     }
     (options.data / "report.json").write_text(json.dumps(report, indent=1) + "\n")

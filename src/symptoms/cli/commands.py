@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 
 from symptoms import __version__
+from symptoms.cli.evaluate_commands import evaluate
+from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.token_view import print_examples
 from symptoms.config import DISCLAIMER
@@ -25,15 +27,7 @@ app = typer.Typer(
     help=f"Fine-tune a small language model on symptom descriptions. {DISCLAIMER}",
 )
 
-ServiceOption = Annotated[
-    str | None,
-    typer.Option(
-        help="local, hosted, or the address of a Tinker-compatible server; hosted when a key is set."
-    ),
-]
-BaseModelOption = Annotated[
-    str | None, typer.Option(help="Base model by name, or a local path; locally the bundled symptoms-base.")
-]
+app.command()(evaluate)
 
 
 def main() -> None:

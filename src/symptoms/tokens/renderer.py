@@ -68,10 +68,23 @@ def completion_text(output: str) -> str:
     return f" {output.strip()}{STOP}"
 
 
-def prompt_tokens(tokenizer: Tokenizer, description: str) -> list[int]:
-    """The prompt as training and inference both see it, begun as the model's own tokenizer begins a text."""
+def prompt_tokens(tokenizer: Tokenizer, description: str, shots: str = "") -> list[int]:
+    """The prompt as training and inference both see it, begun as the model's own tokenizer begins a text.
+
+    `shots` are solved examples to put before it.
+    """
     # Split, so that a control token spelled out in someone's text is read as the text it is.
-    return tokenizer.encode(prompt_text(description), add_special_tokens=True, split_special_tokens=True)
+    text = shots + prompt_text(description)
+    return tokenizer.encode(text, add_special_tokens=True, split_special_tokens=True)
+
+
+def concern_tokens(tokenizer: Tokenizer, label: str) -> list[int]:
+    """The first line of an answer that names this label, with its line end, as it continues a prompt.
+
+    The line end belongs to it, so that a label which begins like another is told apart from it.
+    """
+    line = f" Primary concern: {label}\n"
+    return tokenizer.encode(line, add_special_tokens=False, split_special_tokens=True)
 
 
 def tokenize(tokenizer: Tokenizer, example: Example) -> TokenizedExample:

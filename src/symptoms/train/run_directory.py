@@ -132,13 +132,22 @@ class RunDirectory:
                 f"{self.path} is not a run directory; train first, or give a tinker:// path."
             ) from error
 
+    def config(self) -> dict[str, Any]:
+        """The settings of the run as its config.json has them."""
+        return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+
+    def final_loss(self) -> float | None:
+        """The mean loss over the last epoch; None before the first step."""
+        metrics = self.metrics()
+        last_epoch = [line.loss for line in metrics if line.epoch == metrics[-1].epoch]
+        return sum(last_epoch) / len(last_epoch) if last_epoch else None
+
     def write_summary(
         self, config: ExperimentConfig, service: Service, checkpoint: str, tests: Sequence[TestCase]
     ) -> dict[str, Any]:
         """Summary of the metrics so far, with predictions; returns what summary.json holds."""
         metrics = self.metrics()
-        last_epoch = [line.loss for line in metrics if line.epoch == metrics[-1].epoch]
-        initial, final = metrics[0].loss, sum(last_epoch) / len(last_epoch)
+        initial, final = metrics[0].loss, self.final_loss() or 0.0
         cases = [{**asdict(test), "match": test.match} for test in tests]
         summary: dict[str, Any] = {
             "initial_loss": initial,

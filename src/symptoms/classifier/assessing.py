@@ -1,23 +1,18 @@
-"""Text to assessment with a trained checkpoint."""
+"""The front door: a trained checkpoint that assesses descriptions."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from symptoms.classifier.answers import TrainedModel
 from symptoms.data import Assessment, parse_assessment
 from symptoms.errors import InputError
 from symptoms.service import connect
 from symptoms.taxonomy import condition_of_label
-from symptoms.tokens import STOP, Tokenizer, prompt_tokens
 from symptoms.train import find_run, newest_run
-
-if TYPE_CHECKING:
-    import tinker
-
-MAX_NEW_TOKENS = 200
 
 
 @dataclass(frozen=True)
@@ -40,9 +35,7 @@ class Classifier:
         self._held = ExitStack()
         try:
             connected = self._held.enter_context(connect(service, base_model))
-            self._sampler = connected.client.create_sampling_client(model_path=checkpoint).result()
-            self._tokenizer = connected.tokenizer(self._sampler)
-            self._context = connected.context_length
+            self._model = TrainedModel.load(connected, checkpoint)
         except BaseException:
             self._held.close()
             raise
@@ -83,26 +76,7 @@ class Classifier:
         """
         if not description.strip():
             raise InputError("The description is empty; tell in a sentence or two what is going on.")
-        answer = generate(self._sampler, self._tokenizer, description, self._context)
+        answer = self._model.write(description)
         assessment = parse_assessment(answer)
         known = condition_of_label(assessment.concern)
         return ClassifiedText(known.id if known else assessment.concern, assessment, answer)
-
-
-def generate(
-    sampler: tinker.SamplingClient, tokenizer: Tokenizer, description: str, context: int | None
-) -> str:
-    """The model's greedy continuation of a description's prompt, without the stop."""
-    from tinker import ModelInput, SamplingParams
-
-    prompt = prompt_tokens(tokenizer, description)
-    room = MAX_NEW_TOKENS if context is None else min(MAX_NEW_TOKENS, context - len(prompt))
-    if room < 1:
-        raise InputError(f"The description takes {len(prompt)} of the model's {context} tokens; shorten it.")
-    params = SamplingParams(max_tokens=room, temperature=0.0, stop=[STOP])
-    future = sampler.sample(ModelInput.from_ints(prompt), num_samples=1, sampling_params=params)
-    sequence = future.result().sequences[0]
-    if sequence.stop_reason == "length" and room < MAX_NEW_TOKENS:
-        raise InputError(f"The description leaves only {room} tokens for the answer; shorten it.")
-    written = tokenizer.decode(sequence.tokens, skip_special_tokens=True)
-    return str(written).split(STOP)[0].strip()

@@ -1,0 +1,79 @@
+"""Turn sources round, so that what is described comes first and its name after: "read, then name it".
+
+python pretrain/naming_tasks.py --corpora ../shared/corpora --out build/corpora
+
+A dictionary gives "gloss, then word" and a health encyclopedia "answer, then what it is about". The cue
+between the two varies, so that the model learns the skill and not one format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import lzma
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from sources import Source, read_documents
+
+CUES = (
+    "\nIn short:",
+    "\nTopic:",
+    "\nAbout:",
+    "\nGist:",
+    "\nThis is about:",
+    "\nSubject:",
+    "\nIn a word:",
+    "\nName:",
+    "\nMain point:",
+    "\nWhat it is about:",
+    "\nHeading:",
+    "\n=>",
+)
+MEDQUAD = re.compile(
+    r"Question: (?:What (?:is|are)(?: the (?:symptoms|causes|treatments|outlook|complications) (?:of|for))?"
+    r"(?: \(are\))?|How to (?:diagnose|prevent)|Who is at risk for|Is) (?P<name>[^?]+?) ?\?[^\n]*\n"
+    r"Answer: (?P<text>.+)",
+    re.DOTALL,
+)
+WORDNET = re.compile(r"(?P<name>[^:\n]{2,60}): (?P<text>[^\n]{12,})")
+LONGEST = 700
+
+
+def cue_of(text: str) -> str:
+    """A cue that the text itself decides, so that every run writes the same file."""
+    return CUES[hashlib.sha256(text.encode()).digest()[0] % len(CUES)]
+
+
+def turned_round(corpora: Path, name: str, layout: re.Pattern[str]) -> Iterator[str]:
+    """Each document of a source that has the layout, with its name last."""
+    for document, _ in read_documents([corpora], Source(name, "", 0, 0)):
+        match = layout.fullmatch(document)
+        if match is None:
+            continue
+        text = match["text"].strip()
+        if len(text) > LONGEST:
+            text = text[: text.rfind(". ", 0, LONGEST) + 1] or text[:LONGEST]
+        yield f"{text}{cue_of(text)} {match['name'].strip()}"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--corpora", type=Path, required=True)
+    arguments.add_argument("--out", type=Path, default=Path("build/corpora"))
+    options = arguments.parse_args()
+    for source, layout in (("wordnet", WORDNET), ("medquad", MEDQUAD)):
+        folder = options.out / f"{source}_named"
+        folder.mkdir(parents=True, exist_ok=True)
+        count = 0
+        with lzma.open(folder / "docs.jsonl.xz", "wt", encoding="utf-8", preset=1) as file:
+            for text in turned_round(options.corpora, source, layout):
+                file.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+                count += 1
+        print(f"{folder.name}: {count:,} texts")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Ask a trained checkpoint about descriptions: what it writes, and how likely each label is to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symptoms.data import Label
+from symptoms.errors import InputError
+from symptoms.service import Service
+from symptoms.tokens import STOP, Tokenizer, concern_tokens, prompt_tokens
+
+if TYPE_CHECKING:
+    import tinker
+
+MAX_NEW_TOKENS = 200
+DESCRIPTIONS_IN_FLIGHT = 8
+"""Enough for the service to fill its batches, few enough to keep every answer's memory small."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says to one description.
+
+    `written` is its greedy continuation without the stop, None where it was not asked for. `logprobs`, float64
+    [labels], holds for each label the log-probability, in nats, of the whole line `Primary concern: <label>`
+    after the prompt; `token_logprobs` those of its tokens one by one.
+    """
+
+    written: str | None
+    logprobs: NDArray[np.float64]
+    token_logprobs: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A checkpoint, or a base model as it is, behind a service. `context` is its length in tokens.
+
+    `shots` are solved examples that are shown before every description.
+    """
+
+    sampler: tinker.SamplingClient
+    tokenizer: Tokenizer
+    context: int | None
+    shots: str = ""
+
+    @classmethod
+    def load(cls, service: Service, checkpoint: str | None) -> TrainedModel:
+        """The sampler of a `tinker://` path on a service; without one, of the service's base model."""
+        if checkpoint is None:
+            sampler = service.client.create_sampling_client(base_model=service.base_model).result()
+            return cls(sampler, service.tokenizer(), service.context_length)
+        sampler = service.client.create_sampling_client(model_path=checkpoint).result()
+        return cls(sampler, service.tokenizer(sampler), service.context_length)
+
+    def write(self, description: str) -> str:
+        """The greedy continuation of a description's prompt; raises InputError if it leaves no room."""
+        return self._submit_writing(prompt_tokens(self.tokenizer, description, self.shots))()
+
+    def answer(self, description: str, labels: Sequence[Label]) -> Answer:
+        """One description's answer; raises InputError where it does not fit the model's context."""
+        return self._submit(description, labels, write=True)()
+
+    def answers(
+        self, descriptions: Iterable[str], labels: Sequence[Label], write: bool = True
+    ) -> Generator[Answer, None, None]:
+        """Answers in the order of the descriptions; several are asked at once, so that the service batches."""
+        pending: deque[Callable[[], Answer]] = deque()
+        for description in descriptions:
+            pending.append(self._submit(description, labels, write))
+            if len(pending) == DESCRIPTIONS_IN_FLIGHT:
+                yield pending.popleft()()
+        while pending:
+            yield pending.popleft()()
+
+    def _submit(self, description: str, labels: Sequence[Label], write: bool) -> Callable[[], Answer]:
+        from tinker import ModelInput
+
+        prompt = prompt_tokens(self.tokenizer, description, self.shots)
+        lines = [concern_tokens(self.tokenizer, label.text) for label in labels]
+        self._check_room(prompt, max(map(len, lines), default=1))
+        writing = self._submit_writing(prompt) if write else None
+        scores = [
+            self.sampler.compute_logprobs(
+                ModelInput.from_ints([*prompt, *line]), prompt_logprobs_last_n=len(line)
+            )
+            for line in lines
+        ]
+
+        def wait() -> Answer:
+            tokens = tuple(
+                tuple(logprob or 0.0 for logprob in score.result()[-len(line) :])
+                for score, line in zip(scores, lines, strict=True)
+            )
+            written = None if writing is None else writing()
+            return Answer(written, np.array([sum(line) for line in tokens]), tokens)
+
+        return wait
+
+    def _submit_writing(self, prompt: list[int]) -> Callable[[], str]:
+        from tinker import ModelInput, SamplingParams
+
+        self._check_room(prompt, 1)
+        room = MAX_NEW_TOKENS if self.context is None else min(MAX_NEW_TOKENS, self.context - len(prompt))
+        params = SamplingParams(max_tokens=room, temperature=0.0, stop=[STOP])
+        future = self.sampler.sample(ModelInput.from_ints(prompt), num_samples=1, sampling_params=params)
+
+        def wait() -> str:
+            sequence = future.result().sequences[0]
+            if sequence.stop_reason == "length" and room < MAX_NEW_TOKENS:
+                raise InputError(f"The description leaves only {room} tokens for the answer; shorten it.")
+            written = self.tokenizer.decode(sequence.tokens, skip_special_tokens=True)
+            return str(written).split(STOP)[0].strip()
+
+        return wait
+
+    def _check_room(self, prompt: list[int], needed: int) -> None:
+        if self.context is not None and len(prompt) + needed > self.context:
+            raise InputError(
+                f"The description takes {len(prompt)} of the model's {self.context} tokens; shorten it."
+            )

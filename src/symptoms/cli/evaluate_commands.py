@@ -1,0 +1,123 @@
+"""`symptoms evaluate`: how good a run is, on texts that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from symptoms.cli.options import BaseModelOption, ServiceOption
+from symptoms.config import DISCLAIMER
+from symptoms.errors import InputError
+
+if TYPE_CHECKING:
+    from symptoms.evaluate.evaluation import Evaluation
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run by name or folder, or a tinker:// path.")],
+    data: Annotated[Path, typer.Option(help="The test set: JSONL, JSON or CSV.")] = Path("data/test.jsonl"),
+    dev: Annotated[
+        Path | None, typer.Option(help="Fit temperature and threshold on this set; by default the run's own.")
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Fit the baselines on this set; by default the run's own.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write report.html and report.md here; by default to the run.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also try the base model itself and small changes of the texts.")
+    ] = False,
+    beside: Annotated[
+        list[str] | None, typer.Option(help="Another run, evaluated as a baseline; may be repeated.")
+    ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(help="Texts from elsewhere as KIND=PATH, such as mentalbench=PATH; may be repeated."),
+    ] = None,
+    allow_duplicate: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of a test example that may resemble a training example; may be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the changed texts.")] = 0,
+    service: ServiceOption = None,
+    base_model: BaseModelOption = None,
+) -> None:
+    """Measure a run on held-out examples, next to baselines, with intervals."""
+    from symptoms.evaluate.command import EvaluationRequest, evaluate_run
+    from symptoms.evaluate.evaluation import write_evaluation
+    from symptoms.report.pages import write_report
+
+    request = EvaluationRequest(
+        run_or_path=run,
+        data=data,
+        dev=dev,
+        train=train,
+        full=full,
+        beside=tuple(beside or ()),
+        external=tuple(_kind_and_path(one) for one in external or ()),
+        allowed_duplicates=tuple(allow_duplicate or ()),
+        seed=seed,
+        service=service,
+        base_model=base_model,
+    )
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+
+        def track(what: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(what, total=total)
+            return lambda: progress.advance(task)
+
+        evaluation, folder = evaluate_run(request, track)
+    if json_file is not None:
+        write_evaluation(json_file, evaluation)
+    page = write_report(report or folder, evaluation)
+    _print_result(evaluation, page)
+
+
+def _kind_and_path(given: str) -> tuple[str, Path]:
+    kind, separator, path = given.partition("=")
+    if not separator or not path:
+        raise InputError(f"--external {given!r} is not KIND=PATH; write for example mentalbench=FOLDER.")
+    return kind, Path(path)
+
+
+def _print_result(evaluation: Evaluation, page: Path) -> None:
+    from symptoms.report.pages import interval_text, percent_text, verdict
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("", "macro-F1", "accuracy", "surest 80%", "calibration error"):
+        table.add_column(column)
+    rows = [(evaluation.subject.name, evaluation.scores)]
+    rows += [(baseline.name, baseline.scores) for baseline in evaluation.baselines]
+    for name, scores in rows:
+        table.add_row(
+            name,
+            interval_text(scores.macro_f1),
+            interval_text(scores.accuracy),
+            percent_text(scores.accuracy_at_80_coverage),
+            f"{scores.calibration.ece:.3f}",
+        )
+    console = Console()
+    console.print(table)
+    symptoms = evaluation.written.symptoms
+    console.print(
+        f"\nreadable answers {percent_text(evaluation.written.parse_rate)}"
+        + (f", key symptoms micro-F1 {symptoms.micro_f1:.2f}" if symptoms else "")
+        + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n{page}\n\n{DISCLAIMER}",
+        highlight=False,
+    )

@@ -1,0 +1,1 @@
+"""How well a model classifies, with intervals, baselines and the ways in which it fails."""

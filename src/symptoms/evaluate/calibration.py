@@ -1,0 +1,93 @@
+"""Whether a stated probability can be taken at its word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symptoms.classifier import probabilities_of
+
+BINS = 10
+COLDEST, HOTTEST = 0.05, 50.0
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Answers with a confidence between `low` and `high`: how sure they were, and how many were right."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibration of the leading label's probability.
+
+    `ece` is the expected calibration error (Naeini et al. 2015): the gap between confidence and accuracy, as a
+    mean over ten bins of equal width weighted by their counts. `brier` is the mean squared distance between the
+    probabilities of all labels and the truth (Brier 1950), 0 at best and 2 at worst. `negative_log_likelihood`
+    is per example, in nats.
+    """
+
+    ece: float
+    brier: float
+    negative_log_likelihood: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+def fit_temperature(logprobs: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:
+    """The temperature under which the right labels are likeliest (Guo et al. 2017); to be fitted on dev only.
+
+    `logprobs` [n, labels], `wanted` [n] indices of the right labels.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def cost(log_temperature: float) -> float:
+        return _negative_log_likelihood(probabilities_of(logprobs, float(np.exp(log_temperature))), wanted)
+
+    found: Any = minimize_scalar(cost, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def calibration(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -> Calibration:
+    """Calibration of `probabilities` [n, labels] against the right labels' indices [n]."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == wanted
+    edges = np.linspace(0.0, 1.0, BINS + 1)
+    place = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, BINS - 1)
+    bins = tuple(
+        ReliabilityBin(
+            low=float(edges[number]),
+            high=float(edges[number + 1]),
+            count=int(inside.sum()),
+            confidence=float(confidence[inside].mean()),
+            accuracy=float(right[inside].mean()),
+        )
+        for number in range(BINS)
+        if (inside := place == number).any()
+    )
+    truth = np.eye(probabilities.shape[1])[wanted]
+    return Calibration(
+        ece=sum(one.count * abs(one.confidence - one.accuracy) for one in bins) / len(wanted),
+        brier=float(((probabilities - truth) ** 2).sum(axis=1).mean()),
+        negative_log_likelihood=_negative_log_likelihood(probabilities, wanted),
+        bins=bins,
+    )
+
+
+def label_indices(wanted: Sequence[str], label_ids: Sequence[str]) -> NDArray[np.int64]:
+    """Where each wanted condition stands among the labels, int64 [n]."""
+    place = {label: index for index, label in enumerate(label_ids)}
+    return np.array([place[condition] for condition in wanted], dtype=np.int64)
+
+
+def _negative_log_likelihood(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:
+    chosen = probabilities[np.arange(len(wanted)), wanted]
+    return float(-np.log(np.clip(chosen, 1e-300, None)).mean())

@@ -1,0 +1,236 @@
+"""Evaluate a run or a checkpoint by its name: find what it was trained on, connect, ask, and score."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from symptoms.classifier import TrainedModel
+from symptoms.data import Dataset, check_leakage, load_dataset, render_assessment, assessment_of
+from symptoms.errors import InputError
+from symptoms.evaluate.evaluating import (
+    SHOTS,
+    Calibrator,
+    Track,
+    fit_on_dev,
+    predict_test,
+    score_classic_baselines,
+    score_external,
+    score_other_model,
+    score_predictions,
+    score_robustness,
+    score_written,
+    worst_mistakes,
+)
+from symptoms.evaluate.evaluation import BaselineScores, Evaluation, Subject, TestSet
+from symptoms.evaluate.external import read_external
+from symptoms.evaluate.metrics import confusion
+from symptoms.evaluate.predictions import Prediction, write_predictions
+from symptoms.service import Service, connect
+from symptoms.tokens import prompt_text
+from symptoms.train import RunDirectory, find_run
+
+VERSIONED = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
+SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What to evaluate, on what, and beside what."""
+
+    run_or_path: str
+    data: Path
+    dev: Path | None = None
+    train: Path | None = None
+    full: bool = False
+    beside: tuple[str, ...] = ()
+    external: tuple[tuple[str, Path], ...] = ()
+    allowed_duplicates: tuple[str, ...] = ()
+    seed: int = 0
+    service: str | None = None
+    base_model: str | None = None
+
+
+@dataclass(frozen=True)
+class _Sets:
+    test: Dataset
+    dev: Dataset | None
+    train: Dataset | None
+
+
+def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, Path]:
+    """The evaluation, and the folder where its predictions were written.
+
+    Raises DataError where a file has faults or a test example resembles a training example, RunError
+    where there is no such run, and ServiceError where the service cannot be used.
+    """
+    run = None if request.run_or_path.startswith("tinker://") else find_run(request.run_or_path)
+    sets = _read_sets(request, run)
+    manifest = run.manifest() if run else {}
+    where = request.service or manifest.get("service_url") or manifest.get("service")
+    base_model = request.base_model or manifest.get("base_model")
+    with connect(where, base_model) as service:
+        subject = _subject(request, run, service, sets.train)
+        model = TrainedModel.load(service, subject.checkpoint)
+        calibrator = None if sets.dev is None else fit_on_dev(model, sets.dev, track, "dev set")
+        predictions, seconds = predict_test(model, sets.test, track)
+        folder = run.path if run else Path()
+        write_predictions(folder / "predictions.jsonl", predictions)
+        evaluation = _evaluation(request, subject, sets, calibrator, predictions, seconds)
+        baselines = _baselines(request, service, model, sets, predictions, track)
+        temperature = calibrator.temperature if calibrator else 1.0
+        return replace(
+            evaluation,
+            baselines=tuple(baselines),
+            robustness=score_robustness(model, sets.test, predictions, temperature, request.seed, track)
+            if request.full
+            else (),
+            external=tuple(
+                score_external(
+                    model, read_external(kind, path), sets.test.labels, calibrator, request.seed, track
+                )
+                for kind, path in request.external
+            ),
+        ), folder
+
+
+def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
+    """Test, dev and training set; the latter two as told, or as the run's manifest names them."""
+    manifest = run.manifest() if run else {}
+    train_path = request.train or _existing(manifest.get("data"))
+    dev_path = request.dev or _existing(manifest.get("dev"))
+    train = None if train_path is None else load_dataset(train_path)
+    labels = train.labels if train else None
+    test = load_dataset(request.data, labels)
+    dev = None if dev_path is None else load_dataset(dev_path, test.labels)
+    if train is not None:
+        check_leakage(train, test, request.allowed_duplicates)
+    return _Sets(test, dev, train)
+
+
+def _existing(path: str | None) -> Path | None:
+    return Path(path) if path and Path(path).exists() else None
+
+
+def _subject(
+    request: EvaluationRequest, run: RunDirectory | None, service: Service, train: Dataset | None
+) -> Subject:
+    if run is None:
+        return Subject(
+            name=request.run_or_path.rsplit("/", 1)[-1],
+            checkpoint=request.run_or_path,
+            base_model=service.base_model,
+            service=service.kind,
+            trained_on=str(train.path) if train else None,
+            num_trained_on=len(train.examples) if train else None,
+            final_loss=None,
+            settings={},
+        )
+    manifest, config = run.manifest(), run.config()
+    return Subject(
+        name=run.path.name,
+        checkpoint=run.final_checkpoint(),
+        base_model=service.base_model,
+        service=service.kind,
+        trained_on=manifest["data"],
+        num_trained_on=manifest["num_examples"],
+        final_loss=run.final_loss(),
+        settings={key: config[key] for key in SETTINGS if key in config},
+    )
+
+
+def _evaluation(
+    request: EvaluationRequest,
+    subject: Subject,
+    sets: _Sets,
+    calibrator: Calibrator | None,
+    predictions: Sequence[Prediction],
+    seconds: float,
+) -> Evaluation:
+    ids = tuple(label.id for label in sets.test.labels)
+    wanted = [prediction.condition for prediction in predictions]
+    answered = [prediction.answered for prediction in predictions]
+    return Evaluation(
+        subject=subject,
+        test=TestSet(
+            path=str(sets.test.path),
+            sha256=sets.test.digest,
+            n=len(sets.test.examples),
+            label_ids=ids,
+            label_texts=tuple(label.text for label in sets.test.labels),
+        ),
+        seed=request.seed,
+        temperature=calibrator.temperature if calibrator else None,
+        threshold=calibrator.threshold if calibrator else None,
+        dev=str(sets.dev.path) if sets.dev else None,
+        scores=score_predictions(sets.test, predictions, calibrator, request.seed),
+        written=score_written(predictions, request.seed),
+        confusion=tuple(tuple(row) for row in confusion(wanted, answered, ids)),
+        mistakes=worst_mistakes(sets.test, predictions, calibrator.temperature if calibrator else 1.0),
+        seconds=seconds,
+        versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+    )
+
+
+def _baselines(
+    request: EvaluationRequest,
+    service: Service,
+    model: TrainedModel,
+    sets: _Sets,
+    predictions: Sequence[Prediction],
+    track: Track,
+) -> list[BaselineScores]:
+    results: list[BaselineScores] = []
+    others: list[tuple[str, TrainedModel]] = []
+    if sets.train is not None:
+        results += score_classic_baselines(sets.train, sets.dev, sets.test, predictions, request.seed)
+    if request.full:
+        base = TrainedModel.load(service, None)
+        others.append(("base model, zero-shot", base))
+        if sets.train is not None:
+            shots = _shots(base, sets.train)
+            others.append((f"base model, {shots[1]} examples shown", replace(base, shots=shots[0])))
+    for name, other in others:
+        results.append(
+            score_other_model(name, other, sets.dev, sets.test, predictions, request.seed, track)
+        )
+    for name in request.beside:
+        results.append(_run_beside(name, request, sets, predictions, track))
+    return results
+
+
+def _run_beside(
+    name: str, request: EvaluationRequest, sets: _Sets, predictions: Sequence[Prediction], track: Track
+) -> BaselineScores:
+    run = find_run(name)
+    manifest = run.manifest()
+    with ExitStack() as stack:
+        service = stack.enter_context(
+            connect(manifest["service_url"] or manifest["service"], manifest["base_model"])
+        )
+        model = TrainedModel.load(service, run.final_checkpoint())
+        return score_other_model(name, model, sets.dev, sets.test, predictions, request.seed, track)
+
+
+def _shots(base: TrainedModel, train: Dataset) -> tuple[str, int]:
+    """Solved examples of different conditions, as many as leave half of the context to the description."""
+    room = None if base.context is None else base.context // 2
+    shots: list[str] = []
+    seen: set[str] = set()
+    for example in train.examples:
+        if example.condition in seen or example.symptoms is None or example.recommendation is None:
+            continue
+        shot = f"{prompt_text(example.input)} {render_assessment(assessment_of(example, train.labels))}\n\n"
+        tokens = base.tokenizer.encode("".join([*shots, shot]), add_special_tokens=True, split_special_tokens=True)
+        if len(shots) == SHOTS or (room is not None and len(tokens) > room):
+            break
+        shots.append(shot)
+        seen.add(example.condition)
+    if not shots:
+        raise InputError("No training example fits the context as a shot; leave --full out.")
+    return "".join(shots), len(shots)

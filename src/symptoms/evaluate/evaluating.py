@@ -1,0 +1,245 @@
+"""Ask a model about a test set and work out every figure of the evaluation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symptoms.classifier import TrainedModel, probabilities_of
+from symptoms.data import Dataset, Label, LabelledExample, supported_terms
+from symptoms.evaluate.abstention import OUT_OF_SCOPE
+from symptoms.evaluate.baselines import fit_baselines
+from symptoms.evaluate.calibration import fit_temperature, label_indices
+from symptoms.evaluate.evaluation import BaselineScores, ExternalScores, Mistake, Written
+from symptoms.evaluate.external import ExternalSet
+from symptoms.evaluate.intervals import accuracy_statistic, bootstrap_interval, difference, macro_f1_statistic
+from symptoms.evaluate.metrics import SymptomScores, accuracy, symptom_scores
+from symptoms.evaluate.predictions import Prediction, logprobs_of, predict
+from symptoms.evaluate.recommendations import check_recommendations
+from symptoms.evaluate.robustness import FailureRow, failure_table, trials
+from symptoms.evaluate.scores import Asked, Scores, score, threshold_on
+
+WORST_MISTAKES = 20
+LEADING = 3
+SHOTS = 5
+ROBUSTNESS_EXAMPLES = 60
+
+Track = Callable[[str, int], Callable[[], None]]
+"""Begins a stretch of so many items under a name, and returns what to call after each."""
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """What dev decides: the temperature of the probabilities, and the confidence below which not to answer."""
+
+    temperature: float
+    threshold: float
+
+    @classmethod
+    def fit(cls, logprobs: NDArray[np.float64], dev: Dataset) -> Calibrator:
+        """Fitted on log-probabilities [n, labels] of the dev set's examples."""
+        ids = [label.id for label in dev.labels]
+        wanted = label_indices([example.condition for example in dev.examples], ids)
+        temperature = fit_temperature(logprobs, wanted)
+        return cls(temperature, threshold_on(probabilities_of(logprobs, temperature)))
+
+
+def asked_of(test: Dataset) -> Asked:
+    """The test set's conditions and labels."""
+    return Asked(
+        tuple(example.condition for example in test.examples), tuple(label.id for label in test.labels)
+    )
+
+
+def fit_on_dev(model: TrainedModel, dev: Dataset, track: Track, what: str) -> Calibrator:
+    """Ask the model about the dev set, labels only."""
+    return Calibrator.fit(scored_labels(model, dev.examples, dev.labels, track, what), dev)
+
+
+def scored_labels(
+    model: TrainedModel,
+    examples: Sequence[LabelledExample],
+    labels: Sequence[Label],
+    track: Track,
+    what: str,
+) -> NDArray[np.float64]:
+    """Log-probabilities [n, labels] of each example's labels, without asking the model to write."""
+    advance = track(what, len(examples))
+    rows: list[NDArray[np.float64]] = []
+    for answer in model.answers((example.input for example in examples), labels, write=False):
+        rows.append(answer.logprobs)
+        advance()
+    return np.stack(rows)
+
+
+def predict_test(model: TrainedModel, test: Dataset, track: Track) -> tuple[list[Prediction], float]:
+    """Predictions for the test set, and the seconds that they took."""
+    started = time.monotonic()
+    predictions = predict(model, test.examples, test.labels, track("test set", len(test.examples)))
+    return predictions, time.monotonic() - started
+
+
+def score_predictions(
+    test: Dataset, predictions: Sequence[Prediction], calibrator: Calibrator | None, seed: int
+) -> Scores:
+    """Scores of a model's predictions; an answer that cannot be read is wrong."""
+    probabilities = probabilities_of(logprobs_of(predictions), calibrator.temperature if calibrator else 1.0)
+    answered = [prediction.answered for prediction in predictions]
+    return score(asked_of(test), probabilities, calibrator.threshold if calibrator else None, seed, answered)
+
+
+def score_written(predictions: Sequence[Prediction], seed: int) -> Written:
+    """Scores of what was written next to the label."""
+    wanted = [prediction.condition for prediction in predictions]
+    written = [prediction.written_condition for prediction in predictions]
+    return Written(
+        parse_rate=float(np.mean([prediction.is_parsed for prediction in predictions])),
+        accuracy=bootstrap_interval(accuracy_statistic(wanted, written), len(wanted), seed),
+        agreement=accuracy([prediction.predicted for prediction in predictions], written),
+        symptoms=_symptoms(predictions),
+        recommendations=check_recommendations(
+            [prediction.written_recommendation for prediction in predictions]
+        ),
+    )
+
+
+def _symptoms(predictions: Sequence[Prediction]) -> SymptomScores | None:
+    annotated = [prediction for prediction in predictions if prediction.symptoms is not None]
+    if not annotated:
+        return None
+    named = [prediction.written_symptoms or () for prediction in annotated]
+    return symptom_scores(
+        [prediction.symptoms or () for prediction in annotated],
+        named,
+        [supported_terms(one.input, terms) for one, terms in zip(annotated, named, strict=True)],
+    )
+
+
+def worst_mistakes(
+    test: Dataset, predictions: Sequence[Prediction], temperature: float
+) -> tuple[Mistake, ...]:
+    """The wrong answers that were given with the most confidence."""
+    ids = [label.id for label in test.labels]
+    found: list[tuple[float, Mistake]] = []
+    for prediction in predictions:
+        if prediction.answered == prediction.condition:
+            continue
+        probabilities = probabilities_of(np.array(prediction.logprobs), temperature)
+        order = np.argsort(-probabilities)[:LEADING]
+        mistake = Mistake(
+            id=prediction.id,
+            input=prediction.input,
+            condition=prediction.condition,
+            leading=tuple((ids[index], float(probabilities[index])) for index in order),
+            probability_of_right=float(probabilities[ids.index(prediction.condition)]),
+            token_logprobs=prediction.token_logprobs,
+            written=prediction.written,
+        )
+        found.append((float(probabilities[order[0]]), mistake))
+    found.sort(key=lambda pair: -pair[0])
+    return tuple(mistake for _, mistake in found[:WORST_MISTAKES])
+
+
+def score_baseline(
+    name: str,
+    probabilities: NDArray[np.float64],
+    threshold: float | None,
+    test: Dataset,
+    predictions: Sequence[Prediction],
+    seed: int,
+) -> BaselineScores:
+    """A baseline's probabilities [n, labels] scored and compared with the model's answers, example by example."""
+    asked = asked_of(test)
+    answers = [asked.label_ids[index] for index in probabilities.argmax(axis=1)]
+    ours = [prediction.answered for prediction in predictions]
+    return BaselineScores(
+        name=name,
+        scores=score(asked, probabilities, threshold, seed),
+        macro_f1_difference=asked.interval(
+            difference(macro_f1_statistic(asked.wanted, ours), macro_f1_statistic(asked.wanted, answers)),
+            seed,
+        ),
+        accuracy_difference=asked.interval(
+            difference(accuracy_statistic(asked.wanted, ours), accuracy_statistic(asked.wanted, answers)),
+            seed,
+        ),
+    )
+
+
+def score_classic_baselines(
+    train: Dataset, dev: Dataset | None, test: Dataset, predictions: Sequence[Prediction], seed: int
+) -> list[BaselineScores]:
+    """Baselines without a language model, fitted on the same training set and tuned on dev."""
+    texts = [example.input for example in test.examples]
+    results: list[BaselineScores] = []
+    for baseline in fit_baselines(train, dev, seed):
+        threshold = None
+        if dev is not None:
+            threshold = threshold_on(baseline.probabilities([example.input for example in dev.examples]))
+        scored = baseline.probabilities(texts)
+        results.append(score_baseline(baseline.name, scored, threshold, test, predictions, seed))
+    return results
+
+
+def score_other_model(
+    name: str,
+    model: TrainedModel,
+    dev: Dataset | None,
+    test: Dataset,
+    predictions: Sequence[Prediction],
+    seed: int,
+    track: Track,
+) -> BaselineScores:
+    """Another model through the same scoring of labels, with a temperature of its own."""
+    calibrator = fit_on_dev(model, dev, track, f"{name} on dev") if dev is not None else None
+    logprobs = scored_labels(model, test.examples, test.labels, track, name)
+    probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
+    threshold = calibrator.threshold if calibrator else None
+    return score_baseline(name, probabilities, threshold, test, predictions, seed)
+
+
+def score_robustness(
+    model: TrainedModel, test: Dataset, predictions: Sequence[Prediction], temperature: float, seed: int, track: Track
+) -> tuple[FailureRow, ...]:
+    """Failure rates under small changes of some of the test's texts."""
+    generator = np.random.default_rng(seed)
+    count = min(ROBUSTNESS_EXAMPLES, len(test.examples))
+    chosen = sorted(generator.choice(len(test.examples), size=count, replace=False).tolist())
+    changed = trials([test.examples[index] for index in chosen], seed)
+    asked = [_as_example(trial.text, number) for number, trial in enumerate(changed)]
+    logprobs = scored_labels(model, asked, test.labels, track, "robustness")
+    before = probabilities_of(logprobs_of(predictions), temperature)
+    originals = {test.examples[index].id: before[index] for index in chosen}
+    ids = [label.id for label in test.labels]
+    return failure_table(changed, probabilities_of(logprobs, temperature), originals, ids)
+
+
+def score_external(
+    model: TrainedModel,
+    external: ExternalSet,
+    labels: Sequence[Label],
+    calibrator: Calibrator | None,
+    seed: int,
+    track: Track,
+) -> ExternalScores:
+    """Scores on texts from elsewhere, with the temperature and threshold of our own dev set."""
+    logprobs = scored_labels(model, external.examples, labels, track, external.name)
+    probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
+    ids = tuple(label.id for label in labels)
+    if not external.in_scope:
+        answers = [ids[index] for index in probabilities.argmax(axis=1)]
+        rate = float(np.mean([answer not in OUT_OF_SCOPE for answer in answers]))
+        return ExternalScores(external.name, external.note, False, None, rate)
+    asked = Asked(
+        tuple(example.condition for example in external.examples), ids, external.clusters or None
+    )
+    scored = score(asked, probabilities, calibrator.threshold if calibrator else None, seed)
+    return ExternalScores(external.name, external.note, True, scored, None)
+
+
+def _as_example(text: str, number: int) -> LabelledExample:
+    return LabelledExample(str(number), text, "", None, None, None, number)

@@ -1,0 +1,160 @@
+"""The evaluation of one checkpoint on one data set, with baselines on the same examples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from symptoms.errors import InputError
+from symptoms.evaluate.intervals import Interval
+from symptoms.evaluate.metrics import SymptomScores
+from symptoms.evaluate.recommendations import RecommendationChecks
+from symptoms.evaluate.robustness.table import FailureRow
+from symptoms.evaluate.scores import Scores
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What was evaluated: a checkpoint on a service, with the data it was trained on, where that is known."""
+
+    name: str
+    checkpoint: str
+    base_model: str
+    service: str
+    trained_on: str | None
+    num_trained_on: int | None
+    final_loss: float | None
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The examples it was evaluated on."""
+
+    __test__ = False  # not a pytest class
+
+    path: str
+    sha256: str
+    n: int
+    label_ids: tuple[str, ...]
+    label_texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written next to the label: `parse_rate` is the share of answers that are three proper lines.
+
+    `accuracy` is that of the concern as written; `agreement` the share whose written concern is the label that
+    scored highest.
+    """
+
+    parse_rate: float
+    accuracy: Interval
+    agreement: float
+    symptoms: SymptomScores | None
+    recommendations: RecommendationChecks
+
+
+@dataclass(frozen=True)
+class BaselineScores:
+    """A baseline on the same examples; the differences are the checkpoint's figure less the baseline's."""
+
+    name: str
+    scores: Scores
+    macro_f1_difference: Interval
+    accuracy_difference: Interval
+
+
+@dataclass(frozen=True)
+class ExternalScores:
+    """Scores on texts from elsewhere; `in_scope` is False for texts that no condition fits."""
+
+    name: str
+    note: str
+    in_scope: bool
+    scores: Scores | None
+    named_a_condition_rate: float | None
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer: the text, the leading labels with their probabilities, and the line's token log-probabilities."""
+
+    id: str
+    input: str
+    condition: str
+    leading: tuple[tuple[str, float], ...]
+    probability_of_right: float
+    token_logprobs: tuple[float, ...]
+    written: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that a report shows. `temperature` and `threshold` were fitted on dev, or are None without it."""
+
+    subject: Subject
+    test: TestSet
+    seed: int
+    temperature: float | None
+    threshold: float | None
+    dev: str | None
+    scores: Scores
+    written: Written
+    confusion: tuple[tuple[int, ...], ...]
+    mistakes: tuple[Mistake, ...]
+    seconds: float
+    baselines: tuple[BaselineScores, ...] = ()
+    robustness: tuple[FailureRow, ...] = ()
+    external: tuple[ExternalScores, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+
+
+_ADAPTER = TypeAdapter(Evaluation)
+
+
+def summary_of(evaluation: Evaluation) -> dict[str, Any]:
+    """The figures that other programs rely on."""
+    scores, symptoms = evaluation.scores, evaluation.written.symptoms
+    return {
+        "n": scores.n,
+        "accuracy": scores.accuracy.value,
+        "accuracy_interval": [scores.accuracy.low, scores.accuracy.high],
+        "macro_f1": scores.macro_f1.value,
+        "macro_f1_interval": [scores.macro_f1.low, scores.macro_f1.high],
+        "balanced_accuracy": scores.balanced_accuracy,
+        "parse_rate": evaluation.written.parse_rate,
+        "ece": scores.calibration.ece,
+        "brier": scores.calibration.brier,
+        "temperature": evaluation.temperature,
+        "symptom_micro_f1": None if symptoms is None else symptoms.micro_f1,
+        "accuracy_at_80_coverage": scores.accuracy_at_80_coverage,
+        "out_of_scope_auroc": scores.out_of_scope.auroc,
+        "over_diagnosis_rate": scores.out_of_scope.over_diagnosis_rate,
+        "seconds": evaluation.seconds,
+    }
+
+
+def write_evaluation(path: Path, evaluation: Evaluation) -> None:
+    """The summary's figures, and everything else under `details`."""
+    content = {**summary_of(evaluation), "details": _ADAPTER.dump_python(evaluation, mode="json")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """What `write_evaluation` wrote; raises InputError for anything else."""
+    try:
+        return _ADAPTER.validate_python(json.loads(path.read_text(encoding="utf-8"))["details"])
+    except (OSError, KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
+        raise InputError(f"{path} is not the result of an evaluation; give a file that --json wrote.") from error
+
+
+def read_evaluations(paths: Sequence[Path]) -> list[Evaluation]:
+    """Several results."""
+    return [read_evaluation(path) for path in paths]

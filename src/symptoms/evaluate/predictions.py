@@ -1,0 +1,109 @@
+"""What a model said about each example of a data set, and the file that keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symptoms.classifier import Answer, TrainedModel
+from symptoms.data import Assessment, Label, LabelledExample, parse_assessment
+from symptoms.errors import AssessmentFormatError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One line of predictions.jsonl.
+
+    `logprobs` are those of each label's line, in the order of the labels, in nats. `predicted` is the label
+    with the highest one. `written` is what the model wrote; the three fields read from it are None where it is
+    not an assessment. `token_logprobs` belong to the predicted label's line.
+    """
+
+    id: str
+    input: str
+    condition: str
+    predicted: str
+    logprobs: tuple[float, ...]
+    token_logprobs: tuple[float, ...]
+    written: str
+    written_condition: str | None
+    written_symptoms: tuple[str, ...] | None
+    written_recommendation: str | None
+    symptoms: tuple[str, ...] | None
+
+    @property
+    def is_parsed(self) -> bool:
+        return self.written_condition is not None
+
+    @property
+    def answered(self) -> str | None:
+        """The predicted label; None where what was written cannot be read, which counts as wrong."""
+        return self.predicted if self.is_parsed else None
+
+
+def predict(
+    model: TrainedModel,
+    examples: Sequence[LabelledExample],
+    labels: Sequence[Label],
+    advance: Callable[[], None] = lambda: None,
+) -> list[Prediction]:
+    """Ask the model about every example; `advance` is called after each."""
+    answers = model.answers((example.input for example in examples), labels)
+    predictions: list[Prediction] = []
+    for example, answer in zip(examples, answers, strict=True):
+        predictions.append(_prediction(example, answer, labels))
+        advance()
+    return predictions
+
+
+def _prediction(example: LabelledExample, answer: Answer, labels: Sequence[Label]) -> Prediction:
+    best = int(answer.logprobs.argmax())
+    written = answer.written or ""
+    assessment = _parsed(written)
+    named = {label.text: label.id for label in labels}
+    return Prediction(
+        id=example.id,
+        input=example.input,
+        condition=example.condition,
+        predicted=labels[best].id,
+        logprobs=tuple(answer.logprobs.tolist()),
+        token_logprobs=answer.token_logprobs[best],
+        written=written,
+        written_condition=None if assessment is None else named.get(assessment.concern, assessment.concern),
+        written_symptoms=None if assessment is None else assessment.symptoms,
+        written_recommendation=None if assessment is None else assessment.recommendation,
+        symptoms=example.symptoms,
+    )
+
+
+def _parsed(written: str) -> Assessment | None:
+    try:
+        return parse_assessment(written)
+    except AssessmentFormatError:
+        return None
+
+
+def logprobs_of(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
+    """float64 [n, labels]."""
+    return np.array([prediction.logprobs for prediction in predictions])
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """One JSON object a line."""
+    with open(path, "w", encoding="utf-8") as file:
+        for prediction in predictions:
+            file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """The predictions of a file that `write_predictions` wrote."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [
+        Prediction(**{key: tuple(value) if isinstance(value, list) else value for key, value in line.items()})
+        for line in lines
+    ]

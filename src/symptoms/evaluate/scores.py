@@ -1,0 +1,95 @@
+"""All figures of one set of answers, whoever gave them: a trained model or a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symptoms.evaluate.abstention import (
+    Abstention,
+    OutOfScope,
+    RiskCoverage,
+    abstention,
+    accuracy_at_coverage,
+    out_of_scope,
+    risk_coverage,
+    threshold_at,
+)
+from symptoms.evaluate.calibration import Calibration, calibration, label_indices
+from symptoms.evaluate.intervals import (
+    Interval,
+    Statistic,
+    accuracy_statistic,
+    bootstrap_interval,
+    cluster_interval,
+    macro_f1_statistic,
+)
+from symptoms.evaluate.metrics import ConditionScore, balanced_accuracy, condition_scores
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of answers to `n` examples; intervals are 95% bootstrap intervals.
+
+    `abstention` uses the threshold chosen on dev, where there is one; `accuracy_at_80_coverage` keeps the surest
+    80% of these very examples.
+    """
+
+    n: int
+    accuracy: Interval
+    macro_f1: Interval
+    balanced_accuracy: float
+    conditions: tuple[ConditionScore, ...]
+    calibration: Calibration
+    risk_coverage: RiskCoverage
+    accuracy_at_80_coverage: float
+    abstention: Abstention | None
+    out_of_scope: OutOfScope
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Texts of a test and the labels there were to choose from; `clusters` are texts that belong together."""
+
+    wanted: tuple[str, ...]
+    label_ids: tuple[str, ...]
+    clusters: tuple[str, ...] | None = None
+
+    def interval(self, statistic: Statistic, seed: int) -> Interval:
+        if self.clusters is None:
+            return bootstrap_interval(statistic, len(self.wanted), seed)
+        return cluster_interval(statistic, self.clusters, seed)
+
+
+def score(
+    asked: Asked,
+    probabilities: NDArray[np.float64],
+    threshold: float | None,
+    seed: int,
+    answered: Sequence[str | None] | None = None,
+) -> Scores:
+    """Scores of probabilities [n, labels]; `answered` where an answer may be missing, else the likeliest label."""
+    likeliest = [asked.label_ids[index] for index in probabilities.argmax(axis=1)]
+    answers = likeliest if answered is None else answered
+    confidence = probabilities.max(axis=1)
+    right = np.array([answer == want for answer, want in zip(answers, asked.wanted, strict=True)])
+    return Scores(
+        n=len(asked.wanted),
+        accuracy=asked.interval(accuracy_statistic(asked.wanted, answers), seed),
+        macro_f1=asked.interval(macro_f1_statistic(asked.wanted, answers), seed),
+        balanced_accuracy=balanced_accuracy(asked.wanted, answers),
+        conditions=tuple(condition_scores(asked.wanted, answers)),
+        calibration=calibration(probabilities, label_indices(asked.wanted, asked.label_ids)),
+        risk_coverage=risk_coverage(confidence, right),
+        accuracy_at_80_coverage=accuracy_at_coverage(confidence, right),
+        abstention=None if threshold is None else abstention(confidence, right, threshold),
+        out_of_scope=out_of_scope(probabilities, asked.label_ids, asked.wanted, answers),
+    )
+
+
+def threshold_on(probabilities: NDArray[np.float64]) -> float:
+    """The confidence that 80% of these examples reach."""
+    return threshold_at(probabilities.max(axis=1))

@@ -1,0 +1,1 @@
+"""Reports of evaluations: one HTML page and the same in Markdown."""

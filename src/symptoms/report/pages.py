@@ -1,0 +1,114 @@
+"""The report of an evaluation as one self-contained HTML page, and the same in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from symptoms import __version__
+from symptoms.config import DISCLAIMER
+from symptoms.evaluate.evaluation import Evaluation
+from symptoms.evaluate.intervals import Interval
+from symptoms.report import figures
+
+COVERAGE_STEPS = (1.0, 0.9, 0.8, 0.7, 0.5)
+
+
+def write_report(folder: Path, evaluation: Evaluation, others: Sequence[Evaluation] = ()) -> Path:
+    """Write `report.html` and `report.md`; `others` are evaluations of runs on more or fewer examples."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = _content(evaluation, others)
+    pictures = {
+        "comparison": figures.comparison(evaluation),
+        "reliability": figures.reliability(evaluation.scores),
+        "risk_coverage": figures.risk_coverage(evaluation),
+        "conditions": figures.conditions(evaluation),
+        "confusion": figures.confusion(evaluation),
+        "learning_curve": figures.learning_curve([evaluation, *others]),
+    }
+    page = folder / "report.html"
+    page.write_text(_template("report.html.j2", True).render(**content, figures=pictures), encoding="utf-8")
+    text = _template("report.md.j2", False).render(**content)
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    return page
+
+
+def _template(name: str, escapes: bool) -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("symptoms.report"),
+        autoescape=escapes,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["interval"] = interval_text
+    environment.filters["percent"] = percent_text
+    environment.filters["words"] = lambda text: str(text).replace("_", " ")
+    environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    return environment.get_template(name)
+
+
+def interval_text(interval: Interval) -> str:
+    """As in `0.41 (0.36 to 0.47)`."""
+    return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def percent_text(share: float | None) -> str:
+    """As in `41%`; a dash where the figure does not apply."""
+    return "–" if share is None else f"{100 * share:.0f}%"
+
+
+def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, Any]:
+    curve = evaluation.scores.risk_coverage
+    at_coverage = [
+        (wanted, 1 - curve.risk[next(i for i, c in enumerate(curve.coverage) if c >= wanted - 1e-9)])
+        for wanted in COVERAGE_STEPS
+    ]
+    return {
+        "evaluation": evaluation,
+        "scores": evaluation.scores,
+        "rows": [
+            (evaluation.subject.name, evaluation.scores, None),
+            *((one.name, one.scores, one) for one in evaluation.baselines),
+        ],
+        "at_coverage": at_coverage,
+        "others": others,
+        "verdict": verdict(evaluation),
+        "limits": limits(evaluation),
+        "disclaimer": DISCLAIMER,
+        "version": __version__,
+    }
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """One sentence on how the model compares with the best baseline."""
+    scores = evaluation.scores
+    own = f"{evaluation.subject.name} reaches a macro-F1 of {interval_text(scores.macro_f1)} on {scores.n} texts"
+    if not evaluation.baselines:
+        return f"{own}; no baseline was computed beside it."
+    best = max(evaluation.baselines, key=lambda one: one.scores.macro_f1.value)
+    gap = best.macro_f1_difference
+    compared = f"{best.name}, the best baseline, reaches {interval_text(best.scores.macro_f1)}"
+    if gap.low > 0:
+        return f"{own}; {compared}, so the model is better than it."
+    if gap.high < 0:
+        return f"{own}; {compared}, so that baseline is better than the model."
+    return f"{own}; {compared}; the difference of {gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}) may be chance."
+
+
+def limits(evaluation: Evaluation) -> list[str]:
+    """What these figures do not show, in plain words."""
+    known = [
+        f"{evaluation.scores.n} texts are few: the intervals say how far each figure could move with other texts "
+        "of the same kind, and nothing about texts of another kind.",
+        "One run was evaluated; another seed gives another model, which the intervals leave out.",
+        "A label is what an author of the data had in mind, not a clinician's finding about a real person.",
+    ]
+    if evaluation.dev is None:
+        known.append("There was no dev set, so the probabilities are as the model gives them, not calibrated.")
+    if not any(one.in_scope for one in evaluation.external):
+        known.append("No texts from elsewhere were tried, so how the scores carry over is not known.")
+    return known
