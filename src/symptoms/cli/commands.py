@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from symptoms import __version__
+from symptoms.cli.data_commands import data_app
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.token_view import print_examples
 from symptoms.config import DISCLAIMER
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=f"Fine-tune a small language model on symptom descriptions. {DISCLAIMER}",
 )
+
+app.add_typer(data_app, name="data")
 
 ServiceOption = Annotated[
     str | None,
