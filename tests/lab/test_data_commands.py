@@ -51,7 +51,8 @@ def test_errors_of_all_files_are_told_together(tmp_path: Path):
     done = data(tmp_path, "check", "train.jsonl", "test.jsonl", "odd.jsonl")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "odd.jsonl:1: condition: unknown condition 'ocdd'; did you mean 'ocd'?",
+        "odd.jsonl:1: condition: unknown condition 'ocdd'; did you mean 'ocd'? "
+        "(labels of your own go into a taxonomy.json beside the file)",
         "odd.jsonl:2: input: expected text, found no such field",
         "test.jsonl:1: input: nearly repeats train.jsonl:1 (train:1), similarity 1.00, "
         "which is in another part of the data; remove one",

@@ -34,6 +34,8 @@ FULL = {
     "split": "train",
 }
 
+OWN_LABELS = " (labels of your own go into a taxonomy.json beside the file)"
+
 
 def load_text(tmp_path: Path, text: str, name: str = "data.jsonl", **given: Any) -> Dataset:
     file = tmp_path / name
@@ -114,7 +116,7 @@ def test_all_faults_at_once(tmp_path: Path):
     )
     text += '[1]\n{"input": 3, "condition": ""}\n{"input": "x", "input": "y"}\n{oops}\n'
     assert faults_of(tmp_path, text) == [
-        "2 condition: unknown condition 'pannic'; did you mean 'panic'?",
+        "2 condition: unknown condition 'pannic'; did you mean 'panic'?" + OWN_LABELS,
         "3 symptoms: 'avoidance' stands twice; keep one",
         "3 symptoms: unknown symptom 'racing hart'; did you mean 'racing heart'?",
         "4 inptu: unknown key; did you mean 'input'?",
@@ -205,7 +207,9 @@ def test_own_conditions_are_their_own_labels(tmp_path: Path):
     dataset = load_text(tmp_path, lines(*({"input": f"text {c}", "condition": c} for c in conditions)))
     assert dataset.labels == tuple(Label(name, name) for name in ("stress", "calm", "ocd", "joy"))
     two = lines({"input": "x", "condition": "ocd"}, {"input": "y", "condition": "panik"})
-    assert faults_of(tmp_path, two) == ["2 condition: unknown condition 'panik'; did you mean 'panic'?"]
+    assert faults_of(tmp_path, two) == [
+        "2 condition: unknown condition 'panik'; did you mean 'panic'?" + OWN_LABELS
+    ]
 
 
 def test_a_taxonomy_beside_the_data_takes_precedence(tmp_path: Path):
@@ -249,6 +253,8 @@ def test_an_example_becomes_the_three_lines(tmp_path: Path):
         "Recommendation: A GP can help."
     )
     assert parse_assessment(text).symptoms == whole.symptoms
+    with pytest.raises(InputError, match=r"'panic', not of these labels; expected one of: calm"):
+        assessment_of(whole, [Label("calm", "Calm")])
     with pytest.raises(InputError, match=r"Example b \(line 2\) has no recommendation"):
         assessment_of(part, dataset.labels)
 
