@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT
@@ -191,6 +191,13 @@ def test_the_bytes_are_utf_8_from_any_editor(tmp_path: Path):
         load_dataset(tmp_path / "none.jsonl")
 
 
+def test_only_line_feeds_end_a_line(tmp_path: Path):
+    """U+2028 and its like, which JSON writers leave as they are, stand inside a text."""
+    record = json.dumps({"input": "one\u2028two", "condition": "ocd"}, ensure_ascii=False)
+    examples = load_text(tmp_path, f"{record}\n\n{record}").examples
+    assert [(one.input, one.line) for one in examples] == [("one\u2028two", 1), ("one\u2028two", 3)]
+
+
 def test_labels_are_the_taxonomys_where_conditions_are(tmp_path: Path):
     """One known condition makes the label set all 30; a text of a Primary concern line counts as its id."""
     dataset = load_text(
@@ -264,7 +271,7 @@ def accepted_or_refused(file: Path) -> None:
     try:
         dataset = load_dataset(file)
     except DataError as error:
-        count = file.read_bytes().count(b"\n") + 1
+        count = len(file.read_bytes().splitlines()) + 1
         assert error.faults
         assert all(1 <= fault.line <= count for fault in error.faults)
         return
@@ -273,11 +280,13 @@ def accepted_or_refused(file: Path) -> None:
     assert all(one.condition in ids and one.input for one in dataset.examples)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([".jsonl", ".json", ".csv"]))
 @example(b"[" * 100_000, ".json")
 @example(b'{"input": ' + b"1" * 5000 + b"}", ".jsonl")
 @example(b"input,condition\n" + b"x" * 200_000 + b",ocd", ".csv")
 @example(b'input,condition\r"x\ry",ocd', ".csv")
+@example(b"input,condition\rx,ocd,z\ry", ".csv")
 @example(b'{"examples": []}\n', ".json")
 def test_any_bytes_are_a_data_set_or_faults(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
@@ -293,6 +302,7 @@ VALUES = WORDS | st.none() | st.integers() | st.lists(WORDS, max_size=3)
 KEYS = st.sampled_from(["id", "input", "condition", "symptoms", "recommendation", "split", "other"])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.dictionaries(KEYS, VALUES, max_size=6), max_size=4),
     st.sampled_from([".jsonl", ".json", ".csv"]),

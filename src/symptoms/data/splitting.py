@@ -21,8 +21,9 @@ def split_examples(
 ) -> dict[str, tuple[LabelledExample, ...]]:
     """The examples by split, in their order; each condition is divided in the same proportions.
 
-    Near-duplicates stay together, so that none is both trained and tested on. A condition of three or more
-    examples has at least one in every split whose share is above zero, unless near-duplicates forbid it.
+    Near-duplicates stay together, so that none is both trained and tested on. Every condition has an example
+    in train, and from three examples on one in each split whose share is above zero, as far as
+    near-duplicates and the other shares allow.
     """
     if dev < 0 or test < 0 or dev + test >= 1:
         raise InputError(
@@ -36,8 +37,8 @@ def split_examples(
         own = groups[condition]
         random.Random(f"{seed} {condition}").shuffle(own)
         count = sum(len(group) for group in own)
-        wanted = _share(count, test)
-        left = {"test": wanted, "dev": min(_share(count, dev), max(0, count - wanted - 1))}
+        left = {"test": min(_share(count, test), count - 1)}
+        left["dev"] = min(_share(count, dev), count - 1 - left["test"])
         for group in own:
             split = next((name for name in left if len(group) <= left[name]), None)
             if split is not None:
