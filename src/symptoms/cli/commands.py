@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from symptoms import __version__
+from symptoms.cli.data_commands import data_app
 from symptoms.cli.evaluate_commands import evaluate
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
@@ -27,6 +28,7 @@ app = typer.Typer(
     help=f"Fine-tune a small language model on symptom descriptions. {DISCLAIMER}",
 )
 
+app.add_typer(data_app, name="data")
 app.command()(evaluate)
 
 

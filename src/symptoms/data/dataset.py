@@ -9,7 +9,14 @@ from pathlib import Path
 
 from symptoms.data.assessment import Assessment
 from symptoms.data.fields import FieldReader
-from symptoms.data.labels import Label, find_label, labels_beside, labels_of_taxonomy, labels_of_the_data
+from symptoms.data.labels import (
+    TAXONOMY_FILE,
+    Label,
+    find_label,
+    labels_beside,
+    labels_of_taxonomy,
+    labels_of_the_data,
+)
 from symptoms.data.reading import nearest, read_text
 from symptoms.data.records import read_records
 from symptoms.errors import DataError, Fault, InputError
@@ -74,7 +81,10 @@ def load_dataset(path: Path, labels: Sequence[Label] | None = None) -> Dataset:
     except DataError as error:
         faults.extend(error.faults)
     else:
-        examples = [_checked(str(path), example, chosen, faults) for example in examples]
+        hint = (
+            "" if labels is not None else f" (labels of your own go into a {TAXONOMY_FILE} beside the file)"
+        )
+        examples = [_checked(str(path), example, chosen, hint, faults) for example in examples]
     if faults:
         raise DataError(sorted(faults, key=lambda fault: (fault.file, fault.line)))
     return Dataset(path, tuple(examples), chosen, hashlib.sha256(content).hexdigest())
@@ -83,15 +93,21 @@ def load_dataset(path: Path, labels: Sequence[Label] | None = None) -> Dataset:
 def assessment_of(example: LabelledExample, labels: Sequence[Label]) -> Assessment:
     """The assessment that an example trains towards.
 
-    Raises InputError for one without symptoms or recommendation, as it could only be evaluated on.
+    Raises InputError for one without symptoms or recommendation, as it could only be evaluated on, and
+    for a condition that is not among the labels.
     """
     if example.symptoms is None or example.recommendation is None:
         missing = "symptoms" if example.symptoms is None else "recommendation"
         raise InputError(
             f"Example {example.id} (line {example.line}) has no {missing}, which training needs; add it."
         )
-    concern = next(label.text for label in labels if label.id == example.condition)
-    return Assessment(concern=concern, symptoms=example.symptoms, recommendation=example.recommendation)
+    label = find_label(example.condition, labels)
+    if label is None:
+        known = nearest(example.condition, [label.id for label in labels])
+        raise InputError(
+            f"Example {example.id} has the condition {example.condition!r}, not of these labels{known}"
+        )
+    return Assessment(concern=label.text, symptoms=example.symptoms, recommendation=example.recommendation)
 
 
 def _choose_labels(
@@ -105,13 +121,13 @@ def _choose_labels(
 
 
 def _checked(
-    name: str, example: LabelledExample, labels: tuple[Label, ...], faults: list[Fault]
+    name: str, example: LabelledExample, labels: tuple[Label, ...], hint: str, faults: list[Fault]
 ) -> LabelledExample:
     """The example with its label's id as condition; what is not of the taxonomy is added to the faults."""
     label = find_label(example.condition, labels)
     if label is None and example.condition:
         known = [label.id for label in labels] + [label.text for label in labels]
-        problem = f"unknown condition {example.condition!r}{nearest(example.condition, known)}"
+        problem = f"unknown condition {example.condition!r}{nearest(example.condition, known)}{hint}"
         faults.append(Fault(name, example.line, "condition", problem))
     if labels == labels_of_taxonomy():
         terms = [term for group in symptom_terms().values() for term in group]

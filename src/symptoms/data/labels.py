@@ -13,6 +13,8 @@ from symptoms.data.reading import Places, kind_of, parse_json, read_text
 from symptoms.errors import DataError, Fault
 from symptoms.taxonomy import conditions
 
+TAXONOMY_FILE = "taxonomy.json"
+
 
 @dataclass(frozen=True)
 class Label:
@@ -46,7 +48,7 @@ def labels_beside(path: Path) -> tuple[Label, ...] | None:
 
     None where there is no such file; raises DataError with all its faults.
     """
-    file = path.with_name("taxonomy.json")
+    file = path.with_name(TAXONOMY_FILE)
     if not file.exists():
         return None
     name = str(file)

@@ -1,0 +1,114 @@
+"""Splitting a data set into train, dev and test, the same for one seed."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from symptoms.data.dataset import Dataset, LabelledExample
+from symptoms.data.duplicates import near_duplicates
+from symptoms.data.fields import SPLITS
+from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy
+from symptoms.errors import InputError
+
+
+def split_examples(
+    examples: Sequence[LabelledExample], dev: float, test: float, seed: int
+) -> dict[str, tuple[LabelledExample, ...]]:
+    """The examples by split, in their order; each condition is divided in the same proportions.
+
+    Near-duplicates stay together, so that none is both trained and tested on. Every condition has an example
+    in train, and from three examples on one in each split whose share is above zero, as far as
+    near-duplicates and the other shares allow.
+    """
+    if dev < 0 or test < 0 or dev + test >= 1:
+        raise InputError(
+            f"Dev {dev:g} and test {test:g} leave nothing for training; give shares that sum below 1."
+        )
+    split_of = ["train"] * len(examples)
+    groups: defaultdict[str, list[list[int]]] = defaultdict(list)
+    for group in _groups([example.input for example in examples]):
+        groups[examples[group[0]].condition].append(group)
+    for condition in sorted(groups):
+        own = groups[condition]
+        random.Random(f"{seed} {condition}").shuffle(own)
+        count = sum(len(group) for group in own)
+        left = {"test": min(_share(count, test), count - 1)}
+        left["dev"] = min(_share(count, dev), count - 1 - left["test"])
+        for group in own:
+            split = next((name for name in left if len(group) <= left[name]), None)
+            if split is not None:
+                left[split] -= len(group)
+                for position in group:
+                    split_of[position] = split
+    return {
+        split: tuple(
+            replace(example, split=split)
+            for example, own in zip(examples, split_of, strict=True)
+            if own == split
+        )
+        for split in SPLITS
+    }
+
+
+def write_splits(
+    dataset: Dataset, splits: dict[str, tuple[LabelledExample, ...]], folder: Path
+) -> list[Path]:
+    """Write `train.jsonl`, `dev.jsonl` and `test.jsonl`, those that are not empty, and return their paths.
+
+    Where the labels are not the bundled ones a `taxonomy.json` keeps them the same for all three. Raises
+    InputError rather than overwrite a file.
+    """
+    contents = {
+        folder / f"{split}.jsonl": "".join(_as_line(example) for example in examples)
+        for split, examples in splits.items()
+        if examples
+    }
+    paths = list(contents)
+    if dataset.labels != labels_of_taxonomy():
+        taxonomy = [{"id": label.id, "name": label.text} for label in dataset.labels]
+        contents[folder / TAXONOMY_FILE] = json.dumps(taxonomy, ensure_ascii=False, indent=1) + "\n"
+    for path in contents:
+        if path.exists():
+            raise InputError(f"{path} exists already; choose another folder with --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, content in contents.items():
+        path.write_text(content, encoding="utf-8")
+    return paths
+
+
+def _share(count: int, fraction: float) -> int:
+    if fraction == 0 or count < len(SPLITS):
+        return 0
+    return max(1, int(count * fraction + 0.5))
+
+
+def _groups(texts: Sequence[str]) -> list[list[int]]:
+    """The positions of the texts, those that are near-duplicates directly or through others together."""
+    leader = list(range(len(texts)))
+
+    def find(position: int) -> int:
+        while leader[position] != position:
+            position = leader[position]
+        return position
+
+    for pair in near_duplicates(texts):
+        first, second = find(pair.first), find(pair.second)
+        leader[max(first, second)] = min(first, second)
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for position in range(len(texts)):
+        groups[find(position)].append(position)
+    return list(groups.values())
+
+
+def _as_line(example: LabelledExample) -> str:
+    fields: dict[str, object] = {"id": example.id, "input": example.input, "condition": example.condition}
+    if example.symptoms is not None:
+        fields["symptoms"] = list(example.symptoms)
+    if example.recommendation is not None:
+        fields["recommendation"] = example.recommendation
+    return json.dumps({**fields, "split": example.split}, ensure_ascii=False) + "\n"

@@ -1,0 +1,202 @@
+"""The large data set keeps its own rules: those of data/README.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+import symptoms.taxonomy
+from conftest import ROOT
+from symptoms.data import (
+    Dataset,
+    LabelledExample,
+    assessment_of,
+    labels_of_taxonomy,
+    load_dataset,
+    load_experiment,
+)
+from symptoms.data.checks import check_datasets
+from symptoms.data.duplicates import NEAR_DUPLICATE, near_duplicates, words_of
+from symptoms.data.fields import SPLITS
+from symptoms.taxonomy import conditions, symptom_terms
+
+PER_SPLIT = {"train": 30, "dev": 5, "test": 10}
+MEDICINE = re.compile(
+    r"\b(ssri|antidepress|antipsychotic|sertraline|fluoxetine|lithium|melatonin|diazepam|valium|stimulant|"
+    r"naltrexone|medication|tablet|dose|mg\b)",
+    re.IGNORECASE,
+)
+NAMES = {
+    "ocd": r"\bocd\b|obsess|compuls",
+    "ptsd": r"\bptsd\b|trauma",
+    "adhd": r"\badhd\b|attention deficit",
+    "alcohol_use": r"alcohol use|alcoholi",
+    "borderline": r"borderline|\bbpd\b",
+    "psychosis": r"psychos|psychot|schizo",
+    "perinatal_depression": r"depress|postpartum|postnatal",
+    "bipolar": r"bipolar|\bmania|manic",
+}
+FEW_CONTENT_WORDS = 4
+SHORT_BY_NATURE = "not_enough_information"
+STOP_WORDS = """
+a about after again all always am an and any are as at back be because been before but by can cannot cant
+could day days did didnt do does doesnt dont down even every for from get go going got had has have he
+her him his how i id if im in into is isnt it its ive just like me month months more much my never no not
+now of off on one only or our out over she so some still than that thats the their them then there they
+this time to too two up very was we week weeks went were what when where which while who will with wont
+would year years you your
+"""
+
+
+@pytest.fixture(scope="module")
+def datasets() -> dict[str, Dataset]:
+    return {split: load_dataset(ROOT / "data" / f"{split}.jsonl") for split in SPLITS}
+
+
+@pytest.fixture(scope="module")
+def examples(datasets: dict[str, Dataset]) -> list[LabelledExample]:
+    return [example for dataset in datasets.values() for example in dataset.examples]
+
+
+def test_the_taxonomy_is_the_packages():
+    """data/taxonomy.json and data/symptoms.json are copies of what the package uses."""
+    package = Path(symptoms.taxonomy.__file__).parent
+    assert (ROOT / "data/taxonomy.json").read_bytes() == (package / "conditions.json").read_bytes()
+    assert (ROOT / "data/symptoms.json").read_bytes() == (package / "symptoms.json").read_bytes()
+
+
+def test_every_condition_has_its_examples_in_the_taxonomys_order(datasets: dict[str, Dataset]):
+    """30, 5 and 10 for each of the 30 conditions, each file holding its own split, with ids used once."""
+    order = [condition.id for condition in conditions()]
+    for split, dataset in datasets.items():
+        assert dataset.labels == labels_of_taxonomy()
+        assert {example.split for example in dataset.examples} == {split}
+        expected = [condition for condition in order for _ in range(PER_SPLIT[split])]
+        assert [example.condition for example in dataset.examples] == expected
+    identifiers = [example.id for dataset in datasets.values() for example in dataset.examples]
+    assert len(set(identifiers)) == 1350
+
+
+def test_all_examples_can_be_trained_on(datasets: dict[str, Dataset], examples: list[LabelledExample]):
+    """Each has symptoms of the taxonomy, at most five, and a recommendation; all terms occur in train."""
+    for example in examples:
+        assessment = assessment_of(example, labels_of_taxonomy())
+        assert len(assessment.symptoms) <= 5
+        if example.condition == "no_clinical_concern":
+            assert not assessment.symptoms
+        elif example.condition != SHORT_BY_NATURE:
+            assert assessment.symptoms, example.id
+    trained = {term for example in datasets["train"].examples for term in example.symptoms or ()}
+    assert trained == {term for group in symptom_terms().values() for term in group}
+
+
+def test_recommendations_are_advice_and_no_diagnosis(examples: list[LabelledExample]):
+    """One sentence of 8 to 25 words without a medicine, a dose or `you have a`; none is used twice."""
+    for example in examples:
+        advice = example.recommendation or ""
+        assert 8 <= len(advice.split()) <= 25, example.id
+        assert len(re.findall(r"[.!?](?:\s|$)", advice)) == 1, example.id
+        assert not MEDICINE.search(advice), example.id
+        assert not re.search(
+            r"\byou (?:have|suffer from) (?:a |an )?(?:\w+ )?(?:disorder|illness)", advice, re.I
+        )
+    assert len({example.recommendation for example in examples}) == len(examples)
+
+
+def test_wishes_to_be_dead_are_answered_with_a_person_to_turn_to(examples: list[LabelledExample]):
+    """Where the symptoms name self-harm or thoughts of death, the advice names urgent or personal help."""
+    help_now = re.compile(r"crisis|safety plan|urgent|GP|doctor|someone", re.IGNORECASE)
+    concerned = [
+        example
+        for example in examples
+        if {"self-harm", "thoughts of death or self-harm"} & set(example.symptoms or ())
+    ]
+    assert len(concerned) > 15
+    assert all(help_now.search(example.recommendation or "") for example in concerned)
+
+
+def test_inputs_are_of_the_length_of_a_message(examples: list[LabelledExample]):
+    """8 to 90 words; only texts that say too little may be shorter, and 13 are."""
+    short = [example for example in examples if len(example.input.split()) < 8]
+    assert {example.condition for example in short} == {SHORT_BY_NATURE}
+    assert len(short) == 13
+    assert max(len(example.input.split()) for example in examples) <= 90
+
+
+def test_no_input_names_its_condition(examples: list[LabelledExample]):
+    """Neither the condition's names nor the usual short forms stand in its inputs."""
+    for example in examples:
+        condition = next(one for one in conditions() if one.id == example.condition)
+        names = f"{re.escape(condition.name)}|{re.escape(condition.formal_name)}|{example.condition}"
+        pattern = f"{names}|{NAMES.get(example.condition, names)}"
+        assert not re.search(pattern, example.input, re.IGNORECASE), example.id
+
+
+def test_inputs_of_a_condition_differ_in_opening_and_words(examples: list[LabelledExample]):
+    """No two share their first four words or more than half of their content words."""
+    by_condition: defaultdict[str, list[list[str]]] = defaultdict(list)
+    for example in examples:
+        by_condition[example.condition].append(words_of(example.input))
+    for condition, texts in by_condition.items():
+        openings = Counter(" ".join(words[:4]) for words in texts)
+        assert max(openings.values()) == 1, (condition, openings.most_common(1))
+        contents = [set(words) - set(STOP_WORDS.split()) for words in texts]
+        for one, other in combinations(contents, 2):
+            if min(len(one), len(other)) >= FEW_CONTENT_WORDS:
+                assert 2 * len(one & other) <= min(len(one), len(other)), one & other
+
+
+def test_the_threshold_for_near_duplicates_is_far_above_distinct_texts(examples: list[LabelledExample]):
+    """No pair of the 1,350 reaches 0.08, nor does one with the 30 examples of the experiment."""
+    experiment = load_experiment(ROOT / "mental_health_data.json").examples
+    texts = [*(example.input for example in examples), *(example.input for example in experiment)]
+    closest = max(pair.similarity for pair in near_duplicates(texts, threshold=0.01))
+    assert 0.05 < closest < 0.08 < NEAR_DUPLICATE / 2
+
+
+def test_the_checks_find_no_error(datasets: dict[str, Dataset]):
+    """What `symptoms data check` tells of it are warnings on texts that say too little."""
+    findings = check_datasets(list(datasets.values()))
+    assert findings.errors == ()
+    lines = {(Path(warning.file).stem, warning.line) for warning in findings.warnings}
+    flagged = [one for split, line in lines for one in datasets[split].examples if one.line == line]
+    assert {example.condition for example in flagged} == {SHORT_BY_NATURE}
+
+
+def test_the_data_card_counts_right(examples: list[LabelledExample]):
+    """The table of data/README.md is what the files hold."""
+    card = (ROOT / "data/README.md").read_text(encoding="utf-8")
+    for split in (*SPLITS, "all"):
+        own = [one for one in examples if split in (one.split, "all")]
+        words = sorted(len(one.input.split()) for one in own)
+        middle = (words[len(words) // 2] + words[(len(words) - 1) // 2]) / 2
+        mean = sum(len(one.symptoms or ()) for one in own) / len(own)
+        counts = f"{len(own):,} | {len(own) // 30}"
+        assert f"| {split} | {counts} | {words[0]}, {middle:g}, {words[-1]} | {mean:.1f} |" in card
+
+
+def test_each_change_names_an_example(examples: list[LabelledExample]):
+    """The ids in data/CHANGES.md exist."""
+    changes = (ROOT / "data/CHANGES.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b[a-z_]+-\d\d\b", changes))
+    assert named
+    assert named <= {example.id for example in examples}
+
+
+def test_the_files_are_plain_json_lines():
+    """Each line is one object with the six fields in one order."""
+    for split in SPLITS:
+        for line in (ROOT / "data" / f"{split}.jsonl").read_text(encoding="utf-8").splitlines():
+            assert list(json.loads(line)) == [
+                "id",
+                "input",
+                "condition",
+                "symptoms",
+                "recommendation",
+                "split",
+            ]

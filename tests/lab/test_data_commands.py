@@ -1,0 +1,155 @@
+"""`symptoms data`: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from symptoms.data import load_dataset
+
+PARTS = [str(ROOT / f"data/{split}.jsonl") for split in ("train", "dev", "test")]
+
+
+def data(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "symptoms", "data", *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def write(file: Path, *records: dict[str, object]) -> None:
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_our_data_passes_its_check(tmp_path: Path):
+    """The three files have no error, and the count of their examples is shown."""
+    done = data(tmp_path, "check", *PARTS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("warning: ") == 7
+    assert "train.jsonl: 900 examples, 30 conditions" in done.stdout
+    assert done.stdout.endswith("0 errors, 7 warnings\n")
+    assert done.stderr == ""
+
+
+def test_errors_of_all_files_are_told_together(tmp_path: Path):
+    """Faults of a file that cannot be loaded and copies between those that can end in exit code 2."""
+    same = {"input": "Every dog in the street makes me cross the road.", "condition": "specific_phobia"}
+    write(tmp_path / "train.jsonl", same)
+    write(tmp_path / "test.jsonl", same)
+    write(tmp_path / "odd.jsonl", {"input": "x", "condition": "ocdd"}, {"condition": "ocd"})
+    done = data(tmp_path, "check", "train.jsonl", "test.jsonl", "odd.jsonl")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "odd.jsonl:1: condition: unknown condition 'ocdd'; did you mean 'ocd'? "
+        "(labels of your own go into a taxonomy.json beside the file)",
+        "odd.jsonl:2: input: expected text, found no such field",
+        "test.jsonl:1: input: nearly repeats train.jsonl:1 (train:1), similarity 1.00, "
+        "which is in another part of the data; remove one",
+    ]
+    assert done.stdout.endswith("3 errors, 0 warnings\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["check", "none.jsonl"], "none.jsonl:1: file: there is no such file; check the path"),
+        (["check", PARTS[0], PARTS[0]], "A file is given twice"),
+        (
+            ["preview", PARTS[0], "--condition", "pannic"],
+            "There is no condition 'pannic'; did you mean 'panic'?",
+        ),
+        (["split", PARTS[0], "--out", "x", "--dev", "0.5", "--test", "0.5"], "leave nothing for training"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(tmp_path: Path, arguments: list[str], sentence: str):
+    """A wrong path, name or number is told on stderr, with exit code 2 and no traceback."""
+    done = data(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_statistics_are_those_of_the_file(tmp_path: Path):
+    """A row for each condition with its counts and words, and a row for all."""
+    file = tmp_path / "own.jsonl"
+    write(
+        file,
+        {"input": "one two three", "condition": "ocd", "split": "train", "symptoms": ["avoidance"]},
+        {"input": "one two three four five", "condition": "ocd", "split": "test"},
+        {
+            "input": "one",
+            "condition": "panic",
+            "split": "train",
+            "symptoms": [],
+            "recommendation": "Ask a GP.",
+        },
+    )
+    done = data(tmp_path, "stats", "own.jsonl")
+    assert done.returncode == 0, done.stderr
+    rows = [
+        [cell.strip() for cell in line.strip("│┃ ").replace("┃", "│").split("│")]
+        for line in done.stdout.splitlines()
+    ]
+    assert ["condition", "train", "test", "all", "words, median", "least", "most"] in rows
+    assert ["panic", "1", "0", "1", "1", "1", "1"] in rows
+    assert ["ocd", "1", "1", "2", "4", "3", "5"] in rows
+    assert ["all", "2", "1", "3", "3", "1", "5"] in rows
+    assert ["avoidance", "1"] in rows
+    assert "3 examples; 1 have symptoms and recommendation" in done.stdout
+
+
+def test_a_split_is_written_and_counted(tmp_path: Path):
+    """Three files whose sizes are told; a second time they are not overwritten."""
+    done = data(tmp_path, "split", PARTS[2], "--dev", "0.1", "--test", "0.2", "--seed", "1", "--out", "parts")
+    assert done.returncode == 0, done.stderr
+    sizes = {
+        split: len(load_dataset(tmp_path / f"parts/{split}.jsonl").examples)
+        for split in ("train", "dev", "test")
+    }
+    assert sizes == {"train": 210, "dev": 30, "test": 60}
+    assert [line.split(": ")[1] for line in done.stdout.splitlines()] == [
+        "210 examples",
+        "30 examples",
+        "60 examples",
+    ]
+    again = data(tmp_path, "split", PARTS[2], "--out", "parts")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "exists already; choose another folder with --out." in again.stderr
+
+
+def test_a_preview_shows_the_three_lines(tmp_path: Path):
+    """The first examples of a condition, by id or by the text of its label; one without advice says so."""
+    done = data(tmp_path, "preview", PARTS[2], "--condition", "Panic Disorder", "--count", "2")
+    assert done.returncode == 0, done.stderr
+    example = next(one for one in load_dataset(Path(PARTS[2])).examples if one.id == "panic-36")
+    assert (
+        f"panic-36 (line {example.line})\n{example.input}\n\nPrimary concern: Panic Disorder\n" in done.stdout
+    )
+    assert (
+        f"Key symptoms: {', '.join(example.symptoms or ())}\nRecommendation: {example.recommendation}\n"
+        in done.stdout
+    )
+    assert done.stdout.endswith("2 of 10 examples\n")
+    write(tmp_path / "bare.jsonl", {"input": "x", "condition": "ocd"})
+    shown = data(tmp_path, "preview", "bare.jsonl").stdout
+    assert (
+        "Primary concern: Obsessive-Compulsive Disorder\n(symptoms or recommendation are not annotated)"
+        in shown
+    )
+
+
+def test_help_names_the_commands(tmp_path: Path):
+    """`symptoms data --help` lists all four."""
+    shown = data(tmp_path, "--help").stdout
+    assert all(command in shown for command in ("check", "stats", "split", "preview"))
