@@ -66,7 +66,7 @@ class Composer:
         """`text`, its `kind`, and the `gist` that it ends with, empty where there is none."""
         theme = self.weighted[int(self.random.random() * len(self.weighted))]
         kind, compose = self.kinds[int(self.random.random() * len(self.kinds))]
-        if kind == "article" and len(theme.lists["third"]) < 2:
+        if kind == "article" and len(theme.lists.get("third", ())) < 2:
             kind, compose = "account", self.account
         tags, values = new_person(self.lexicon, theme, self.random)
         story = Story(theme, self.lexicon.shared, self.random, tags, values)
@@ -80,7 +80,7 @@ class Composer:
         """One tidy sentence, or a few, of the theme or of what every theme of its kind shares."""
         theme = story.theme
         shared = f"{theme.settings['kind'][0]}_{facet}"
-        own = facet in theme.lists
+        own = story.offers(facet)
         if own and (shared not in story.shared or self.random.random() < 0.8):
             name = facet
         elif shared in story.shared:
@@ -241,7 +241,7 @@ class Composer:
                 self.topic(self.weighted[int(random.random() * len(self.weighted))])
                 for _ in range(random.choice((1, 1, 2)))
             ]
-            offered = sorted({topic, *others}, key=lambda _: random.random())
+            offered = sorted(dict.fromkeys((topic, *others)), key=lambda _: random.random())
             if len(offered) == 1:
                 offered.append("something else")
             story.kept["offered"] = f"{', '.join(offered[:-1])} or {offered[-1]}"

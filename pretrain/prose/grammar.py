@@ -1,7 +1,7 @@
 """A small text grammar: read the lexicon, expand its patterns.
 
 A lexicon file holds blocks. `== name` starts a theme (`== shared` and `== people` are for everybody), lines
-such as `time: weeks months` are its settings, `-- facet` starts a list, and every further line is one alternative:
+such as `time: weeks months` are its settings, `-- facet` starts a list, and all other lines are alternatives:
 
     @work I sit [in the car|on the stairs] for {minutes} before {task}. // putting off work
 
@@ -75,8 +75,9 @@ class Story:
     kept: dict[str, str]
     used: set[int] = field(default_factory=set)
 
-    def has(self, name: str) -> bool:
-        return name in self.theme.lists or name in self.shared
+    def offers(self, name: str) -> bool:
+        """Whether the theme has a list of this name with a line that suits the person."""
+        return any(line.suits(self.tags) for line in self.theme.lists.get(name, ()))
 
     def pick(self, name: str) -> Line:
         """A line of a list that suits the person, if possible one that this text has not used."""

@@ -17,12 +17,13 @@ PROSE = ROOT / "pretrain" / "prose"
 CONDITIONS = ROOT / "src" / "symptoms" / "taxonomy" / "conditions.json"
 TEXTS = 5000
 
-# The names' distinctive words, and what else would be a label. Their ordinary words (stress, grief) may occur.
+# Distinctive words of the names, and other labels. Their ordinary words (stress, grief) may occur.
 LABELS = re.compile(
     r"depressi|depressed|bipolar|anxiety|phobi|obsessi|compulsi|dysmorph|hypochondri|hoard|trauma|insomni|anorex"
-    r"|bulimi|binge|adhd|autis|asperger|psychos|psychotic|schizo|borderline|depersonal|dereali|burn(?:ed|t)? ?out"
-    r"|dysthym|postnatal|\bmania|\bmanic|hypoman|delusion|hallucinat|diagnos|disorder|syndrome|panic attack|self-harm"
-    r"|suicid|overdos|\b(?:ptsd|ocd|bpd|gad)\b|acute stress|prolonged grief|alcohol use|hyperactiv|perinatal"
+    r"|bulimi|binge|adhd|autis|asperger|psychos|psychotic|schizo|borderline|depersonal|dereali"
+    r"|burn(?:ed|t)? ?out|dysthym|postnatal|\bmania|\bmanic|hypoman|delusion|hallucinat|diagnos|disorder|syndrome"
+    r"|panic attack|self-harm|suicid|overdos|\b(?:ptsd|ocd|bpd|gad)\b|acute stress|prolonged grief|alcohol use"
+    r"|hyperactiv|perinatal"
 )
 DRUGS = re.compile(
     r"sertraline|fluoxetine|prozac|zoloft|citalopram|lexapro|paroxetine|venlafaxine|mirtazapine|bupropion|lithium"
@@ -31,7 +32,7 @@ DRUGS = re.compile(
     r"|adderall|methylphenidate|tramadol|codeine|morphine|heroin|cocaine|cannabis|ketamine|antidepressant"
     r"|antipsychotic|\d ?mg\b"
 )
-FORMAT = re.compile(r"symptoms:|assessment:|primary concern|key symptoms|recommendation")
+FORMAT = re.compile(r"symptoms:|assessment:|primary concern|key symptoms|recommendation:")
 
 
 @pytest.fixture(scope="module")
