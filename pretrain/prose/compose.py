@@ -77,22 +77,20 @@ class Composer:
     # Sentences
 
     def facet(self, story: Story, facet: str) -> str:
-        """One tidy sentence, or a few, of the theme or of what every theme of its kind shares."""
-        theme = story.theme
-        shared = f"{theme.settings['kind'][0]}_{facet}"
-        own = story.offers(facet)
-        if own and (shared not in story.shared or self.random.random() < 0.8):
+        """One tidy sentence, or a few, of the theme or of what every theme of its kinds shares."""
+        shared = [name for kind in story.theme.settings["kind"] if (name := f"{kind}_{facet}") in story.shared]
+        if story.offers(facet) and (not shared or self.random.random() < 0.8):
             name = facet
-        elif shared in story.shared:
-            name = shared
+        elif shared:
+            name = shared[0]
         else:
             name = "detail"
         line = story.pick(name)
         sentence = story.expand(line.template)
         if line.label is not None:
-            labels = story.kept.setdefault("labels", "")
-            story.kept["labels"] = f"{labels}{story.expand(line.label)}\n"
-        return registers.tidy(sentence)
+            story.labels.append(story.expand(line.label))
+        sentence = registers.tidy(registers.paraphrase(sentence, self.random))
+        return registers.fold(sentence, self.random, self.names)
 
     def sentences(self, story: Story, orders: tuple[str, ...]) -> list[str]:
         order = orders[int(self.random.random() * len(orders))].split()
@@ -219,7 +217,7 @@ class Composer:
             sentence = story.say("third")
             if at and self.random.random() < 0.3 and not sentence.startswith(("Some", "{")):
                 sentence = f"{story.say('third_start')} {registers.start_small(sentence, self.names)}"
-            said.append(registers.tidy(sentence))
+            said.append(registers.tidy(registers.paraphrase(sentence, self.random)))
         text = " ".join(said)
         return registers.american(text) if self.random.random() < 0.4 else text
 
@@ -228,7 +226,7 @@ class Composer:
     def gist(self, story: Story) -> str:
         """A line at the end that says in everyday words what the text was about."""
         random = self.random
-        labels = list(dict.fromkeys(story.kept.get("labels", "").split("\n")[:-1]))
+        labels = list(dict.fromkeys(story.labels))
         chance = random.random()
         if labels and chance < 0.4:
             story.kept["listed"] = registers.tidy(self.listed(labels))

@@ -73,7 +73,8 @@ class Story:
     random: Random
     tags: frozenset[str]
     kept: dict[str, str]
-    used: set[int] = field(default_factory=set)
+    used: set[int] = field(default_factory=set[int])
+    labels: list[str] = field(default_factory=list[str])
 
     def offers(self, name: str) -> bool:
         """Whether the theme has a list of this name with a line that suits the person."""

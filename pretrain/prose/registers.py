@@ -19,6 +19,22 @@ def read_pairs(name: str) -> list[tuple[str, str]]:
 
 
 AMERICAN = dict(read_pairs("american"))
+def read_paraphrases() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for line in read_words("paraphrases"):
+        first, arrow, others = line.partition(" > ")
+        if arrow:
+            found[first] = tuple(others.split(" | "))
+        else:
+            group = tuple(line.split(" | "))
+            found.update(dict.fromkeys(group, group))
+    return found
+
+
+PARAPHRASES = read_paraphrases()
+PARAPHRASE = re.compile(
+    r"(?<![\w'])(?:" + "|".join(map(re.escape, sorted(PARAPHRASES, key=len, reverse=True))) + r")(?![\w'])"
+)
 LONG_FORMS = dict(read_pairs("long_forms"))
 WORD = re.compile(r"[A-Za-z']+")
 MISSPELLINGS = dict(read_pairs("misspelt"))
@@ -42,6 +58,31 @@ INNER_START = re.compile(r"(?<=[a-z0-9)\"][.!?] )[a-z]")
 SPACES = re.compile(r" {2,}")
 BEFORE_MARK = re.compile(r" +([,.!?;:])")
 VOWEL_SOUND = re.compile(r"(?i)(?:[aeio]|u(?!ni[a-z]|s[eu]|k)|hour|honest|heir|8|11\b|18)(?!ne\b|nce\b|uro)")
+
+
+def paraphrase(text: str, random: Random) -> str:
+    """About half of the words and phrases that have an equal, exchanged for it."""
+
+    def other(match: re.Match[str]) -> str:
+        found = match.group()
+        if random.random() < 0.45:
+            return found
+        options = PARAPHRASES[found]
+        return options[int(random.random() * len(options))]
+
+    return PARAPHRASE.sub(other, text)
+
+
+SHORT_AFTERTHOUGHT = re.compile(r"(?<=[a-z])\. (?=[A-Z][a-z']*(?: [\w']+){0,5}[.]$)")
+
+
+def fold(text: str, random: Random, names: frozenset[str]) -> str:
+    """A short last sentence is often only an afterthought of the one before."""
+    found = SHORT_AFTERTHOUGHT.search(text)
+    if found is None or random.random() < 0.3:
+        return text
+    link = (" - ", ", ", "; ", ": ", ", and ", "... ")[int(random.random() * 6)]
+    return text[: found.start()] + link + start_small(text[found.end() :], names)
 
 
 def articles(text: str) -> str:
