@@ -1,4 +1,4 @@
-"""Train the tokenizer on the corpora and write every source as token ids.
+"""Train the tokenizer on the corpora and write every source as token ids; what is there already stays.
 
 python pretrain/tokenize_corpora.py --corpora ../shared/corpora build/corpora --out build/pretrain
 """
@@ -18,6 +18,8 @@ VOCABULARY_SIZE = 8192
 BEGIN, END = "<|begin_of_text|>", "<|end_of_text|>"
 # Reserved now so that later versions can give them a meaning without a new embedding table.
 SPECIAL_TOKENS = [BEGIN, END, *(f"<|reserved_{number}|>" for number in range(6))]
+# The words of our own prose should be spelled as the public texts' words are.
+OWN_PROSE = "own_prose"
 # The tokenizer sees at most this much of each source, so that long novels do not crowd out speech.
 CHARACTERS_PER_SOURCE = 4_000_000
 # Words with their leading space, contractions, single digits, runs of punctuation, and line breaks.
@@ -39,6 +41,8 @@ def new_tokenizer() -> Tokenizer:
 
 def training_text(corpora: Sequence[Path], sources: list[Source]) -> Iterator[str]:
     for source in sources:
+        if source.name == OWN_PROSE:
+            continue
         remaining = CHARACTERS_PER_SOURCE
         for text, held_out in read_documents(corpora, source):
             if held_out:
@@ -95,10 +99,13 @@ def main() -> None:
     options = arguments.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     sources = read_sources()
-    tokenizer = train_tokenizer(options.corpora, sources)
-    tokenizer.save(str(options.out / "tokenizer.json"))
+    saved = options.out / "tokenizer.json"
+    if not saved.exists():
+        train_tokenizer(options.corpora, sources).save(str(saved))
+    tokenizer = Tokenizer.from_file(str(saved))
     for source in sources:
-        write_source(tokenizer, options.corpora, source, options.out)
+        if not (options.out / f"{source.name}.held_out.bin").exists():
+            write_source(tokenizer, options.corpora, source, options.out)
 
 
 if __name__ == "__main__":
