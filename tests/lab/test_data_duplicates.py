@@ -58,15 +58,18 @@ def test_words_are_compared_without_case_apostrophes_and_marks():
 
 
 @settings(deadline=None)
-@given(st.lists(st.lists(st.sampled_from("abcde"), max_size=12).map(" ".join), max_size=12))
-def test_the_index_finds_what_comparing_all_pairs_finds(texts: list[str]):
+@given(
+    st.lists(st.lists(st.sampled_from("abc"), max_size=20).map(" ".join), max_size=12),
+    st.sampled_from([0.05, NEAR_DUPLICATE, 0.5, 1.0]),
+)
+def test_the_index_finds_what_comparing_all_pairs_finds(texts: list[str], threshold: float):
     """The inverted index gives the same pairs and similarities as Jaccard's definition over every pair."""
     expected: dict[tuple[int, int], float] = {}
     for (first, one), (second, other) in combinations(enumerate(map(shingles, texts)), 2):
         similarity = len(one & other) / len(one | other)
-        if similarity >= NEAR_DUPLICATE:
+        if similarity >= threshold:
             expected[first, second] = similarity
-    found = {(pair.first, pair.second): pair.similarity for pair in near_duplicates(texts)}
+    found = {(pair.first, pair.second): pair.similarity for pair in near_duplicates(texts, threshold)}
     assert found == pytest.approx(expected)
 
 
@@ -176,7 +179,7 @@ def test_odd_data_is_warned_of(tmp_path: Path):
 @example(["a", "a", "a"], 0.5, 0.4, 0)
 @example(["a", "a", "a"], 0.05, 0.9, 0)
 def test_a_split_is_a_partition_by_condition(conditions: list[str], dev: float, test: float, seed: int):
-    """Each example is in one split, shares hold for each condition within one, train is never empty."""
+    """Each example is in one split, shares hold for each condition but for rounding, train is never empty."""
     examples = [
         LabelledExample(str(number), f"{number} x{number} y{number}", condition, None, None, None, number)
         for number, condition in enumerate(conditions)
@@ -188,7 +191,7 @@ def test_a_split_is_a_partition_by_condition(conditions: list[str], dev: float, 
     for condition, count in Counter(conditions).items():
         for name, share in (("dev", dev), ("test", test)):
             got = sum(one.condition == condition for one in splits[name])
-            assert abs(got - share * count) <= 1 or count < 3
+            assert abs(got - share * count) <= (1 if dev + test <= 0.5 else 2)
         assert any(one.condition == condition for one in splits["train"])
 
 

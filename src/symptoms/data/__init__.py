@@ -2,6 +2,7 @@
 
 from symptoms.data.assessment import Assessment, parse_assessment, render_assessment
 from symptoms.data.dataset import Dataset, LabelledExample, assessment_of, load_dataset
+from symptoms.data.duplicates import check_leakage
 from symptoms.data.experiment import Example, Experiment, load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
 
@@ -13,6 +14,7 @@ __all__ = [
     "Label",
     "LabelledExample",
     "assessment_of",
+    "check_leakage",
     "labels_of_taxonomy",
     "load_dataset",
     "load_experiment",
