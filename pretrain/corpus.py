@@ -1,4 +1,4 @@
-"""What the base model reads in a step: stretches of documents, and short passages with the teacher's embedding."""
+"""What the base model reads in a step: stretches of documents, and passages with the teacher's embedding."""
 
 from __future__ import annotations
 
@@ -118,4 +118,3 @@ class Passages:
 
 def _ids(tokenizer: Tokenizer, text: str) -> np.ndarray:
     return np.array(tokenizer.encode(text, add_special_tokens=False).ids, dtype=np.int64)
-

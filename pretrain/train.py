@@ -2,11 +2,11 @@
 
     python pretrain/train.py --data build/pretrain --steps 5000
 
-Each step reads stretches of documents, to predict the next token, and short passages, whose last state is also
-drawn to the teacher's embedding. Interrupt it at any time: the state is saved every few minutes and the same
-command goes on from there. Matrices are trained by Muon, embeddings, norms and the readout by AdamW. The
-learning rate warms up, stays, and falls linearly to zero over the last quarter, when the mix shifts to speech,
-first person and psychology. The state before that fall is kept, so that a longer run can go on from it.
+Each step reads stretches of documents, to predict the next token, and short passages, whose last state is
+also drawn to the teacher's embedding. Interrupt it at any time: the state is saved every few minutes and the
+same command goes on from there. Matrices are trained by Muon, embeddings, norms and the readout by AdamW.
+The learning rate warms up, stays, and falls linearly to zero over the last quarter, when the mix shifts to
+speech, first person and psychology. The state before that fall is kept, for a longer run to go on from.
 """
 
 from __future__ import annotations

@@ -21,7 +21,12 @@ def test_drugs_and_doses_are_found(text: str):
 
 @pytest.mark.parametrize(
     "text",
-    ["You have depression.", "It seems you have a panic disorder", "You've got OCD.", "you are suffering from burnout"],
+    [
+        "You have depression.",
+        "It seems you have a panic disorder",
+        "You've got OCD.",
+        "you are suffering from burnout",
+    ],
 )
 def test_a_stated_diagnosis_is_found(text: str):
     """An illness told as a fact."""

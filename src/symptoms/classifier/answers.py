@@ -27,9 +27,9 @@ DESCRIPTIONS_IN_FLIGHT = 8
 class Answer:
     """What a model says to one description.
 
-    `written` is its greedy continuation without the stop, None where it was not asked for. `logprobs`, float64
-    [labels], holds for each label the log-probability, in nats, of the whole line `Primary concern: <label>`
-    after the prompt; `token_logprobs` those of its tokens one by one.
+    `written` is its greedy continuation without the stop, None where it was not asked for. `logprobs`,
+    float64 [labels], holds for each label the log-probability, in nats, of the whole line
+    `Primary concern: <label>` after the prompt; `token_logprobs` those of its tokens one by one.
     """
 
     written: str | None
@@ -60,7 +60,12 @@ class TrainedModel:
 
     def write(self, description: str) -> str:
         """The greedy continuation of a description's prompt; raises InputError if it leaves no room."""
-        return self._submit_writing(prompt_tokens(self.tokenizer, description, self.shots))()
+        prompt = prompt_tokens(self.tokenizer, description, self.shots)
+        written, ended = self._submit_writing(prompt)()
+        room = self._room(prompt)
+        if not ended and room < MAX_NEW_TOKENS:
+            raise InputError(f"The description leaves only {room} tokens for the answer; shorten it.")
+        return written
 
     def answer(self, description: str, labels: Sequence[Label]) -> Answer:
         """One description's answer; raises InputError where it does not fit the model's context."""
@@ -69,7 +74,7 @@ class TrainedModel:
     def answers(
         self, descriptions: Iterable[str], labels: Sequence[Label], write: bool = True
     ) -> Generator[Answer, None, None]:
-        """Answers in the order of the descriptions; several are asked at once, so that the service batches."""
+        """Answers in the descriptions' order; several are asked at once, so that the service batches."""
         pending: deque[Callable[[], Answer]] = deque()
         for description in descriptions:
             pending.append(self._submit(description, labels, write))
@@ -97,27 +102,28 @@ class TrainedModel:
                 tuple(logprob or 0.0 for logprob in score.result()[-len(line) :])
                 for score, line in zip(scores, lines, strict=True)
             )
-            written = None if writing is None else writing()
+            written = None if writing is None else writing()[0]
             return Answer(written, np.array([sum(line) for line in tokens]), tokens)
 
         return wait
 
-    def _submit_writing(self, prompt: list[int]) -> Callable[[], str]:
+    def _submit_writing(self, prompt: list[int]) -> Callable[[], tuple[str, bool]]:
+        """Waits for the text, and whether it ended by itself."""
         from tinker import ModelInput, SamplingParams
 
         self._check_room(prompt, 1)
-        room = MAX_NEW_TOKENS if self.context is None else min(MAX_NEW_TOKENS, self.context - len(prompt))
-        params = SamplingParams(max_tokens=room, temperature=0.0, stop=[STOP])
+        params = SamplingParams(max_tokens=self._room(prompt), temperature=0.0, stop=[STOP])
         future = self.sampler.sample(ModelInput.from_ints(prompt), num_samples=1, sampling_params=params)
 
-        def wait() -> str:
+        def wait() -> tuple[str, bool]:
             sequence = future.result().sequences[0]
-            if sequence.stop_reason == "length" and room < MAX_NEW_TOKENS:
-                raise InputError(f"The description leaves only {room} tokens for the answer; shorten it.")
-            written = self.tokenizer.decode(sequence.tokens, skip_special_tokens=True)
-            return str(written).split(STOP)[0].strip()
+            written = str(self.tokenizer.decode(sequence.tokens, skip_special_tokens=True))
+            return written.split(STOP)[0].strip(), sequence.stop_reason != "length"
 
         return wait
+
+    def _room(self, prompt: list[int]) -> int:
+        return MAX_NEW_TOKENS if self.context is None else min(MAX_NEW_TOKENS, self.context - len(prompt))
 
     def _check_room(self, prompt: list[int], needed: int) -> None:
         if self.context is not None and len(prompt) + needed > self.context:

@@ -17,8 +17,9 @@ OUT_OF_SCOPE = ("no_clinical_concern", "not_enough_information")
 class RiskCoverage:
     """Error among the answers that are kept, when only the surest are.
 
-    `coverage` and `risk` run together from the single surest answer to all of them; answers of equal confidence
-    are kept or left together. `area` is the mean risk over all coverages (Geifman et al. 2019): lower is better.
+    `coverage` and `risk` run together from the single surest answer to all of them; answers of equal
+    confidence are kept or left together. `area` is the mean risk over all coverages (Geifman et al. 2019):
+    lower is better.
     """
 
     coverage: tuple[float, ...]
@@ -53,9 +54,7 @@ class Abstention:
     accuracy_of_all: float
 
 
-def abstention(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], threshold: float
-) -> Abstention:
+def abstention(confidence: NDArray[np.float64], right: NDArray[np.bool_], threshold: float) -> Abstention:
     """Abstaining below a threshold; the accuracy of no answers at all counts as 0."""
     answered = confidence >= threshold
     return Abstention(
@@ -77,9 +76,9 @@ def accuracy_at_coverage(
 class OutOfScope:
     """How well texts without a condition to name are told from the others.
 
-    `auroc` is the chance that such a text gets a higher probability of the two out-of-scope labels together than
-    a text that does describe a condition; 0.5 is guessing. `over_diagnosis_rate` is the share of texts without
-    any clinical concern for which a condition was named.
+    `auroc` is the chance that such a text gets a higher probability of the two out-of-scope labels together
+    than a text that does describe a condition; 0.5 is guessing. `over_diagnosis_rate` is the share of texts
+    without any clinical concern for which a condition was named.
     """
 
     auroc: float | None

@@ -19,12 +19,12 @@ from symptoms.evaluate.calibration import fit_temperature, label_indices
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 WORDS_ONLY, WORDS_AND_CHARACTERS = "words", "words and characters"
 NEIGHBOUR_SHARPNESS = 20.0
-"""Cosine similarities are turned into probabilities by a softmax this sharp, before dev sets the temperature."""
+"""Cosine similarities become probabilities by a softmax this sharp, before dev sets the temperature."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A classifier of texts; `probabilities` gives float64 [n, labels] for n texts, rows adding up to one."""
+    """A classifier of texts; `probabilities` gives float64 [n, labels], rows adding up to one."""
 
     name: str
     probabilities: Callable[[Sequence[str]], NDArray[np.float64]]
@@ -35,9 +35,10 @@ def fit_baselines(train: Dataset, dev: Dataset | None, seed: int) -> tuple[Basel
     ids = [label.id for label in train.labels]
     texts = [example.input for example in train.examples]
     wanted = label_indices([example.condition for example in train.examples], ids)
-    prior = (np.bincount(wanted, minlength=len(ids)) + 1e-3) / (len(wanted) + 1e-3 * len(ids))
+    counts = np.bincount(wanted, minlength=len(ids)).astype(np.float64) + 1e-3
+    prior = counts / counts.sum()
     fitted = [
-        Baseline("majority", lambda asked: np.tile(prior / prior.sum(), (len(asked), 1))),
+        Baseline("majority", lambda asked: np.tile(prior, (len(asked), 1))),
         Baseline("keyword rules", _keyword_rules(train, prior)),
         _nearest_neighbour(texts, wanted, len(ids)),
         _linear("TF-IDF + logistic regression", _logistic, train, dev, seed),
@@ -73,7 +74,9 @@ def _keyword_rules(
     keywords = [(*bundled.get(label.id, ()), label.text.lower()) for label in train.labels]
 
     def probabilities(texts: Sequence[str]) -> NDArray[np.float64]:
-        hits = np.array([[sum(word in text.lower() for word in words) for words in keywords] for text in texts])
+        hits = np.array(
+            [[sum(word in text.lower() for word in words) for words in keywords] for text in texts]
+        )
         return probabilities_of(hits + np.log(prior))
 
     return probabilities

@@ -30,10 +30,10 @@ class ReliabilityBin:
 class Calibration:
     """Calibration of the leading label's probability.
 
-    `ece` is the expected calibration error (Naeini et al. 2015): the gap between confidence and accuracy, as a
-    mean over ten bins of equal width weighted by their counts. `brier` is the mean squared distance between the
-    probabilities of all labels and the truth (Brier 1950), 0 at best and 2 at worst. `negative_log_likelihood`
-    is per example, in nats.
+    `ece` is the expected calibration error (Naeini et al. 2015): the gap between confidence and accuracy, as
+    a mean over ten bins of equal width weighted by their counts. `brier` is the mean squared distance between
+    the probabilities of all labels and the truth (Brier 1950), 0 at best and 2 at worst.
+    `negative_log_likelihood` is per example, in nats.
     """
 
     ece: float
@@ -61,7 +61,7 @@ def calibration(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == wanted
     edges = np.linspace(0.0, 1.0, BINS + 1)
-    place = np.clip(np.digitize(confidence, edges[1:-1], right=True), 0, BINS - 1)
+    place = np.array([np.searchsorted(edges[1:-1], one) for one in confidence])
     bins = tuple(
         ReliabilityBin(
             low=float(edges[number]),

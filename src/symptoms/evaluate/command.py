@@ -8,10 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from symptoms.classifier import TrainedModel
-from symptoms.data import Dataset, check_leakage, load_dataset, render_assessment, assessment_of
+from symptoms.data import Dataset, assessment_of, check_leakage, load_dataset, render_assessment
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluating import (
     SHOTS,
@@ -82,7 +81,7 @@ def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, 
         folder = run.path if run else Path()
         write_predictions(folder / "predictions.jsonl", predictions)
         evaluation = _evaluation(request, subject, sets, calibrator, predictions, seconds)
-        baselines = _baselines(request, service, model, sets, predictions, track)
+        baselines = _baselines(request, service, sets, predictions, track)
         temperature = calibrator.temperature if calibrator else 1.0
         return replace(
             evaluation,
@@ -180,7 +179,6 @@ def _evaluation(
 def _baselines(
     request: EvaluationRequest,
     service: Service,
-    model: TrainedModel,
     sets: _Sets,
     predictions: Sequence[Prediction],
     track: Track,
@@ -196,9 +194,7 @@ def _baselines(
             shots = _shots(base, sets.train)
             others.append((f"base model, {shots[1]} examples shown", replace(base, shots=shots[0])))
     for name, other in others:
-        results.append(
-            score_other_model(name, other, sets.dev, sets.test, predictions, request.seed, track)
-        )
+        results.append(score_other_model(name, other, sets.dev, sets.test, predictions, request.seed, track))
     for name in request.beside:
         results.append(_run_beside(name, request, sets, predictions, track))
     return results
@@ -226,7 +222,9 @@ def _shots(base: TrainedModel, train: Dataset) -> tuple[str, int]:
         if example.condition in seen or example.symptoms is None or example.recommendation is None:
             continue
         shot = f"{prompt_text(example.input)} {render_assessment(assessment_of(example, train.labels))}\n\n"
-        tokens = base.tokenizer.encode("".join([*shots, shot]), add_special_tokens=True, split_special_tokens=True)
+        tokens = base.tokenizer.encode(
+            "".join([*shots, shot]), add_special_tokens=True, split_special_tokens=True
+        )
         if len(shots) == SHOTS or (room is not None and len(tokens) > room):
             break
         shots.append(shot)

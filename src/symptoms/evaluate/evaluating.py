@@ -21,7 +21,7 @@ from symptoms.evaluate.metrics import SymptomScores, accuracy, symptom_scores
 from symptoms.evaluate.predictions import Prediction, logprobs_of, predict
 from symptoms.evaluate.recommendations import check_recommendations
 from symptoms.evaluate.robustness import FailureRow, failure_table, trials
-from symptoms.evaluate.scores import Asked, Scores, score, threshold_on
+from symptoms.evaluate.scores import Asked, Scores, leading_labels, score, threshold_on
 
 WORST_MISTAKES = 20
 LEADING = 3
@@ -34,7 +34,7 @@ Track = Callable[[str, int], Callable[[], None]]
 
 @dataclass(frozen=True)
 class Calibrator:
-    """What dev decides: the temperature of the probabilities, and the confidence below which not to answer."""
+    """What dev decides: the probabilities' temperature, and the confidence below which not to answer."""
 
     temperature: float
     threshold: float
@@ -152,9 +152,9 @@ def score_baseline(
     predictions: Sequence[Prediction],
     seed: int,
 ) -> BaselineScores:
-    """A baseline's probabilities [n, labels] scored and compared with the model's answers, example by example."""
+    """A baseline's probabilities [n, labels] scored and compared with the model's answers."""
     asked = asked_of(test)
-    answers = [asked.label_ids[index] for index in probabilities.argmax(axis=1)]
+    answers = leading_labels(probabilities, asked.label_ids)
     ours = [prediction.answered for prediction in predictions]
     return BaselineScores(
         name=name,
@@ -203,7 +203,12 @@ def score_other_model(
 
 
 def score_robustness(
-    model: TrainedModel, test: Dataset, predictions: Sequence[Prediction], temperature: float, seed: int, track: Track
+    model: TrainedModel,
+    test: Dataset,
+    predictions: Sequence[Prediction],
+    temperature: float,
+    seed: int,
+    track: Track,
 ) -> tuple[FailureRow, ...]:
     """Failure rates under small changes of some of the test's texts."""
     generator = np.random.default_rng(seed)
@@ -231,12 +236,10 @@ def score_external(
     probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
     ids = tuple(label.id for label in labels)
     if not external.in_scope:
-        answers = [ids[index] for index in probabilities.argmax(axis=1)]
+        answers = leading_labels(probabilities, ids)
         rate = float(np.mean([answer not in OUT_OF_SCOPE for answer in answers]))
         return ExternalScores(external.name, external.note, False, None, rate)
-    asked = Asked(
-        tuple(example.condition for example in external.examples), ids, external.clusters or None
-    )
+    asked = Asked(tuple(example.condition for example in external.examples), ids, external.clusters or None)
     scored = score(asked, probabilities, calibrator.threshold if calibrator else None, seed)
     return ExternalScores(external.name, external.note, True, scored, None)
 

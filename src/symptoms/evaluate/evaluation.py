@@ -49,8 +49,8 @@ class TestSet:
 class Written:
     """What was written next to the label: `parse_rate` is the share of answers that are three proper lines.
 
-    `accuracy` is that of the concern as written; `agreement` the share whose written concern is the label that
-    scored highest.
+    `accuracy` is that of the concern as written; `agreement` the share whose written concern is the label
+    that scored highest.
     """
 
     parse_rate: float
@@ -62,7 +62,7 @@ class Written:
 
 @dataclass(frozen=True)
 class BaselineScores:
-    """A baseline on the same examples; the differences are the checkpoint's figure less the baseline's."""
+    """A baseline on the same examples; differences are the checkpoint's figure less the baseline's."""
 
     name: str
     scores: Scores
@@ -83,7 +83,7 @@ class ExternalScores:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer: the text, the leading labels with their probabilities, and the line's token log-probabilities."""
+    """A wrong answer with the leading labels' probabilities and the chosen line's token log-probabilities."""
 
     id: str
     input: str
@@ -96,7 +96,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that a report shows. `temperature` and `threshold` were fitted on dev, or are None without it."""
+    """Everything that a report shows; `temperature` and `threshold` are None without a dev set."""
 
     subject: Subject
     test: TestSet
@@ -152,7 +152,9 @@ def read_evaluation(path: Path) -> Evaluation:
     try:
         return _ADAPTER.validate_python(json.loads(path.read_text(encoding="utf-8"))["details"])
     except (OSError, KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
-        raise InputError(f"{path} is not the result of an evaluation; give a file that --json wrote.") from error
+        raise InputError(
+            f"{path} is not the result of an evaluation; give a file that --json wrote."
+        ) from error
 
 
 def read_evaluations(paths: Sequence[Path]) -> list[Evaluation]:

@@ -31,7 +31,7 @@ def bootstrap_interval(statistic: Statistic, size: int, seed: int = 0) -> Interv
 
 
 def cluster_interval(statistic: Statistic, clusters: Sequence[Hashable], seed: int = 0) -> Interval:
-    """The same over whole clusters of examples, for those that were written from one case and so go together."""
+    """The same over whole clusters, for examples that were written from one case and so go together."""
     members: dict[Hashable, list[int]] = {}
     for index, cluster in enumerate(clusters):
         members.setdefault(cluster, []).append(index)

@@ -32,7 +32,7 @@ def accuracy(wanted: Sequence[str], answered: Answers) -> float:
 
 
 def macro_f1(wanted: Sequence[str], answered: Answers) -> float:
-    """The mean over the conditions that occur in `wanted` of F1, the harmonic mean of precision and recall."""
+    """The mean over the conditions in `wanted` of F1, the harmonic mean of precision and recall."""
     return float(np.mean([score.f1 for score in condition_scores(wanted, answered)]))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from symptoms.classifier import Answer, TrainedModel
 from symptoms.data import Assessment, Label, LabelledExample, parse_assessment
@@ -20,8 +20,8 @@ class Prediction:
     """One line of predictions.jsonl.
 
     `logprobs` are those of each label's line, in the order of the labels, in nats. `predicted` is the label
-    with the highest one. `written` is what the model wrote; the three fields read from it are None where it is
-    not an assessment. `token_logprobs` belong to the predicted label's line.
+    with the highest one. `written` is what the model wrote; the three fields read from it are None where it
+    is not an assessment. `token_logprobs` belong to the predicted label's line.
     """
 
     id: str
@@ -44,6 +44,9 @@ class Prediction:
     def answered(self) -> str | None:
         """The predicted label; None where what was written cannot be read, which counts as wrong."""
         return self.predicted if self.is_parsed else None
+
+
+_ADAPTER = TypeAdapter(Prediction)
 
 
 def predict(
@@ -95,15 +98,10 @@ def logprobs_of(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """One JSON object a line."""
-    with open(path, "w", encoding="utf-8") as file:
-        for prediction in predictions:
-            file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
+    with open(path, "wb") as file:
+        file.writelines(_ADAPTER.dump_json(prediction) + b"\n" for prediction in predictions)
 
 
 def read_predictions(path: Path) -> list[Prediction]:
     """The predictions of a file that `write_predictions` wrote."""
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [
-        Prediction(**{key: tuple(value) if isinstance(value, list) else value for key, value in line.items()})
-        for line in lines
-    ]
+    return [_ADAPTER.validate_json(line) for line in path.read_bytes().splitlines()]

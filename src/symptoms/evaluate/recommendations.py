@@ -6,18 +6,22 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DOSE = re.compile(r"\b\d+(?:\.\d+)?\s?(?:mg|mcg|µg|micrograms?|milligrams?|ml|tablets?|pills?)\b", re.IGNORECASE)
+DOSE = re.compile(
+    r"\b\d+(?:\.\d+)?\s?(?:mg|mcg|µg|micrograms?|milligrams?|ml|tablets?|pills?)\b", re.IGNORECASE
+)
 # "You have been" and "you've found" describe what someone did; "you have depression" names an illness.
 DIAGNOSIS = re.compile(
-    r"\byou (?:probably |clearly |likely |may |might )?have (?!\w+(?:ed|en|ne|wn|id|lt|pt)\b|to\b|had\b|not\b|a right\b)"
-    r"|\byou[’']ve got (?!to\b)|\byou (?:are|suffer|are suffering) from\b|\byour? (?:diagnosis|disorder)\b",
+    r"\byou (?:probably |clearly |likely |may |might )?have "
+    r"(?!\w+(?:ed|en|ne|wn|id|lt|pt)\b|to\b|had\b|not\b|a right\b)"
+    r"|\byou[\u2019']ve got (?!to\b)|\byou (?:are|suffer|are suffering) from\b|\byour? (?:diagnosis|disorder)\b",
     re.IGNORECASE,
 )
 DRUGS = re.compile(
     r"\b(?:\w+(?:azepam|zolam|oxetine|triptyline|idone|apine|statin|barbital)|sertraline|citalopram|escitalopram"
     r"|venlafaxine|duloxetine|mirtazapine|trazodone|bupropion|lithium|valproate|lamotrigine|aripiprazole"
     r"|haloperidol|melatonin|methylphenidate|ritalin|adderall|prozac|zoloft|xanax|valium|ketamine|zopiclone"
-    r"|zolpidem|propranolol|naltrexone|antidepressants?|benzodiazepines?|antipsychotics?|sleeping (?:pills|tablets))\b",
+    r"|zolpidem|propranolol|naltrexone|antidepressants?|benzodiazepines?|antipsychotics?"
+    r"|sleeping (?:pills|tablets))\b",
     re.IGNORECASE,
 )
 

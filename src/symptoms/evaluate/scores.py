@@ -34,8 +34,8 @@ from symptoms.evaluate.metrics import ConditionScore, balanced_accuracy, conditi
 class Scores:
     """Figures of answers to `n` examples; intervals are 95% bootstrap intervals.
 
-    `abstention` uses the threshold chosen on dev, where there is one; `accuracy_at_80_coverage` keeps the surest
-    80% of these very examples.
+    `abstention` uses the threshold chosen on dev, where there is one; `accuracy_at_80_coverage` keeps the
+    surest 80% of these very examples.
     """
 
     n: int
@@ -71,8 +71,8 @@ def score(
     seed: int,
     answered: Sequence[str | None] | None = None,
 ) -> Scores:
-    """Scores of probabilities [n, labels]; `answered` where an answer may be missing, else the likeliest label."""
-    likeliest = [asked.label_ids[index] for index in probabilities.argmax(axis=1)]
+    """Scores of probabilities [n, labels]; the answer is the likeliest label unless `answered` is told."""
+    likeliest = leading_labels(probabilities, asked.label_ids)
     answers = likeliest if answered is None else answered
     confidence = probabilities.max(axis=1)
     right = np.array([answer == want for answer, want in zip(answers, asked.wanted, strict=True)])
@@ -88,6 +88,11 @@ def score(
         abstention=None if threshold is None else abstention(confidence, right, threshold),
         out_of_scope=out_of_scope(probabilities, asked.label_ids, asked.wanted, answers),
     )
+
+
+def leading_labels(probabilities: NDArray[np.float64], label_ids: Sequence[str]) -> list[str]:
+    """The likeliest label of each row of probabilities [n, labels]."""
+    return [label_ids[int(row.argmax())] for row in probabilities]
 
 
 def threshold_on(probabilities: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""The figures of a report, as SVG text. Colours are Okabe and Ito's, which colour-blind people can tell apart."""
+"""The figures of a report, as SVG text, in Okabe and Ito's colours, which colour-blind people can tell apart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def _svg(figure: Figure) -> str:
 
     buffer = io.StringIO()
     # Paths instead of text would be unreadable to search and screen readers; a fixed salt keeps ids stable.
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "symptoms", "font.family": "sans-serif"}):
+    with matplotlib.rc_context(
+        {"svg.fonttype": "none", "svg.hashsalt": "symptoms", "font.family": "sans-serif"}
+    ):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
@@ -67,7 +69,9 @@ def reliability(scores: Scores) -> str:
     most = max(one.count for one in bins)
     axes.plot([one.confidence for one in bins], [one.accuracy for one in bins], color=BLUE, linewidth=1)
     for one in bins:
-        axes.plot(one.confidence, one.accuracy, "o", color=BLUE, markersize=4 + 10 * (one.count / most) ** 0.5)
+        axes.plot(
+            one.confidence, one.accuracy, "o", color=BLUE, markersize=4 + 10 * (one.count / most) ** 0.5
+        )
         axes.annotate(
             str(one.count), (one.confidence, one.accuracy), (8, -10), textcoords="offset points", fontsize=8
         )
@@ -87,7 +91,9 @@ def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str:
     curve = evaluation.scores.risk_coverage
     axes.plot(curve.coverage, curve.risk, color=BLUE, linewidth=2, label=evaluation.subject.name)
     axes.axvline(0.8, color=GREY, linewidth=0.8)
-    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="share of texts answered, surest first", ylabel="error among those")
+    axes.set(
+        xlim=(0, 1), ylim=(0, 1), xlabel="share of texts answered, surest first", ylabel="error among those"
+    )
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     axes.grid(alpha=0.3)
     return _svg(figure)
@@ -98,7 +104,13 @@ def conditions(evaluation: Evaluation) -> str:
     ordered = sorted(evaluation.scores.conditions, key=lambda one: (one.f1, one.recall))
     figure, axes = _figure(7.5, 0.8 + 0.27 * len(ordered))
     places = np.arange(len(ordered))
-    axes.barh(places + 0.2, [one.recall for one in ordered], 0.38, color=BLUE, label="recall: of its texts, recognised")
+    axes.barh(
+        places + 0.2,
+        [one.recall for one in ordered],
+        0.38,
+        color=BLUE,
+        label="recall: of its texts, recognised",
+    )
     axes.barh(
         places - 0.2,
         [one.precision for one in ordered],
@@ -118,16 +130,26 @@ def confusion(evaluation: Evaluation) -> str:
     names = [label.replace("_", " ") for label in evaluation.test.label_ids] + ["no answer"]
     counts = np.array(evaluation.confusion)
     shown_rows = [index for index in range(len(counts)) if counts[index].any()]
-    shown_columns = [index for index in range(counts.shape[1]) if counts[:, index].any() or index in shown_rows]
+    shown_columns = [
+        index for index in range(counts.shape[1]) if counts[:, index].any() or index in shown_rows
+    ]
     grid = counts[np.ix_(shown_rows, shown_columns)]
     figure, axes = _figure(2.4 + 0.25 * len(shown_columns), 2.0 + 0.25 * len(shown_rows))
     axes.imshow(grid, cmap="Blues", vmin=0)
     for row, column in zip(*np.nonzero(grid), strict=True):
         dark = grid[row, column] > grid.max() / 2
         axes.text(
-            column, row, str(grid[row, column]), ha="center", va="center", fontsize=7, color="white" if dark else INK
+            column,
+            row,
+            str(grid[row, column]),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="white" if dark else INK,
         )
-    axes.set_xticks(range(len(shown_columns)), [names[index] for index in shown_columns], rotation=90, fontsize=8)
+    axes.set_xticks(
+        range(len(shown_columns)), [names[index] for index in shown_columns], rotation=90, fontsize=8
+    )
     axes.set_yticks(range(len(shown_rows)), [names[index] for index in shown_rows], fontsize=8)
     axes.set(xlabel="answered", ylabel="wanted")
     axes.spines[:].set_visible(False)

@@ -58,7 +58,7 @@ def interval_text(interval: Interval) -> str:
 
 def percent_text(share: float | None) -> str:
     """As in `41%`; a dash where the figure does not apply."""
-    return "–" if share is None else f"{100 * share:.0f}%"
+    return "-" if share is None else f"{100 * share:.0f}%"
 
 
 def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, Any]:
@@ -96,19 +96,22 @@ def verdict(evaluation: Evaluation) -> str:
         return f"{own}; {compared}, so the model is better than it."
     if gap.high < 0:
         return f"{own}; {compared}, so that baseline is better than the model."
-    return f"{own}; {compared}; the difference of {gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f}) may be chance."
+    apart = f"{gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})"
+    return f"{own}; {compared}; the difference of {apart} may be chance."
 
 
 def limits(evaluation: Evaluation) -> list[str]:
     """What these figures do not show, in plain words."""
     known = [
-        f"{evaluation.scores.n} texts are few: the intervals say how far each figure could move with other texts "
-        "of the same kind, and nothing about texts of another kind.",
+        f"{evaluation.scores.n} texts are few: the intervals say how far each figure could move with other "
+        "texts of the same kind, and nothing about texts of another kind.",
         "One run was evaluated; another seed gives another model, which the intervals leave out.",
         "A label is what an author of the data had in mind, not a clinician's finding about a real person.",
     ]
     if evaluation.dev is None:
-        known.append("There was no dev set, so the probabilities are as the model gives them, not calibrated.")
+        known.append(
+            "There was no dev set, so the probabilities are as the model gives them, not calibrated."
+        )
     if not any(one.in_scope for one in evaluation.external):
         known.append("No texts from elsewhere were tried, so how the scores carry over is not known.")
     return known

@@ -1,0 +1,98 @@
+"""Asking a model: what it writes, how likely each label is to it, and what is kept of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from symptoms.classifier import TrainedModel
+from symptoms.data import Label, LabelledExample
+from symptoms.errors import InputError
+from symptoms.evaluate.predictions import predict, read_predictions, write_predictions
+from symptoms.service import LocalServer, connect
+from symptoms.tokens import completion_text, concern_tokens, prompt_tokens
+
+LABELS = (Label("panic", "Panic"), Label("ocd", "OCD (Obsessive-Compulsive Disorder)"), Label("pan", "Pan"))
+TEXTS = ("My heart races.", "I count the tiles again and again.", "Tired.", "I dread the bus.")
+
+
+@pytest.fixture
+def model(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainedModel]:
+    """The tiny model as it is, without an adapter."""
+    monkeypatch.setenv("TINKER_API_KEY", server.api_key)
+    with connect(server.url, server.base_model) as service:
+        yield TrainedModel.load(service, None)
+
+
+def examples(condition: str = "panic") -> list[LabelledExample]:
+    return [
+        LabelledExample(str(number), text, condition, ("fatigue",), None, None, number)
+        for number, text in enumerate(TEXTS)
+    ]
+
+
+def test_scores_are_the_log_probabilities_of_the_lines(model: TrainedModel, tiny_model: Path):
+    """They equal what transformers gives to each label's line after the prompt, token by token."""
+    reference = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    answer = model.answer(TEXTS[0], LABELS)
+    prompt = prompt_tokens(model.tokenizer, TEXTS[0])
+    for label, logprob, by_token in zip(LABELS, answer.logprobs, answer.token_logprobs, strict=True):
+        line = concern_tokens(model.tokenizer, label.text)
+        with torch.no_grad():
+            logits = reference(torch.tensor([[*prompt, *line]])).logits[0, len(prompt) - 1 : -1]
+        expected = logits.log_softmax(-1)[torch.arange(len(line)), torch.tensor(line)]
+        np.testing.assert_allclose(by_token, expected.numpy(), atol=1e-4)
+        assert logprob == pytest.approx(float(expected.sum()), abs=1e-3)
+
+
+def test_many_answers_are_those_of_one_by_one(model: TrainedModel):
+    """Asking at once neither mixes answers up nor changes them."""
+    together = list(model.answers(TEXTS, LABELS))
+    for text, answer in zip(TEXTS, together, strict=True):
+        alone = model.answer(text, LABELS)
+        assert answer.written == alone.written
+        np.testing.assert_allclose(answer.logprobs, alone.logprobs, atol=1e-4)
+
+
+def test_a_scored_line_is_how_a_trained_completion_begins(model: TrainedModel):
+    """The tokens of a label's line are the first tokens of every completion with that label."""
+    output = f"Primary concern: {LABELS[1].text}\nKey symptoms: checking\nRecommendation: See a GP."
+    whole = model.tokenizer.encode(
+        completion_text(output), add_special_tokens=False, split_special_tokens=True
+    )
+    line = concern_tokens(model.tokenizer, LABELS[1].text)
+    assert whole[: len(line)] == line
+
+
+def test_examples_shown_before_change_the_scores(model: TrainedModel):
+    """Shots stand in the prompt of every description."""
+    plain = model.answer(TEXTS[0], LABELS).logprobs
+    shown = replace(model, shots="Symptoms: a\nAssessment: b\n\n").answer(TEXTS[0], LABELS).logprobs
+    assert np.abs(plain - shown).max() > 1e-3
+
+
+def test_an_unreadable_answer_is_wrong_whatever_was_scored(model: TrainedModel):
+    """An untrained model writes no assessment: the label is scored, and the answer does not count."""
+    first = predict(model, examples(), LABELS)[0]
+    assert first.predicted in ("panic", "ocd", "pan")
+    assert not first.is_parsed
+    assert first.answered is None
+
+
+def test_predictions_are_read_as_they_were_written(model: TrainedModel, tmp_path: Path):
+    """Every field comes back, with floats to the last digit."""
+    predictions = predict(model, examples(), LABELS)
+    write_predictions(tmp_path / "predictions.jsonl", predictions)
+    assert read_predictions(tmp_path / "predictions.jsonl") == predictions
+
+
+def test_a_text_beyond_the_context_is_refused(model: TrainedModel):
+    """Nothing is cut: the sentence says how long the text is and how long it may be."""
+    with pytest.raises(InputError, match="of the model's 256 tokens"):
+        model.answer("x" * 300, LABELS)
