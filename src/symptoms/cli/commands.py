@@ -12,7 +12,7 @@ from rich.console import Console
 
 from symptoms import __version__
 from symptoms.cli.data_commands import data_app
-from symptoms.cli.evaluate_commands import evaluate
+from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.token_view import print_examples
@@ -30,6 +30,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.command()(evaluate)
+app.command()(results)
 
 
 def main() -> None:

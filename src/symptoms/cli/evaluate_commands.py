@@ -121,3 +121,21 @@ def _print_result(evaluation: Evaluation, page: Path) -> None:
         + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n{page}\n\n{DISCLAIMER}",
         highlight=False,
     )
+
+
+def results(
+    files: Annotated[list[Path], typer.Argument(help="Files that `symptoms evaluate --json` wrote.")],
+    readme: Annotated[
+        Path | None,
+        typer.Option(help="Put the table between the results markers of this file instead of printing it."),
+    ] = None,
+) -> None:
+    """Put results side by side as one table: models over their seeds, and baselines."""
+    from symptoms.evaluate.evaluation import read_evaluations
+    from symptoms.report.results_table import replace_table, results_table
+
+    table = results_table(read_evaluations(files))
+    if readme is None:
+        typer.echo(table)
+    else:
+        replace_table(readme, table)

@@ -13,7 +13,8 @@ DOSE = re.compile(
 DIAGNOSIS = re.compile(
     r"\byou (?:probably |clearly |likely |may |might )?have "
     r"(?!\w+(?:ed|en|ne|wn|id|lt|pt)\b|to\b|had\b|not\b|a right\b)"
-    r"|\byou[\u2019']ve got (?!to\b)|\byou (?:are|suffer|are suffering) from\b|\byour? (?:diagnosis|disorder)\b",
+    r"|\byou[\u2019']ve got (?!to\b)|\byou (?:are|suffer|are suffering) from\b"
+    r"|\byour? (?:diagnosis|disorder)\b",
     re.IGNORECASE,
 )
 DRUGS = re.compile(

@@ -1,4 +1,4 @@
-"""The figures of a report, as SVG text, in Okabe and Ito's colours, which colour-blind people can tell apart."""
+"""The figures of a report, as SVG text, in Okabe and Ito's colours for colour-blind readers."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, 
 
 def verdict(evaluation: Evaluation) -> str:
     """One sentence on how the model compares with the best baseline."""
-    scores = evaluation.scores
-    own = f"{evaluation.subject.name} reaches a macro-F1 of {interval_text(scores.macro_f1)} on {scores.n} texts"
+    reached = interval_text(evaluation.scores.macro_f1)
+    own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {evaluation.scores.n} texts"
     if not evaluation.baselines:
         return f"{own}; no baseline was computed beside it."
     best = max(evaluation.baselines, key=lambda one: one.scores.macro_f1.value)

@@ -1,0 +1,129 @@
+"""Texts from elsewhere, read from the user's own copies in their original layouts.
+
+A model that is only ever tested on texts by the authors of its training data may have learnt the authors.
+These sets were written by others; which of their labels stand for which condition is in external.json.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from symptoms.data import LabelledExample
+from symptoms.errors import DataError, Fault, InputError
+
+
+@dataclass(frozen=True)
+class ExternalSet:
+    """A set of texts; `clusters` are texts of one case. Out of scope are texts that no condition fits."""
+
+    name: str
+    examples: tuple[LabelledExample, ...]
+    clusters: tuple[str, ...]
+    in_scope: bool
+    note: str
+
+
+def read_external(kind: str, path: Path) -> ExternalSet:
+    """A set of a known kind; raises InputError for another kind and DataError for another layout."""
+    if kind not in READERS:
+        raise InputError(f"{kind!r} is not a known set; choose one of {', '.join(READERS)}.")
+    try:
+        found = READERS[kind](path)
+    except OSError as error:
+        raise DataError(
+            [Fault(str(path), 1, kind, f"cannot be read ({error.strerror}); check the path")]
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        # Whatever is missing in a foreign layout, the next step is the same.
+        expected = f"is not laid out as {kind} is ({type(error).__name__}: {error}); give the original files"
+        raise DataError([Fault(str(path), 1, kind, expected)]) from error
+    if not found.examples:
+        raise DataError(
+            [Fault(str(path), 1, kind, "holds no texts that can be used; give the original files")]
+        )
+    return found
+
+
+@cache
+def _conditions(kind: str) -> dict[str, str]:
+    return json.loads(files(__package__ or "").joinpath("external.json").read_text(encoding="utf-8"))[kind]
+
+
+def _example(identifier: str, text: str, condition: str, line: int) -> LabelledExample:
+    return LabelledExample(identifier, text.strip(), condition, None, None, None, line)
+
+
+def _mentalbench(path: Path) -> ExternalSet:
+    """`resources/dataset/medium/D???/main_*.json`; the cases of one disorder and symptom set go together."""
+    conditions = _conditions("mentalbench")
+    examples: list[LabelledExample] = []
+    clusters: list[str] = []
+    for file in sorted(path.glob("**/dataset/medium/D*/main_*.json")):
+        disorder = file.parent.name
+        cases: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        features_file = file.parent / "features" / file.name
+        features: dict[str, Any] = (
+            json.loads(features_file.read_text(encoding="utf-8")) if features_file.exists() else {}
+        )
+        for number, (identifier, case) in enumerate(cases.items(), start=1):
+            examples.append(_example(identifier, case["question"], conditions[disorder], number))
+            clusters.append(f"{disorder} {_symptom_set(features.get(identifier))}")
+    note = "LLM-written first-person reports of 23 disorders; several disorders share one of our conditions"
+    return ExternalSet("MentalBench", tuple(examples), tuple(clusters), True, note)
+
+
+def _symptom_set(features: dict[str, Any] | None) -> str:
+    if features is None:
+        return ""
+    return " ".join(sorted(features["features"]["question"]["sampled_features"]["sampled_symptoms"]))
+
+
+def _counselchat(path: Path) -> ExternalSet:
+    """The CSV with `questionText` and `topic` or `topics`; each question once, if it has one topic."""
+    conditions = _conditions("counselchat")
+    seen: dict[str, LabelledExample] = {}
+    for line, row in _rows(path):
+        topics = [topic.strip().lower() for topic in (row.get("topics") or row["topic"]).split(",")]
+        known = {conditions[topic] for topic in topics if topic in conditions}
+        text = row["questionText"].strip()
+        if len(known) == 1 and text and text not in seen:
+            seen[text] = _example(f"counselchat:{line}", text, known.pop(), line)
+    note = "questions to counsellors; the topic that was chosen on the site stands for the condition"
+    return ExternalSet("CounselChat", tuple(seen.values()), (), True, note)
+
+
+def _symptom2disease(path: Path) -> ExternalSet:
+    """The CSV with `label` and `text`: bodily illnesses."""
+    examples = tuple(_example(f"symptom2disease:{line}", row["text"], "", line) for line, row in _rows(path))
+    return ExternalSet("Symptom2Disease", examples, (), False, "first-person texts about bodily illnesses")
+
+
+def _clinc(path: Path) -> ExternalSet:
+    """`data_full.json`: its out-of-scope queries, each `[text, "oos"]`."""
+    queries: list[list[str]] = json.loads(path.read_text(encoding="utf-8"))["oos_test"]
+    examples = tuple(
+        _example(f"clinc:{line}", query[0], "", line) for line, query in enumerate(queries, start=1)
+    )
+    return ExternalSet("CLINC out-of-scope", examples, (), False, "everyday requests to an assistant")
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+    for row in reader:
+        yield reader.line_num, row
+
+
+READERS: dict[str, Callable[[Path], ExternalSet]] = {
+    "mentalbench": _mentalbench,
+    "counselchat": _counselchat,
+    "symptom2disease": _symptom2disease,
+    "clinc_oos": _clinc,
+}

@@ -1,0 +1,98 @@
+"""The table of stored results: a row for each model and training set, over its seeds, and the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from symptoms.errors import InputError
+from symptoms.evaluate.evaluation import Evaluation
+from symptoms.evaluate.scores import Scores
+
+BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
+HEADER = (
+    "| model | trained on | seeds | macro-F1 | accuracy | accuracy, surest 80% | calibration error |\n"
+    "|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """Scores of one model trained several times; the table has their means and ranges."""
+
+    name: str
+    trained_on: str
+    scores: tuple[Scores, ...]
+    repeats: bool = True
+
+    def markdown(self) -> str:
+        figures = (
+            [one.macro_f1.value for one in self.scores],
+            [one.accuracy.value for one in self.scores],
+            [one.accuracy_at_80_coverage for one in self.scores],
+            [one.calibration.ece for one in self.scores],
+        )
+        seeds = str(len(self.scores)) if self.repeats else ""
+        cells = (self.name, self.trained_on, seeds, *map(_mean_and_range, figures))
+        return f"| {' | '.join(cells)} |"
+
+
+def results_table(evaluations: Sequence[Evaluation]) -> str:
+    """Markdown; raises InputError for results of different test sets, which cannot be compared."""
+    tests = {evaluation.test.sha256 for evaluation in evaluations}
+    if len(tests) != 1:
+        raise InputError("These results are of different test sets; choose results of one.")
+    rows = [*_models(evaluations), *_baselines(evaluations)]
+    rows.sort(key=lambda row: -float(np.mean([one.macro_f1.value for one in row.scores])))
+    n = evaluations[0].test.n
+    return "\n".join(
+        [
+            HEADER,
+            *(row.markdown() for row in rows),
+            "",
+            f"Means over seeds, with the range in brackets; {n} test texts of {evaluations[0].test.path}.",
+            f"A 95% interval of macro-F1 reaches about {_half_width(evaluations):.2f} to either side.",
+        ]
+    )
+
+
+def _models(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
+    groups: dict[tuple[str, str, int | None], list[Scores]] = {}
+    for evaluation in evaluations:
+        subject = evaluation.subject
+        key = (subject.base_model, subject.service, subject.num_trained_on)
+        groups.setdefault(key, []).append(evaluation.scores)
+    for (base_model, service, count), scores in groups.items():
+        trained_on = "not known" if count is None else f"{count} examples"
+        yield ResultRow(f"**{base_model}, fine-tuned** ({service})", trained_on, tuple(scores))
+
+
+def _baselines(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
+    """Those of the largest training set; they have no seeds worth the name."""
+    largest = max(evaluations, key=lambda one: one.subject.num_trained_on or 0)
+    count = largest.subject.num_trained_on
+    for baseline in largest.baselines:
+        trained_on = "" if baseline.name.startswith("base model") or count is None else f"{count} examples"
+        yield ResultRow(baseline.name, trained_on, (baseline.scores,), repeats=False)
+
+
+def _mean_and_range(values: Sequence[float]) -> str:
+    mean = f"{np.mean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.2f} to {max(values):.2f})"
+
+
+def _half_width(evaluations: Sequence[Evaluation]) -> float:
+    return float(np.mean([(one.scores.macro_f1.high - one.scores.macro_f1.low) / 2 for one in evaluations]))
+
+
+def replace_table(file: Path, table: str) -> None:
+    """Put a table between a Markdown file's two marker lines; raises InputError where they are missing."""
+    text = file.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InputError(f"{file} lacks the lines {BEGIN} and {END}; add them where the table should stand.")
+    file.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")

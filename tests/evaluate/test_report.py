@@ -1,0 +1,164 @@
+"""Results are stored, read back, put side by side, and shown without a word that could act as markup."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from symptoms.data import Dataset, Label, LabelledExample
+from symptoms.errors import InputError
+from symptoms.evaluate.evaluating import (
+    Calibrator,
+    score_baseline,
+    score_predictions,
+    score_written,
+    worst_mistakes,
+)
+from symptoms.evaluate.evaluation import Evaluation, Subject, TestSet, read_evaluation, write_evaluation
+from symptoms.evaluate.metrics import confusion
+from symptoms.evaluate.predictions import Prediction
+from symptoms.report.pages import verdict, write_report
+from symptoms.report.results_table import BEGIN, END, replace_table, results_table
+
+LABELS = (Label("panic", "Panic"), Label("no_clinical_concern", "No clinical concern"))
+HOSTILE = '<script>alert("x")</script> | & <b>'
+
+
+def made_predictions(right: int, wrong: int) -> list[Prediction]:
+    """So many right and wrong answers to texts that hold markup."""
+    answers = ["panic"] * right + ["no_clinical_concern"] * wrong
+    return [
+        Prediction(
+            id=str(number),
+            input=f"{HOSTILE} {number}",
+            condition="panic" if number % 4 or answer != "panic" else "no_clinical_concern",
+            predicted=answer if number % 4 or answer != "panic" else "no_clinical_concern",
+            logprobs=(-0.1, -2.4) if answer == "panic" and number % 4 else (-1.2, -0.4),
+            token_logprobs=(-0.1, -0.2),
+            written="",
+            written_condition=answer,
+            written_symptoms=("fatigue",),
+            written_recommendation="See a GP.",
+            symptoms=("fatigue",),
+        )
+        for number, answer in enumerate(answers)
+    ]
+
+
+def made_evaluation(right: int = 30, wrong: int = 10, seed: int = 0, trained_on: int = 900) -> Evaluation:
+    predictions = made_predictions(right, wrong)
+    examples = tuple(
+        LabelledExample(one.id, one.input, one.condition, one.symptoms, None, None, 1) for one in predictions
+    )
+    test = Dataset(Path("test.jsonl"), examples, LABELS, "abc")
+    calibrator = Calibrator(1.5, 0.4)
+    wanted = [one.condition for one in predictions]
+    ids = tuple(label.id for label in LABELS)
+    even = np.full((len(predictions), 2), 0.5)
+    return Evaluation(
+        subject=Subject(f"run-{seed}", "tinker://a", "base", "local", "train.jsonl", trained_on, 0.2, {}),
+        test=TestSet("test.jsonl", "abc", len(examples), ids, tuple(label.text for label in LABELS)),
+        seed=seed,
+        temperature=calibrator.temperature,
+        threshold=calibrator.threshold,
+        dev="dev.jsonl",
+        scores=score_predictions(test, predictions, calibrator, seed),
+        written=score_written(predictions, seed),
+        confusion=tuple(tuple(row) for row in confusion(wanted, [one.answered for one in predictions], ids)),
+        mistakes=worst_mistakes(test, predictions, calibrator.temperature),
+        seconds=1.0,
+        baselines=(score_baseline("even", even, None, test, predictions, seed),),
+    )
+
+
+class Tags(HTMLParser):
+    """Which elements a page has, and what it would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href") and tag != "use"]
+
+
+def test_a_stored_evaluation_is_read_as_it_was(tmp_path: Path):
+    """Every figure comes back to the last digit."""
+    evaluation = made_evaluation()
+    write_evaluation(tmp_path / "result.json", evaluation)
+    assert read_evaluation(tmp_path / "result.json") == evaluation
+
+
+def test_other_files_are_refused_in_a_sentence(tmp_path: Path):
+    """A file without an evaluation is named."""
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(InputError, match="not the result of an evaluation"):
+        read_evaluation(tmp_path / "other.json")
+
+
+def test_a_report_shows_markup_in_texts_as_text(tmp_path: Path):
+    """The page has no script, loads nothing, and holds the hostile text escaped."""
+    page = write_report(tmp_path, made_evaluation()).read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert "script" not in tags.names
+    assert [address for address in tags.loads if not address.startswith("#")] == []
+    assert "&lt;script&gt;" in page
+    assert "even" in (tmp_path / "report.md").read_text()
+
+
+def test_a_report_has_a_learning_curve_when_sizes_differ(tmp_path: Path):
+    """Runs on fewer examples beside the run make a curve; without them there is none."""
+    alone = write_report(tmp_path / "a", made_evaluation()).read_text()
+    others = [made_evaluation(20, 20, trained_on=90)]
+    together = write_report(tmp_path / "b", made_evaluation(), others).read_text()
+    assert "More examples" not in alone
+    assert "More examples" in together
+
+
+def test_the_verdict_follows_the_interval_of_the_difference():
+    """Better, worse, or perhaps chance, as the paired interval says."""
+    assert "so the model is better" in verdict(made_evaluation(40, 0))
+    evaluation = made_evaluation()
+    turned = tuple(
+        replace(one, macro_f1_difference=replace(one.macro_f1_difference, low=-0.1, high=0.1))
+        for one in evaluation.baselines
+    )
+    assert "may be chance" in verdict(replace(evaluation, baselines=turned))
+
+
+def test_seeds_share_a_row_with_mean_and_range():
+    """Two runs on as many examples are one row; another size is another row."""
+    table = results_table(
+        [made_evaluation(30, 10, 0), made_evaluation(40, 0, 1), made_evaluation(20, 20, 0, 90)]
+    )
+    rows = [line for line in table.splitlines() if line.startswith("| **base")]
+    assert len(rows) == 2
+    assert "| 900 examples | 2 |" in rows[0]
+    assert " to 1.00)" in rows[0]
+
+
+def test_results_of_different_tests_are_not_compared():
+    """Their figures would not be of the same texts."""
+    one = made_evaluation()
+    with pytest.raises(InputError, match="different test sets"):
+        results_table([one, replace(one, test=replace(one.test, sha256="other"))])
+
+
+def test_a_table_replaces_what_stands_between_the_markers(tmp_path: Path):
+    """What is before and after stays, and a second time changes nothing."""
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    for _ in range(2):
+        replace_table(readme, "new")
+        assert readme.read_text() == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    plain = tmp_path / "plain.md"
+    plain.write_text("nothing")
+    with pytest.raises(InputError, match="lacks the lines"):
+        replace_table(plain, "new")
