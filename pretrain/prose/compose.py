@@ -39,6 +39,7 @@ SHORT_ORDERS = (
     "open since",
     "detail cope",
 )
+PAST = frozenset(registers.read_words("past"))
 PLAIN_STARTS = frozenset(registers.read_words("plain_starts"))
 
 
@@ -89,8 +90,20 @@ class Composer:
         sentence = story.expand(line.template)
         if line.label is not None:
             story.labels.append(story.expand(line.label))
-        sentence = registers.tidy(registers.paraphrase(sentence, self.random))
-        return registers.fold(sentence, self.random, self.names)
+        sentence = self.placed(story, registers.paraphrase(sentence, self.random))
+        return registers.fold(registers.tidy(sentence), self.random, self.names)
+
+    def placed(self, story: Story, sentence: str) -> str:
+        """Now and then with a when or where in front: habits in trouble, things that happened on plain days."""
+        if not sentence.startswith("I ") or self.random.random() > 0.3:
+            return sentence
+        verb = sentence.split(" ", 2)[1].rstrip(",.")
+        past = verb.endswith("ed") or verb in PAST
+        if past and (" on " in sentence or "yesterday" in sentence):
+            return sentence
+        if past == (story.theme.settings["kind"][0] != "plain"):
+            return sentence
+        return f"{registers.start_big(story.say('plain_when' if past else 'trouble_when'))} {sentence}"
 
     def sentences(self, story: Story, orders: tuple[str, ...]) -> list[str]:
         order = orders[int(self.random.random() * len(orders))].split()
@@ -235,13 +248,12 @@ class Composer:
             line = story.say("gist_listed")
         elif chance < 0.6:
             topic = self.topic(story.theme)
-            others = [
-                self.topic(self.weighted[int(random.random() * len(self.weighted))])
-                for _ in range(random.choice((1, 1, 2)))
-            ]
-            offered = sorted(dict.fromkeys((topic, *others)), key=lambda _: random.random())
+            themes = [self.weighted[int(random.random() * len(self.weighted))] for _ in range(2)]
+            others = [self.topic(theme) for theme in themes if theme is not story.theme]
+            offered = [topic, *others[: random.choice((1, 1, 2))]]
             if len(offered) == 1:
                 offered.append("something else")
+            random.shuffle(offered)
             story.kept["offered"] = f"{', '.join(offered[:-1])} or {offered[-1]}"
             story.kept["topic"] = topic
             line = story.say("gist_choice")

@@ -217,27 +217,19 @@ def read_blocks(folder: Path) -> Iterator[tuple[str, dict[str, list[str]], dict[
 
 
 def read_lexicon(folder: Path = LEXICON) -> Lexicon:
-    """The lexicon, checked: every slot has a list, a value of the person, or a moment in time behind it."""
-    themes: list[Theme] = []
+    """The whole lexicon; blocks of one name, in whatever file, are one theme."""
+    themes: dict[str, Theme] = {}
     shared: Lists = {}
     people: dict[str, list[list[str]]] = {}
     for name, settings, lists in read_blocks(folder):
         if name == "people":
             for key, rows in lists.items():
                 people[key] = [[cell.strip() for cell in row.split("|")] for row in rows]
-        elif name == "shared":
-            for key, rows in lists.items():
-                shared.setdefault(key, []).extend(parse_line(row) for row in rows)
-        else:
-            parsed = {key: [parse_line(row) for row in rows] for key, rows in lists.items()}
-            themes.append(Theme(name, settings, parsed))
-    return Lexicon(tuple(themes), shared, people)
-
-
-def slots_of(template: Template) -> Iterator[Slot]:
-    for part in template:
-        if isinstance(part, Slot):
-            yield part
-        elif isinstance(part, Choice):
-            for option in part.options:
-                yield from slots_of(option)
+            continue
+        theme = themes.setdefault(name, Theme(name)) if name != "shared" else None
+        if theme:
+            theme.settings.update(settings)
+        for key, rows in lists.items():
+            known = theme.lists if theme else shared
+            known.setdefault(key, []).extend(parse_line(row) for row in rows)
+    return Lexicon(tuple(themes.values()), shared, people)

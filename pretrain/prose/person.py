@@ -54,8 +54,8 @@ def new_person(lexicon: Lexicon, theme: Theme, random: Random) -> tuple[frozense
     rows = lexicon.people
     wanted = theme.settings.get("person", [])
     oldest = 19 if "teen" in wanted else 42 if "parent" in wanted else 85
-    youngest = 24 if "parent" in wanted else 20 if "worker" in wanted else 13
-    age = min(max(int(random.triangular(youngest, oldest, 30)), youngest), oldest)
+    youngest = 24 if "parent" in wanted else 20 if "worker" in wanted else 58 if "older" in wanted else 13
+    age = min(max(int(random.triangular(youngest, oldest, max(youngest, 30))), youngest), oldest)
     if "worker" in wanted:
         age = min(age, 63)
     woman = random.random() < 0.55 or "woman" in wanted
