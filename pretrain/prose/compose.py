@@ -90,18 +90,27 @@ class Composer:
         sentence = story.expand(line.template)
         if line.label is not None:
             story.labels.append(story.expand(line.label))
-        sentence = self.placed(story, registers.paraphrase(sentence, self.random))
+        sentence = registers.paraphrase(sentence, self.random)
+        if name == "detail":
+            sentence = self.placed(story, sentence)
         return registers.fold(registers.tidy(sentence), self.random, self.names)
 
     def placed(self, story: Story, sentence: str) -> str:
-        """Now and then with a when or where in front: habits in trouble, things that happened on plain days."""
-        if not sentence.startswith("I ") or self.random.random() > 0.3:
+        """Now and then with a when or where in front, or an afterthought behind.
+
+        Habits in trouble and things that happened on plain days take different ones.
+        """
+        kind = story.theme.settings["kind"][0]
+        chance = self.random.random()
+        if chance < 0.3 and kind in ("trouble", "plain") and sentence.endswith(".") and len(sentence) < 120:
+            return f"{sentence[:-1]}{story.say(kind + '_afterthought')}."
+        if chance < 0.6 or not sentence.startswith("I "):
             return sentence
         verb = sentence.split(" ", 2)[1].rstrip(",.")
         past = verb.endswith("ed") or verb in PAST
         if past and (" on " in sentence or "yesterday" in sentence):
             return sentence
-        if past == (story.theme.settings["kind"][0] != "plain"):
+        if past == (kind != "plain"):
             return sentence
         return f"{registers.start_big(story.say('plain_when' if past else 'trouble_when'))} {sentence}"
 

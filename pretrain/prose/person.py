@@ -53,8 +53,8 @@ def new_person(lexicon: Lexicon, theme: Theme, random: Random) -> tuple[frozense
     """(tags, values): what lines may ask of the person, and what slots may say about them."""
     rows = lexicon.people
     wanted = theme.settings.get("person", [])
-    oldest = 19 if "teen" in wanted else 42 if "parent" in wanted else 85
-    youngest = 24 if "parent" in wanted else 20 if "worker" in wanted else 58 if "older" in wanted else 13
+    oldest = 17 if "teen" in wanted else 42 if "parent" in wanted else 85
+    youngest = 24 if "parent" in wanted else 20 if "partner" in wanted else 20 if "worker" in wanted else 58 if "older" in wanted else 13
     age = min(max(int(random.triangular(youngest, oldest, max(youngest, 30))), youngest), oldest)
     if "worker" in wanted:
         age = min(age, 63)
