@@ -102,17 +102,18 @@ class Composer:
         """
         kind = story.theme.settings["kind"][0]
         chance = self.random.random()
-        if chance < 0.3 and kind in ("trouble", "plain") and sentence.endswith(".") and len(sentence) < 120:
-            return f"{sentence[:-1]}{story.say(kind + '_afterthought')}."
-        if chance < 0.6 or not sentence.startswith("I "):
+        words = sentence.split(" ", 2)
+        if kind not in ("trouble", "plain") or words[0] not in ("I", "We", "My") or len(sentence) > 120:
             return sentence
-        verb = sentence.split(" ", 2)[1].rstrip(",.")
+        verb = words[1].rstrip(",.")
         past = verb.endswith("ed") or verb in PAST
-        if past and (" on " in sentence or "yesterday" in sentence):
+        if past == (kind == "trouble"):
             return sentence
-        if past == (kind != "plain"):
+        if chance < 0.45 and sentence.endswith(".") and sentence.count(".") == 1:
+            return f"{sentence[:-1]}{story.say(kind + '_afterthought')}."
+        if chance < 0.55 or words[0] != "I" or " on " in sentence or "yesterday" in sentence:
             return sentence
-        return f"{registers.start_big(story.say('plain_when' if past else 'trouble_when'))} {sentence}"
+        return f"{registers.start_big(story.say(kind + '_when'))} {sentence}"
 
     def sentences(self, story: Story, orders: tuple[str, ...]) -> list[str]:
         order = orders[int(self.random.random() * len(orders))].split()
