@@ -51,8 +51,10 @@ class Composer:
         self.random = random
         self.by_name = {theme.name: theme for theme in lexicon.themes}
         self.names = frozenset(row[0] for row in lexicon.people["names"])
-        weights = [float(theme.settings.get("weight", ["1"])[0]) for theme in lexicon.themes]
-        self.weighted = [t for t, w in zip(lexicon.themes, weights, strict=True) for _ in range(round(w * 2))]
+        # A theme is as frequent as it is rich, so that thin ones do not repeat themselves.
+        self.weighted = [
+            theme for theme in lexicon.themes for _ in range(len(theme.lists["open"]) + len(theme.lists["detail"]))
+        ]
         self.kinds: list[tuple[str, Callable[[Story], str]]] = (
             [("account", self.account)] * 42
             + [("note", self.note)] * 10
