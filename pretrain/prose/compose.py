@@ -69,7 +69,7 @@ class Composer:
         """`text`, its `kind`, and the `gist` that it ends with, empty where there is none."""
         theme = self.weighted[int(self.random.random() * len(self.weighted))]
         kind, compose = self.kinds[int(self.random.random() * len(self.kinds))]
-        if kind == "article" and len(theme.lists.get("third", ())) < 2:
+        if kind == "article" and len(theme.lists.get("third", ())) < 3:
             kind, compose = "account", self.account
         tags, values = new_person(self.lexicon, theme, self.random)
         story = Story(theme, self.lexicon.shared, self.random, tags, values)
@@ -82,7 +82,9 @@ class Composer:
     def facet(self, story: Story, facet: str) -> str:
         """One tidy sentence, or a few, of the theme or of what every theme of its kinds shares."""
         shared = [name for kind in story.theme.settings["kind"] if (name := f"{kind}_{facet}") in story.shared]
-        if story.offers(facet) and (not shared or self.random.random() < 0.8):
+        own = len(story.theme.lists[facet]) if story.offers(facet) else 0
+        # The more a theme has to say of its own, the less it needs what is said everywhere.
+        if own and (not shared or self.random.random() < own / (own + len(story.shared[shared[0]]) / 5)):
             name = facet
         elif shared:
             name = shared[0]
@@ -168,7 +170,7 @@ class Composer:
         elif chance < 0.24:
             text = " ".join(registers.terse(s) if random.random() < 0.7 else s for s in said)
         else:
-            text = self.join(story, said, random.choice((0.0, 0.4, 0.8, 1.2, 1.7)), not before)
+            text = self.join(story, said, random.choice((0.2, 0.5, 0.9, 1.2, 1.7)), not before)
         text = " ".join(part for part in (before, text, after) if part)
         if 0.24 < chance < 0.42:
             return registers.american(text)
