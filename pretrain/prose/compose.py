@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 import registers
-from grammar import Lexicon, Story, Theme
+from grammar import Lexicon, Story, Theme, parse_template
 from person import new_person
 
 # What a text may say, in orders that people use. The first facet is often not the complaint itself.
@@ -53,7 +53,9 @@ class Composer:
         self.names = frozenset(row[0] for row in lexicon.people["names"])
         # A theme is as frequent as it is rich, so that thin ones do not repeat themselves.
         self.weighted = [
-            theme for theme in lexicon.themes for _ in range(len(theme.lists["open"]) + len(theme.lists["detail"]))
+            theme
+            for theme in lexicon.themes
+            for _ in range(len(theme.lists["open"]) + len(theme.lists["detail"]))
         ]
         self.kinds: list[tuple[str, Callable[[Story], str]]] = (
             [("account", self.account)] * 42
@@ -81,7 +83,7 @@ class Composer:
 
     def facet(self, story: Story, facet: str) -> str:
         """One tidy sentence, or a few, of the theme or of what every theme of its kinds shares."""
-        shared = [name for kind in story.theme.settings["kind"] if (name := f"{kind}_{facet}") in story.shared]
+        shared = self.shared(story, facet)
         own = len(story.theme.lists[facet]) if story.offers(facet) else 0
         # The more a theme has to say of its own, the less it needs what is said everywhere.
         if own and (not shared or self.random.random() < own / (own + len(story.shared[shared[0]]) / 5)):
@@ -98,6 +100,10 @@ class Composer:
         if name == "detail":
             sentence = self.placed(story, sentence)
         return registers.fold(registers.tidy(sentence), self.random, self.names)
+
+    def shared(self, story: Story, facet: str) -> list[str]:
+        """The lists that all themes of a kind share."""
+        return [name for kind in story.theme.settings["kind"] if (name := f"{kind}_{facet}") in story.shared]
 
     def placed(self, story: Story, sentence: str) -> str:
         """Now and then with a when or where in front, or an afterthought behind.
@@ -186,7 +192,7 @@ class Composer:
 
     def account(self, story: Story) -> str:
         said = self.sentences(story, ORDERS)
-        intro = registers.tidy(story.say("intro")) if self.random.random() < 0.25 else ""
+        intro = registers.tidy(story.say("intro")) if self.random.random() < 0.33 else ""
         return self.voice(story, said, before=intro)
 
     def note(self, story: Story) -> str:
@@ -206,12 +212,16 @@ class Composer:
         return f"{title}\n{self.voice(story, said, before, after)}"
 
     def title(self, story: Story) -> str:
-        story.kept["topic"] = self.topic(story.theme)
+        story.kept["topic"] = self.topic(story, story.theme)
         return story.say("title_form")
 
-    def topic(self, theme: Theme) -> str:
+    def topic(self, story: Story, theme: Theme) -> str:
+        """A short everyday name of a theme, true to this text where it is its own theme."""
         names = theme.settings["name"]
-        return names[int(self.random.random() * len(names))]
+        name = parse_template(names[int(self.random.random() * len(names))])
+        if theme is story.theme:
+            return story.expand(name)
+        return Story(theme, story.shared, self.random, story.tags, {}).expand(name)
 
     def diary(self, story: Story) -> str:
         said = self.sentences(story, ORDERS)
@@ -227,7 +237,8 @@ class Composer:
 
     def dialogue(self, story: Story) -> str:
         speakers = story.say("speakers").split("/")
-        facets = ["open", *self.random.sample(("since", "detail", "others", "cope", "effect", "detail"), 2)]
+        known = [f for f in ("since", "others", "cope", "effect") if story.offers(f) or self.shared(story, f)]
+        facets = ["open", *self.random.sample([*known, "detail", "detail"], 2)]
         turns: list[str] = []
         for at, facet in enumerate(facets):
             question = registers.tidy(story.say("ask" if at == 0 else f"ask_{facet}"))
@@ -246,6 +257,9 @@ class Composer:
                 sentence = f"{story.say('third_start')} {registers.start_small(sentence, self.names)}"
             said.append(registers.tidy(registers.paraphrase(sentence, self.random)))
         text = " ".join(said)
+        if self.random.random() < 0.5:
+            story.kept["topic"] = self.topic(story, story.theme)
+            text = f"{registers.tidy(story.say('article_head'))}\n{text}"
         return registers.american(text) if self.random.random() < 0.4 else text
 
     # Read, then name it
@@ -261,9 +275,9 @@ class Composer:
             story.kept["gist"] = story.say("gist")
             line = story.say("gist_listed")
         elif chance < 0.6:
-            topic = self.topic(story.theme)
+            topic = self.topic(story, story.theme)
             themes = [self.weighted[int(random.random() * len(self.weighted))] for _ in range(2)]
-            others = [self.topic(theme) for theme in themes if theme is not story.theme]
+            others = [self.topic(story, theme) for theme in themes if theme is not story.theme]
             offered = [topic, *others[: random.choice((1, 1, 2))]]
             if len(offered) == 1:
                 offered.append("something else")
@@ -272,7 +286,9 @@ class Composer:
             story.kept["topic"] = topic
             line = story.say("gist_choice")
         else:
-            story.kept["gist"] = story.say("gist") if random.random() < 0.75 else self.topic(story.theme)
+            story.kept["gist"] = (
+                story.say("gist") if random.random() < 0.75 else self.topic(story, story.theme)
+            )
             line = story.say("gist_form")
         return registers.tidy(line)
 

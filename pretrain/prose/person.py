@@ -54,7 +54,17 @@ def new_person(lexicon: Lexicon, theme: Theme, random: Random) -> tuple[frozense
     rows = lexicon.people
     wanted = theme.settings.get("person", [])
     oldest = 17 if "teen" in wanted else 42 if "parent" in wanted else 85
-    youngest = 24 if "parent" in wanted else 20 if "partner" in wanted else 20 if "worker" in wanted else 58 if "older" in wanted else 13
+    youngest = (
+        24
+        if "parent" in wanted
+        else 20
+        if "partner" in wanted
+        else 20
+        if "worker" in wanted
+        else 58
+        if "older" in wanted
+        else 13
+    )
     age = min(max(int(random.triangular(youngest, oldest, max(youngest, 30))), youngest), oldest)
     if "worker" in wanted:
         age = min(age, 63)

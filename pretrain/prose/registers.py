@@ -19,6 +19,8 @@ def read_pairs(name: str) -> list[tuple[str, str]]:
 
 
 AMERICAN = dict(read_pairs("american"))
+
+
 def read_paraphrases() -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for line in read_words("paraphrases"):
