@@ -157,7 +157,7 @@ class Composer:
             opener = ""
             if plain and chance < chatty * 0.3:
                 opener = story.say("start_first" if at == 0 and opens_text else "start")
-                sentence = opener + " " + registers.start_small(sentence, self.names)
+                sentence = registers.start_big(opener) + " " + registers.start_small(sentence, self.names)
             elif plain and chance > 1 - chatty * 0.12 and sentence.endswith("."):
                 sentence = f"{sentence[:-1]}{story.say('tail')}."
             if at and plain and not opener and text.endswith(".") and random.random() < chatty * 0.2:

@@ -63,11 +63,11 @@ VOWEL_SOUND = re.compile(r"(?i)(?:[aeio]|u(?!ni[a-z]|s[eu]|k)|hour|honest|heir|8
 
 
 def paraphrase(text: str, random: Random) -> str:
-    """About half of the words and phrases that have an equal, exchanged for it."""
+    """Most of the words and phrases that have an equal, exchanged for it."""
 
     def other(match: re.Match[str]) -> str:
         found = match.group()
-        if random.random() < 0.45:
+        if random.random() < 0.3:
             return found
         options = PARAPHRASES[found]
         return options[int(random.random() * len(options))]
@@ -81,7 +81,7 @@ SHORT_AFTERTHOUGHT = re.compile(r"(?<=[a-z])\. (?=[A-Z][a-z']*(?: [\w']+){0,5}[.
 def fold(text: str, random: Random, names: frozenset[str]) -> str:
     """A short last sentence is often only an afterthought of the one before."""
     found = SHORT_AFTERTHOUGHT.search(text)
-    if found is None or random.random() < 0.3:
+    if found is None or random.random() < 0.2:
         return text
     link = (" - ", ", ", "; ", ": ", ", and ", "... ")[int(random.random() * 6)]
     return text[: found.start()] + link + start_small(text[found.end() :], names)
