@@ -48,9 +48,9 @@ def main() -> None:
     if options.out is None:
         arguments.error("say --out FILE or --show N")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    with lzma.open(options.out, "wt", encoding="utf-8", preset=1) as lines:
+    with lzma.open(options.out, "wb", preset=1) as lines:
         for document in generate(options.texts, options.seed):
-            lines.write(json.dumps(document, ensure_ascii=False) + "\n")
+            lines.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
 
 
 if __name__ == "__main__":

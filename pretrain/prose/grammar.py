@@ -60,8 +60,8 @@ class Theme:
     """What one text is about: its settings and its lists."""
 
     name: str
-    settings: dict[str, list[str]] = field(default_factory=dict)
-    lists: Lists = field(default_factory=dict)
+    settings: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    lists: Lists = field(default_factory=dict[str, list[Line]])
 
 
 @dataclass(slots=True)

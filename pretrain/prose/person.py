@@ -83,7 +83,7 @@ def new_person(lexicon: Lexicon, theme: Theme, random: Random) -> tuple[frozense
     parent = "parent" in wanted or (age > 27 and random.random() < 0.45)
     tags.add("partner" if partnered else "single")
     if parent:
-        tags.add("kids")
+        tags.add("children" if age >= 60 else "kids")
     close = pick_relation(rows["close"], tags, age, random)
     other = pick_relation([row for row in rows["other"] if row[0] != close[0]], tags, age, random)
     name, friend, third = random.sample(rows["names"], 3)
