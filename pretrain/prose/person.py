@@ -46,6 +46,8 @@ MONTHS = (
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 FEASTS = ("Easter", "Christmas", "New Year", "the summer holidays", "Diwali", "Eid", "half-term")
 SEASONS = ("spring", "summer", "autumn", "winter")
+# What a theme may ask of its person sets the least age.
+YOUNGEST = {"grown": 18, "partner": 20, "worker": 20, "parent": 24, "older": 58}
 PRONOUNS = {"she": ("she", "her", "her"), "he": ("he", "him", "his"), "they": ("they", "them", "their")}
 
 
@@ -54,17 +56,7 @@ def new_person(lexicon: Lexicon, theme: Theme, random: Random) -> tuple[frozense
     rows = lexicon.people
     wanted = theme.settings.get("person", [])
     oldest = 17 if "teen" in wanted else 42 if "parent" in wanted else 85
-    youngest = (
-        24
-        if "parent" in wanted
-        else 20
-        if "partner" in wanted
-        else 20
-        if "worker" in wanted
-        else 58
-        if "older" in wanted
-        else 13
-    )
+    youngest = max((YOUNGEST.get(want, 13) for want in wanted), default=13)
     age = min(max(int(random.triangular(youngest, oldest, max(youngest, 30))), youngest), oldest)
     if "worker" in wanted:
         age = min(age, 63)
@@ -79,7 +71,7 @@ def new_person(lexicon: Lexicon, theme: Theme, random: Random) -> tuple[frozense
         tags.add("old")
     if 17 < age < 60:
         tags.add("middle")
-    partnered = age > 19 and (random.random() < 0.55 or "partner" in wanted)
+    partnered = age > 19 and "single" not in wanted and (random.random() < 0.55 or "partner" in wanted)
     parent = "parent" in wanted or (age > 27 and random.random() < 0.45)
     tags.add("partner" if partnered else "single")
     if parent:

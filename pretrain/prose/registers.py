@@ -186,6 +186,9 @@ SINCE = re.compile(
 )
 
 
+SENTENCE_I = re.compile(r"(^|[.!?] )I ")
+
+
 def indian(text: str, random: Random) -> str:
     text = SINCE.sub(r"since \1", text) if random.random() < 0.7 else text
     for old, new in (
@@ -208,7 +211,7 @@ def indian(text: str, random: Random) -> str:
         text = (
             text.replace(". ", " only. ", 1)
             if random.random() < 0.4
-            else text.replace("I ", "Actually I ", 1)
+            else SENTENCE_I.sub(r"\1Actually I ", text, count=1)
         )
     return text
 
