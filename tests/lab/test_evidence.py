@@ -32,7 +32,7 @@ def test_a_term_of_another_taxonomy() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["No nightmares.", "I've never had nightmares", "I don’t get any nightmares"]
+    "text", ["No nightmares.", "I've never had nightmares", "I don\u2019t get any nightmares"]
 )
 def test_negation(text: str) -> None:
     """A symptom that the text denies is not borne out."""

@@ -6,10 +6,10 @@ The cues of a term stand in `taxonomy/symptom_cues.json`. A cue is words that fo
     heart * racing                  `*`: up to three more words in between
     worri~ about                    a trailing `~`: any ending (worried, worries)
 
-Case and apostrophes do not count (`cant` is `can't`) and a hyphen separates words; a cue never runs across the
-end of a sentence. A term's own words, with any ending and in their order, are always a cue of it, so a
-term that no cues were written for is looked up too. A cue that holds no negation itself does not count where one of the
-three words before it in the same clause is a negation (`no panic`, `never had nightmares`).
+Case and apostrophes do not count (`cant` is `can't`), a hyphen separates words, and a cue never runs across
+the end of a sentence. A term's own words, with any ending and in their order, are always a cue of it, so a
+term that no cues were written for is looked up too. A cue without a negation of its own does not count where
+one of the three words before it in the same clause is a negation (`no panic`, `never had nightmares`).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ NEGATION_REACH = 3
 # Stems outside of these lengths would match too much, or make long words slow to look up.
 SHORTEST_STEM, LONGEST_STEM = 3, 12
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?;\n]")
-_CLAUSE_END = re.compile(r"[,:()–—]|\s-|-\s")
+_CLAUSE_END = re.compile(r"[,:()\u2013\u2014]|\s-|-\s")
 _NEGATIONS = frozenset(
-    "no not never none nor neither cannot cant couldnt dont didnt doesnt isnt arent wasnt werent havent hasnt hadnt"
-    " wont wouldnt shouldnt aint".split()
+    {"no", "not", "never", "none", "nor", "neither", "cannot", "cant", "couldnt", "dont", "didnt", "doesnt"}
+    | {"isnt", "arent", "wasnt", "werent", "havent", "hasnt", "hadnt", "wont", "wouldnt", "shouldnt", "aint"}
 )
-# "can't stop crying", "not only sad", "not just tired", "no longer sad" and the like do not deny what follows.
+# What follows these is asserted after all: "can't stop crying", "not just tired", "no wonder I cry".
 _KEEPS_MEANING = frozenset(
-    "stop stopped help only just bear stand shake quit cope idea wonder matter".split()
+    {"stop", "stopped", "help", "only", "just", "bear", "shake", "cope", "idea", "wonder"}
 )
 _FUNCTION_WORDS = frozenset(
-    "a an and another about as at for from in of on or or over seems the to up with".split()
+    {"a", "an", "and", "another", "about", "as", "at", "for", "from", "in", "of", "on", "or", "the", "to"}
 )
 _ENDINGS = re.compile(r"(?:fulness|ness|iveness|ation|ance|ence|ing|ity|ies|ied|ed|es|s|y|e)$")
 
@@ -78,7 +78,7 @@ class _Text:
 
 
 def evidence(text: str, term: str) -> tuple[Span, ...]:
-    """The places of `text` that bear `term` out, in order and apart from each other; empty where none does."""
+    """The places of `text` that bear `term` out, in order and apart; empty where none does."""
     return _found(_read(text), term)
 
 
@@ -111,7 +111,7 @@ def _found(text: _Text, term: str) -> tuple[Span, ...]:
 
 
 def _end(text: _Text, start: int, cue: _Cue) -> int | None:
-    """The word after the shortest match of the cue that begins at word `start`; linear in the cue's length."""
+    """The word after the shortest match of the cue that begins at word `start`; linear in its length."""
     sentence = text.sentences[start]
     nexts = {start}
     for element in cue.elements:
@@ -165,7 +165,7 @@ def _read(text: str) -> _Text:
 
 
 def _plain(word: str) -> str:
-    return word.lower().replace("'", "").replace("’", "")
+    return word.lower().replace("'", "").replace("\u2019", "")
 
 
 @lru_cache(maxsize=1024)
