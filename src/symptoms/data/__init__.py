@@ -3,6 +3,7 @@
 from symptoms.data.assessment import Assessment, parse_assessment, render_assessment
 from symptoms.data.dataset import Dataset, LabelledExample, assessment_of, load_dataset
 from symptoms.data.duplicates import check_leakage
+from symptoms.data.evidence import Span, evidence, supported_terms
 from symptoms.data.experiment import Example, Experiment, load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
 
@@ -13,11 +14,14 @@ __all__ = [
     "Experiment",
     "Label",
     "LabelledExample",
+    "Span",
     "assessment_of",
     "check_leakage",
+    "evidence",
     "labels_of_taxonomy",
     "load_dataset",
     "load_experiment",
     "parse_assessment",
     "render_assessment",
+    "supported_terms",
 ]

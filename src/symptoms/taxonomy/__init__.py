@@ -39,6 +39,12 @@ def symptom_terms() -> dict[str, tuple[str, ...]]:
     return {group: tuple(terms) for group, terms in _read("symptoms.json").items()}
 
 
+@cache
+def symptom_cues() -> dict[str, tuple[str, ...]]:
+    """The cues of each symptom term; `symptoms.data.evidence` says how they are written."""
+    return {term: tuple(cues) for term, cues in _read("symptom_cues.json").items()}
+
+
 def condition_of_label(label: str) -> Condition | None:
     """The condition whose label this is, or None for a label that is not of this taxonomy."""
     return next((condition for condition in conditions() if condition.label == label), None)
