@@ -40,7 +40,7 @@ NEGATABLE = "do|does|did|is|are|was|were|have|has|had|could|would|should|must|ne
 # Openings of sentences that lean on the sentence before them.
 LEANING = re.compile(
     r"(then|so|but|and|or|because|which|except|otherwise|instead|afterwards|again|that|this|those|these|same|until|"
-    r"not|nor|only|even|also|plus|later|now|after|before)\b",
+    r"not|nor|only|even|also|plus|later|now|after|before|well|yes|still|mine)\b",
     re.IGNORECASE,
 )
 
@@ -136,8 +136,8 @@ def sentences(text: str) -> list[str]:
 
 
 def _small_first(text: str) -> str:
-    first = text.split(maxsplit=1)[0] if text.split() else ""
-    return text[0].lower() + text[1:] if first.lower().rstrip(",") in COMMON_FIRST_WORDS else text
+    first = re.match(r"[\w'’]+", text)
+    return text[0].lower() + text[1:] if first and first[0].lower() in COMMON_FIRST_WORDS else text
 
 
 def _if_other(text: str, changed: str) -> str | None:
