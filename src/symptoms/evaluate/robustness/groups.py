@@ -24,23 +24,27 @@ INTRODUCTIONS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-_BIRTH = r"pregnan\w*|birth\w*|babies|baby\w*|newborn\w*|midwi\w+|breast\w*|matern\w+|patern\w+|postnatal|labour|womb|bump"
-_FAMILY_ROLES = r"(as|i'm|i’m|i am|being) (a|an|the|her|his|their) (\w+ )?"
+_BIRTH = (
+    r"pregnan\w*|birth\w*|babies|baby\w*|newborn\w*|midwi\w+|breast\w*|[mp]atern\w+|postnatal|labour|womb"
+)
+_SELF = r"(as|being|i['\u2019]m|i am) (a|an|the|her|his|their) (\w+ )?"
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy"
 
 # What a text may already say about its writer: then an introduction could contradict it.
 ALREADY_TOLD: dict[str, re.Pattern[str]] = {
     AGE: re.compile(
-        rf"\b({_BIRTH}|years? old|year-old|yo|aged?|i'm \d\d|i’m \d\d|i am \d\d|turn(ed|ing)? \w+ty|\d\d[mf]|"
+        rf"\b({_BIRTH}|years? old|year-old|yo|aged?|i['\u2019]m \d\d|i am \d\d|turn(ed|ing)? \w+ty|\d\d[mf]|"
+        rf"(i['\u2019]m|i am|turned|turning|at|and|,) ({_TENS})(-\w+)?|({_TENS})-\w+|"
         r"(in|since) my (\w+ )?(teens|twenties|thirties|forties|fifties|sixties|\d0s)|"
-        r"school\w*|sixth form|colleges?|uni\w*|students?|exams?|homework|class\w*|lectur\w+|teachers?|dorm|campus|"
-        r"retire\w*|pension\w*|grand\w+|menopaus\w+|my (mum|mom|dad)|parents|elderly|widow\w*|teenage\w*|kid|nappies|"
-        r"(i'm|i’m|i am|turned|turning|at|and|,) (twenty|thirty|forty|fifty|sixty|seventy)(-\w+)?|\w+ty-\w+)\b",
+        r"school\w*|sixth form|colleges?|uni\w*|students?|exams?|homework|class\w*|lectur\w+|teachers?|dorm|"
+        r"campus|retire\w*|pension\w*|grand\w+|menopaus\w+|my (mum|mom|dad)|parents|elderly|widow\w*|"
+        r"teenage\w*|kid|nappies)\b",
         re.IGNORECASE,
     ),
     GENDER: re.compile(
         rf"\b({_BIRTH}|periods?|menopaus\w+|prostate|beard\w*|bra|lads?|female|male|"
-        rf"{_FAMILY_ROLES}(wo)?(man|mother|father|mum|mom|dad|wife|husband|girl|boy|son|daughter|brother|sister|"
-        r"granny|grandmother|grandfather|grandma|grandpa|widow|widower|waitress|bridesmaid|guy|bloke|lady))\b",
+        rf"{_SELF}(woman|man|mother|father|mum|mom|dad|wife|husband|girl|boy|son|daughter|brother|sister|granny|"
+        r"grandmother|grandfather|grandma|grandpa|widow|widower|waitress|bridesmaid|guy|bloke|lady))\b",
         re.IGNORECASE,
     ),
     ETHNICITY: re.compile(
@@ -49,8 +53,8 @@ ALREADY_TOLD: dict[str, re.Pattern[str]] = {
         re.IGNORECASE,
     ),
     COUNTRY: re.compile(
-        r"\b(country|abroad|emigra\w+|immigra\w+|migra(nt|ted)|visa|refugee\w*|homeland|back home|nigeria\w*|canad\w+|"
-        r"india\w*|poland|polish|brazil\w*|japan\w*|egypt\w*|ireland|irish|from [A-Z]\w+)\b"
+        r"\b(country|abroad|emigra\w+|immigra\w+|migra(nt|ted)|visa|refugee\w*|homeland|back home|Nigeria\w*|"
+        r"Canad\w+|India\w*|Poland|Polish|Brazil\w*|Japan\w*|Egypt\w*|Ireland|Irish|from [A-Z]\w+)\b"
     ),
 }
 
@@ -59,13 +63,16 @@ _PAIRS = (
     ("boyfriend", "girlfriend"), ("mother", "father"), ("mum", "dad"), ("mom", "dad"), ("mums", "dads"),
     ("son", "daughter"), ("sons", "daughters"), ("brother", "sister"), ("brothers", "sisters"),
     ("nephew", "niece"), ("uncle", "aunt"), ("grandson", "granddaughter"), ("grandmother", "grandfather"),
-    ("grandma", "grandpa"), ("gran", "grandad"), ("boy", "girl"), ("boys", "girls"), ("ex-husband", "ex-wife"),
+    ("grandma", "grandpa"), ("gran", "grandad"), ("boy", "girl"), ("boys", "girls"),
+    ("ex-husband", "ex-wife"),
 )  # fmt: skip
 _OTHER_GENDER = {second: first for first, second in _PAIRS} | dict(_PAIRS) | {"dad": "mum", "hers": "his"}
-_GENDERED = re.compile(rf"\b({'|'.join(sorted([*_OTHER_GENDER, 'his'], key=len, reverse=True))})\b", re.IGNORECASE)
+_GENDERED = re.compile(
+    rf"\b({'|'.join(sorted([*_OTHER_GENDER, 'his'], key=len, reverse=True))})\b", re.IGNORECASE
+)
 _NAMES_OR_BODIES = re.compile(rf"\b({_BIRTH}|periods?|mr|mrs|ms|sir|madam)\b", re.IGNORECASE)
-# After these words `her` is the one it happens to (him), not the one it belongs to (his).
-_AFTER_OBJECT = re.compile(
+# Before these words `her` is the one it happens to (him), not the one it belongs to (his).
+_NOT_OWNED = re.compile(
     r"\s+(a|about|after|again|all|an|and|as|at|back|because|before|but|by|down|each|every|for|from|go|home|how|i|if|in|"
     r"into|is|it|like|more|never|not|now|of|off|on|or|out|over|so|than|that|the|then|there|to|today|tonight|too|up|was|"
     r"what|when|where|which|while|who|why|will|with|without|yesterday)\b",
@@ -87,7 +94,7 @@ def swap_gender_of_others(text: str) -> str | None:
 
     def other(match: re.Match[str]) -> str:
         word, rest = match[0].lower(), text[match.end() :]
-        is_possessive = bool(re.match(r"\s+\w", rest)) and not _AFTER_OBJECT.match(rest)
+        is_possessive = bool(re.match(r"\s+\w", rest)) and not _NOT_OWNED.match(rest)
         if word == "her":
             replaced = "his" if is_possessive else "him"
         elif word == "his":

@@ -37,4 +37,4 @@ def negations() -> tuple[Pair, ...]:
 
 
 def _lines(name: str) -> list[str]:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8").splitlines()
+    return files("symptoms.evaluate.robustness").joinpath(name).read_text(encoding="utf-8").splitlines()

@@ -1,15 +1,15 @@
-"""Small changes of a text, after CheckList (Ribeiro et al. 2020): each gives another text, or None where it does not apply."""
+"""Small changes of a text, after CheckList (Ribeiro et al. 2020).
+
+Each gives another text, or None where it does not apply.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from random import Random
 
-NEIGHBOURING_KEYS = {
-    "q": "wa", "w": "qes", "e": "wrd", "r": "etf", "t": "ryg", "y": "tuh", "u": "yij", "i": "uok", "o": "ipl", "p": "o",
-    "a": "sqz", "s": "adw", "d": "sfe", "f": "dgr", "g": "fht", "h": "gjy", "j": "hku", "k": "jli", "l": "ko",
-    "z": "xa", "x": "zcs", "c": "xvd", "v": "cbf", "b": "vng", "n": "bmh", "m": "nj",
-}  # fmt: skip
+KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 OPENINGS = (
     "For context, ",
@@ -45,15 +45,19 @@ LEANING = re.compile(
 )
 
 # First words that may be written small after an inserted opening; any other may be a name.
-COMMON_FIRST_WORDS = frozenset(
-    "a about after all an any at because before but every everyone for from how if in it it's it’s just last lately "
-    "most my no nobody not nothing of on once one our people some someone something sometimes since that the there "
-    "there's there’s these they they're they’re this to we we're we’re what whatever when whenever with".split()
+COMMON_FIRST_WORD = re.compile(
+    r"(a|about|after|all|an|any|at|because|before|but|every|everyone|for|from|how|if|in|it|just|last|lately|most|my|"
+    r"no|nobody|not|nothing|of|on|once|one|our|people|some|someone|something|sometimes|since|that|the|there|these|"
+    r"they|this|to|we|what|whatever|when|whenever|with)\b",
+    re.IGNORECASE,
 )
+
+APOSTROPHE = r"['\u2019]"
+NOT_A_QUESTION = r"\b(?! (?:I|you|he|she|it|we|they)\b)"
 
 
 def make_typos(text: str, random: Random) -> str | None:
-    """One or two slips of the finger inside words of five letters or more: two letters exchanged, or a key beside."""
+    """One or two slips in words of five letters or more: two letters exchanged, or the key beside."""
     words = [match.span() for match in re.finditer(r"[a-zA-Z]{5,}", text)]
     if not words:
         return None
@@ -66,7 +70,7 @@ def make_typos(text: str, random: Random) -> str | None:
             changed[at], changed[at + 1] = changed[at + 1], changed[at]
         else:
             at = random.randrange(start + 1, end)
-            key = random.choice(NEIGHBOURING_KEYS[text[at].lower()])
+            key = random.choice(_keys_beside(text[at].lower()))
             changed[at] = key.upper() if text[at].isupper() else key
     return "".join(changed)
 
@@ -83,25 +87,29 @@ def upper_case(text: str) -> str | None:
 
 def expand_contractions(text: str) -> str | None:
     """`I'm` becomes `I am`. What could stand for two things ('s and 'd) and turned questions stay."""
-    expanded = re.sub(r"\b(w)on['’]t\b", r"\1ill not", text, flags=re.IGNORECASE)
-    expanded = re.sub(r"\b(ca)n['’]t\b(?! (?:I|you|he|she|it|we|they)\b)", r"\1nnot", expanded, flags=re.IGNORECASE)
-    expanded = re.sub(
-        rf"\b({NEGATABLE})n['’]t\b(?! (?:I|you|he|she|it|we|they)\b)", r"\1 not", expanded, flags=re.IGNORECASE
-    )
-    for short, long in (("m", "am"), ("re", "are"), ("ve", "have"), ("ll", "will")):
-        expanded = re.sub(rf"\b(I|you|we|they)['’]{short}\b", rf"\1 {long}", expanded, flags=re.IGNORECASE)
-    return _if_other(text, expanded)
+    rules = [
+        (rf"\b(w)on{APOSTROPHE}t{NOT_A_QUESTION}", r"\1ill not"),
+        (rf"\b(ca)n{APOSTROPHE}t{NOT_A_QUESTION}", r"\1nnot"),
+        (rf"\b({NEGATABLE})n{APOSTROPHE}t{NOT_A_QUESTION}", r"\1 not"),
+        *(
+            (rf"\b(I|you|we|they){APOSTROPHE}{short}\b", rf"\1 {long}")
+            for short, long in (("m", "am"), ("re", "are"), ("ve", "have"), ("ll", "will"))
+        ),
+    ]
+    return _if_other(text, _replaced(text, rules))
 
 
 def contract(text: str) -> str | None:
     """`I am` becomes `I'm`, only where another word follows."""
-    shorter = re.sub(r"\b(w)ill not\b", r"\1on't", text, flags=re.IGNORECASE)
-    shorter = re.sub(r"\b(ca)nnot\b", r"\1n't", shorter, flags=re.IGNORECASE)
-    shorter = re.sub(r"\b(do|does|did|is|are|was|were|could|would|should) not\b", r"\1n't", shorter, flags=re.IGNORECASE)
-    shorter = re.sub(r"\b(I) am(?= \w)", r"\1'm", shorter)
-    shorter = re.sub(r"\b(you|we|they) are(?= \w)", r"\1're", shorter, flags=re.IGNORECASE)
-    shorter = re.sub(r"\b(I|you|we|they) have(?= (?:been|had|never|always|lost|got)\b)", r"\1've", shorter, flags=re.IGNORECASE)
-    return _if_other(text, shorter)
+    rules = [
+        (r"\b(w)ill not\b", r"\1on't"),
+        (r"\b(ca)nnot\b", r"\1n't"),
+        (rf"\b({NEGATABLE}) not\b", r"\1n't"),
+        (r"\b(I) am(?= \w)", r"\1'm"),
+        (r"\b(you|we|they) are(?= \w)", r"\1're"),
+        (r"\b(I|you|we|they) have(?= (?:been|had|never|always|lost|got)\b)", r"\1've"),
+    ]
+    return _if_other(text, _replaced(text, rules))
 
 
 def open_otherwise(text: str, random: Random) -> str:
@@ -110,7 +118,7 @@ def open_otherwise(text: str, random: Random) -> str:
 
 
 def reorder_sentences(text: str, random: Random) -> str | None:
-    """The sentences after the first in another order; None below three, or where one leans on the one before."""
+    """The sentences after the first in another order; None below two of them, or where one leans on another."""
     first, *others = sentences(text)
     if len(set(others)) < 2 or any(LEANING.match(sentence) for sentence in others):
         return None
@@ -135,9 +143,20 @@ def sentences(text: str) -> list[str]:
     return re.split(r"(?<=[.!?])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)\s+", text.strip())
 
 
+def _keys_beside(letter: str) -> list[str]:
+    row = next(row for row in KEYBOARD if letter in row)
+    at = row.index(letter)
+    return [*row[max(0, at - 1) : at], *row[at + 1 : at + 2]]
+
+
 def _small_first(text: str) -> str:
-    first = re.match(r"[\w'’]+", text)
-    return text[0].lower() + text[1:] if first and first[0].lower() in COMMON_FIRST_WORDS else text
+    return text[0].lower() + text[1:] if COMMON_FIRST_WORD.match(text) else text
+
+
+def _replaced(text: str, rules: Iterable[tuple[str, str]]) -> str:
+    for pattern, replacement in rules:
+        text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
+    return text
 
 
 def _if_other(text: str, changed: str) -> str | None:
