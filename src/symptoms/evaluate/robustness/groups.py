@@ -67,8 +67,9 @@ _PAIRS = (
     ("ex-husband", "ex-wife"),
 )  # fmt: skip
 _OTHER_GENDER = {second: first for first, second in _PAIRS} | dict(_PAIRS) | {"dad": "mum", "hers": "his"}
+# In ASCII: beyond it some capitals match a word that they do not become when written small.
 _GENDERED = re.compile(
-    rf"\b({'|'.join(sorted([*_OTHER_GENDER, 'his'], key=len, reverse=True))})\b", re.IGNORECASE
+    rf"\b(?a:{'|'.join(sorted([*_OTHER_GENDER, 'his'], key=len, reverse=True))})\b", re.IGNORECASE
 )
 _NAMES_OR_BODIES = re.compile(rf"\b({_BIRTH}|periods?|mr|mrs|ms|sir|madam)\b", re.IGNORECASE)
 # Before these words `her` is the one it happens to (him), not the one it belongs to (his).

@@ -118,7 +118,7 @@ def open_otherwise(text: str, random: Random) -> str:
 
 
 def reorder_sentences(text: str, random: Random) -> str | None:
-    """The sentences after the first in another order; None below two of them, or where one leans on another."""
+    """The sentences after the first in another order; None below two, or where one leans on another."""
     first, *others = sentences(text)
     if len(set(others)) < 2 or any(LEANING.match(sentence) for sentence in others):
         return None

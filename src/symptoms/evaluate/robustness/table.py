@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symptoms.evaluate.robustness.trials import MINIMAL_PAIRS, NEGATION, THIRD_PERSON, Trial
+
+_Answered = tuple[Trial, NDArray[np.float64]]
 
 BOTH_RIGHT = f"{MINIMAL_PAIRS}, both right"
 WORST = 3
@@ -60,12 +61,13 @@ def failure_table(
     not both are right. Pairs whose conditions are not all among the labels are left out.
     """
     outcomes: list[_Outcome] = []
-    known = [*zip(trials, probabilities, strict=True)]
-    for trial, after in known:
-        if trial.original in originals and trial.capability not in (NEGATION, MINIMAL_PAIRS):
+    pairs: dict[tuple[str, str], list[_Answered]] = {}
+    for trial, after in zip(trials, probabilities, strict=True):
+        if trial.capability in (NEGATION, MINIMAL_PAIRS):
+            pairs.setdefault((trial.capability, trial.original), []).append((trial, after))
+        else:
             outcomes.append(_of_change(trial, originals[trial.original], after, label_ids))
-    paired = [one for one in known if one[0].capability in (NEGATION, MINIMAL_PAIRS)]
-    for _, (first, second) in groupby(paired, key=lambda one: (one[0].capability, one[0].original)):
+    for first, second in pairs.values():
         if {first[0].wanted, second[0].wanted} <= set(label_ids):
             outcomes += _of_pair(first, second, label_ids)
     capabilities = dict.fromkeys(outcome.capability for outcome in outcomes)
@@ -80,11 +82,7 @@ def _of_change(
     return _Outcome(trial.capability, trial.kind, is_failure, _details(trial.text, before, after, label_ids))
 
 
-def _of_pair(
-    first: tuple[Trial, NDArray[np.float64]],
-    second: tuple[Trial, NDArray[np.float64]],
-    label_ids: Sequence[str],
-) -> Iterator[_Outcome]:
+def _of_pair(first: _Answered, second: _Answered, label_ids: Sequence[str]) -> Iterator[_Outcome]:
     (one, before), (other, after) = first, second
     details = _details(f"{one.text} / {other.text}", before, after, label_ids)
     yield _Outcome(one.capability, one.kind, details.before == details.after, details)
