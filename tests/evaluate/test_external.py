@@ -73,6 +73,37 @@ def test_counselchat_keeps_each_question_of_one_topic_once(tmp_path: Path):
     ]
 
 
+def test_both_spellings_of_a_counselchat_topic_are_known(tmp_path: Path):
+    """The two published files write a topic of several words differently."""
+    newer = write_csv(tmp_path / "newer.csv", [{"questionText": "She died.", "topics": "Grief and Loss"}])
+    older = write_csv(tmp_path / "older.csv", [{"questionText": "She died.", "topic": "grief-and-loss"}])
+    for path in (newer, older):
+        assert [one.condition for one in read_external("counselchat", path).examples] == ["prolonged_grief"]
+
+
+@pytest.mark.parametrize(
+    ("topics", "answer"), [("", "Hello."), ("Depression", "iVBORw0K" * 30_000)], ids=["no topic", "picture"]
+)
+def test_counselchat_may_lack_a_topic_and_hold_a_picture(tmp_path: Path, topics: str, answer: str):
+    """As the published file does: some topics are empty, and one answer has more than 200,000 characters."""
+    rows = [
+        {"questionText": "I feel low.", "topics": "Depression", "answerText": "Hello."},
+        {"questionText": "And I?", "topics": topics, "answerText": answer},
+    ]
+    found = read_external("counselchat", write_csv(tmp_path / "chat.csv", rows))
+    assert [example.input for example in found.examples] == ["I feel low.", *(["And I?"] if topics else [])]
+
+
+def test_generators_of_mentalbench_keep_their_cases_apart(tmp_path: Path):
+    """Two texts of one case have an id each and one cluster."""
+    folder = write_mentalbench(tmp_path)
+    for file in list(folder.glob("**/main_one.json")):
+        file.with_name("main_two.json").write_bytes(file.read_bytes())
+    found = read_external("mentalbench", folder)
+    assert len(found.examples) == len({example.id for example in found.examples}) == 6
+    assert len(set(found.clusters)) == 2
+
+
 def test_out_of_scope_sets_have_no_conditions(tmp_path: Path):
     """Bodily illness and requests to an assistant are texts that no condition fits."""
     bodily = write_csv(tmp_path / "s2d.csv", [{"label": "Psoriasis", "text": "My skin peels."}])
@@ -98,6 +129,14 @@ def test_another_layout_is_a_fault_of_the_file(kind: str, tmp_path: Path):
     for path in (tmp_path / "missing", tmp_path, other):
         with pytest.raises(DataError):
             read_external(kind, path)
+
+
+def test_a_query_without_text_is_a_fault(tmp_path: Path):
+    """An empty entry among the queries ends in a sentence too."""
+    path = tmp_path / "data_full.json"
+    path.write_text('{"oos_test": [[]]}')
+    with pytest.raises(DataError, match="not laid out as clinc_oos"):
+        read_external("clinc_oos", path)
 
 
 def test_all_mapped_conditions_are_of_the_taxonomy():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -41,7 +41,7 @@ def read_external(kind: str, path: Path) -> ExternalSet:
         raise DataError(
             [Fault(str(path), 1, kind, f"cannot be read ({error.strerror}); check the path")]
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, csv.Error) as error:
         # Whatever is missing in a foreign layout, the next step is the same.
         expected = f"is not laid out as {kind} is ({type(error).__name__}: {error}); give the original files"
         raise DataError([Fault(str(path), 1, kind, expected)]) from error
@@ -74,7 +74,9 @@ def _mentalbench(path: Path) -> ExternalSet:
             json.loads(features_file.read_text(encoding="utf-8")) if features_file.exists() else {}
         )
         for number, (identifier, case) in enumerate(cases.items(), start=1):
-            examples.append(_example(identifier, case["question"], conditions[disorder], number))
+            # Generators number their cases alike.
+            unique = f"{file.stem.removeprefix('main_')}:{identifier}"
+            examples.append(_example(unique, case["question"], conditions[disorder], number))
             clusters.append(f"{disorder} {_symptom_set(features.get(identifier))}")
     note = "LLM-written first-person reports of 23 disorders; several disorders share one of our conditions"
     return ExternalSet("MentalBench", tuple(examples), tuple(clusters), True, note)
@@ -91,7 +93,9 @@ def _counselchat(path: Path) -> ExternalSet:
     conditions = _conditions("counselchat")
     seen: dict[str, LabelledExample] = {}
     for line, row in _rows(path):
-        topics = [topic.strip().lower() for topic in (row.get("topics") or row["topic"]).split(",")]
+        named = row["topics"] if "topics" in row else row["topic"]
+        # The older file writes grief-and-loss, the newer one Grief and Loss.
+        topics = [topic.strip().lower().replace(" ", "-") for topic in named.split(",")]
         known = {conditions[topic] for topic in topics if topic in conditions}
         text = row["questionText"].strip()
         if len(known) == 1 and text and text not in seen:
@@ -112,13 +116,20 @@ def _clinc(path: Path) -> ExternalSet:
     examples = tuple(
         _example(f"clinc:{line}", query[0], "", line) for line, query in enumerate(queries, start=1)
     )
-    return ExternalSet("CLINC out-of-scope", examples, (), False, "everyday requests to an assistant")
+    note = "everyday requests to an assistant; the bundled base model was pretrained on them too, unlabelled"
+    return ExternalSet("CLINC out-of-scope", examples, (), False, note)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
-    for row in reader:
-        yield reader.line_num, row
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Each row with the line that it ends on."""
+    text = path.read_text(encoding="utf-8-sig")
+    # Some answers of CounselChat hold whole pictures, longer than the csv module allows by default.
+    limit = csv.field_size_limit(len(text) + 1)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        return [(reader.line_num, row) for row in reader]
+    finally:
+        csv.field_size_limit(limit)
 
 
 READERS: dict[str, Callable[[Path], ExternalSet]] = {
