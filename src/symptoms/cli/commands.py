@@ -16,6 +16,7 @@ from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.token_view import print_examples
+from symptoms.cli.train_commands import train
 from symptoms.config import DISCLAIMER
 from symptoms.data import load_experiment
 from symptoms.errors import InputError
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(evaluate)
 app.command()(results)
+app.command()(train)
 
 
 def main() -> None:

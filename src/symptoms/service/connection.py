@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -35,6 +36,7 @@ class Service:
     """Base models by name with their context length in tokens, where the service tells it."""
     server: LocalServer | None
     """The process behind a local service."""
+    key: str = field(repr=False)
 
     @property
     def is_lost(self) -> bool:
@@ -58,6 +60,22 @@ class Service:
                 f"The tokenizer of {self.base_model} could not be loaded; "
                 "it needs the model hub or a local copy."
             ) from error
+
+    def delete_checkpoints(self, paths: Sequence[str]) -> None:
+        """Delete checkpoints; one that is gone already is as it should be."""
+        import tinker
+
+        for path in paths:
+            try:
+                self._rest.delete_checkpoint_from_tinker_path(path).result()
+            except tinker.NotFoundError:
+                continue
+
+    @cached_property
+    def _rest(self) -> tinker.RestClient:
+        import tinker
+
+        return tinker.RestClient(base_url=self.url, api_key=self.key)
 
 
 def choose_service(wanted: str | None) -> str:
@@ -114,7 +132,7 @@ def connect(
             server.interrupt_when_it_dies()
         kind = chosen if chosen in (LOCAL, HOSTED) else "url"
         try:
-            yield Service(kind, url, model, client, offered, server)
+            yield Service(kind, url, model, client, offered, server, key)
         except KeyboardInterrupt:
             if server is not None and server.died:
                 raise ServiceError(server.died) from None
