@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -126,6 +127,7 @@ def connect(
                 f"{url} does not offer {model or 'a default base model'}; choose one with --base-model: "
                 f"{', '.join(sorted(offered))}."
             )
+        logging.getLogger("tinker.lib.api_future_impl").addFilter(_is_news)
         client = tinker.ServiceClient(base_url=url, api_key=key)
         stack.callback(_finish, client, server)
         if server is not None:
@@ -137,6 +139,11 @@ def connect(
             if server is not None and server.died:
                 raise ServiceError(server.died) from None
             raise
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # The SDK warns whenever an answer takes longer than one poll, which is nothing to warn of.
+    return "because of try_again" not in record.getMessage()
 
 
 def _finish(client: tinker.ServiceClient, server: LocalServer | None) -> None:

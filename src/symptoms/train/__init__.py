@@ -4,7 +4,7 @@ from symptoms.train.conclusion import conclude
 from symptoms.train.configuration import read_config_file, resolve_config
 from symptoms.train.job import Job, prepare
 from symptoms.train.progress import TrainingProgress
-from symptoms.train.run_directory import RunDirectory, TestCase, find_run, newest_run
+from symptoms.train.run_directory import RunDirectory, TestCase, all_runs, find_run, newest_run
 from symptoms.train.training_data import TrainingData, load_training_data
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "TestCase",
     "TrainingData",
     "TrainingProgress",
+    "all_runs",
     "conclude",
     "find_run",
     "load_training_data",

@@ -297,14 +297,18 @@ class RunDirectory:
         return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
+def all_runs(root: Path = RUNS) -> list[RunDirectory]:
+    """Every run, in the order in which they started."""
+    manifests = sorted(root.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    return [RunDirectory(path.parent) for path in manifests]
+
+
 def newest_run(root: Path = RUNS) -> RunDirectory:
     """The run that started last among those with a checkpoint; raises RunError where there is none."""
-    started = [
-        path.parent for path in root.glob("*/checkpoints.jsonl") if (path.parent / "manifest.json").exists()
-    ]
-    if not started:
-        raise RunError(f"There is no trained run in {root}/; run 'python train_mental_health.py' first.")
-    return RunDirectory(max(started, key=lambda path: (path / "manifest.json").stat().st_mtime))
+    for run in reversed(all_runs(root)):
+        if run.checkpoints():
+            return run
+    raise RunError(f"There is no trained run in {root}/; run 'python train_mental_health.py' first.")
 
 
 def find_run(name: str, root: Path = RUNS) -> RunDirectory:
