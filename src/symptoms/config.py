@@ -98,6 +98,7 @@ class TrainingConfig(_LoraAndAdam):
     )
 
     evaluate_every: int = Field(default=0, ge=0, description="Steps between evaluations; 0 for each epoch.")
+    dev_accuracy: bool = Field(default=False, description="Also classify the dev data at each evaluation.")
     patience: int | None = Field(
         default=None, ge=1, description="Stop after this many evaluations without a lower dev loss."
     )
@@ -112,8 +113,8 @@ class TrainingConfig(_LoraAndAdam):
     def _fits(self) -> Self:
         if self.steps is not None and self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} must be fewer than the {self.steps} steps")
-        if self.dev is None and self.patience is not None:
-            raise ValueError("patience needs dev, the data to evaluate on")
+        if self.dev is None and (self.patience is not None or self.dev_accuracy):
+            raise ValueError("patience and dev_accuracy need dev, the data to evaluate on")
         if not (self.train_attn or self.train_mlp or self.train_unembed):
             raise ValueError("one of train_attn, train_mlp and train_unembed must be true")
         return self

@@ -35,7 +35,6 @@ app.add_typer(runs_app, name="runs")
 app.command()(train)
 app.command()(evaluate)
 app.command()(results)
-app.command()(train)
 
 
 def main() -> None:

@@ -93,8 +93,8 @@ def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
     else:
         total = manifest.get("num_steps")
         state = f"not finished, {len(metrics)}{f' of {total}' if total else ''} steps"
-    last_epoch = [line.loss for line in metrics if line.epoch == metrics[-1].epoch]
-    final = f"{sum(last_epoch) / len(last_epoch):.3f}" if last_epoch else "-"
+    final_loss = run.final_loss()
+    final = "-" if final_loss is None else f"{final_loss:.3f}"
     best = f"{min(line['dev_loss'] for line in evaluations):.3f}" if evaluations else "-"
     return state, manifest["base_model"], final, best
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -13,8 +13,10 @@ from rich.console import Console
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.config import TrainingConfig
+from symptoms.data import load_dataset
 from symptoms.errors import InputError, RunError
 from symptoms.service import Service, connect
+from symptoms.tokens import Tokenizer
 from symptoms.train import (
     Job,
     RunDirectory,
@@ -31,8 +33,11 @@ from symptoms.train.batches import loss_in_words
 from symptoms.train.estimate import count_work, describe, measure_seconds
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView
-from symptoms.train.loop import TrainingLoop, new_adapter, resumed_adapter
+from symptoms.train.loop import Evaluator, TrainingLoop, new_adapter, resumed_adapter
 from symptoms.train.writers import check_writers, open_writers
+
+if TYPE_CHECKING:
+    import tinker
 
 
 @dataclass(frozen=True)
@@ -182,7 +187,7 @@ def _train(order: Order, run_name: str | None, service: Service, console: Consol
     done = run.progress().step
     writers = open_writers(config, run, done)
     view = LiveView(console, job.num_steps, run.metrics())
-    loop = TrainingLoop(job, run, service, training, view, writers)
+    loop = TrainingLoop(job, run, service, training, view, writers, _dev_accuracy(order, service, tokenizer))
     try:
         with Interruption(service, console) as interruption, view:
             checkpoint = loop.run(interruption)
@@ -199,7 +204,7 @@ def _train(order: Order, run_name: str | None, service: Service, console: Consol
         raise KeyboardInterrupt
     if loop.stopped_early:
         console.print(f"Stopped early: {config.patience} evaluations without a lower dev loss.")
-    tests = _test_cases(order.data, checkpoint, service, tokenizer)
+    tests = _test_cases(order.data, checkpoint, service)
     conclude(run, config, service, checkpoint, tests, console)
     loop.delete_superseded()
 
@@ -219,14 +224,36 @@ def _start(order: Order, job: Job, name: str | None, service: Service) -> RunDir
     return run
 
 
-def _test_cases(data: TrainingData, checkpoint: str, service: Service, tokenizer: Any) -> list[TestCase]:
+def _test_cases(data: TrainingData, checkpoint: str, service: Service) -> list[TestCase]:
     """What the trained model writes for the test cases of an experiment's file."""
     if not data.test_cases:
         return []
-    from symptoms.classifier import generate
+    from symptoms.classifier import TrainedModel
 
-    sampler = service.client.create_sampling_client(model_path=checkpoint).result()
-    return [
-        TestCase(case.input, case.output, generate(sampler, tokenizer, case.input, service.context_length))
-        for case in data.test_cases
-    ]
+    model = TrainedModel.load(service, checkpoint)
+    return [TestCase(case.input, case.output, model.write(case.input)) for case in data.test_cases]
+
+
+def _dev_accuracy(order: Order, service: Service, tokenizer: Tokenizer) -> Evaluator | None:
+    """Classifies the dev data with the weights so far; None where that was not asked for."""
+    config = order.config(service.base_model)
+    if not config.dev_accuracy or config.dev is None:
+        return None
+    from symptoms.classifier import TrainedModel
+    from symptoms.evaluate.evaluating import asked_of, scored_labels
+    from symptoms.evaluate.metrics import accuracy, macro_f1
+    from symptoms.evaluate.scores import leading_labels
+
+    dev = load_dataset(Path(config.dev), load_dataset(Path(config.data)).labels)
+    asked = asked_of(dev)
+
+    def figures(sampler: tinker.SamplingClient) -> dict[str, float]:
+        model = TrainedModel(sampler, tokenizer, service.context_length)
+        logprobs = scored_labels(model, dev.examples, dev.labels, lambda _what, _count: lambda: None, "dev")
+        answers = leading_labels(logprobs, asked.label_ids)
+        return {
+            "dev_accuracy": accuracy(asked.wanted, answers),
+            "dev_macro_f1": macro_f1(asked.wanted, answers),
+        }
+
+    return figures

@@ -213,10 +213,6 @@ class RunDirectory:
     def is_finished(self) -> bool:
         return (self.path / "summary.json").exists()
 
-    def config(self) -> dict[str, Any]:
-        """The resolved configuration."""
-        return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
-
     def manifest(self) -> dict[str, Any]:
         """Raises RunError where the directory is not a run's."""
         try:
