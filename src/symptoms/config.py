@@ -1,10 +1,12 @@
-"""The configuration of the experiment."""
+"""The configurations: of the original experiment, and of `symptoms train`."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from symptoms.schedules import Schedule, fraction_of_peak
 
 DISCLAIMER = (
     "For learning only, not medical advice or a diagnosis. "
@@ -19,26 +21,31 @@ RECOMMENDED: dict[str, dict[str, Any]] = {
 with a batch of one their noise has to fade at the end: docs/log.md has the figures."""
 
 
-class ExperimentConfig(BaseModel):
+class _LoraAndAdam(BaseModel):
+    """What every training configuration has, by default with the numbers of the original experiment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    base_model: str = Field(default="meta-llama/Llama-3.2-1B", min_length=1)
+    lora_rank: int = Field(default=32, ge=1, description="Rank of the LoRA adapter.")
+    learning_rate: float = Field(default=1e-4, gt=0, allow_inf_nan=False, description="Peak of the schedule.")
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1, description="Adam's decay of the gradient's mean.")
+    adam_beta2: float = Field(default=0.95, ge=0, lt=1, description="Adam's decay of the squares' mean.")
+    adam_eps: float = Field(default=1e-8, gt=0, allow_inf_nan=False, description="Adam's epsilon.")
+    epochs: int = Field(default=20, ge=1, description="Passes over the training data.")
+    batch_size: int = Field(default=1, ge=1, description="Examples in one forward_backward.")
+    seed: int = Field(default=0, ge=0, description="Seed of the adapter and of the order of examples.")
+
+
+class ExperimentConfig(_LoraAndAdam):
     """The numbers of the experiment, by default those of the original one.
 
     `test_examples` counts the examples from 1 and names those whose output is shown after training;
     when it is empty, three are taken, spread evenly.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    base_model: str = Field(default="meta-llama/Llama-3.2-1B", min_length=1)
-    lora_rank: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
     learning_rate_schedule: Literal["constant", "linear"] = "constant"
-    adam_beta1: float = Field(default=0.9, ge=0, lt=1)
-    adam_beta2: float = Field(default=0.95, ge=0, lt=1)
-    adam_eps: float = Field(default=1e-8, gt=0, allow_inf_nan=False)
-    epochs: int = Field(default=20, ge=1)
-    batch_size: int = Field(default=1, ge=1)
     loss_fn: Literal["cross_entropy"] = "cross_entropy"
-    seed: int = Field(default=0, ge=0)
     test_examples: list[int] = []
 
     def for_base_model(self, base_model: str) -> ExperimentConfig:
@@ -52,11 +59,68 @@ class ExperimentConfig(BaseModel):
 
     def learning_rate_at(self, step: int, num_steps: int) -> float:
         """The learning rate of a step, counted from 1; a linear schedule falls towards zero."""
-        if self.learning_rate_schedule == "constant":
-            return self.learning_rate
-        return self.learning_rate * (1 - (step - 1) / num_steps)
+        return self.learning_rate * fraction_of_peak(self.learning_rate_schedule, step, num_steps)
 
     @property
     def learning_rate_in_words(self) -> str:
         falling = ", falling linearly to zero" if self.learning_rate_schedule == "linear" else ""
         return f"{self.learning_rate:g}{falling}"
+
+
+class TrainingConfig(_LoraAndAdam):
+    """What `symptoms train` was told and assumes; the same names stand in TOML files and as options."""
+
+    data: str = Field(min_length=1, description="Training data: .jsonl, .json or .csv.")
+    dev: str | None = Field(default=None, min_length=1, description="Held-out data to evaluate on.")
+
+    epochs: int = Field(default=5, ge=1, description="Passes over the training data.")
+    steps: int | None = Field(default=None, ge=1, description="Training steps, instead of epochs.")
+    batch_size: int = Field(default=8, ge=1, description="Examples in one forward_backward.")
+    gradient_accumulation: int = Field(default=1, ge=1, description="Batches gathered for one step.")
+    shuffle: bool = Field(default=True, description="Another order in each epoch, or the file's.")
+
+    train_attn: bool = Field(default=True, description="Adapt the attention layers.")
+    train_mlp: bool = Field(default=True, description="Adapt the MLP layers.")
+    train_unembed: bool = Field(default=True, description="Adapt the unembedding.")
+
+    learning_rate_schedule: Schedule = Field(default="linear", description="How the learning rate moves.")
+    warmup_steps: int = Field(default=0, ge=0, description="Steps in which the rate rises to its peak.")
+    decay_fraction: float = Field(default=0.2, gt=0, le=1, description="Share of steps in which wsd decays.")
+    weight_decay: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="Decoupled decay.")
+    grad_clip_norm: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="Largest norm of a step's gradient; 0 for any."
+    )
+    reduction: Literal["sum", "mean_per_token", "mean_per_example"] = Field(
+        default="sum", description="How the losses of a step's tokens become one."
+    )
+    concern_weight: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="Weight of the tokens of the concern's line."
+    )
+
+    evaluate_every: int = Field(default=0, ge=0, description="Steps between evaluations; 0 for each epoch.")
+    dev_accuracy: bool = Field(default=False, description="Also classify the dev data at each evaluation.")
+    patience: int | None = Field(
+        default=None, ge=1, description="Stop after this many evaluations without a lower dev loss."
+    )
+    checkpoint_every: int = Field(default=50, ge=1, description="Steps between states to resume from.")
+    keep_checkpoints: int = Field(default=2, ge=1, description="How many such states are kept.")
+    in_flight: int = Field(default=2, ge=1, le=8, description="Steps submitted before the first is awaited.")
+    log_to: list[Literal["tensorboard", "trackio"]] = Field(
+        default=[], description="Also write metrics there; may be repeated."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.steps is not None and self.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps {self.warmup_steps} must be fewer than the {self.steps} steps")
+        if self.dev is None and (self.patience is not None or self.dev_accuracy):
+            raise ValueError("patience and dev_accuracy need dev, the data to evaluate on")
+        if not (self.train_attn or self.train_mlp or self.train_unembed):
+            raise ValueError("one of train_attn, train_mlp and train_unembed must be true")
+        return self
+
+    def learning_rate_at(self, step: int, num_steps: int) -> float:
+        """The learning rate of a step, counted from 1."""
+        return self.learning_rate * fraction_of_peak(
+            self.learning_rate_schedule, step, num_steps, self.warmup_steps, self.decay_fraction
+        )

@@ -1,10 +1,14 @@
-"""Options that several commands share."""
+"""Options that several commands share, and those that a configuration has by itself."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_origin
 
 import typer
+
+from symptoms.config import TrainingConfig
 
 ServiceOption = Annotated[
     str | None,
@@ -15,3 +19,33 @@ ServiceOption = Annotated[
 BaseModelOption = Annotated[
     str | None, typer.Option(help="Base model by name, or a local path; locally the bundled symptoms-base.")
 ]
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an option for every described field of TrainingConfig.
+
+    Those that were given reach the command together, as its keyword argument `settings`.
+    """
+    names = dict.fromkeys([*TrainingConfig.__annotations__, *TrainingConfig.model_fields])
+    every = {name: TrainingConfig.model_fields[name] for name in names if name in TrainingConfig.model_fields}
+    fields = {name: field for name, field in every.items() if field.description}
+    own = inspect.signature(command, eval_str=True).parameters
+
+    def wrapped(**arguments: Any) -> None:
+        given = {name: arguments.pop(name) for name in fields}
+        command(settings={name: value for name, value in given.items() if value is not None}, **arguments)
+
+    parameters = [parameter for name, parameter in own.items() if name != "settings"]
+    for name, field in fields.items():
+        known = "" if field.is_required() or field.default in (None, []) else f" [default: {field.default}]"
+        # Typer takes no choices in lists; the configuration checks them.
+        kind: Any = list[str] if get_origin(field.annotation) is list else field.annotation
+        option = Annotated[kind | None, typer.Option(help=f"{field.description}{known}")]
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        )
+    wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    # Typer reads the options of a command from its signature.
+    setattr(wrapped, "__signature__", inspect.Signature(parameters))  # noqa: B010
+    return wrapped

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -35,6 +37,7 @@ class Service:
     """Base models by name with their context length in tokens, where the service tells it."""
     server: LocalServer | None
     """The process behind a local service."""
+    key: str = field(repr=False)
 
     @property
     def is_lost(self) -> bool:
@@ -58,6 +61,22 @@ class Service:
                 f"The tokenizer of {self.base_model} could not be loaded; "
                 "it needs the model hub or a local copy."
             ) from error
+
+    def delete_checkpoints(self, paths: Sequence[str]) -> None:
+        """Delete checkpoints; one that is gone already is as it should be."""
+        import tinker
+
+        for path in paths:
+            try:
+                self._rest.delete_checkpoint_from_tinker_path(path).result()
+            except tinker.NotFoundError:
+                continue
+
+    @cached_property
+    def _rest(self) -> tinker.RestClient:
+        import tinker
+
+        return tinker.RestClient(base_url=self.url, api_key=self.key)
 
 
 def choose_service(wanted: str | None) -> str:
@@ -108,17 +127,23 @@ def connect(
                 f"{url} does not offer {model or 'a default base model'}; choose one with --base-model: "
                 f"{', '.join(sorted(offered))}."
             )
+        logging.getLogger("tinker.lib.api_future_impl").addFilter(_is_news)
         client = tinker.ServiceClient(base_url=url, api_key=key)
         stack.callback(_finish, client, server)
         if server is not None:
             server.interrupt_when_it_dies()
         kind = chosen if chosen in (LOCAL, HOSTED) else "url"
         try:
-            yield Service(kind, url, model, client, offered, server)
+            yield Service(kind, url, model, client, offered, server, key)
         except KeyboardInterrupt:
             if server is not None and server.died:
                 raise ServiceError(server.died) from None
             raise
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # The SDK warns whenever an answer takes longer than one poll, which is nothing to warn of.
+    return "because of try_again" not in record.getMessage()
 
 
 def _finish(client: tinker.ServiceClient, server: LocalServer | None) -> None:

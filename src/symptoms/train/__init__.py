@@ -1,7 +1,24 @@
-"""What a training run shows and leaves behind: progress, run directory, figure and report."""
+"""Training: configuration, batches, the loop, and what a run shows and leaves behind."""
 
 from symptoms.train.conclusion import conclude
+from symptoms.train.configuration import read_config_file, resolve_config
+from symptoms.train.job import Job, prepare
 from symptoms.train.progress import TrainingProgress
-from symptoms.train.run_directory import RunDirectory, TestCase, find_run, newest_run
+from symptoms.train.run_directory import RunDirectory, TestCase, all_runs, find_run, newest_run
+from symptoms.train.training_data import TrainingData, load_training_data
 
-__all__ = ["RunDirectory", "TestCase", "TrainingProgress", "conclude", "find_run", "newest_run"]
+__all__ = [
+    "Job",
+    "RunDirectory",
+    "TestCase",
+    "TrainingData",
+    "TrainingProgress",
+    "all_runs",
+    "conclude",
+    "find_run",
+    "load_training_data",
+    "newest_run",
+    "prepare",
+    "read_config_file",
+    "resolve_config",
+]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from symptoms.config import DISCLAIMER, ExperimentConfig
+from symptoms.config import DISCLAIMER, ExperimentConfig, TrainingConfig
 from symptoms.service import Service
 from symptoms.train.figure import draw_loss
 from symptoms.train.report import write_report
@@ -20,16 +20,20 @@ AIM = 0.25
 
 def conclude(
     run: RunDirectory,
-    config: ExperimentConfig,
+    config: ExperimentConfig | TrainingConfig,
     service: Service,
     checkpoint: str,
     tests: Sequence[TestCase],
     console: Console,
 ) -> None:
-    """Write summary.json, loss.png and report.html, and print the result as it is."""
+    """Write summary.json, loss.png and report.html, and print the result as it is.
+
+    With test cases, the experiment's, it is held against what the original reached.
+    """
     summary = run.write_summary(config, service, checkpoint, tests)
     figure = run.path / "loss.png"
-    draw_loss(run.metrics(), f"{config.base_model}, {len(run.metrics())} steps", figure)
+    title = f"{config.base_model}, {summary['num_steps']} steps"
+    draw_loss(run.metrics(), run.evaluations(), title, figure, aim=AIM if tests else None)
     write_report(run.path / "report.html", run.path.name, summary, figure, DISCLAIMER)
 
     def say(text: str = "", style: str | None = None) -> None:
@@ -49,9 +53,12 @@ def conclude(
     say(f"initial loss   {initial:.3f}  ({summary['initial_loss_is']})")
     say(f"final loss     {final:.3f}  ({summary['final_loss_is']})")
     say(f"reduction      {summary['reduction']:.1%}")
-    say(f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on")
+    if "best_dev_loss" in summary:
+        say(f"dev loss       {summary['best_dev_loss']:.3f} after step {summary['best_step']}, the best")
+    if tests:
+        say(f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on")
     say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")
-    if not final <= AIM or matches < len(tests):
+    if tests and (not final <= AIM or matches < len(tests)):
         say(
             f"This falls short of the original, which ended at {AIM} with every test case matched.",
             style="yellow",

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from symptoms.train.run_directory import StepMetrics
 
 
-def draw_loss(metrics: Sequence[StepMetrics], title: str, path: Path) -> None:
-    """Write a PNG with each step's loss in the background and each epoch's mean in front."""
+def draw_loss(
+    metrics: Sequence[StepMetrics],
+    evaluations: Sequence[Mapping[str, Any]],
+    title: str,
+    path: Path,
+    aim: float | None,
+) -> None:
+    """Write a PNG with each step's loss in the background, each epoch's mean and the dev loss in front.
+
+    `aim` is the loss at which the original experiment ended.
+    """
     # Imported here, because matplotlib takes about a second; and drawn without a window system.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -34,16 +44,27 @@ def draw_loss(metrics: Sequence[StepMetrics], title: str, path: Path) -> None:
     axes.plot(
         middles, means, color="#0b3d6b", linewidth=2, marker="o", markersize=4, label="mean of an epoch"
     )
-    axes.axhline(0.25, color="#b35900", linewidth=1, linestyle="--")
-    axes.annotate(
-        "0.25, where the original ended",
-        xy=(metrics[-1].step, 0.25),
-        xytext=(0, 5),
-        textcoords="offset points",
-        ha="right",
-        color="#b35900",
-        fontsize=9,
-    )
+    if evaluations:
+        axes.plot(
+            [line["step"] for line in evaluations],
+            [line["dev_loss"] for line in evaluations],
+            color="#a03060",
+            linewidth=2,
+            marker="s",
+            markersize=4,
+            label="dev data",
+        )
+    if aim is not None:
+        axes.axhline(aim, color="#b35900", linewidth=1, linestyle="--")
+        axes.annotate(
+            f"{aim}, where the original ended",
+            xy=(metrics[-1].step, aim),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="right",
+            color="#b35900",
+            fontsize=9,
+        )
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("training step")

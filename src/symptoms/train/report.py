@@ -35,14 +35,17 @@ h3 { margin: 0 0 .5rem; font-size: 1rem; }
 <dl>$facts</dl>
 <h2>Loss</h2>
 <img src="data:image/png;base64,$figure" alt="Loss curve from $initial to $final">
-<h2>Test cases</h2>
-<p>These descriptions are among the training examples, as in the original experiment: they show what the
-model has memorised, and not how it does on new text.</p>
 $cases
 </body>
 </html>
 """
 )
+
+
+CASES = """<h2>Test cases</h2>
+<p>These descriptions are among the training examples, as in the original experiment: they show what the
+model has memorised, and not how it does on new text.</p>
+"""
 
 
 def write_report(path: Path, name: str, summary: Mapping[str, Any], figure: Path, disclaimer: str) -> None:
@@ -56,6 +59,8 @@ def write_report(path: Path, name: str, summary: Mapping[str, Any], figure: Path
         "Reduction": f"{summary['reduction']:.1%}",
         "Checkpoint": summary["checkpoint"],
     }
+    if "best_dev_loss" in summary:
+        facts["Dev loss"] = f"{summary['best_dev_loss']:.3f} after step {summary['best_step']}, the best"
     cases = "\n".join(
         f"<article><h3>{'Exact match' if case['match'] else 'Different'}</h3>"
         f"<strong>Description</strong><pre>{escape(case['input'])}</pre>"
@@ -70,6 +75,6 @@ def write_report(path: Path, name: str, summary: Mapping[str, Any], figure: Path
         figure=base64.b64encode(figure.read_bytes()).decode(),
         initial=f"{summary['initial_loss']:.2f}",
         final=f"{summary['final_loss']:.2f}",
-        cases=cases,
+        cases=CASES + cases if cases else "",
     )
     path.write_text(page, encoding="utf-8")

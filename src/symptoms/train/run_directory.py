@@ -3,7 +3,9 @@
 runs/<name>/config.json        the resolved configuration
             manifest.json      data digest, seed, versions, git revision, service
             metrics.jsonl      one line a step
-            checkpoints.jsonl  one line a checkpoint
+            dev_metrics.jsonl  one line an evaluation on the dev data
+            checkpoints.jsonl  one line a checkpoint that the service still has
+            progress.json      from where to resume
             predictions.jsonl  one line a test case
             summary.json       losses, test cases, the final checkpoint
             loss.png           the loss curve
@@ -13,6 +15,7 @@ runs/<name>/config.json        the resolved configuration
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -20,15 +23,29 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from symptoms.config import ExperimentConfig
-from symptoms.data import Experiment
+from pydantic import BaseModel
+
+from symptoms.config import ExperimentConfig, TrainingConfig
+from symptoms.data import Example
 from symptoms.errors import RunError
 from symptoms.service import Service
+from symptoms.tokens import TokenizedExample
 
 RUNS = Path("runs")
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "torch", "transformers")
+
+
+class DataFile(Protocol):
+    """What the manifest says of the training data."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def examples(self) -> Sequence[Example]: ...
+    @property
+    def digest(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,33 @@ class StepMetrics:
     num_trained_tokens: int
     seconds: float
 
+    @classmethod
+    def of(
+        cls,
+        step: int,
+        epoch: int,
+        loss: float,
+        learning_rate: float,
+        examples: Sequence[TokenizedExample],
+        seconds: float,
+    ) -> StepMetrics:
+        """The line of a step on these examples."""
+        num_tokens = sum(example.num_tokens for example in examples)
+        num_trained_tokens = sum(example.num_trained_tokens for example in examples)
+        return cls(step, epoch, loss, learning_rate, num_tokens, num_trained_tokens, round(seconds, 6))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is needed to go on after `step`: the state of adapter and optimizer, and what was best so far."""
+
+    step: int = 0
+    state: str | None = None
+    best_step: int | None = None
+    best_loss: float | None = None
+    best_checkpoint: str | None = None
+    evaluations_since_best: int = 0
+
 
 class RunDirectory:
     """The files of one run. Lines are appended and flushed, so a killed run stays readable."""
@@ -82,20 +126,29 @@ class RunDirectory:
             ) from error
         return cls(path)
 
-    def write_start(self, experiment: Experiment, config: ExperimentConfig, service: Service) -> None:
-        """Config and manifest, written before the first step."""
-        self._write("config.json", config.model_dump())
+    def write_start(
+        self,
+        data: DataFile,
+        config: BaseModel,
+        service: Service,
+        loss_reduction: str = "sum over the trained tokens of a batch",
+        **more: Any,
+    ) -> None:
+        """Config and manifest, written before the first step; `more` goes into the manifest as it is."""
+        settings = config.model_dump()
+        self._write("config.json", settings)
         manifest = {
-            "data": str(experiment.path),
-            "data_sha256": experiment.digest,
-            "num_examples": len(experiment.examples),
-            "seed": config.seed,
-            "base_model": config.base_model,
+            "data": str(data.path),
+            "data_sha256": data.digest,
+            "num_examples": len(data.examples),
+            **more,
+            "seed": settings["seed"],
+            "base_model": settings["base_model"],
             "service": service.kind,
             "service_url": None if service.kind == "local" else service.url,
             "capabilities": service.offered,
             "loss": "mean negative log-likelihood per trained token, in nats, from returned logprobs",
-            "loss_reduction": "sum over the trained tokens of a batch",
+            "loss_reduction": loss_reduction,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
             "git_revision": _git_revision(),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -111,17 +164,54 @@ class RunDirectory:
     def metrics(self) -> list[StepMetrics]:
         return [StepMetrics(**line) for line in self._lines("metrics.jsonl")]
 
+    def append_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        self._append("dev_metrics.jsonl", evaluation)
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        return self._lines("dev_metrics.jsonl")
+
     def checkpoints(self) -> list[dict[str, Any]]:
         return self._lines("checkpoints.jsonl")
 
+    def forget_checkpoints(self, paths: Sequence[str]) -> None:
+        """Take the lines of checkpoints that are gone out of checkpoints.jsonl."""
+        self._rewrite("checkpoints.jsonl", [line for line in self.checkpoints() if line["path"] not in paths])
+
     def final_checkpoint(self) -> str:
-        """The path of the last checkpoint; raises RunError where none was saved."""
+        """The path of the best checkpoint, else of the last; raises RunError where none was saved."""
         saved = self.checkpoints()
         if not saved:
             raise RunError(
                 f"The run {self.path} has no checkpoint yet; let it finish, or choose another run."
             )
+        for kind in ("best", "sampler"):
+            for line in reversed(saved):
+                if line["kind"] == kind:
+                    return line["path"]
         return saved[-1]["path"]
+
+    def write_progress(self, progress: Progress) -> None:
+        """Note, whole or not at all, from where this run can be resumed."""
+        self._write("progress.json", asdict(progress))
+
+    def progress(self) -> Progress:
+        """From where to resume; the beginning where nothing was noted yet."""
+        try:
+            return Progress(**json.loads((self.path / "progress.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return Progress()
+
+    def rewind(self, step: int) -> list[str]:
+        """Forget what was written after `step`; returns the checkpoints that belong to it."""
+        for name in ("metrics.jsonl", "dev_metrics.jsonl"):
+            self._rewrite(name, [line for line in self._lines(name) if line["step"] <= step])
+        later = [line["path"] for line in self.checkpoints() if line["step"] > step]
+        self.forget_checkpoints(later)
+        return later
+
+    @property
+    def is_finished(self) -> bool:
+        return (self.path / "summary.json").exists()
 
     def manifest(self) -> dict[str, Any]:
         """Raises RunError where the directory is not a run's."""
@@ -143,7 +233,11 @@ class RunDirectory:
         return sum(last_epoch) / len(last_epoch) if last_epoch else None
 
     def write_summary(
-        self, config: ExperimentConfig, service: Service, checkpoint: str, tests: Sequence[TestCase]
+        self,
+        config: ExperimentConfig | TrainingConfig,
+        service: Service,
+        checkpoint: str,
+        tests: Sequence[TestCase],
     ) -> dict[str, Any]:
         """Summary of the metrics so far, with predictions; returns what summary.json holds."""
         metrics = self.metrics()
@@ -162,14 +256,30 @@ class RunDirectory:
             "num_steps": len(metrics),
             "train_seconds": sum(line.seconds for line in metrics),
         }
-        for case in cases:
-            self._append("predictions.jsonl", case)
+        if evaluations := self.evaluations():
+            best = min(evaluations, key=lambda line: line["dev_loss"])
+            summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"]}
+            summary |= {"last_dev_loss": evaluations[-1]["dev_loss"]}
+        if cases:
+            self._rewrite("predictions.jsonl", cases)
         self._write("summary.json", summary)
         return summary
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        (self.path / name).write_text(text, encoding="utf-8")
+        self._replace(name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def _rewrite(self, name: str, lines: Sequence[Mapping[str, Any]]) -> None:
+        if lines or (self.path / name).exists():
+            self._replace(name, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+    def _replace(self, name: str, text: str) -> None:
+        """Write a file so that a reader finds the old or the new one, whatever happens in between."""
+        partial = self.path / f".{name}.partial"
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, self.path / name)
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
         with open(self.path / name, "a", encoding="utf-8") as file:
@@ -179,17 +289,22 @@ class RunDirectory:
         file = self.path / name
         if not file.exists():
             return []
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        # What follows the last line break was being written when its writer was killed.
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
+def all_runs(root: Path = RUNS) -> list[RunDirectory]:
+    """Every run, in the order in which they started."""
+    manifests = sorted(root.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    return [RunDirectory(path.parent) for path in manifests]
 
 
 def newest_run(root: Path = RUNS) -> RunDirectory:
     """The run that started last among those with a checkpoint; raises RunError where there is none."""
-    started = [
-        path.parent for path in root.glob("*/checkpoints.jsonl") if (path.parent / "manifest.json").exists()
-    ]
-    if not started:
-        raise RunError(f"There is no trained run in {root}/; run 'python train_mental_health.py' first.")
-    return RunDirectory(max(started, key=lambda path: (path / "manifest.json").stat().st_mtime))
+    for run in reversed(all_runs(root)):
+        if run.checkpoints():
+            return run
+    raise RunError(f"There is no trained run in {root}/; run 'python train_mental_health.py' first.")
 
 
 def find_run(name: str, root: Path = RUNS) -> RunDirectory:

@@ -1,0 +1,107 @@
+"""`symptoms runs`: what was trained, how it went, and clearing up."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from symptoms.cli.options import ServiceOption
+from symptoms.errors import RunError
+from symptoms.train import RunDirectory, all_runs, find_run
+
+runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and remove runs.")
+
+NameArgument = Annotated[str, typer.Argument(help="A run by name or folder.")]
+WIDE = 200
+
+
+@runs_app.command("list")
+def list_runs() -> None:
+    """All runs in runs/, the newest last."""
+    runs = all_runs()
+    if not runs:
+        typer.echo("There are no runs in runs/ yet.")
+        return
+    heads = ("run", "started", "state", "base model", "final loss", "best dev loss")
+    rows = [(run.path.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
+    _print_table(heads, rows)
+
+
+@runs_app.command()
+def show(name: NameArgument) -> None:
+    """The settings of a run, how it went, and its checkpoints."""
+    run = find_run(name)
+    manifest = run.manifest()
+    state, base_model, final, best = _outline(run)
+    told = {
+        "state": state,
+        "started": manifest["started"],
+        "service": manifest["service_url"] or manifest["service"],
+        "base model": base_model,
+        "data": f"{manifest['data']} (sha256 {manifest['data_sha256'][:12]})",
+        "loss": manifest["loss_reduction"],
+        "final loss": final,
+        "best dev loss": best,
+    }
+    for key, value in told.items():
+        typer.echo(f"{key:<16} {value}")
+    typer.echo("\nsettings")
+    for key, value in run.config().items():
+        typer.echo(f"  {key:<24} {value}")
+    typer.echo("\ncheckpoints")
+    for line in run.checkpoints():
+        typer.echo(f"  step {line['step']:<8} {line['kind']:<10} {line['path']}")
+
+
+@runs_app.command()
+def rm(
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Delete its checkpoints from the service, too.")
+    ] = False,
+    service: ServiceOption = None,
+) -> None:
+    """Remove a run directory, and with --checkpoints what the service keeps of it."""
+    run = find_run(name)
+    saved = [line["path"] for line in run.checkpoints()]
+    also = f" and {len(saved)} checkpoints" if checkpoints else ""
+    if not yes and not typer.confirm(f"Remove {run.path}{also}?"):
+        raise RunError("Nothing was removed.")
+    if checkpoints and saved:
+        from symptoms.service import connect
+
+        manifest = run.manifest()
+        where = service or manifest["service_url"] or manifest["service"]
+        with connect(where, manifest["base_model"]) as connected:
+            connected.delete_checkpoints(saved)
+    shutil.rmtree(run.path)
+    typer.echo(f"Removed {run.path}{also}.")
+
+
+def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
+    """State, base model, final loss and best dev loss."""
+    manifest, metrics, evaluations = run.manifest(), run.metrics(), run.evaluations()
+    if run.is_finished:
+        state = f"finished, {len(metrics)} steps"
+    else:
+        total = manifest.get("num_steps")
+        state = f"not finished, {len(metrics)}{f' of {total}' if total else ''} steps"
+    final_loss = run.final_loss()
+    final = "-" if final_loss is None else f"{final_loss:.3f}"
+    best = f"{min(line['dev_loss'] for line in evaluations):.3f}" if evaluations else "-"
+    return state, manifest["base_model"], final, best
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width to fit into.
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)

@@ -1,0 +1,145 @@
+"""Which examples a step trains on, and with which weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import TYPE_CHECKING
+
+from symptoms.config import TrainingConfig
+from symptoms.errors import InputError
+from symptoms.tokens import TokenizedExample, Tokenizer, to_datum
+
+if TYPE_CHECKING:
+    import tinker
+
+CONCERN = "Primary concern:"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One optimizer step, counted from 1 as are epochs; each batch is one forward_backward.
+
+    `batches` holds indices of examples. `ends_epoch` marks the last step of an epoch.
+    """
+
+    number: int
+    epoch: int
+    batches: tuple[tuple[int, ...], ...]
+    ends_epoch: bool
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        return tuple(index for batch in self.batches for index in batch)
+
+
+def steps_per_epoch(config: TrainingConfig, num_examples: int) -> int:
+    """How many steps one pass takes; the last one may have fewer examples."""
+    return -(-num_examples // (config.batch_size * config.gradient_accumulation))
+
+
+def count_steps(config: TrainingConfig, num_examples: int) -> int:
+    """All steps of a run; raises InputError where the warm-up would not end before they do."""
+    steps = config.steps or config.epochs * steps_per_epoch(config, num_examples)
+    if config.warmup_steps >= steps:
+        raise InputError(
+            f"warmup_steps {config.warmup_steps} must be fewer than the {steps} steps; lower it, "
+            "or train for more epochs."
+        )
+    return steps
+
+
+def plan_steps(config: TrainingConfig, num_examples: int, after: int = 0) -> Iterator[Step]:
+    """The steps that follow step number `after`, the same on every call."""
+    per_epoch, total = steps_per_epoch(config, num_examples), count_steps(config, num_examples)
+    size = config.batch_size
+    order: tuple[int, list[int]] = (0, [])
+    for number in range(after + 1, total + 1):
+        epoch, place = divmod(number - 1, per_epoch)
+        if order[0] != epoch + 1:
+            order = (epoch + 1, _order(config, num_examples, epoch + 1))
+        first = place * size * config.gradient_accumulation
+        mine = order[1][first : first + size * config.gradient_accumulation]
+        batches = tuple(tuple(mine[start : start + size]) for start in range(0, len(mine), size))
+        yield Step(number, epoch + 1, batches, ends_epoch=place == per_epoch - 1)
+
+
+def _order(config: TrainingConfig, num_examples: int, epoch: int) -> list[int]:
+    order = list(range(num_examples))
+    if config.shuffle:
+        # A generator of its own for each epoch, so that a resumed run need not replay earlier ones.
+        Random(f"{config.seed} {epoch}").shuffle(order)
+    return order
+
+
+class Batches:
+    """The datums of each step, whose weights realise the reduction of the configuration.
+
+    The service sums what it is given, so a mean is a sum of weights that were divided before.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        examples: Sequence[TokenizedExample],
+        emphasised: Sequence[TokenizedExample],
+    ) -> None:
+        """`emphasised` are the examples with the weights they are trained with, `examples` with 0 and 1."""
+        self.examples = examples
+        self._reduction = config.reduction
+        self._emphasised = emphasised
+        self._datums = [to_datum(one) for one in emphasised] if config.reduction == "sum" else []
+
+    def of(self, step: Step) -> list[list[tinker.Datum]]:
+        """The datums of a step, one list for each forward_backward."""
+        if self._reduction == "sum":
+            return [[self._datums[index] for index in batch] for batch in step.batches]
+        return [[to_datum(self._scaled(index, step)) for index in batch] for batch in step.batches]
+
+    def trained_on(self, step: Step) -> list[TokenizedExample]:
+        return [self.examples[index] for index in step.indices]
+
+    def _scaled(self, index: int, step: Step) -> TokenizedExample:
+        example = self._emphasised[index]
+        if self._reduction == "mean_per_token":
+            divisor = sum(sum(self._emphasised[other].weights[1:]) for other in step.indices)
+        else:
+            divisor = sum(example.weights[1:]) * len(step.indices)
+        return replace(example, weights=tuple(weight / divisor for weight in example.weights))
+
+
+def emphasise_concern(
+    tokenizer: Tokenizer, output: str, example: TokenizedExample, weight: float
+) -> TokenizedExample:
+    """The example with this weight on the tokens of the `Primary concern` line, its line break included.
+
+    Raises InputError for an output that does not begin with such a line.
+    """
+    if weight == 1:
+        return example
+    if not output.startswith(CONCERN):
+        raise InputError(
+            f"concern_weight needs outputs that begin with {CONCERN!r}, found {output[:30]!r}; leave it at 1."
+        )
+    weights = list(example.weights)
+    for place in range(weights.index(1.0), len(weights)):
+        weights[place] = weight
+        if "\n" in str(tokenizer.decode([example.tokens[place]], skip_special_tokens=False)):
+            break
+    return replace(example, weights=tuple(weights))
+
+
+REDUCTIONS = {
+    "sum": "sum over the trained tokens of a step",
+    "mean_per_token": "weighted mean over the trained tokens of a step",
+    "mean_per_example": "mean over a step's examples of each one's weighted mean over its trained tokens",
+}
+
+
+def loss_in_words(config: TrainingConfig) -> str:
+    """What exactly is minimised, for the manifest."""
+    emphasis = ""
+    if config.concern_weight != 1:
+        emphasis = f"; tokens of the Primary concern line weigh {config.concern_weight:g}, others 1"
+    return REDUCTIONS[config.reduction] + emphasis

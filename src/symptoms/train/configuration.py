@@ -1,0 +1,66 @@
+"""Where a training configuration comes from: a TOML file, options, the data file, the base model."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from symptoms.config import RECOMMENDED, TrainingConfig
+from symptoms.data.reading import nearest, read_text
+from symptoms.errors import DataError, Fault, InputError
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file; raises DataError for one that is not TOML and for unknown keys."""
+    text, _ = read_text(path)
+    try:
+        settings = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError([Fault(str(path), 1, "file", f"not valid TOML ({error})")]) from error
+    faults = [
+        Fault(str(path), _line_of(text, key), key, f"unknown key{nearest(key, TrainingConfig.model_fields)}")
+        for key in settings
+        if key not in TrainingConfig.model_fields
+    ]
+    if faults:
+        raise DataError(faults)
+    return settings
+
+
+def resolve_config(
+    told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
+) -> TrainingConfig:
+    """The configuration of a run: what was told wins over what suits the base model and the data file.
+
+    A data file that names the base model itself is taken at its word. Raises InputError with every
+    setting that cannot be.
+    """
+    suited = {} if of_the_data.get("base_model") == base_model else RECOMMENDED.get(base_model or "", {})
+    settings = {**of_the_data, **suited, **told}
+    if base_model is not None:
+        settings["base_model"] = base_model
+    if "data" not in settings:
+        raise InputError("There is no data to train on; name a file with --data.")
+    try:
+        return TrainingConfig.model_validate(settings)
+    except ValidationError as error:
+        raise InputError("\n".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def _sentence(problem: Any) -> str:
+    field = ".".join(str(part) for part in problem["loc"])
+    said = problem["msg"].removeprefix("Value error, ")
+    if not field:
+        return f"These settings do not fit together: {said}."
+    return f"{field} cannot be {problem['input']!r}: {said[0].lower()}{said[1:]}."
+
+
+def _line_of(text: str, key: str) -> int:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip(" [\"'").startswith(key):
+            return number
+    return 1

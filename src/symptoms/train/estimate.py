@@ -1,0 +1,92 @@
+"""What a job will take, before it is run: tokens, steps, time, and money on hosted Tinker."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from symptoms.service import Service
+from symptoms.train.batches import plan_steps
+from symptoms.train.job import Job
+
+if TYPE_CHECKING:
+    import tinker
+
+MEASURED_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much a job has to do, over all its steps and evaluations."""
+
+    num_examples: int
+    num_steps: int
+    num_tokens: int
+    num_trained_tokens: int
+    longest: int
+    num_evaluations: int
+    num_dev_tokens: int
+
+
+def count_work(job: Job) -> Work:
+    """Count without a service."""
+    examples = job.batches.examples
+    steps = list(plan_steps(job.config, len(examples)))
+    trained_on = [example for step in steps for example in job.batches.trained_on(step)]
+    evaluations = sum(job.evaluates(step) for step in steps)
+    return Work(
+        num_examples=len(examples),
+        num_steps=job.num_steps,
+        num_tokens=sum(example.num_tokens for example in trained_on),
+        num_trained_tokens=sum(example.num_trained_tokens for example in trained_on),
+        longest=max(example.num_tokens for example in examples),
+        num_evaluations=evaluations,
+        num_dev_tokens=evaluations * sum(example.num_tokens for example in job.dev_examples),
+    )
+
+
+def describe(work: Work, service: Service) -> Iterator[str]:
+    """The work in sentences, and its price on hosted Tinker; nothing is spent for it."""
+    share = work.num_trained_tokens / work.num_tokens
+    yield f"{work.num_examples:,} examples, the longest of {work.longest:,} tokens"
+    trained = f"{work.num_trained_tokens:,} trained ({share:.0%})"
+    yield f"{work.num_steps:,} steps over {work.num_tokens:,} tokens, {trained}"
+    if work.num_evaluations:
+        yield f"{work.num_evaluations:,} evaluations over {work.num_dev_tokens:,} dev tokens in all"
+    if service.kind != "hosted":
+        yield "cost: none, this service is not hosted Tinker"
+        return
+    table: dict[str, Any] = json.loads(files("symptoms.train").joinpath("prices.json").read_text("utf-8"))
+    price = table["dollars_per_million_tokens"].get(service.base_model)
+    if price is None:
+        yield f"cost: the price of {service.base_model} is not known here; see {table['source']}"
+        return
+    dollars = (work.num_tokens * price["train"] + work.num_dev_tokens * price["prefill"]) / 1e6
+    yield f"cost: about ${dollars:.2f} at the prices of {table['as_of']}; see {table['source']}"
+
+
+def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> float:
+    """Time for all of the work, from a few steps on an adapter that is then thrown away.
+
+    Checkpoints and evaluations by further metrics are not counted.
+    """
+    from tinker import AdamParams
+
+    # One more at first, since a service's first step is slower than those that follow.
+    steps = list(islice(plan_steps(job.config, len(job.batches.examples)), MEASURED_STEPS + 1))
+    started, tokens = time.perf_counter(), 0
+    for place, step in enumerate(steps):
+        if place == 1:
+            started, tokens = time.perf_counter(), 0
+        gradients = [training.forward_backward(batch, "cross_entropy") for batch in job.batches.of(step)]
+        update = training.optim_step(AdamParams(learning_rate=1e-6))
+        for future in (*gradients, update):
+            future.result()
+        tokens += sum(example.num_tokens for example in job.batches.trained_on(step))
+    # An evaluation has the forward pass alone, about a third of a step's work.
+    return (time.perf_counter() - started) / tokens * (work.num_tokens + work.num_dev_tokens / 3)

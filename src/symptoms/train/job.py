@@ -1,0 +1,57 @@
+"""A training job: the configuration with its data, tokenized and checked, before anything is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symptoms.config import TrainingConfig
+from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
+from symptoms.train.batches import Batches, Step, count_steps, emphasise_concern
+from symptoms.train.training_data import TrainingData
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a run needs besides a service. `dev_examples` is empty without dev data."""
+
+    config: TrainingConfig
+    batches: Batches
+    dev_examples: tuple[TokenizedExample, ...]
+    num_steps: int
+
+    def evaluates(self, step: Step) -> bool:
+        """Whether the dev data is evaluated after this step; always after the last."""
+        every = self.config.evaluate_every
+        due = step.number % every == 0 if every else step.ends_epoch
+        return bool(self.dev_examples) and (due or step.number == self.num_steps)
+
+    def saves_state(self, step: Step) -> bool:
+        """Whether a state to resume from is saved after this step."""
+        return step.number % self.config.checkpoint_every == 0 and step.number < self.num_steps
+
+
+def prepare(
+    config: TrainingConfig,
+    data: TrainingData,
+    dev: TrainingData | None,
+    tokenizer: Tokenizer,
+    context: int | None,
+) -> Job:
+    """Tokenize and check; raises DataError for examples that do not fit, InputError for settings."""
+    examples = _tokenized(data, tokenizer, context)
+    emphasised = [
+        emphasise_concern(tokenizer, example.output, tokens, config.concern_weight)
+        for example, tokens in zip(data.examples, examples, strict=True)
+    ]
+    return Job(
+        config=config,
+        batches=Batches(config, examples, emphasised),
+        dev_examples=() if dev is None else tuple(_tokenized(dev, tokenizer, context)),
+        num_steps=count_steps(config, len(examples)),
+    )
+
+
+def _tokenized(data: TrainingData, tokenizer: Tokenizer, context: int | None) -> list[TokenizedExample]:
+    examples = [tokenize(tokenizer, example) for example in data.examples]
+    check_lengths(data.path, data.examples, examples, context)
+    return examples

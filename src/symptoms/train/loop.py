@@ -1,0 +1,230 @@
+"""The training loop: steps submitted ahead, evaluations, and states from which a killed run goes on.
+
+Every step is `forward_backward` and `optim_step`, as in train_mental_health.py. The service works in
+the order of submission, so the next steps are submitted before the oldest is awaited, and a state is
+saved without waiting for it. Only an evaluation waits for all, as what comes after may depend on it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from symptoms.config import TrainingConfig
+from symptoms.service import Service
+from symptoms.tokens import mean_loss, to_datum
+from symptoms.train.batches import Step, plan_steps
+from symptoms.train.interruption import Interruption
+from symptoms.train.job import Job
+from symptoms.train.live_view import LiveView
+from symptoms.train.run_directory import RunDirectory, StepMetrics
+from symptoms.train.writers import MetricsWriter
+
+if TYPE_CHECKING:
+    import tinker
+
+Evaluator = Callable[["tinker.SamplingClient"], Mapping[str, float]]
+"""Further figures of the present weights, from whoever calls for training."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A step that the service has and we have not heard of yet. Its futures are the SDK's."""
+
+    step: Step
+    learning_rate: float
+    gradients: Sequence[Any]
+    update: Any
+    state: Any | None
+
+
+class TrainingLoop:
+    """Trains a job in its run directory, from `progress` on; `run` does it."""
+
+    def __init__(
+        self,
+        job: Job,
+        run: RunDirectory,
+        service: Service,
+        training: tinker.TrainingClient,
+        view: LiveView,
+        writers: Sequence[MetricsWriter] = (),
+        evaluator: Evaluator | None = None,
+    ) -> None:
+        self.progress = run.progress()
+        self.stopped_early = False
+        self._job = job
+        self._run = run
+        self._service = service
+        self._training = training
+        self._view = view
+        self._writers = writers
+        self._evaluator = evaluator
+        self._last_step = self.progress.step
+        self._clock = time.perf_counter()
+        self._dev_datums = [to_datum(example) for example in job.dev_examples]
+
+    def run(self, interruption: Interruption) -> str | None:
+        """Train what is left and save the weights; returns the checkpoint to use.
+
+        None where it was interrupted: the last step is then done, and a state of it is saved.
+        """
+        pending: deque[Submitted] = deque()
+        ahead = self._job.config.in_flight
+        self._clock = time.perf_counter()
+        for step in plan_steps(self._job.config, len(self._job.batches.examples), after=self.progress.step):
+            pending.append(self._submit(step))
+            waits = self._job.evaluates(step)
+            while pending and (waits or len(pending) >= ahead):
+                self._finish(pending.popleft())
+            if self.stopped_early or interruption.wanted:
+                break
+        while pending:
+            self._finish(pending.popleft())
+        if interruption.wanted and not self.stopped_early and self._last_step < self._job.num_steps:
+            if self.progress.step < self._last_step:
+                self._record(self._save_state(self._last_step).result().path)
+            return None
+        if self.progress.best_step == self._last_step and self.progress.best_checkpoint:
+            return self.progress.best_checkpoint
+        final = self._training.save_weights_for_sampler("final").result().path
+        self._run.append_checkpoint(final, self._last_step, "sampler")
+        return self.progress.best_checkpoint or final
+
+    def _submit(self, step: Step) -> Submitted:
+        from tinker import AdamParams
+
+        config = self._job.config
+        rate = config.learning_rate_at(step.number, self._job.num_steps)
+        adam = AdamParams(
+            learning_rate=rate,
+            beta1=config.adam_beta1,
+            beta2=config.adam_beta2,
+            eps=config.adam_eps,
+            weight_decay=config.weight_decay,
+            grad_clip_norm=config.grad_clip_norm,
+        )
+        # Gradients gather over the batches of a step until the optimizer spends them.
+        gradients = [
+            self._training.forward_backward(batch, "cross_entropy") for batch in self._job.batches.of(step)
+        ]
+        update = self._training.optim_step(adam)
+        # The state of a step that is evaluated is saved after that, since it holds what was best so far.
+        saves_now = self._job.saves_state(step) and not self._job.evaluates(step)
+        return Submitted(step, rate, gradients, update, self._save_state(step.number) if saves_now else None)
+
+    def _finish(self, submitted: Submitted) -> None:
+        step, examples = submitted.step, self._job.batches.trained_on(submitted.step)
+        outputs = [output for future in submitted.gradients for output in future.result().loss_fn_outputs]
+        submitted.update.result()
+        now = time.perf_counter()
+        metrics = StepMetrics.of(
+            step.number,
+            step.epoch,
+            mean_loss(outputs, examples),
+            submitted.learning_rate,
+            examples,
+            now - self._clock,
+        )
+        self._clock = now
+        self._last_step = step.number
+        self._run.append_metrics(metrics)
+        self._view.step(metrics)
+        self._write(step.number, {"loss": metrics.loss, "learning_rate": metrics.learning_rate})
+        if self._job.evaluates(step):
+            self._evaluate(step)
+            self._clock = time.perf_counter()
+        if self._job.saves_state(step) and not self.stopped_early:
+            self._record((submitted.state or self._save_state(step.number)).result().path)
+
+    def _evaluate(self, step: Step) -> None:
+        """The loss on the dev data; keeps the weights where it is the lowest so far."""
+        started = time.perf_counter()
+        outputs = self._training.forward(self._dev_datums, "cross_entropy").result().loss_fn_outputs
+        figures = {"dev_loss": mean_loss(outputs, self._job.dev_examples)}
+        if self._evaluator is not None:
+            figures |= self._evaluator(self._training.save_weights_and_get_sampling_client().result())
+        self._run.append_evaluation(
+            {
+                "step": step.number,
+                "epoch": step.epoch,
+                **figures,
+                "seconds": round(time.perf_counter() - started, 6),
+            }
+        )
+        self._write(step.number, figures)
+        before = self.progress.best_loss
+        is_best = before is None or figures["dev_loss"] < before
+        self._view.evaluated(step.number, figures, is_best)
+        if is_best:
+            path = self._training.save_weights_for_sampler(f"best-step-{step.number}").result().path
+            self._run.append_checkpoint(path, step.number, "best")
+            self.progress = replace(
+                self.progress,
+                best_step=step.number,
+                best_loss=figures["dev_loss"],
+                best_checkpoint=path,
+                evaluations_since_best=0,
+            )
+        else:
+            since = self.progress.evaluations_since_best + 1
+            self.progress = replace(self.progress, evaluations_since_best=since)
+            self.stopped_early = self._job.config.patience is not None and since >= self._job.config.patience
+
+    def _save_state(self, step: int) -> Any:
+        return self._training.save_state(f"step-{step}")
+
+    def _record(self, state: str) -> None:
+        """Note that the run can be resumed after the last step, and delete what that makes needless."""
+        self._run.append_checkpoint(state, self._last_step, "training")
+        self.progress = replace(self.progress, step=self._last_step, state=state)
+        self._run.write_progress(self.progress)
+        self.delete_superseded()
+
+    def delete_superseded(self) -> None:
+        """Delete older states, and weights that are no longer the best, from the service.
+
+        Only after progress.json was written: until then a resumed run may need them.
+        """
+        saved = self._run.checkpoints()
+        states = [line["path"] for line in saved if line["kind"] == "training"]
+        paths = states[: -self._job.config.keep_checkpoints]
+        paths += [
+            line["path"]
+            for line in saved
+            if line["kind"] == "best" and line["path"] != self.progress.best_checkpoint
+        ]
+        if paths:
+            self._service.delete_checkpoints(paths)
+            self._run.forget_checkpoints(paths)
+
+    def _write(self, step: int, figures: Mapping[str, float]) -> None:
+        for writer in self._writers:
+            writer.write(step, figures)
+
+
+def new_adapter(config: TrainingConfig, service: Service) -> tinker.TrainingClient:
+    """A fresh adapter as the configuration wants it."""
+    return service.client.create_lora_training_client(
+        base_model=service.base_model,
+        rank=config.lora_rank,
+        seed=config.seed,
+        train_attn=config.train_attn,
+        train_mlp=config.train_mlp,
+        train_unembed=config.train_unembed,
+    ).result()
+
+
+def resumed_adapter(config: TrainingConfig, service: Service, run: RunDirectory) -> tinker.TrainingClient:
+    """The adapter and optimizer of the state that a run goes on from, or a fresh one where it has none.
+
+    What the run wrote after that state is forgotten, and the checkpoints it saved since are deleted.
+    """
+    progress = run.progress()
+    service.delete_checkpoints(run.rewind(progress.step))
+    if progress.state is None:
+        return new_adapter(config, service)
+    return service.client.create_training_client_from_state_with_optimizer(progress.state).result()

@@ -1,0 +1,186 @@
+"""Whatever ends a run, resuming it gives the metrics of a run that nothing disturbed.
+
+RESUME_KILLS sets how often the trainer is killed, for more deaths than the suite has time for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from training_runs import command, environment, lines_of, summary_of, train, write_examples
+
+KILLS = int(os.environ.get("RESUME_KILLS", "3"))
+SETTINGS = (
+    "--data", "train.jsonl", "--dev", "dev.jsonl", "--steps", "100", "--batch-size", "2",
+    "--gradient-accumulation", "2", "--warmup-steps", "5", "--learning-rate", "0.01",
+    "--learning-rate-schedule", "cosine", "--evaluate-every", "8", "--checkpoint-every", "6",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, in which all runs of these tests lie."""
+    folder = tmp_path_factory.mktemp("resume")
+    write_examples(folder / "train.jsonl", 22)
+    write_examples(folder / "dev.jsonl", 4, first=22)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder: Path, tiny_model: Path) -> Path:
+    """The folder, in which a run named so has come to its end."""
+    done = train(folder, *SETTINGS, "--base-model", str(tiny_model), "--run", "undisturbed")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@contextmanager
+def training(folder: Path, *arguments: str, run: str) -> Iterator[subprocess.Popen[str]]:
+    """A trainer in a process of its own, once it has done a step that was not there before."""
+    metrics = folder / "runs" / run / "metrics.jsonl"
+    before = metrics.stat().st_mtime_ns if metrics.exists() else 0
+    with subprocess.Popen(
+        command(*arguments),
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as trainer:
+        deadline = time.monotonic() + 120
+        while not (metrics.exists() and metrics.stat().st_mtime_ns > before) and trainer.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        try:
+            yield trainer
+        finally:
+            trainer.kill()
+
+
+def check(folder: Path, name: str) -> None:
+    """The run equals the undisturbed one in every step, evaluation and kept checkpoint."""
+    for file in ("metrics.jsonl", "dev_metrics.jsonl"):
+        assert lines_of(folder, name, file) == lines_of(folder, "undisturbed", file)
+    ours, theirs = summary_of(folder, name), summary_of(folder, "undisturbed")
+    assert [ours[key] for key in ("final_loss", "best_step", "num_steps")] == [
+        theirs[key] for key in ("final_loss", "best_step", "num_steps")
+    ]
+    ours, theirs = (
+        [(line["step"], line["kind"]) for line in lines_of(folder, run, "checkpoints.jsonl")]
+        for run in (name, "undisturbed")
+    )
+    assert ours == theirs
+
+
+def start(tiny_model: Path, name: str) -> tuple[str, ...]:
+    return (*SETTINGS, "--base-model", str(tiny_model), "--run", name)
+
+
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_a_run_killed_at_any_moment_goes_on_exactly(undisturbed: Path, tiny_model: Path):
+    """Kill -9 of the trainer at random moments, one after the other, loses no step and does none twice."""
+    choose = random.Random(os.environ.get("RESUME_SEED", "0"))
+    arguments, kills = start(tiny_model, "killed"), 0
+    # In parts of a whole run's time, which differs from one machine to the next.
+    metrics = (undisturbed / "runs/undisturbed/metrics.jsonl").read_text().splitlines()
+    seconds = sum(json.loads(line)["seconds"] for line in metrics)
+    while kills < KILLS:
+        with training(undisturbed, *arguments, run="killed") as trainer:
+            time.sleep(choose.uniform(0, 2 * seconds / (KILLS + 1)))
+            if trainer.poll() is not None:
+                break
+            trainer.kill()
+        kills += 1
+        arguments = ("--resume", "killed")
+    if kills == KILLS:
+        done = train(undisturbed, *arguments)
+        assert done.returncode == 0, done.stderr
+    print(f"{kills} kills")
+    assert kills
+    check(undisturbed, "killed")
+
+
+def test_a_run_whose_server_was_killed_goes_on_exactly(undisturbed: Path, tiny_model: Path):
+    """When the server dies the trainer ends with a sentence, and resuming brings a new server."""
+    with training(undisturbed, *start(tiny_model, "orphan"), run="orphan") as trainer:
+        [server] = psutil.Process(trainer.pid).children()
+        time.sleep(0.3)
+        server.kill()
+        output, _ = trainer.communicate(timeout=60)
+    assert trainer.returncode == 3
+    assert "The local server ended while it was in use" in output
+    assert "'symptoms train --resume orphan' goes on" in output
+    assert "Traceback" not in output
+    done = train(undisturbed, "--resume", "orphan")
+    assert done.returncode == 0, done.stderr
+    check(undisturbed, "orphan")
+
+
+def test_ctrl_c_saves_the_last_step(undisturbed: Path, tiny_model: Path):
+    """Ctrl-C finishes what is under way, saves it, and says how to go on; nothing is done again then."""
+    with training(undisturbed, *start(tiny_model, "paused"), run="paused") as trainer:
+        trainer.send_signal(signal.SIGINT)
+        output, _ = trainer.communicate(timeout=60)
+    assert trainer.returncode == 130
+    steps = len(lines_of(undisturbed, "paused"))
+    assert steps < 100
+    assert f"Stopped after step {steps} of 100; go on with: symptoms train --resume paused" in output
+    assert "Traceback" not in output
+    kept = (undisturbed / "runs/paused/metrics.jsonl").read_text()
+    done = train(undisturbed, "--resume", "paused")
+    assert done.returncode == 0, done.stderr
+    assert (undisturbed / "runs/paused/metrics.jsonl").read_text().startswith(kept)
+    for file in ("metrics.jsonl", "dev_metrics.jsonl"):
+        assert lines_of(undisturbed, "paused", file) == lines_of(undisturbed, "undisturbed", file)
+
+
+def test_ctrl_c_twice_stops_at_once(undisturbed: Path, tiny_model: Path):
+    """The second Ctrl-C does not wait, and leaves no server behind."""
+    with training(undisturbed, *start(tiny_model, "hasty"), run="hasty") as trainer:
+        children = psutil.Process(trainer.pid).children(recursive=True)
+        for _ in range(2):
+            trainer.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        output, _ = trainer.communicate(timeout=60)
+    assert trainer.returncode == 130
+    assert "Traceback" not in output
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert (undisturbed / "runs/hasty/manifest.json").exists()
+
+
+@pytest.mark.parametrize("moment", ["finished", "changed data", "not ours", "unknown"])
+def test_what_cannot_be_resumed_is_told(moment: str, undisturbed: Path, tmp_path: Path):
+    """A finished run, changed data, a run of the flat script and an unknown name end in a sentence."""
+    if moment != "unknown":
+        (tmp_path / "runs").mkdir()
+        copy = tmp_path / "runs/copy"
+        copy.mkdir()
+        for file in (undisturbed / "runs/undisturbed").iterdir():
+            if file.is_file() and (moment == "finished" or file.name != "summary.json"):
+                (copy / file.name).write_bytes(file.read_bytes())
+        if moment == "not ours":
+            (copy / "config.json").write_text('{"base_model": "x", "test_examples": []}')
+        write_examples(tmp_path / "train.jsonl", 21)
+        write_examples(tmp_path / "dev.jsonl", 4, first=22)
+    sentence = {
+        "finished": "The run copy is finished",
+        "changed data": "train.jsonl has changed since the run copy",
+        "not ours": "was not made by 'symptoms train'",
+        "unknown": "There is no run 'copy'",
+    }[moment]
+    done = train(tmp_path, "--resume", "copy")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,308 @@
+"""`symptoms train` as a user runs it, on a tiny model behind a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import torch
+from rich.console import Console
+from transformers import LlamaForCausalLM
+
+from conftest import ROOT
+from symptoms import Classifier
+from symptoms.cli.commands import app
+from symptoms.config import TrainingConfig
+from symptoms.errors import AssessmentFormatError, DataError, InputError, RunError, SymptomsError
+from symptoms.service import LocalServer, Service, connect
+from symptoms.tokens import as_tokenizer, to_datum, tokenize
+from symptoms.train import RunDirectory, load_training_data, prepare
+from symptoms.train.estimate import Work, describe
+from symptoms.train.interruption import Interruption
+from symptoms.train.live_view import LiveView, sparkline
+from symptoms.train.loop import TrainingLoop, new_adapter
+from tiny_models import tiny_tokenizer
+from training_runs import lines_of, run, summary_of, train, write_examples, write_experiment
+
+Train = Callable[..., str]
+
+
+@pytest.fixture
+def trained(
+    tmp_path: Path,
+    server: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Train:
+    """The command in this process and in a folder of its own, on a server that runs already."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TINKER_API_KEY", server.api_key)
+    write_examples(tmp_path / "train.jsonl", 10)
+    write_examples(tmp_path / "dev.jsonl", 5, first=10)
+
+    def command(*arguments: str, data: bool = True, to: str = "train") -> str:
+        options = ["--service", server.url, "--base-model", server.base_model] if to == "train" else []
+        options += ["--data", "train.jsonl"] if data and to == "train" else []
+        capsys.readouterr()
+        app([to, *options, *arguments], standalone_mode=False)
+        return capsys.readouterr().out
+
+    return command
+
+
+def test_the_original_settings_give_the_original_losses(tmp_path: Path, tiny_model: Path):
+    """The experiment's file through `symptoms train` repeats the flat script bit for bit."""
+    data = str(write_experiment(tmp_path / "data.json", epochs=3, learning_rate=0.01, test_examples=[2]))
+    flat = run(
+        tmp_path,
+        str(ROOT / "train_mental_health.py"),
+        "--data",
+        data,
+        "--base-model",
+        str(tiny_model),
+        "--run",
+        "flat",
+    )
+    assert flat.returncode == 0, flat.stderr
+    done = train(tmp_path, "--data", data, "--base-model", str(tiny_model), "--run", "new")
+    assert done.returncode == 0, done.stderr
+    assert json.dumps(lines_of(tmp_path, "new")) == json.dumps(lines_of(tmp_path, "flat"))
+    assert len(lines_of(tmp_path, "new")) == 18
+    assert summary_of(tmp_path, "new")["test_cases"] == summary_of(tmp_path, "flat")["test_cases"]
+    assert "step   18 of 18" in done.stdout
+
+
+def test_a_run_leaves_its_files_and_a_classifier(trained: Train, tmp_path: Path, server: LocalServer):
+    """Manifest, metrics, dev metrics and checkpoints are there, and the classifier loads the best."""
+    said = trained(
+        "--dev", "dev.jsonl", "--run", "one", "--epochs", "3", "--batch-size", "4", "--checkpoint-every", "2",
+        "--keep-checkpoints", "1", "--learning-rate", "0.01", "--reduction", "mean_per_token",
+    )  # fmt: skip
+    directory = RunDirectory(tmp_path / "runs/one")
+    assert [line.step for line in directory.metrics()] == list(range(1, 10))
+    assert [line["step"] for line in directory.evaluations()] == [3, 6, 9]
+    manifest = directory.manifest()
+    assert manifest["loss_reduction"] == "weighted mean over the trained tokens of a step"
+    assert len(manifest["dev_sha256"]) == 64
+    kinds = [line["kind"] for line in directory.checkpoints()]
+    assert kinds.count("training") == 1
+    assert kinds.count("best") == 1
+    summary = summary_of(tmp_path, "one")
+    best = min(directory.evaluations(), key=lambda line: line["dev_loss"])
+    assert (summary["best_dev_loss"], summary["best_step"]) == (best["dev_loss"], best["step"])
+    assert summary["test_cases"] == []
+    assert directory.final_checkpoint() == summary["checkpoint"]
+    assert summary["checkpoint"].endswith(f"best-step-{best['step']}")
+    # What was deleted from the list was deleted from the service.
+    import tinker
+
+    rest = tinker.RestClient(base_url=server.url, api_key=server.api_key)
+    kept = rest.list_checkpoints(summary["checkpoint"].split("/")[2]).result().checkpoints
+    assert sorted(one.tinker_path for one in kept) == sorted(line["path"] for line in directory.checkpoints())
+    assert "dev loss" in said
+    assert "falls short of the original" not in said
+    with Classifier.load("one") as classifier, pytest.raises(AssessmentFormatError):
+        classifier.assess("no")
+
+
+def test_the_dev_loss_is_that_of_the_reference(trained: Train, tmp_path: Path, tiny_model: Path):
+    """With steps too small to matter, the dev loss is what transformers computes on the base model."""
+    trained("--dev", "dev.jsonl", "--run", "still", "--steps", "1", "--learning-rate", "1e-12")
+    model = LlamaForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    total, count = 0.0, 0.0
+    for example in load_training_data(tmp_path / "dev.jsonl", "dev").examples:
+        tokenized = tokenize(as_tokenizer(tiny_tokenizer()), example)
+        tokens, weights = torch.tensor([tokenized.tokens]), torch.tensor(tokenized.weights[1:])
+        with torch.no_grad():
+            scores = model(tokens).logits[0, :-1].log_softmax(-1)
+        total -= float((scores.gather(1, tokens[0, 1:, None])[:, 0] * weights).sum())
+        count += float(weights.sum())
+    [line] = lines_of(tmp_path, "still", "dev_metrics.jsonl")
+    assert line["dev_loss"] == pytest.approx(total / count, rel=1e-4)
+
+
+def test_accumulated_batches_train_like_one(trained: Train, tmp_path: Path):
+    """Four examples at once, and two times two gathered for one step, lead through the same losses."""
+    same = ("--steps", "6", "--learning-rate", "0.01", "--reduction", "mean_per_example")
+    trained("--run", "whole", "--batch-size", "4", *same)
+    trained("--run", "parts", "--batch-size", "2", "--gradient-accumulation", "2", *same)
+    whole, parts = lines_of(tmp_path, "whole"), lines_of(tmp_path, "parts")
+    assert [line["num_tokens"] for line in whole] == [line["num_tokens"] for line in parts]
+    assert [line["loss"] for line in whole] == pytest.approx([line["loss"] for line in parts], rel=1e-4)
+    # The third step ends an epoch of ten examples, and has the two that are left.
+    assert [line["epoch"] for line in whole] == [1, 1, 1, 2, 2, 2]
+
+
+def test_submitting_ahead_changes_nothing(trained: Train, tmp_path: Path):
+    """One step at a time and four ahead give the same metrics, evaluations included."""
+    for ahead in ("1", "4"):
+        trained(
+            "--run", ahead, "--dev", "dev.jsonl", "--epochs", "2", "--in-flight", ahead, "--batch-size", "2"
+        )
+    for file in ("metrics.jsonl", "dev_metrics.jsonl"):
+        assert lines_of(tmp_path, "1", file) == lines_of(tmp_path, "4", file)
+
+
+def test_training_stops_when_the_dev_loss_no_longer_falls(trained: Train, tmp_path: Path):
+    """With steps far too large the run ends early, and the weights from before stay the final ones."""
+    said = trained(
+        "--run", "early", "--dev", "dev.jsonl", "--evaluate-every", "1", "--patience", "2", "--steps", "30",
+        "--learning-rate", "0.5", "--learning-rate-schedule", "constant",
+    )  # fmt: skip
+    losses = [line["dev_loss"] for line in lines_of(tmp_path, "early", "dev_metrics.jsonl")]
+    best = losses.index(min(losses)) + 1
+    assert len(losses) == len(lines_of(tmp_path, "early")) == best + 2 < 30
+    assert summary_of(tmp_path, "early")["checkpoint"].endswith(f"best-step-{best}")
+    assert "Stopped early" in said
+
+
+def folder_of(checkpoint: str) -> Path:
+    """Where the server keeps a checkpoint."""
+    run_id, kind, name = checkpoint.removeprefix("tinker://").split("/")
+    return Path(os.environ["TINKER_LOCAL_HOME"]) / "runs" / quote(run_id, safe="") / kind / name
+
+
+def test_which_layers_are_trained(trained: Train, tmp_path: Path):
+    """Leaving layers out reaches the service: the checkpoint says which were adapted, and the rank."""
+    trained("--run", "attention", "--steps", "1", "--no-train-mlp", "--no-train-unembed", "--lora-rank", "4")
+    adapter = folder_of(summary_of(tmp_path, "attention")["checkpoint"]) / "adapter_config.json"
+    settings = json.loads(adapter.read_text())
+    assert set(settings["target_modules"]) == {"q_proj", "k_proj", "v_proj", "o_proj"}
+    assert settings["r"] == 4
+
+
+def test_figures_of_a_caller_are_kept(tmp_path: Path, server: LocalServer, monkeypatch: pytest.MonkeyPatch):
+    """Whoever calls for training can add figures to each evaluation, from a sampler of the weights so far."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TINKER_API_KEY", server.api_key)
+    data = load_training_data(write_examples(tmp_path / "train.jsonl", 4), "train")
+    config = TrainingConfig(data="train.jsonl", dev="train.jsonl", epochs=2)
+    with connect(server.url, server.base_model) as service:
+        training = new_adapter(config, service)
+        job = prepare(config, data, data, service.tokenizer(training), service.context_length)
+        run = RunDirectory.create("own")
+        view = LiveView(Console(quiet=True), job.num_steps)
+
+        def logprobs(sampler: Any) -> dict[str, float]:
+            tokens = to_datum(job.dev_examples[0]).model_input
+            return {"logprob": sum(one or 0.0 for one in sampler.compute_logprobs(tokens).result())}
+
+        loop = TrainingLoop(job, run, service, training, view, evaluator=logprobs)
+        assert loop.run(Interruption(service, Console(quiet=True)))
+    first, second = (line["logprob"] for line in run.evaluations())
+    assert first != second
+
+
+def test_a_repeated_run_is_the_same_run(trained: Train, tmp_path: Path):
+    """--repeat takes every setting of a run and gives its metrics; options win; changed data is refused."""
+    trained("--run", "first", "--steps", "5", "--batch-size", "3", "--seed", "7")
+    trained("--repeat", "first", "--run", "second", data=False)
+    assert lines_of(tmp_path, "second") == lines_of(tmp_path, "first")
+    trained("--repeat", "first", "--run", "third", "--seed", "8", data=False)
+    assert lines_of(tmp_path, "third") != lines_of(tmp_path, "first")
+    write_examples(tmp_path / "train.jsonl", 11)
+    with pytest.raises(RunError, match="has changed since the run first"):
+        trained("--repeat", "first", data=False)
+
+
+def test_options_win_over_a_file(trained: Train, tmp_path: Path):
+    """Settings come from a TOML file, and those given as options replace them."""
+    (tmp_path / "run.toml").write_text('data = "train.jsonl"\nsteps = 3\nbatch_size = 2\nwarmup_steps = 1\n')
+    trained("run.toml", "--run", "both", "--batch-size", "5", data=False)
+    assert [line["num_tokens"] > 0 for line in lines_of(tmp_path, "both")] == [True] * 3
+    config = json.loads((tmp_path / "runs/both/config.json").read_text())
+    assert (config["steps"], config["batch_size"], config["warmup_steps"]) == (3, 5, 1)
+
+
+def test_a_dry_run_only_tells(trained: Train, tmp_path: Path):
+    """Tokens, steps and time are told, and no run directory is made."""
+    said = trained("--dry-run", "--dev", "dev.jsonl", "--epochs", "3", "--batch-size", "4")
+    assert "10 examples, the longest of" in said
+    assert "9 steps over" in said
+    assert "3 evaluations over" in said
+    assert "cost: none" in said
+    assert "time: about" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_price_on_hosted_tinker():
+    """Training tokens cost the price of training, dev tokens that of prefill; an unknown price is said so."""
+
+    def sentences(base_model: str) -> str:
+        service = Service("hosted", "https://x", base_model, None, {}, None, "tml-x")  # type: ignore[arg-type]
+        return "\n".join(describe(Work(10, 5, 2_000_000, 1_000_000, 90, 1, 1_000_000), service))
+
+    assert "cost: about $1.80 at the prices of 2026-09-10" in sentences("Qwen/Qwen3.5-4B")
+    assert "the price of some/model is not known here" in sentences("some/model")
+
+
+def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, server: LocalServer):
+    """A run shows up with its state and losses, and goes with its checkpoints."""
+    trained("--run", "one", "--steps", "2")
+    listed = trained("list", to="runs")
+    assert "one" in listed
+    assert "finished, 2 steps" in listed
+    shown = trained("show", "one", to="runs")
+    assert "sum over the trained tokens" in shown
+    checkpoint = summary_of(tmp_path, "one")["checkpoint"]
+    assert checkpoint in shown
+    assert folder_of(checkpoint).exists()
+    assert "Removed" in trained("rm", "one", "--yes", "--checkpoints", to="runs")
+    assert not (tmp_path / "runs/one").exists()
+    assert not folder_of(checkpoint).exists()
+    assert "There are no runs" in trained("list", to="runs")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "sentence"),
+    [
+        (("--data", "none.jsonl"), DataError, "no such file"),
+        (("--repeat", "nothing"), RunError, "There is no run 'nothing'"),
+        (("--resume", "one", "--epochs", "3"), InputError, "with the settings of its run"),
+        (("--steps", "3", "--epochs", "3"), InputError, "say the same thing twice"),
+        (("--log-to", "paper"), InputError, "log_to.0 cannot be 'paper'"),
+        (("--learning-rate", "0"), InputError, "learning_rate cannot be 0.0"),
+    ],
+)
+def test_mistakes_are_told_before_connecting(
+    trained: Train, arguments: tuple[str, ...], kind: type[SymptomsError], sentence: str
+):
+    """Wrong options end in a sentence."""
+    with pytest.raises(kind, match=sentence):
+        trained(*arguments)
+
+
+def test_a_missing_writer_is_told_at_once(trained: Train, monkeypatch: pytest.MonkeyPatch):
+    """Asking for a package that is not installed names the extra to install."""
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    with pytest.raises(InputError, match=r"pip install 'mental-health-symptom-classifier\[trackio\]'"):
+        trained("--log-to", "trackio", "--steps", "1")
+
+
+def test_of_several_splits_only_one_is_trained_on(tmp_path: Path):
+    """A file that holds its own test set never has it trained on, and says what was left out."""
+    file = write_examples(tmp_path / "all.jsonl", 6)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["split"] = ("train", "dev", "test")[number % 3]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [example.input for example in load_training_data(file, "train").examples] == [
+        lines[0]["input"], lines[3]["input"],
+    ]  # fmt: skip
+    dev = load_training_data(file, "dev")
+    assert len(dev.examples) == 2
+    assert "taking the 2 of 6 examples of split dev" in (dev.note or "")
+
+
+def test_a_sparkline_is_the_course_of_the_values():
+    """Falling values fall in it, many are drawn in few characters, and none gives none."""
+    assert sparkline([8, 7, 6, 5, 4, 3, 2, 1], 8) == "█▇▆▅▄▃▂▁"
+    assert sparkline([2, 2, 1, 1], 2) == "█▁"
+    assert sparkline([1.0], 5) == "▁"
+    assert sparkline([], 5) == ""

@@ -1,0 +1,102 @@
+"""Which examples a step has, and with which weights."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symptoms.config import TrainingConfig
+from symptoms.data import Example
+from symptoms.errors import InputError
+from symptoms.tokens import TokenizedExample, as_tokenizer, tokenize
+from symptoms.train.batches import Batches, count_steps, emphasise_concern, plan_steps
+from tiny_models import tiny_tokenizer
+
+
+def config(**settings: object) -> TrainingConfig:
+    return TrainingConfig.model_validate({"data": "x", **settings})
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.integers(1, 3), st.booleans())
+def test_an_epoch_has_every_example_once(
+    examples: int, size: int, accumulation: int, epochs: int, shuffle: bool
+):
+    """No example is dropped or repeated within an epoch, however uneven its last step is."""
+    settings = config(batch_size=size, gradient_accumulation=accumulation, epochs=epochs, shuffle=shuffle)
+    steps = list(plan_steps(settings, examples))
+    assert [step.number for step in steps] == list(range(1, count_steps(settings, examples) + 1))
+    for epoch in range(1, epochs + 1):
+        mine = [step for step in steps if step.epoch == epoch]
+        assert sorted(index for step in mine for index in step.indices) == list(range(examples))
+        assert [step.ends_epoch for step in mine] == [False] * (len(mine) - 1) + [True]
+    assert all(len(batch) <= size for step in steps for batch in step.batches)
+
+
+@given(st.integers(1, 30), st.integers(1, 5), st.integers(0, 60), st.integers(0, 5))
+def test_a_plan_goes_on_where_it_was_cut(examples: int, size: int, after: int, seed: int):
+    """The steps after any step are those that an uncut plan has there."""
+    settings = config(batch_size=size, steps=60, seed=seed)
+    assert list(plan_steps(settings, examples, after=after)) == list(plan_steps(settings, examples))[after:]
+
+
+def test_orders_differ_by_epoch_and_seed():
+    """Each epoch and each seed has an order of its own, and without shuffling it is the file's."""
+    first, second = (step.indices for step in plan_steps(config(batch_size=50, epochs=2), 50))
+    other = next(plan_steps(config(batch_size=50, seed=1), 50)).indices
+    assert len({first, second, other, tuple(range(50))}) == 4
+    assert next(plan_steps(config(batch_size=50, shuffle=False), 50)).indices == tuple(range(50))
+
+
+def test_a_warm_up_that_never_ends_is_refused():
+    """A warm-up as long as the run is told, and not trained."""
+    with pytest.raises(InputError, match="warmup_steps 10 must be fewer than the 10 steps"):
+        count_steps(config(batch_size=1, epochs=1, warmup_steps=10), 10)
+
+
+EXAMPLES = [
+    TokenizedExample((1,) * 6, (0, 0, 1, 1, 1, 1)),
+    TokenizedExample((1,) * 4, (0, 0, 1, 1)),
+    TokenizedExample((1,) * 3, (0, 0, 1)),
+]
+
+
+def weights_of(**settings: object) -> list[list[float]]:
+    """The weights of the three examples in one step of two uneven batches."""
+    chosen = config(batch_size=2, gradient_accumulation=2, shuffle=False, **settings)
+    step = next(plan_steps(chosen, 3))
+    datums = [datum for batch in Batches(chosen, EXAMPLES, EXAMPLES).of(step) for datum in batch]
+    return [datum.loss_fn_inputs["weights"].tolist() for datum in datums]
+
+
+def test_a_sum_leaves_weights_as_they_are():
+    """The weights of a sum are 0 and 1, shifted as the targets are."""
+    assert weights_of(reduction="sum") == [[0, 1, 1, 1, 1], [0, 1, 1], [0, 1]]
+
+
+def test_a_mean_per_token_divides_by_all_tokens_of_the_step():
+    """Every trained token of a step weighs the same, across its batches, and all together 1."""
+    weights = weights_of(reduction="mean_per_token")
+    assert weights[0][1:] == pytest.approx([1 / 7] * 4)
+    assert sum(map(sum, weights)) == pytest.approx(1)
+
+
+def test_a_mean_per_example_gives_every_example_the_same_say():
+    """Each example's weights add up to one share, however long it is."""
+    assert [sum(weights) for weights in weights_of(reduction="mean_per_example")] == pytest.approx(
+        [1 / 3] * 3
+    )
+
+
+def test_the_concern_line_can_weigh_more():
+    """Exactly the tokens of the first line and its line break get the weight."""
+    tokenizer = as_tokenizer(tiny_tokenizer())
+    output = "Primary concern: Grief\nKey symptoms: crying\nRecommendation: Talk."
+    example = tokenize(tokenizer, Example("so sad", output, 1))
+    heavy = emphasise_concern(tokenizer, output, example, 4.0)
+    chosen = [token for token, weight in zip(heavy.tokens, heavy.weights, strict=True) if weight == 4.0]
+    assert tokenizer.decode(chosen, skip_special_tokens=False) == " Primary concern: Grief\n"
+    assert [weight > 0 for weight in heavy.weights] == [weight > 0 for weight in example.weights]
+    assert set(heavy.weights) == {0.0, 1.0, 4.0}
+    with pytest.raises(InputError, match="leave it at 1"):
+        emphasise_concern(tokenizer, "Grief", example, 4.0)

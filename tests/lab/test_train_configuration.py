@@ -1,0 +1,65 @@
+"""Where settings come from, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from symptoms.config import BUNDLED_BASE, RECOMMENDED, ExperimentConfig
+from symptoms.errors import DataError, InputError
+from symptoms.train import read_config_file, resolve_config
+
+OF_THE_FILE = ExperimentConfig(learning_rate=1e-4).model_dump(exclude={"loss_fn", "test_examples"})
+
+
+def test_what_is_told_wins_over_the_base_model_and_that_over_the_data():
+    """A told learning rate stands; else the base model's; else that of the experiment's file."""
+    suited = RECOMMENDED[BUNDLED_BASE]["learning_rate"]
+    assert resolve_config({"data": "x"}, OF_THE_FILE, "other").learning_rate == 1e-4
+    assert resolve_config({"data": "x"}, OF_THE_FILE, BUNDLED_BASE).learning_rate == suited
+    told = {"data": "x", "learning_rate": 0.5}
+    assert resolve_config(told, OF_THE_FILE, BUNDLED_BASE).learning_rate == 0.5
+    of_the_file = {**OF_THE_FILE, "base_model": BUNDLED_BASE}
+    assert resolve_config({"data": "x"}, of_the_file, BUNDLED_BASE).learning_rate == 1e-4
+
+
+def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path):
+    """Each unknown key of a TOML file is told with its line and the name that it resembles."""
+    file = tmp_path / "run.toml"
+    file.write_text('data = "x"\n\nlearning_rat = 1\nbatchsize = 2\n')
+    with pytest.raises(DataError) as caught:
+        read_config_file(file)
+    told = str(caught.value).splitlines()
+    assert told[0].endswith("run.toml:3: learning_rat: unknown key; did you mean 'learning_rate'?")
+    assert told[1].endswith("run.toml:4: batchsize: unknown key; did you mean 'batch_size'?")
+    file.write_text("learning_rate = = 1")
+    with pytest.raises(DataError, match="not valid TOML"):
+        read_config_file(file)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({}, "name a file with --data"),
+        (
+            {"data": "x", "learning_rate": -1.0},
+            "learning_rate cannot be -1.0: input should be greater than 0",
+        ),
+        (
+            {"data": "x", "batch_size": 0, "epochs": 0},
+            "batch_size cannot be 0.*\nepochs|epochs.*\nbatch_size",
+        ),
+        ({"data": "x", "patience": 3}, "patience and dev_accuracy need dev"),
+        ({"data": "x", "steps": 5, "warmup_steps": 5}, "must be fewer than the 5 steps"),
+        ({"data": "x", "learning_rate_schedule": "quadratic"}, "'constant', 'linear', 'cosine' or 'wsd'"),
+        (
+            {"data": "x", "train_attn": False, "train_mlp": False, "train_unembed": False},
+            "one of train_attn, train_mlp and train_unembed must be true",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_are_told(settings: dict[str, object], sentence: str):
+    """Wrong values and combinations end in sentences that name them."""
+    with pytest.raises(InputError, match=sentence):
+        resolve_config(settings, {}, None)
