@@ -1,40 +1,13 @@
-"""Requests that are repeated or missing do no harm to a run."""
+"""Requests that are repeated do no harm to a run."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from service_in_process import Service, computing
 from tinker_local.engine.worker import Worker
-from tinker_local.errors import RequestError
-from tinker_local.service.training import MAX_OUT_OF_ORDER, Run
 from tinker_local.wire import requests
-
-
-@pytest.fixture
-def run() -> Run:
-    return Run("s:train:0", "s", None, None)
-
-
-def test_numbers_are_taken_once_in_any_order(run: Run):
-    """Each number is accepted once, however the chunks of a batch overtake each other."""
-    for number in (2, 3, 1, 5, 4):
-        run.receive(number)
-    for number in range(1, 6):
-        with pytest.raises(RequestError, match="not done twice"):
-            run.receive(number)
-
-
-def test_a_number_that_never_comes_costs_no_memory(run: Run):
-    """A gap in the numbers, as a refused request leaves it, does not keep all later ones in memory."""
-    for number in range(2, 5 * MAX_OUT_OF_ORDER):
-        run.receive(number)
-    assert len(run.received_beyond) <= MAX_OUT_OF_ORDER
-    with pytest.raises(RequestError, match="not done twice"):
-        run.receive(5 * MAX_OUT_OF_ORDER - 1)
 
 
 def test_a_late_repeated_creation_keeps_what_was_trained(tiny_model: Path, tmp_path: Path):
