@@ -35,9 +35,7 @@ class Client:
         self.run_id = run_id
 
     def chunk(self, number: int) -> Future:
-        message = proto.ForwardBackwardRequest(
-            model_id=self.run_id, seq_id=number, loss_fn="cross_entropy"
-        )
+        message = proto.ForwardBackwardRequest(model_id=self.run_id, seq_id=number, loss_fn="cross_entropy")
         for step in range(3):
             add_datum(message, tokens_of_step(3 * number + step))
         return self._runs.forward_backward(message)
