@@ -1,4 +1,4 @@
-"""A server in threads of the test's own process, whose application a test may wrap and whose state it may see."""
+"""A server in threads of the test's own process: a test may wrap its application and see its state."""
 
 from __future__ import annotations
 

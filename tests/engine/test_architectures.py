@@ -55,8 +55,8 @@ def test_logits_equal_transformers(architecture: str, tied: bool, tmp_path: Path
     assert_same_logits(base.model, reference)
 
 
-# As SmolLM2's config.json has it (135M and 360M; 1.7B), but for its size: a number of heads that is no power of
-# two, three queries to a key or none shared, weights in bfloat16, and fields that nothing here reads.
+# As SmolLM2's config.json has it (135M, 360M, 1.7B), but for its size: a number of heads that is no power
+# of two, three queries to a key or one, weights in bfloat16, and fields that nothing here reads.
 SMOLLM2 = {
     "attention_bias": False,
     "attention_dropout": 0.0,

@@ -114,7 +114,7 @@ def test_training_beside_the_poller(client: tinker.ServiceClient, served: Servin
 
 
 def test_a_poll_wakes_and_goes_on_from_its_cursor(sampler: SamplingClient, served: Serving):
-    """A poll that sleeps wakes with what is done, the next begins after it, and one without time is at once."""
+    """A poll that sleeps wakes with what is done, the next begins after it, one without time returns."""
     name = sampler._sampling_session_id
     assert poll(served, name, timeout=0).json() == {"completions": [], "cursor": 0}
     waiting: list[httpx.Response] = []

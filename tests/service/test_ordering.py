@@ -1,10 +1,11 @@
-"""Requests of a run are carried out in the order of their numbers, however they arrive, and none waits for ever."""
+"""Requests of a run are carried out in the order of their numbers, and none waits for ever."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def in_process(model: Path, home: Path, scenario: Callable[[Service], Awaitable[
 
 
 def test_any_order_of_arrival_gives_the_same_weights(tiny_model: Path, tmp_path: Path):
-    """Two batches of four chunks with their steps, in every order of arrival, train the same to the last bit."""
+    """Two batches of four chunks with their steps train the same to the last bit in every order."""
 
     async def scenario(service: Service) -> None:
         first = Client(service, await service.train(0))
@@ -162,10 +163,11 @@ def test_what_the_held_wait_for_is_always_taken(
     async def scenario(service: Service) -> None:
         client = Client(service, await service.train())
         held: list[Future] = []
-        with pytest.raises(BusyError):
+        with suppress(BusyError):
+            # Not a comprehension, which would lose what came before the refusal.
             for number in range(2, 100):
-                held.append(client.chunk(number))
-        assert len(held) > 1
+                held.append(client.chunk(number))  # noqa: PERF401
+        assert 1 < len(held) < 90
         first = client.chunk(1)
         async with asyncio.timeout(ordering.WAIT_SECONDS / 2):
             for future in (first, *held):

@@ -70,10 +70,7 @@ class Runs:
 
     def create(self, request: requests.CreateModel) -> Future:
         """A new run with a fresh adapter."""
-        if request.optimizer_config.type != "adamw":
-            raise RequestError(
-                f"The optimizer {request.optimizer_config.type!r} is not offered here; use adamw."
-            )
+        _check_optimizer(request.optimizer_config)
         base = find_base(self._models, request.base_model)
         wanted = request.lora_config or requests.LoraSettings(rank=32)
         lora = LoraConfig(wanted.rank, wanted.train_attn, wanted.train_mlp, wanted.train_unembed)
@@ -183,6 +180,7 @@ class Runs:
     def load_weights(self, request: requests.LoadWeights) -> Future:
         """A checkpoint onto an existing run, or as the beginning of a new one."""
         path = parse_path(request.path)
+        _check_optimizer(request.optimizer_config)
         if request.model_id is not None:
             run, step = self.find(request.model_id), request.seq_id or 0
         elif request.session_id is not None and request.model_seq_id is not None:
@@ -291,6 +289,11 @@ class Runs:
         else:
             self._worker.submit(work)
         return future
+
+
+def _check_optimizer(config: requests.OptimizerConfig | None) -> None:
+    if config is not None and config.type != "adamw":
+        raise RequestError(f"The optimizer {config.type!r} is not offered here; use adamw.")
 
 
 def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str] | None:

@@ -112,6 +112,7 @@ class LoadWeights(WireModel):
     session_id: str | None = None
     model_seq_id: int | None = None
     base_model: str | None = None
+    optimizer_config: OptimizerConfig | None = None
     user_metadata: dict[str, Any] | None = None
 
 
