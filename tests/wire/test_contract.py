@@ -169,7 +169,7 @@ def check_batch(body: bytes, sent: proto.ForwardBackwardRequest) -> None:
 
 
 def check_sample(body: bytes, sent: Mapping[str, Any]) -> None:
-    """As many sequences as were asked for, a log-probability a token, NaN first where the prompt is scored."""
+    """As many sequences as were asked for, a log-probability a token, NaN first where a prompt is scored."""
     response = proto.SampleResponse.FromString(body)
     assert len(response.sequences) == sent["num_samples"]
     for sequence in response.sequences:
