@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tinker_local.engine.llama import plain_projection
 from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.lora import Adapter
+from tinker_local.engine.losses import LOSSES
 from tinker_local.engine.sampling import GenerationRequest, GenerationResult, generate
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
@@ -230,8 +231,8 @@ def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
     context, vocabulary = base.model.config.max_position_embeddings, base.model.config.vocab_size
     if request.record_stability_info:
         raise RequestError(
-            "The loss 'stable_reinforce' is not offered here, so nothing is recorded for it; leave "
-            "record_stability_info out."
+            f"The loss 'stable_reinforce' is not offered here; use one of: {', '.join(LOSSES)}, without "
+            "record_stability_info."
         )
     if not prompt:
         raise RequestError("The prompt is empty; give it at least one token.")
