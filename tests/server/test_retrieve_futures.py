@@ -144,4 +144,5 @@ def test_a_poll_wakes_and_goes_on_from_its_cursor(sampler: SamplingClient, serve
         failed = poll(served, name, prev_cursor=later["cursor"]).json()["completions"]
         assert [(one["state"], one["request_id"]) for one in failed] == [("failed", wrong)]
     assert poll(served, "none").status_code == 404
-    assert poll(served, name, timeout=-1).status_code == 400
+    for wrong in ({"timeout": -1}, {"prev_cursor": -1}):
+        assert poll(served, name, **wrong).status_code == 400

@@ -238,7 +238,7 @@ class Runs:
         def fail() -> answers.Answer:
             raise error
 
-        return self._submit(self.find(numbered.model_id), numbered.seq_id, fail)
+        return self._submit(self.find(numbered.model_id), numbered.seq_id, fail, adds_up=True)
 
     def _add(self, session_id: str, model_seq_id: int, base: BaseModel, lora: LoraConfig) -> Run:
         self._sessions.require(session_id)

@@ -204,7 +204,7 @@ class RetrieveFutures(WireModel):
     """Asks which requests are done beyond `prev_cursor`; None waits as long as the server likes."""
 
     target: SamplingSessionTarget
-    prev_cursor: int = 0
+    prev_cursor: int = Field(default=0, ge=0)
     timeout: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     retrieved_request_ids: list[str] = []
 
