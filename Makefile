@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint soak fuzz test-sdk-versions test-tinker-cli test-cookbook proto install clean help
+.PHONY: train test lint soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -44,6 +44,9 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 proto: $(VENV)/installed-dev  ## regenerate the protobuf code
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. tinker_local/wire/tinker_public.proto
+
+record-wire: $(VENV)/installed-dev  ## record what the pinned SDK sends, after its version has changed
+	PYTHONPATH=tests $(BIN)/python tests/clients/record_wire.py
 
 test-sdk-versions: $(VENV)/installed-dev  ## drive the server with five versions of the Tinker SDK; needs PyPI
 	$(BIN)/python tests/clients/sdk_versions.py

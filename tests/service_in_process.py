@@ -56,13 +56,16 @@ class Service:
         assert payload is not None
         return payload.body
 
-    def create_body(self) -> requests.CreateModel:
-        return requests.CreateModel(session_id=self.session, model_seq_id=0, base_model=self.model)
+    def create_body(self, number: int = 0) -> requests.CreateModel:
+        lora = requests.LoraSettings(rank=4, seed=1)
+        return requests.CreateModel(
+            session_id=self.session, model_seq_id=number, base_model=self.model, lora_config=lora
+        )
 
-    async def train(self) -> str:
-        """The id of a new run."""
-        await self.done(self.state.runs.create(self.create_body()))
-        return f"{self.session}:train:0"
+    async def train(self, number: int = 0) -> str:
+        """The id of a new run; all begin with the same weights."""
+        await self.done(self.state.runs.create(self.create_body(number)))
+        return f"{self.session}:train:{number}"
 
     def snapshot(self, run_id: str) -> Future:
         body = requests.SaveWeightsForSampler(model_id=run_id, seq_id=1, sampling_session_seq_id=7)

@@ -55,6 +55,49 @@ def test_logits_equal_transformers(architecture: str, tied: bool, tmp_path: Path
     assert_same_logits(base.model, reference)
 
 
+# As SmolLM2's config.json has it (135M, 360M, 1.7B), but for its size: a number of heads that is no power
+# of two, three queries to a key or one, weights in bfloat16, and fields that nothing here reads.
+SMOLLM2 = {
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "initializer_range": 0.3,
+    "is_llama_config": True,
+    "mlp_bias": False,
+    "pretraining_tp": 1,
+    "rms_norm_eps": 1e-05,
+    "rope_interleaved": False,
+    "rope_scaling": None,
+    "tie_word_embeddings": True,
+    "torch_dtype": "bfloat16",
+    "use_cache": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("heads", "key_heads", "head_dim", "theta"), [(9, 3, 8, 100_000), (15, 5, 8, 100_000), (4, 4, 8, 130_000)]
+)
+def test_smollm2_equals_transformers(heads: int, key_heads: int, head_dim: int, theta: int, tmp_path: Path):
+    """A config.json as SmolLM2's is read as transformers reads it, in prompts and in their continuation."""
+    write_tiny_llama(
+        tmp_path,
+        hidden_size=heads * head_dim,
+        num_attention_heads=heads,
+        num_key_value_heads=key_heads,
+        tie_word_embeddings=True,
+    ).to(torch.bfloat16).save_pretrained(tmp_path)
+    change_config(tmp_path, "rope_parameters", "head_dim", "dtype", **SMOLLM2, rope_theta=theta)
+    model = load(tmp_path).model
+    assert (model.config.head_dim, model.config.rope_theta) == (head_dim, theta)
+    reference = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    assert_same_logits(model, reference)
+    with torch.no_grad():
+        positions = torch.arange(100).expand(3, -1)
+        states = model.hidden(TOKENS, cache=KeyValueCache(model, 3), positions=positions)
+        torch.testing.assert_close(states, model.hidden(TOKENS), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("architecture", "part"),
     [

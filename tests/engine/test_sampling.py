@@ -101,20 +101,56 @@ def test_a_batch_changes_nothing(base: BaseModel):
         assert [s.tokens for s in alone.sequences] == [s.tokens for s in result.sequences]
 
 
+def assert_follows(tokens: list[int], probabilities: np.ndarray) -> None:
+    """Chi-squared over the common tokens, the rare ones taken together."""
+    counts, expected = np.bincount(tokens, minlength=258), probabilities * len(tokens)
+    common = expected >= 5
+    pairs = [*zip(counts[common], expected[common], strict=True)]
+    pairs.append((counts[~common].sum(), expected[~common].sum()))
+    statistic = sum((o - e) ** 2 / e for o, e in pairs if e > 0)
+    freedom = len(pairs) - 1
+    assert statistic < freedom + 5 * (2 * freedom) ** 0.5
+
+
 def test_draws_follow_the_distribution(base: BaseModel):
-    """First tokens of 4,000 samples have the model's probabilities (chi-squared over the common ones)."""
+    """First tokens of 4,000 samples have the model's probabilities."""
     result = run(base, request(temperature=1.5, num_samples=4000, max_tokens=1, seed=3))[0]
     model = base.model
     with torch.no_grad():
         logits = model.logits(model.hidden(torch.tensor([PROMPT])))[0, -1]
-    probabilities = torch.softmax(logits / 1.5, -1).numpy()
-    counts = np.bincount([s.tokens[0] for s in result.sequences], minlength=258)
-    common = probabilities * 4000 >= 5
-    observed = [*counts[common], counts[~common].sum()]
-    expected = [*(probabilities[common] * 4000), probabilities[~common].sum() * 4000]
-    statistic = sum((o - e) ** 2 / e for o, e in zip(observed, expected, strict=True) if e > 0)
-    freedom = len(observed) - 1
-    assert statistic < freedom + 5 * (2 * freedom) ** 0.5
+    assert_follows([s.tokens[0] for s in result.sequences], torch.softmax(logits / 1.5, -1).numpy())
+
+
+def test_draws_along_a_prompt_follow_its_distributions(base: BaseModel):
+    """At each position the draws have the model's tempered probabilities, and carry its log-probabilities."""
+    results = run(base, *(request(temperature=1.5, seed=seed, prompt_draws=100) for seed in range(40)))
+    with torch.no_grad():
+        logits = base.model.logits(base.model.hidden(torch.tensor([PROMPT])))[0, :-1]
+    drawn = [result.prompt.drawn for result in results if result.prompt.drawn is not None]
+    tokens = np.concatenate([one.token_ids for one in drawn], axis=1)
+    assert tokens.shape == (len(PROMPT) - 1, 4000)
+    for row, scores in zip(tokens, logits, strict=True):
+        assert_follows(row.tolist(), torch.softmax(scores / 1.5, -1).numpy())
+    expected = torch.log_softmax(logits, -1).gather(1, torch.from_numpy(tokens).long()).numpy()
+    np.testing.assert_allclose(np.concatenate([one.logprobs for one in drawn], axis=1), expected, atol=1e-4)
+
+
+def test_draws_along_a_prompt_are_its_own(base: BaseModel):
+    """They depend on the seed alone, are greedy at temperature zero, and a prompt of one token has none."""
+    asked = request(temperature=1.0, seed=5, prompt_draws=3)
+    others = [request(temperature=1.0, seed=6, prompt_draws=2), request((*PROMPT, 9), prompt_draws=1)]
+    alone, together = run(base, asked)[0].prompt.drawn, run(base, *others, asked)
+    assert alone is not None
+    assert together[2].prompt.drawn is not None
+    np.testing.assert_array_equal(alone.token_ids, together[2].prompt.drawn.token_ids)
+    greedy = together[1].prompt.drawn
+    assert greedy is not None
+    with torch.no_grad():
+        best = base.model.logits(base.model.hidden(torch.tensor([[*PROMPT, 9]])))[0, :-1].argmax(-1)
+    np.testing.assert_array_equal(greedy.token_ids[:, 0], best.numpy())
+    single = run(base, request((7,), temperature=1.0, prompt_draws=4))[0].prompt.drawn
+    assert single is not None
+    assert single.token_ids.shape == (0, 4)
 
 
 def test_top_k_and_top_p_leave_only_likely_tokens(base: BaseModel):

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,13 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app_in_process import InProcess
 from raw_client import add_datum, tokens_of_step
-from tinker_local.engine.loading import load_base_model
-from tinker_local.engine.worker import Worker
-from tinker_local.server.app import create_app
-from tinker_local.service.server_state import ServerState
+from tinker_local.server import app as app_module
+from tinker_local.service import ordering
 from tinker_local.wire import tinker_public_pb2 as proto
 
 fuzz = settings(
@@ -39,9 +35,11 @@ PROMISING = [
     "optim_step",
     "save_weights",
     "save_weights_for_sampler",
+    "save_weights_external",
     "load_weights",
     "asample",
 ]
+NUMBERED = {*PROMISING} - {"create_model", "asample"}
 DIRECT = [
     "client/config",
     "telemetry",
@@ -50,75 +48,18 @@ DIRECT = [
     "get_info",
     "create_sampling_session",
     "retrieve_future",
+    "retrieve_futures",
 ]
-
-
-class InProcess:
-    """The application, called without a socket, with its worker in a thread."""
-
-    def __init__(self, model: Path, home: Path) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._worker = Worker()
-        self._thread = threading.Thread(target=self._worker.run)
-        self._thread.start()
-        base = load_base_model(str(model), "float32", torch.device("cpu"))
-        self.state = ServerState({"tiny": base}, home, self._worker, self._loop)
-        self._http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(create_app(self.state, "tml-x"), raise_app_exceptions=False),
-            base_url="http://fuzz/api/v1/",
-            headers={"X-API-Key": "tml-x"},
-        )
-        self._seq = 0
-        self.renew()
-
-    def renew(self) -> None:
-        """A new session with a run and a sampler, in place of the one before."""
-        if hasattr(self, "session"):
-            self.send(f"sessions/{self.session}/finish", b"")
-        self.session = self.send("create_session", b"{}").json()["session_id"]
-        made = {
-            "session_id": self.session,
-            "model_seq_id": 0,
-            "base_model": "tiny",
-            "lora_config": {"rank": 1},
-        }
-        self.run = self.outcome("create_model", json.dumps(made).encode()).json()["model_id"]
-        sampling = {"session_id": self.session, "sampling_session_seq_id": 0, "base_model": "tiny"}
-        self.sampler = self.send("create_sampling_session", json.dumps(sampling).encode()).json()[
-            "sampling_session_id"
-        ]
-
-    def next_seq(self) -> int:
-        self._seq += 1
-        return self._seq
-
-    def send(self, route: str, body: bytes) -> httpx.Response:
-        answer = self._loop.run_until_complete(self._http.post(route, content=body))
-        assert answer.status_code < 500, answer.text
-        return answer
-
-    def outcome(self, route: str, body: bytes) -> httpx.Response:
-        """The result of a promise; fails where the server calls the failure its own."""
-        promise = self.send(route, body)
-        assert promise.status_code == 200, promise.text
-        answer = self.send("retrieve_future", promise.content)
-        if answer.headers["content-type"] == "application/json":
-            assert answer.json().get("category") in (None, "user"), answer.text
-            # Strict JSON, as the SDK reads it.
-            json.loads(answer.text, parse_constant=lambda name: pytest.fail(f"{name} in {answer.text}"))
-        return answer
-
-    def close(self) -> None:
-        self._loop.run_until_complete(self._http.aclose())
-        self._worker.stop()
-        self._thread.join(5)
-        self._loop.close()
 
 
 @pytest.fixture(scope="module")
 def app(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     made = InProcess(tiny_model, tmp_path_factory.mktemp("home"))
-    yield made
+    with pytest.MonkeyPatch.context() as patch:
+        # Spoiled numbers leave gaps, which are not waited for here.
+        patch.setattr(ordering, "WAIT_SECONDS", 0.0)
+        patch.setattr(app_module, "POLL_SECONDS", 2.0)
+        yield made
     made.close()
 
 
@@ -206,9 +147,9 @@ def test_arbitrary_bytes(app: InProcess, route: str, body: bytes):
 @given(message=messages())
 def test_arbitrary_messages(app: InProcess, message: proto.ForwardBackwardRequest):
     """Every well-formed message, whatever its shapes, types and lengths, is carried out or refused."""
-    message.model_id, message.seq_id = app.run, app.next_seq()
+    message.model_id, message.seq_id = app.run, app.next_number()
     app.outcome("forward_backward", message.SerializeToString())
-    step = {"model_id": app.run, "seq_id": app.next_seq(), "adam_params": {"learning_rate": 0.01}}
+    step = {"model_id": app.run, "seq_id": app.next_number(), "adam_params": {"learning_rate": 0.01}}
     app.outcome("optim_step", json.dumps(step).encode())
 
 
@@ -219,7 +160,7 @@ def test_arbitrary_messages(app: InProcess, message: proto.ForwardBackwardReques
 def test_damaged_messages(app: InProcess, end: int, flips: list[tuple[int, int]]):
     """A sensible message with some bytes changed is carried out or refused."""
     message = proto.ForwardBackwardRequest(
-        model_id=app.run, seq_id=app.next_seq(), loss_fn="cross_entropy", forward_only=True
+        model_id=app.run, seq_id=app.next_number(), loss_fn="cross_entropy", forward_only=True
     )
     add_datum(message, tokens_of_step(1))
     body = bytearray(message.SerializeToString())
@@ -252,7 +193,8 @@ SAMPLING_FIELDS = ["max_tokens", "seed", "stop", "temperature", "top_k", "top_p"
 
 def sensible(app: InProcess, route: str) -> dict[str, Any]:
     """A body that the route carries out; the fuzz spoils some of its fields."""
-    numbered = {"model_id": app.run, "seq_id": app.next_seq()}
+    in_turn = app.next_number() if route in NUMBERED else 0
+    numbered = {"model_id": app.run, "seq_id": in_turn}
     name = f"n{app.next_seq()}"
     return {
         "create_model": {
@@ -278,6 +220,7 @@ def sensible(app: InProcess, route: str) -> dict[str, Any]:
             "sampling_session_seq_id": 1,
             "ttl_seconds": 9,
         },
+        "save_weights_external": {**numbered, "path": name},
         "load_weights": {
             **numbered,
             "path": f"tinker://{app.run}/weights/{name}",
@@ -299,6 +242,18 @@ def sensible(app: InProcess, route: str) -> dict[str, Any]:
             "sampling_session_id": app.sampler,
             "seq_id": app.next_seq(),
             "prompt_logprobs": True,
+            "prompt_alt_tokens_k": 2,
+            "record_stability_info": None,
+        },
+        "retrieve_futures": {
+            "target": {
+                "type": "sampling_session",
+                "sampling_session_id": app.sampler,
+                "cloned_sampler_id": 0,
+            },
+            "prev_cursor": 0,
+            "timeout": 0,
+            "retrieved_request_ids": ["x"],
         },
         "create_sampling_session": {
             "session_id": app.session,

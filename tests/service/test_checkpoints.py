@@ -119,13 +119,65 @@ def test_names_are_kept_unless_overwritten(tmp_path: Path, adapter: Adapter):
     assert [entry.name for entry in store.folder(PATH).parent.iterdir()] == ["step-1"]
 
 
-def test_expired_is_gone(tmp_path: Path, adapter: Adapter):
-    """A checkpoint whose time is over is neither listed nor loaded."""
+PAST = datetime.now(UTC) - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("touch", ["load", "list", "delete", "start", "save"])
+def test_expired_is_gone(tmp_path: Path, adapter: Adapter, touch: str):
+    """A checkpoint whose time is over is not there, its files go at the first touch, its name is free."""
     store = CheckpointStore(tmp_path)
-    save(store, adapter, expires=datetime.now(UTC) - timedelta(seconds=1))
-    assert list(store.list()) == []
-    with pytest.raises(NotFoundError, match="expired"):
-        store.load(PATH, adapter.model)
+    save(store, adapter, expires=PAST)
+    if touch == "load":
+        with pytest.raises(NotFoundError, match="expired"):
+            store.load(PATH, adapter.model)
+    elif touch == "list":
+        assert list(store.list()) == []
+    elif touch == "delete":
+        with pytest.raises(NotFoundError):
+            store.delete(PATH)
+    elif touch == "start":
+        CheckpointStore(tmp_path).recover()
+    if touch != "save":
+        assert list(store.folder(PATH).parent.iterdir()) == []
+    save(store, adapter)
+    assert [info.expires for info in store.list()] == [None]
+
+
+def test_each_checkpoint_is_read_once(tmp_path: Path, adapter: Adapter, monkeypatch: pytest.MonkeyPatch):
+    """Listing again reads only what has changed on the disk, by this server or by another."""
+    store, other = CheckpointStore(tmp_path), CheckpointStore(tmp_path)
+    paths = [CheckpointPath(f"s:train:{run}", "weights", "x") for run in range(3)]
+    for path in paths:
+        save(store, adapter, path)
+    read: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def counted(self: Path) -> bytes:
+        read.append(self)
+        return read_bytes(self)
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    assert [info.path for info in store.list()] == [str(path) for path in paths]
+    assert len(read) == 3
+    assert [info.path for info in store.list(paths[1].run)] == [str(paths[1])]
+    assert len(read) == 3
+    expires = datetime.now(UTC) + timedelta(days=1)
+    other.set_expiry(paths[0], expires)
+    other.delete(paths[1])
+    read.clear()
+    assert [(info.path, info.expires) for info in store.list()] == [
+        (str(paths[0]), expires),
+        (str(paths[2]), None),
+    ]
+    assert read == [store.folder(paths[0]) / "checkpoint.json"]
+
+
+@pytest.mark.parametrize("run", ["..", "*", "", "a/b", "%2e%2e"])
+def test_only_a_runs_own_folder_is_listed(tmp_path: Path, adapter: Adapter, run: str):
+    """What cannot name a run lists nothing, wherever it would lead as a path."""
+    store = CheckpointStore(tmp_path)
+    save(store, adapter)
+    assert list(store.list(run)) == []
 
 
 def test_unwritable_folder_is_told(tmp_path: Path, adapter: Adapter):

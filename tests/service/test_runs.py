@@ -1,40 +1,20 @@
-"""Requests that are repeated or missing do no harm to a run."""
+"""What requests do to runs and samplers when they are repeated, queued behind others, or take long."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import Tensor
 
 from service_in_process import Service, computing
+from tinker_local.engine.lora import Adapter
 from tinker_local.engine.worker import Worker
-from tinker_local.errors import RequestError
-from tinker_local.service.training import MAX_OUT_OF_ORDER, Run
+from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.wire import requests
-
-
-@pytest.fixture
-def run() -> Run:
-    return Run("s:train:0", "s", None, None)
-
-
-def test_numbers_are_taken_once_in_any_order(run: Run):
-    """Each number is accepted once, however the chunks of a batch overtake each other."""
-    for number in (2, 3, 1, 5, 4):
-        run.receive(number)
-    for number in range(1, 6):
-        with pytest.raises(RequestError, match="not done twice"):
-            run.receive(number)
-
-
-def test_a_number_that_never_comes_costs_no_memory(run: Run):
-    """A gap in the numbers, as a refused request leaves it, does not keep all later ones in memory."""
-    for number in range(2, 5 * MAX_OUT_OF_ORDER):
-        run.receive(number)
-    assert len(run.received_beyond) <= MAX_OUT_OF_ORDER
-    with pytest.raises(RequestError, match="not done twice"):
-        run.receive(5 * MAX_OUT_OF_ORDER - 1)
 
 
 def test_a_late_repeated_creation_keeps_what_was_trained(tiny_model: Path, tmp_path: Path):
@@ -66,5 +46,94 @@ def test_a_late_repeated_creation_keeps_what_was_trained(tiny_model: Path, tmp_p
             service.state.futures.end_session(service.session)
             await service.done(service.state.runs.load_weights(load))
             assert resumed.adapter is adapter
+
+    asyncio.run(scenario())
+
+
+def test_a_run_from_a_checkpoint_allocates_once(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A run that begins from a checkpoint makes one set of gradients and trains the loaded buffer itself."""
+    made: list[Adapter] = []
+    trainable = Adapter.trainable
+
+    def counted(self: Adapter) -> tuple[Adapter, Tensor]:
+        made.append(self)
+        return trainable(self)
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            run_id = await service.train()
+            body = requests.SaveWeights(model_id=run_id, seq_id=1, path="state")
+            await service.done(service.state.runs.save_weights(body))
+            monkeypatch.setattr(Adapter, "trainable", counted)
+            load = requests.LoadWeights(
+                path=f"tinker://{run_id}/weights/state",
+                optimizer=True,
+                session_id=service.session,
+                model_seq_id=1,
+            )
+            await service.done(service.state.runs.load_weights(load))
+            resumed = service.state.runs.find(f"{service.session}:train:1").trained()
+            assert [adapter is resumed.adapter for adapter in made] == [True]
+
+    asyncio.run(scenario())
+
+
+def test_a_load_waits_for_the_save_before_it(tiny_model: Path, tmp_path: Path):
+    """A state may be loaded by the name under which a request before it, not done yet, saves it."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        service = Service(tiny_model, tmp_path, worker)
+        created = service.state.runs.create(service.create_body())
+        run_id = f"{service.session}:train:0"
+        save = requests.SaveWeights(model_id=run_id, seq_id=1, path="state")
+        load = requests.LoadWeights(
+            path=f"tinker://{run_id}/weights/state", optimizer=True, model_id=run_id, seq_id=2
+        )
+        waiting = [
+            created,
+            service.state.runs.save_weights(save),
+            service.state.runs.load_weights(load),
+        ]
+        with computing(worker):
+            answers = [await service.done(future) for future in waiting]
+        assert not any(b"error" in answer for answer in answers)
+
+    asyncio.run(scenario())
+
+
+def test_loading_a_sampler_leaves_the_server_responsive(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """While a checkpoint is read for a sampler, other requests are answered."""
+    load, read = CheckpointStore.load, threading.Event()
+
+    def slow(self: CheckpointStore, *arguments: Any) -> Any:
+        assert read.wait(10)
+        return load(self, *arguments)
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            run_id = await service.train()
+            body = requests.SaveWeightsForSampler(model_id=run_id, seq_id=1, path="x")
+            await service.done(service.state.runs.save_weights_for_sampler(body))
+            monkeypatch.setattr(CheckpointStore, "load", slow)
+            wanted = requests.CreateSamplingSession(
+                session_id=service.session,
+                sampling_session_seq_id=0,
+                model_path=f"tinker://{run_id}/sampler_weights/x",
+            )
+            creating = asyncio.create_task(service.state.samplers.create(wanted))
+            await asyncio.sleep(0.05)
+            assert not creating.done()
+            assert service.state.runs.info(run_id).lora_rank == 4
+            read.set()
+            assert (await creating).sampling_session_id == f"{service.session}:sample:0"
 
     asyncio.run(scenario())

@@ -115,7 +115,7 @@ def test_nothing_is_made_for_an_unknown_session(tiny_model: Path, tmp_path: Path
         with pytest.raises(RequestError, match="is over"):
             service.state.runs.create(service.create_body())
         with pytest.raises(RequestError, match="is over"):
-            service.state.samplers.create(
+            await service.state.samplers.create(
                 requests.CreateSamplingSession(
                     session_id=service.session, sampling_session_seq_id=0, base_model=service.model
                 )

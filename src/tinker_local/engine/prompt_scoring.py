@@ -1,7 +1,9 @@
-"""Log-probabilities of prompts: of the tokens that stand there, of the likeliest, and of named others."""
+"""Log-probabilities of prompts: of the tokens that stand there, of the likeliest, of named and drawn ones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,12 @@ from torch import Tensor
 
 from tinker_local.engine.llama import Llama, Projection
 from tinker_local.engine.losses import target_logprobs
-from tinker_local.wire.samples import TopLogprobs
+from tinker_local.wire.samples import PromptScores, TokenLogprobs
 
 TOKENS_AT_ONCE = 2048
 """Scores over the vocabulary are made for this many tokens at a time, to bound memory."""
+ROWS_AT_ONCE = 128
+"""And drawn from for this many."""
 
 Array = npt.NDArray[Any]
 
@@ -30,26 +34,66 @@ def continuation_logprobs(model: Llama, project: Projection, states: Tensor, tar
     return torch.cat(pieces) if pieces else torch.zeros(0)
 
 
-def score_widely(
-    model: Llama, project: Projection, states: Tensor, top_k: int, named: Array | None
-) -> tuple[TopLogprobs | None, Array | None]:
-    """The `top_k` likeliest next tokens, and those in `named` [n - 1, k] (-1 for none), after each state.
+@dataclass(frozen=True)
+class Draws:
+    """How many tokens to draw at each position of a prompt, and how; temperature zero is greedy."""
 
-    `states` [n - 1, hidden] are those of every token but the last.
+    count: int
+    temperature: float
+    generator: np.random.Generator
+
+
+def score_widely(
+    model: Llama, project: Projection, states: Tensor, top_k: int, named: Array | None, draws: Draws | None
+) -> PromptScores:
+    """What is asked of each next token: the `top_k` likeliest, those in `named` (-1 for none), and draws.
+
+    `states` [n - 1, hidden] are those of every token but the last, and `named` is [n - 1, k].
     """
-    ids: list[Array] = [np.zeros((1, top_k), dtype=np.int32)]
-    values: list[Array] = [np.full((1, top_k), EMPTY_CELL, dtype=np.float32)]
+    top = [_cells(np.zeros((1, top_k)), np.full((1, top_k), EMPTY_CELL))]
+    count = draws.count if draws else 0
+    drawn = [_cells(np.zeros((0, count)), np.zeros((0, count)))]
     scored = None if named is None else np.zeros(named.shape, dtype=np.float32)
     for start in range(0, len(states), TOKENS_AT_ONCE):
         chosen = slice(start, start + TOKENS_AT_ONCE)
-        logprobs = torch.log_softmax(model.logits(states[chosen], project), dim=-1)
+        scores = model.logits(states[chosen], project)
+        logprobs = torch.log_softmax(scores, dim=-1)
         if top_k:
             best = logprobs.topk(top_k, dim=-1)
-            ids.append(best.indices.int().cpu().numpy())
-            values.append(best.values.cpu().numpy())
+            top.append(_cells(best.indices.cpu().numpy(), best.values.cpu().numpy()))
         if named is not None and scored is not None:
             wanted = torch.from_numpy(named[chosen]).to(logprobs.device)
             found = logprobs.gather(1, wanted.clamp(min=0)).cpu().numpy()
             scored[chosen] = np.where(named[chosen] >= 0, found, 0.0)
-    top = TopLogprobs(np.concatenate(ids), np.concatenate(values)) if top_k else None
-    return top, scored
+        if draws:
+            tokens = _draw(scores, draws)
+            drawn.append(_cells(tokens.cpu().numpy(), logprobs.gather(1, tokens).cpu().numpy()))
+    return PromptScores(
+        top=_joined(top) if top_k else None, named=scored, drawn=_joined(drawn) if draws else None
+    )
+
+
+def _draw(scores: Tensor, draws: Draws) -> Tensor:
+    """Independent draws, int64 [n, count], from scores over the vocabulary [n, vocab_size]."""
+    if draws.temperature == 0:
+        return scores.argmax(dim=-1, keepdim=True).expand(-1, draws.count)
+    pieces: list[Tensor] = []
+    # A few rows at a time, since double precision takes twice the memory of the scores.
+    for rows in torch.split(scores, ROWS_AT_ONCE):
+        # The best score is taken off first, so that dividing by a tiny temperature gives no infinity.
+        wide = (rows - rows.amax(dim=-1, keepdim=True)).double() / draws.temperature
+        cumulative = torch.softmax(wide, dim=-1).cumsum(dim=-1)
+        points = torch.from_numpy(draws.generator.random((len(rows), draws.count))).to(scores.device)
+        found = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)
+        pieces.append(found.clamp(max=scores.shape[1] - 1))
+    return torch.cat(pieces)
+
+
+def _cells(token_ids: Array, logprobs: Array) -> TokenLogprobs:
+    return TokenLogprobs(token_ids.astype(np.int32), logprobs.astype(np.float32))
+
+
+def _joined(parts: Sequence[TokenLogprobs]) -> TokenLogprobs:
+    return TokenLogprobs(
+        np.concatenate([part.token_ids for part in parts]), np.concatenate([part.logprobs for part in parts])
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,12 +14,15 @@ from torch import Tensor
 
 from tinker_local.engine.llama import KeyValueCache, Llama, Projection
 from tinker_local.engine.prefixes import group_by_prefix
-from tinker_local.engine.prompt_scoring import continuation_logprobs, score_widely
+from tinker_local.engine.prompt_scoring import Draws, continuation_logprobs, score_widely
 from tinker_local.engine.threads import use_threads_for
 from tinker_local.errors import RequestError
-from tinker_local.wire.samples import PromptScores, SampledSequence, TopLogprobs
+from tinker_local.wire.samples import PromptScores, SampledSequence, TokenLogprobs
 
 Array = npt.NDArray[Any]
+
+PROMPT_STREAM = 2**32
+"""Draws along a prompt have a random stream of their own, apart from those of the numbered samples."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class GenerationRequest:
     `temperature` zero is greedy; `top_k` of -1 or 0 and `top_p` of 1 are off. `stop_tokens` end a
     sequence with one token, `stop_strings` with text; what stopped it is part of the output.
     Prompt log-probabilities before `scored_from` are left out (NaN).
-    `named_prompt_tokens` int64 [len(prompt) - 1, k] are tokens to score at each position, -1 for none.
+    `named_prompt_tokens` int64 [len(prompt) - 1, k] are tokens to score at each position, -1 for none;
+    `prompt_draws` are drawn there at the same temperature from the whole vocabulary.
     """
 
     prompt: tuple[int, ...]
@@ -46,6 +50,7 @@ class GenerationRequest:
     top_prompt_logprobs: int = 0
     top_sample_logprobs: int = 0
     named_prompt_tokens: Array | None = None
+    prompt_draws: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class _Row:
         return self.stopped or len(self.tokens) >= self.request.max_tokens
 
     def continuation(self) -> SampledSequence:
-        top = TopLogprobs(*(np.stack(part) for part in zip(*self.top, strict=True))) if self.top else None
+        top = TokenLogprobs(*(np.stack(part) for part in zip(*self.top, strict=True))) if self.top else None
         return SampledSequence(self.tokens, self.logprobs, self.stopped, top)
 
 
@@ -155,17 +160,19 @@ def _score_prompts(
             logprobs[index][: requests[index].scored_from] = np.nan
     scores: list[PromptScores] = []
     for index, request in enumerate(requests):
-        top = named = None
-        if request.top_prompt_logprobs or request.named_prompt_tokens is not None:
+        mine = PromptScores()
+        if request.top_prompt_logprobs or request.named_prompt_tokens is not None or request.prompt_draws:
             own = states[index, : len(request.prompt) - shared]
-            top, named = score_widely(
+            generator = np.random.default_rng([request.seed, PROMPT_STREAM])
+            mine = score_widely(
                 model,
                 project,
                 torch.cat([before, own])[:-1],
                 request.top_prompt_logprobs,
                 request.named_prompt_tokens,
+                Draws(request.prompt_draws, request.temperature, generator) if request.prompt_draws else None,
             )
-        scores.append(PromptScores(logprobs.get(index), top, named))
+        scores.append(replace(mine, logprobs=logprobs.get(index)))
     return scores
 
 

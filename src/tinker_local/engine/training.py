@@ -36,11 +36,21 @@ class AdamSettings:
 class TrainingModel:
     """One adapter in training over a shared base model. Not thread-safe: the worker owns it."""
 
-    def __init__(self, base: Llama, adapter: Adapter) -> None:
+    def __init__(
+        self, base: Llama, adapter: Adapter, optimizer_state: Mapping[str, Tensor] | None = None
+    ) -> None:
         self.base = base
-        self._load(adapter)
+        self.load(adapter, optimizer_state)
 
-    def _load(self, adapter: Adapter) -> None:
+    def load(self, adapter: Adapter, optimizer_state: Mapping[str, Tensor] | None = None) -> None:
+        """Train this adapter, in its own buffer, from now on; pending gradients are dropped.
+
+        Adam starts anew without its state. Raises CheckpointError, and changes nothing, where the state
+        is that of another adapter.
+        """
+        for name in ("exp_avg", "exp_avg_sq"):
+            if optimizer_state is not None and optimizer_state[name].shape != adapter.flat.shape:
+                raise CheckpointError("The optimizer state does not fit the adapter; save the state again.")
         self.adapter = adapter
         self._leaves, self._gradients = adapter.trainable()
         parameter = torch.nn.Parameter(adapter.flat, requires_grad=False)
@@ -49,6 +59,11 @@ class TrainingModel:
         # outside the root, which is what the service documents.
         self._optimizer = torch.optim.AdamW([parameter], lr=0.0, fused=True)
         self._parameter = parameter
+        if optimizer_state is not None:
+            self._optimizer.state[parameter] = {
+                name: optimizer_state[name].detach().clone().to(adapter.flat.device)
+                for name in ("step", "exp_avg", "exp_avg_sq")
+            }
 
     def forward_backward(
         self,
@@ -141,20 +156,6 @@ class TrainingModel:
             zeros = torch.zeros_like(self.adapter.flat)
             return {"exp_avg": zeros, "exp_avg_sq": zeros.clone(), "step": torch.zeros(())}
         return {name: state[name].clone() for name in ("exp_avg", "exp_avg_sq", "step")}
-
-    def load(self, adapter: Adapter, optimizer_state: Mapping[str, Tensor] | None) -> None:
-        """Take over an adapter's numbers, and Adam's state where given; pending gradients are dropped."""
-        self._load(adapter.snapshot())
-        if optimizer_state is None:
-            return
-        for name in ("exp_avg", "exp_avg_sq"):
-            if optimizer_state[name].shape != self.adapter.flat.shape:
-                raise CheckpointError("The optimizer state does not fit the adapter; save the state again.")
-        device = self.adapter.flat.device
-        self._optimizer.state[self._parameter] = {
-            name: optimizer_state[name].detach().clone().to(device)
-            for name in ("step", "exp_avg", "exp_avg_sq")
-        }
 
 
 def passes(lengths: Sequence[int]) -> list[list[int]]:

@@ -48,10 +48,11 @@ class Worker:
         self._stopping = False
         self._queued_bytes = 0
 
-    def require_room(self, num_bytes: int) -> None:
-        """Raises BusyError where this much more does not fit beside what is queued."""
+    def require_room(self, num_bytes: int, held_bytes: int = 0) -> None:
+        """Raises BusyError where this much more does not fit beside what is queued and what is held back."""
         with self._changed:
-            if self._queued_bytes and self._queued_bytes + num_bytes > MAX_QUEUED_BYTES:
+            waiting = self._queued_bytes + held_bytes
+            if waiting and waiting + num_bytes > MAX_QUEUED_BYTES:
                 raise BusyError("Much work is queued already; send the request again in a moment.")
 
     def submit(self, work: Work) -> None:

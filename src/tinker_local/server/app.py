@@ -49,10 +49,12 @@ def create_app(state: ServerState, api_key: str) -> ASGIApp:
             _post("optim_step", _optim_step),
             _post("save_weights", _save_weights),
             _post("save_weights_for_sampler", _save_weights_for_sampler),
+            _post("save_weights_external", _save_weights_external),
             _post("load_weights", _load_weights),
             _post("create_sampling_session", _create_sampling_session),
             _post("asample", _sample),
             _post("retrieve_future", _retrieve_future),
+            _post("retrieve_futures", _retrieve_futures),
             _post("cancel_future", _cancel_future),
             _post("join_sampling_session", _join_sampling_session),
             Route("/api/v1/healthz", _health),
@@ -128,10 +130,12 @@ def _promise(future: Future, sequence_ids: list[str] | None = None) -> Response:
 
 async def _promised(request: Request, submit: Callable[[bytes], Future]) -> Response:
     """Submit a body; a mistake in it is told through the future."""
+    body = b""
     try:
-        future = submit(await read_body(request))
+        body = await read_body(request)
+        future = submit(body)
     except RequestError as error:
-        future = state_of(request).failed(error)
+        future = state_of(request).refused(body, error)
     return _promise(future)
 
 
@@ -213,6 +217,14 @@ async def _save_weights_for_sampler(request: Request) -> Response:
     )
 
 
+async def _save_weights_external(request: Request) -> Response:
+    # Told through the future, like any other request of a run: its number must not be missing.
+    def refuse(_body: bytes) -> Future:
+        raise RequestError("An adapter lies on disk in PEFT's layout, so there is nothing to export.")
+
+    return await _promised(request, refuse)
+
+
 async def _load_weights(request: Request) -> Response:
     runs = state_of(request).runs
     return await _promised(
@@ -222,7 +234,7 @@ async def _load_weights(request: Request) -> Response:
 
 async def _create_sampling_session(request: Request) -> Response:
     wanted = requests.parse_json(requests.CreateSamplingSession, await request.body())
-    return answer(state_of(request).samplers.create(wanted))
+    return answer(await state_of(request).samplers.create(wanted))
 
 
 async def _sampler(request: Request) -> Response:
@@ -231,12 +243,13 @@ async def _sampler(request: Request) -> Response:
 
 async def _sample(request: Request) -> Response:
     state = state_of(request)
+    body = await request.body()
     sequence_ids: list[str] = []
     try:
-        wanted = requests.parse_json(requests.Sample, await request.body())
-        future, sequence_ids = state.samplers.sample(wanted)
+        wanted = requests.parse_json(requests.Sample, body)
+        future, sequence_ids = await state.samplers.sample(wanted)
     except RequestError as error:
-        future = state.failed(error)
+        future = state.refused_sample(body, error)
     return _promise(future, sequence_ids=sequence_ids)
 
 
@@ -252,6 +265,11 @@ async def _retrieve_future(request: Request) -> Response:
     if payload is None:
         return JSONResponse({"type": "try_again", "request_id": future.request_id, "queue_state": "active"})
     return Response(payload.body, media_type=payload.media_type)
+
+
+async def _retrieve_futures(request: Request) -> Response:
+    wanted = requests.parse_json(requests.RetrieveFutures, await request.body())
+    return answer(await state_of(request).samplers.completions(wanted, POLL_SECONDS))
 
 
 async def _cancel_future(request: Request) -> Response:

@@ -42,7 +42,6 @@ ACCOUNTS = "This server has no accounts, projects or bills."
 NOT_OFFERED = {
     "/api/v1/copy_weights": "This server has one owner, so copy a checkpoint's folder instead.",
     "/api/v1/create_custom_loss": "Custom losses run in the client, as forward_backward_custom does.",
-    "/api/v1/save_weights_external": "An adapter lies on disk in PEFT's layout; nothing is exported.",
     "/api/v1/training_runs/{run_id}/checkpoints/{kind}/{name}/external_weights_urls": (
         "Nothing is downloaded from this server; the checkpoint is a folder on its disk."
     ),
@@ -75,9 +74,8 @@ async def _training_run(request: Request) -> Response:
 
 
 async def _checkpoints_of_run(request: Request) -> Response:
-    catalogue = state_of(request).catalogue
-    run = catalogue.training_run(request.path_params["run_id"])
-    return answer(answers.Checkpoints(checkpoints=catalogue.checkpoints(run.training_run_id)))
+    found = state_of(request).catalogue.checkpoints_of(request.path_params["run_id"])
+    return answer(answers.Checkpoints(checkpoints=found))
 
 
 async def _checkpoints(request: Request) -> Response:

@@ -5,7 +5,7 @@ A run is known as long as it is in memory or has a checkpoint on disk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from tinker_local.errors import NotFoundError
@@ -24,28 +24,31 @@ class Catalogue:
         self._store = store
         self._runs = runs
 
-    def checkpoints(self, run_id: str | None = None) -> list[answers.Checkpoint]:
-        """Checkpoints of one run, or of all."""
-        found = [
-            self._checkpoint(info) for info in self._infos() if run_id in (None, parse_path(info.path).run)
-        ]
-        return sorted(found, key=lambda one: one.time, reverse=True)
+    def checkpoints(self) -> list[answers.Checkpoint]:
+        """Checkpoints of all runs."""
+        return self._newest_first(self._store.list())
+
+    def checkpoints_of(self, run_id: str) -> list[answers.Checkpoint]:
+        """Checkpoints of one run; raises NotFoundError where there is none."""
+        infos = list(self._store.list(run_id))
+        if not infos and self._runs.get(run_id) is None:
+            raise _no_run(run_id)
+        return self._newest_first(infos)
 
     def training_runs(self) -> list[answers.TrainingRun]:
         """All runs, the one used last first."""
-        by_run: dict[str, list[CheckpointInfo]] = {run.run_id: [] for run in self._runs.all()}
-        for info in self._infos():
-            by_run.setdefault(parse_path(info.path).run, []).append(info)
-        in_memory = {run.run_id: run for run in self._runs.all()}
-        runs = [self._training_run(key, in_memory.get(key), infos) for key, infos in by_run.items()]
+        infos_of: dict[str, list[CheckpointInfo]] = {run.run_id: [] for run in self._runs.all()}
+        for info in self._store.list():
+            infos_of.setdefault(parse_path(info.path).run, []).append(info)
+        runs = [self._training_run(key, self._runs.get(key), infos) for key, infos in infos_of.items()]
         return sorted(runs, key=lambda run: run.last_request_time, reverse=True)
 
     def training_run(self, run_id: str) -> answers.TrainingRun:
         """One run; raises NotFoundError where there is none."""
-        for run in self.training_runs():
-            if run.training_run_id == run_id:
-                return run
-        raise NotFoundError(f"There is no training run {run_id!r} on this server.")
+        run, infos = self._runs.get(run_id), list(self._store.list(run_id))
+        if run is None and not infos:
+            raise _no_run(run_id)
+        return self._training_run(run_id, run, infos)
 
     def weights_info(self, text: str) -> answers.WeightsInfo:
         """What a checkpoint's adapter needs; raises NotFoundError where there is none."""
@@ -58,8 +61,8 @@ class Catalogue:
             train_attn=info.train_attn,
         )
 
-    def _infos(self) -> list[CheckpointInfo]:
-        return list(self._store.list())
+    def _newest_first(self, infos: Iterable[CheckpointInfo]) -> list[answers.Checkpoint]:
+        return [self._checkpoint(info) for info in sorted(infos, key=lambda one: one.created, reverse=True)]
 
     def _checkpoint(self, info: CheckpointInfo) -> answers.Checkpoint:
         path = parse_path(info.path)
@@ -100,6 +103,10 @@ class Catalogue:
             last_sampler_checkpoint=last["sampler_weights"],
             user_metadata=metadata,
         )
+
+
+def _no_run(run_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no training run {run_id!r} on this server.")
 
 
 def page(entries: Sequence[Entry], offset: int, limit: int) -> tuple[list[Entry], answers.Cursor]:

@@ -11,40 +11,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import time
-import uuid
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote, unquote
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save  # pyright: ignore[reportUnknownVariableType]
+from safetensors.torch import load, save  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from tinker_local.engine.llama import LlamaConfig
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.errors import CheckpointError, NotFoundError, RequestError
+from tinker_local.service.folders import recover_folders, remove_folder, replace_file, write_folder
+from tinker_local.service.peft_layout import peft_config, peft_names, peft_tensors
 
 Kind = Literal["weights", "sampler_weights"]
-PARTIAL, REPLACED, DELETED = ".partial-", ".replaced-", ".deleted-"
-"""How the names of folders begin that are being written, about to be replaced, about to go."""
-ABANDONED_SECONDS = 3600.0
-"""A folder half written for this long has lost its writer; younger ones may be another server's."""
+RUN = re.compile(r"[A-Za-z0-9:_-]+")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-TARGET_MODULES = {
-    "train_attn": ("q_proj", "k_proj", "v_proj", "o_proj"),
-    "train_mlp": ("gate_proj", "up_proj", "down_proj"),
-    "train_unembed": ("lm_head",),
-}
 
 
 class CheckpointInfo(BaseModel):
@@ -65,6 +57,10 @@ class CheckpointInfo(BaseModel):
     digests: dict[str, str]
 
     @property
+    def has_expired(self) -> bool:
+        return self.expires is not None and self.expires < datetime.now(UTC)
+
+    @property
     def lora(self) -> LoraConfig:
         return LoraConfig(self.rank, self.train_attn, self.train_mlp, self.train_unembed)
 
@@ -83,7 +79,7 @@ class CheckpointPath:
 
 def parse_path(text: str) -> CheckpointPath:
     """Raises RequestError for anything but tinker://<run>/weights|sampler_weights/<name>."""
-    match = re.fullmatch(r"tinker://([A-Za-z0-9:_-]+)/(weights|sampler_weights)/([^/]+)", text)
+    match = re.fullmatch(rf"tinker://({RUN.pattern})/(weights|sampler_weights)/([^/]+)", text)
     if match is None:
         raise CheckpointError(
             f"{text!r} is not a checkpoint path; it looks like tinker://<run>/weights/<name>."
@@ -102,14 +98,23 @@ def check_name(name: str) -> None:
 
 
 class CheckpointStore:
-    """The checkpoints under one folder."""
+    """The checkpoints under one folder. Its methods may be called from any thread.
+
+    A checkpoint whose time is over is removed by whatever comes upon it first, and its name is free.
+    """
 
     def __init__(self, home: Path) -> None:
         self.runs = home / "runs"
+        # What was read of each checkpoint.json, with the stamp of the file that it was read from.
+        self._known: dict[Path, tuple[tuple[int, ...], CheckpointInfo]] = {}
+        self._removal = threading.Lock()
 
     def folder(self, path: CheckpointPath) -> Path:
+        return self._folder_of_run(path.run) / path.kind / path.name
+
+    def _folder_of_run(self, run: str) -> Path:
         # Colons of a run's name are escaped, since not every file system takes them.
-        return self.runs / quote(path.run, safe="") / path.kind / path.name
+        return self.runs / quote(run, safe="")
 
     def save(
         self,
@@ -124,15 +129,17 @@ class CheckpointStore:
         """Write a checkpoint. Raises CheckpointError where the name is taken or the disk refuses."""
         target = self.folder(path)
         try:
+            if target.exists():
+                self._remove_if_expired(path)
             taken = target.exists()
         except OSError as error:
-            raise _refused(path, error) from error
+            raise _refused(path, "saved", error) from error
         if taken and not overwrite:
             raise CheckpointError(f"{path} exists already; choose another name or pass overwrite=True.")
         config = adapter.config
         files = {
-            "adapter_model.safetensors": save(_peft_tensors(adapter)),
-            "adapter_config.json": json.dumps(_peft_config(base_model, config), indent=1).encode(),
+            "adapter_model.safetensors": save(peft_tensors(adapter)),
+            "adapter_config.json": json.dumps(peft_config(base_model, config), indent=1).encode(),
         }
         if optimizer_state is not None:
             files["optimizer.safetensors"] = save(
@@ -153,17 +160,30 @@ class CheckpointStore:
         )
         files["checkpoint.json"] = info.model_dump_json(indent=1).encode()
         try:
-            _write_folder(target, files)
+            write_folder(target, files)
         except OSError as error:
-            raise _refused(path, error) from error
+            raise _refused(path, "saved", error) from error
         return info
 
     def info(self, path: CheckpointPath) -> CheckpointInfo:
         """Raises NotFoundError where there is no such checkpoint or it has expired."""
+        info = self._read_info(path)
+        if info.has_expired:
+            self._remove_if_expired(path)
+            raise NotFoundError(f"{path} has expired; use another checkpoint.")
+        return info
+
+    def _read_info(self, path: CheckpointPath) -> CheckpointInfo:
         file = self.folder(path) / "checkpoint.json"
         try:
+            status = file.stat()
+            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+            known = self._known.get(file)
+            if known is not None and known[0] == stamp:
+                return known[1]
             info = CheckpointInfo.model_validate_json(file.read_bytes())
         except FileNotFoundError as error:
+            self._known.pop(file, None)
             raise NotFoundError(
                 f"There is no checkpoint {path} on this server; 'tinker-local list' shows those there are."
             ) from error
@@ -171,23 +191,37 @@ class CheckpointStore:
             raise CheckpointError(
                 f"{path} is damaged (checkpoint.json); use an earlier checkpoint."
             ) from error
-        if info.expires is not None and info.expires < datetime.now(UTC):
-            raise NotFoundError(f"{path} has expired; use another checkpoint.")
+        self._known[file] = (stamp, info)
         return info
+
+    def _remove_if_expired(self, path: CheckpointPath) -> None:
+        # Looked at again under the lock: another thread may have saved anew under this name meanwhile. A
+        # damaged one is left for its owner to see, and one that will not go is still expired.
+        with self._removal, suppress(RequestError, OSError):
+            if self._read_info(path).has_expired:
+                self._remove(path)
+
+    def _remove(self, path: CheckpointPath) -> None:
+        folder = self.folder(path)
+        remove_folder(folder)
+        self._known.pop(folder / "checkpoint.json", None)
 
     def load(self, path: CheckpointPath, model: LlamaConfig) -> tuple[CheckpointInfo, Adapter]:
         """The adapter of a checkpoint, on the CPU; raises CheckpointError where a file is damaged."""
         info = self.info(path)
         tensors = self._read(path, info, "adapter_model.safetensors")
-        adapter = Adapter(model, info.lora, torch.zeros(num_parameters(model, info.lora)))
+        # Copied by numpy, since torch would start threads for it, also in a thread that must not
+        # compute (see engine/worker.py).
+        flat = torch.from_numpy(np.zeros(num_parameters(model, info.lora), dtype=np.float32))
+        adapter = Adapter(model, info.lora, flat)
         for name, pair in adapter.matrices.items():
-            for key, matrix in zip(_peft_names(name), pair, strict=True):
+            for key, matrix in zip(peft_names(name), pair, strict=True):
                 stored = tensors.get(key)
-                if stored is None or stored.shape != matrix.shape:
+                if stored is None or stored.shape != matrix.shape or stored.dtype != matrix.dtype:
                     raise CheckpointError(
                         f"{path} does not fit the base model at {name}; load it on its own base."
                     )
-                matrix.copy_(stored)
+                matrix.numpy()[...] = stored.numpy()
         return info, adapter
 
     def load_optimizer(self, path: CheckpointPath) -> dict[str, Tensor]:
@@ -197,14 +231,17 @@ class CheckpointStore:
             raise CheckpointError(f"{path} holds no optimizer state; load it without the optimizer.")
         return self._read(path, info, "optimizer.safetensors")
 
-    def list(self) -> Iterator[CheckpointInfo]:
-        """Every whole checkpoint, run by run; what is half written or damaged is passed over."""
-        for file in sorted(self.runs.glob("*/*/*/checkpoint.json")):
-            name, kind, run = file.parent.name, file.parent.parent.name, unquote(file.parents[2].name)
+    def list(self, run: str | None = None) -> Iterator[CheckpointInfo]:
+        """Every whole checkpoint of a run, or of all; what is half written or damaged is passed over."""
+        if run is not None and not RUN.fullmatch(run):
+            return
+        top = self.runs if run is None else self._folder_of_run(run)
+        for file in sorted(top.glob("*/*/*/checkpoint.json" if run is None else "*/*/checkpoint.json")):
+            name, kind, owner = file.parent.name, file.parent.parent.name, unquote(file.parents[2].name)
             if name.startswith(".") or kind not in ("weights", "sampler_weights"):
                 continue
             try:
-                yield self.info(CheckpointPath(run, kind, name))
+                yield self.info(CheckpointPath(owner, kind, name))
             except RequestError:
                 continue
 
@@ -215,140 +252,38 @@ class CheckpointStore:
     def set_expiry(self, path: CheckpointPath, expires: datetime | None) -> None:
         """Change when a checkpoint expires; raises NotFoundError where there is none."""
         changed = self.info(path).model_copy(update={"expires": expires})
-        target = self.folder(path) / "checkpoint.json"
-        partial = target.with_name(f".partial-{uuid.uuid4().hex}")
-        partial.write_bytes(changed.model_dump_json(indent=1).encode())
-        os.replace(partial, target)
+        try:
+            replace_file(self.folder(path) / "checkpoint.json", changed.model_dump_json(indent=1).encode())
+        except OSError as error:
+            raise _refused(path, "changed", error) from error
 
     def delete(self, path: CheckpointPath) -> None:
-        """Remove a checkpoint; raises NotFoundError where there is none."""
-        folder = self.folder(path)
-        if not folder.exists():
-            raise NotFoundError(f"There is no checkpoint {path} on this server.")
-        # Renamed first, so that a crash midway leaves nothing that looks whole.
-        doomed = folder.with_name(f"{DELETED}{uuid.uuid4().hex}")
-        folder.rename(doomed)
-        shutil.rmtree(doomed)
+        """Remove a checkpoint, a damaged one too; raises NotFoundError where there is none."""
+        self._remove_if_expired(path)
+        try:
+            self._remove(path)
+        except FileNotFoundError as error:
+            raise NotFoundError(f"There is no checkpoint {path} on this server.") from error
+        except OSError as error:
+            raise _refused(path, "deleted", error) from error
 
     def recover(self) -> None:
-        """Clear up after servers that died: bring back what was being replaced, remove what is partial.
-
-        For a server's start. Another server may be at work in the same folder, so only what has no
-        writer any more is touched.
-        """
-        for folder in sorted(self.runs.glob("*/*/.*")):
-            # Another server's start may be doing the same at this moment.
-            with suppress(OSError):
-                if folder.name.startswith(REPLACED):
-                    target = folder.with_name(folder.name.removeprefix(REPLACED).rpartition(".")[0])
-                    if target.exists():
-                        shutil.rmtree(folder)
-                    else:
-                        folder.rename(target)
-                elif (
-                    folder.name.startswith((PARTIAL, DELETED))
-                    and time.time() - folder.stat().st_mtime > ABANDONED_SECONDS
-                ):
-                    shutil.rmtree(folder)
+        """Clear up after servers that died, and remove what has expired; for a server's start."""
+        recover_folders(sorted(self.runs.glob("*/*/.*")))
+        for _ in self.list():
+            pass
 
     def _read(self, path: CheckpointPath, info: CheckpointInfo, name: str) -> dict[str, Tensor]:
-        file = self.folder(path) / name
         try:
-            if hashlib.sha256(file.read_bytes()).hexdigest() != info.digests.get(name):
+            content = (self.folder(path) / name).read_bytes()
+            if hashlib.sha256(content).hexdigest() != info.digests.get(name):
                 raise CheckpointError(f"{path} is damaged ({name} has changed); use an earlier checkpoint.")
-            return load_file(file)
+            return load(content)
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
                 f"{path} is damaged ({name} cannot be read); use an earlier checkpoint."
             ) from error
 
 
-def _refused(path: CheckpointPath, error: OSError) -> CheckpointError:
-    return CheckpointError(f"{path} could not be saved ({error.strerror}); free space or rights.")
-
-
-def _peft_names(layer: str) -> tuple[str, str]:
-    prefix = f"base_model.model.{layer}"
-    return f"{prefix}.lora_A.weight", f"{prefix}.lora_B.weight"
-
-
-def _peft_tensors(adapter: Adapter) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for layer, pair in adapter.matrices.items():
-        for key, matrix in zip(_peft_names(layer), pair, strict=True):
-            tensors[key] = matrix.detach().cpu().clone()
-    return tensors
-
-
-def _peft_config(base_model: str, config: LoraConfig) -> dict[str, Any]:
-    modules = [name for flag, names in TARGET_MODULES.items() if getattr(config, flag) for name in names]
-    return {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base_model,
-        "r": config.rank,
-        "lora_alpha": config.alpha,
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "target_modules": modules,
-    }
-
-
-def _write_folder(target: Path, files: Mapping[str, bytes]) -> None:
-    made = _make_folders(target.parent)
-    partial = target.with_name(f"{PARTIAL}{uuid.uuid4().hex}")
-    try:
-        partial.mkdir()
-        for name, data in files.items():
-            with open(partial / name, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        _flush_folder(partial)
-        _put_in_place(partial, target)
-    # Whatever went wrong, memory included, nothing half written stays.
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        for folder in reversed(made):
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-
-
-def _put_in_place(partial: Path, target: Path) -> None:
-    """Rename, with what lay there before put aside until the new one is safe; see `recover`."""
-    replaced = None
-    if target.exists():
-        replaced = target.with_name(f"{REPLACED}{target.name}.{uuid.uuid4().hex}")
-        target.rename(replaced)
-    try:
-        partial.rename(target)
-    except OSError:
-        if replaced is not None:
-            replaced.rename(target)
-        raise
-    _flush_folder(target.parent)
-    if replaced is not None:
-        # The save has succeeded; an old copy that will not go is no reason to say otherwise.
-        shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Create a folder and those above it, each flushed to the disk; returns the new ones."""
-    missing = [folder, *folder.parents]
-    missing = missing[: next(index for index, path in enumerate(missing) if path.exists())]
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        _flush_folder(path.parent)
-    return missing[::-1]
-
-
-def _flush_folder(folder: Path) -> None:
-    # A rename is only on the disk once its folder is; systems without open folders do without.
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _refused(path: CheckpointPath, what: str, error: OSError) -> CheckpointError:
+    return CheckpointError(f"{path} could not be {what} ({error.strerror}); free space or rights.")

@@ -2,6 +2,8 @@
 
 A waiting poll sleeps on an event and is woken the moment its result is there. A request id is derived
 from (model, sequence number), so a submission that the SDK repeats finds the future it already has.
+
+A poll asks for one result, or for all of a group of requests that are done since the poll before.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 
 from pydantic import BaseModel
 
@@ -37,13 +41,28 @@ class Payload:
 
 @dataclass
 class Future:
-    """One promised result."""
+    """One promised result. `place` is its place among all that are done, and zero until then."""
 
     request_id: str
+    group: str | None = None
+    place: int = 0
+    failed: bool = False
     done: asyncio.Event = field(default_factory=asyncio.Event)
     payload: Payload | None = None
     cancelled: bool = False
     expires: float = float("inf")
+
+
+@dataclass
+class _Group:
+    """Requests that are watched together, and the polls that sleep until one more of them is done."""
+
+    futures: dict[str, Future] = field(default_factory=dict[str, Future])
+    sleeping: set[asyncio.Event] = field(default_factory=set[asyncio.Event])
+
+    def wake(self) -> None:
+        for event in self.sleeping:
+            event.set()
 
 
 class Futures:
@@ -52,19 +71,23 @@ class Futures:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._futures: dict[str, Future] = {}
+        self._groups: dict[str, _Group] = {}
+        self._places = count(1)
 
     def find(self, request_id: str) -> Future | None:
         return self._futures.get(request_id)
 
-    def create(self, request_id: str) -> Future:
-        future = Future(request_id)
+    def create(self, request_id: str, group: str | None = None) -> Future:
+        future = Future(request_id, group)
         self._futures[request_id] = future
+        if group is not None:
+            self._groups.setdefault(group, _Group()).futures[request_id] = future
         return future
 
-    def complete(self, future: Future, payload: Payload) -> None:
+    def complete(self, future: Future, payload: Payload, failed: bool = False) -> None:
         """Deliver a result; safe from any thread, and a no-op once the loop is closed."""
         try:
-            self._loop.call_soon_threadsafe(self._set, future, payload)
+            self._loop.call_soon_threadsafe(self._set, future, payload, failed)
         except RuntimeError:
             logger.debug("dropped the result of %s: the server is closing", future.request_id)
 
@@ -79,7 +102,7 @@ class Futures:
             # The text of a request must not reach the log, so only the trace of our own code does.
             logger.error("request %s failed", future.request_id, exc_info=error)
             answer = {"error": f"The server failed ({type(error).__name__}: {error}).", "category": "server"}
-        self.complete(future, Payload(json.dumps(answer).encode()))
+        self.complete(future, Payload(json.dumps(answer).encode()), failed=True)
 
     def cancel(self, request_id: str) -> None:
         """Give up a result that is not there yet; work that has not begun is then left out."""
@@ -98,18 +121,60 @@ class Futures:
         future.expires = min(future.expires, time.monotonic() + KEEP_RETRIEVED_SECONDS)
         return future.payload
 
-    def _set(self, future: Future, payload: Payload) -> None:
-        future.payload = payload
+    async def wait_for_group(self, group: str, after: int, seconds: float) -> list[Future]:
+        """Those of a group that are done beyond the place `after`, in order; empty where none is in time."""
+        watched = self._groups.setdefault(group, _Group())
+        woken = asyncio.Event()
+        watched.sleeping.add(woken)
+        try:
+            async with asyncio.timeout(seconds):
+                while not (done := [future for future in watched.futures.values() if future.place > after]):
+                    await woken.wait()
+                    woken.clear()
+        except TimeoutError:
+            return []
+        finally:
+            watched.sleeping.remove(woken)
+            self._drop_group_if_empty(group)
+        return sorted(done, key=lambda future: future.place)
+
+    def retrieved(self, group: str, request_ids: Iterable[str]) -> None:
+        """Drop results of a group that its client says it has."""
+        for request_id in request_ids:
+            future = self._futures.get(request_id)
+            if future is not None and future.group == group and future.done.is_set():
+                self._drop(future)
+
+    def _set(self, future: Future, payload: Payload, failed: bool) -> None:
+        # The first outcome counts: what was cancelled may still come to its end.
+        if future.done.is_set():
+            return
+        future.payload, future.failed, future.place = payload, failed, next(self._places)
         future.expires = time.monotonic() + KEEP_UNCLAIMED_SECONDS
         future.done.set()
+        group = self._groups.get(future.group or "")
+        if group is not None:
+            group.wake()
+
+    def _drop(self, future: Future) -> None:
+        del self._futures[future.request_id]
+        if future.group is not None:
+            group = self._groups[future.group]
+            del group.futures[future.request_id]
+            self._drop_group_if_empty(future.group)
+
+    def _drop_group_if_empty(self, name: str) -> None:
+        group = self._groups.get(name)
+        if group is not None and not group.futures and not group.sleeping:
+            del self._groups[name]
 
     def forget_expired(self) -> None:
         """Drop results whose time is over. Called regularly, since any of them may be the next to expire."""
         now = time.monotonic()
-        for request_id in [key for key, future in self._futures.items() if future.expires < now]:
-            del self._futures[request_id]
+        for future in [one for one in self._futures.values() if one.expires < now]:
+            self._drop(future)
 
     def end_session(self, session_id: str) -> None:
         """Drop the results of a finished session, those to come included: nobody asks for them any more."""
-        for request_id in [key for key in self._futures if session_of(key) == session_id]:
-            del self._futures[request_id]
+        for future in [one for key, one in self._futures.items() if session_of(key) == session_id]:
+            self._drop(future)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +15,21 @@ import numpy.typing as npt
 from tinker_local.engine.llama import plain_projection
 from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.lora import Adapter
+from tinker_local.engine.losses import LOSSES
 from tinker_local.engine.sampling import GenerationRequest, GenerationResult, generate
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service.base_models import find_base
-from tinker_local.service.checkpoints import CheckpointStore, parse_path
+from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire.samples import encode_sample, named_tokens
 
 Array = npt.NDArray[np.int64]
+
+REQUESTS_OF_A_CLIENT = 1_000_000_000
+"""Numbers that one client of a sampling session may use; a copy of the client begins at the next multiple."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +68,10 @@ class Samplers:
         self._samplers: dict[str, Sampler] = {}
         self._joined: dict[str, int] = {}
 
-    def create(self, request: requests.CreateSamplingSession) -> answers.SamplingSessionCreated:
+    async def create(self, request: requests.CreateSamplingSession) -> answers.SamplingSessionCreated:
         """A sampler of a checkpoint or of a bare base model; raises RequestError where there is none."""
         self._sessions.require(request.session_id)
-        base, adapter = self._weights(request.base_model, request.model_path)
+        base, adapter = await self._weights(request.base_model, request.model_path)
         sampler = self.add(
             request.session_id, request.sampling_session_seq_id, base, adapter, request.model_path
         )
@@ -99,20 +104,22 @@ class Samplers:
             raise NotFoundError(f"There is no sampler {sampler_id!r} here; create a sampling client anew.")
         return sampler
 
-    def sample(self, request: requests.Sample) -> tuple[Future, list[str]]:
+    async def sample(self, request: requests.Sample) -> tuple[Future, list[str]]:
         """Queue a generation; returns its future and an id for each sequence."""
-        sampler = self._sampler_of(request)
+        sampler = await self._sampler_of(request)
         self._sessions.heard(sampler.session_id)
         generation = _generation(request, sampler.base)
-        step = uuid4().hex if request.seq_id is None else str(request.seq_id)
-        request_id = f"{sampler.sampler_id}/{step}"
+        if request.seq_id is None:
+            request_id, group = f"{sampler.sampler_id}/{uuid4().hex}", None
+        else:
+            request_id, group = _request_id_and_group(sampler.sampler_id, request.seq_id)
         sequence_ids = [f"{request_id}/{index}" for index in range(request.num_samples)]
         known = self._futures.find(request_id)
         if known is not None:
             return known, sequence_ids
         num_bytes = 32 * len(generation.prompt) + 8 * generation.max_tokens * generation.num_samples
         self._worker.require_room(num_bytes)
-        future = self._futures.create(request_id)
+        future = self._futures.create(request_id, group)
 
         def finish(result: GenerationResult) -> None:
             body = encode_sample(result.sequences, result.prompt, request.target_prompt_logprobs)
@@ -132,6 +139,36 @@ class Samplers:
         )
         return future, sequence_ids
 
+    def refuse(self, numbered: requests.NumberedSample, error: RequestError) -> Future:
+        """A failed future under the request's own name, where its client looks for it.
+
+        Raises NotFoundError where there is no such sampler.
+        """
+        sampler = self.find(numbered.sampling_session_id)
+        request_id, group = _request_id_and_group(sampler.sampler_id, numbered.seq_id)
+        future = self._futures.find(request_id)
+        if future is None:
+            future = self._futures.create(request_id, group)
+            self._futures.fail(future, error)
+        return future
+
+    async def completions(self, request: requests.RetrieveFutures, seconds: float) -> answers.Completions:
+        """Which requests of a sampler's client are done since its last poll, once there is one.
+
+        Raises NotFoundError where there is no such sampler.
+        """
+        target = request.target
+        sampler = self.find(target.sampling_session_id)
+        self._sessions.heard(sampler.session_id)
+        group = _group(sampler.sampler_id, target.cloned_sampler_id)
+        self._futures.retrieved(group, request.retrieved_request_ids)
+        limit = seconds if request.timeout is None else min(seconds, request.timeout)
+        done = await self._futures.wait_for_group(group, request.prev_cursor, limit)
+        return answers.Completions(
+            completions=[_completion(future) for future in done],
+            cursor=done[-1].place if done else request.prev_cursor,
+        )
+
     def join(self, sampler_id: str) -> answers.SamplingSessionJoined:
         """A number of its own for one more client of a sampler, so that their requests do not collide."""
         with self._lock:
@@ -146,23 +183,44 @@ class Samplers:
                 del self._samplers[key]
                 self._joined.pop(key, None)
 
-    def _sampler_of(self, request: requests.Sample) -> Sampler:
+    async def _sampler_of(self, request: requests.Sample) -> Sampler:
         if request.sampling_session_id is not None:
             return self.find(request.sampling_session_id)
         # Not kept, since no session would ever free it.
-        base, adapter = self._weights(request.base_model, request.model_path)
+        base, adapter = await self._weights(request.base_model, request.model_path)
         return Sampler(f"direct-{uuid4().hex}", "", base, adapter, request.model_path)
 
-    def _weights(self, base_model: str | None, model_path: str | None) -> tuple[BaseModel, Adapter | None]:
+    async def _weights(
+        self, base_model: str | None, model_path: str | None
+    ) -> tuple[BaseModel, Adapter | None]:
         """What to sample from; raises RequestError where neither is named or it is not there."""
         if model_path is not None:
-            path = parse_path(model_path)
-            base = find_base(self._models, self._store.info(path).base_model)
-            _, loaded = self._store.load(path, base.model.config)
-            return base, loaded.to(base.model.device)
+            # In a thread of its own, since a large adapter takes seconds to read.
+            return await asyncio.to_thread(self._load, parse_path(model_path))
         if base_model is None:
             raise RequestError("Sampling needs a sampling session, a base_model or a model_path.")
         return find_base(self._models, base_model), None
+
+    def _load(self, path: CheckpointPath) -> tuple[BaseModel, Adapter]:
+        base = find_base(self._models, self._store.info(path).base_model)
+        _, adapter = self._store.load(path, base.model.config)
+        return base, adapter.to(base.model.device)
+
+
+def _group(sampler_id: str, clone: int) -> str:
+    return f"{sampler_id}/clone-{clone}"
+
+
+def _request_id_and_group(sampler_id: str, seq_id: int) -> tuple[str, str]:
+    return f"{sampler_id}/{seq_id}", _group(sampler_id, seq_id // REQUESTS_OF_A_CLIENT)
+
+
+def _completion(future: Future) -> answers.Completion:
+    return answers.Completion(
+        state="failed" if future.failed else "finished",
+        request_id=future.request_id,
+        response_payload_uncompressed_size=len(future.payload.body) if future.payload else None,
+    )
 
 
 def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
@@ -171,8 +229,11 @@ def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
         raise RequestError("The prompt holds an image or audio chunk; only text is supported.")
     prompt = tuple(token for chunk in request.prompt.chunks for token in chunk.tokens)
     context, vocabulary = base.model.config.max_position_embeddings, base.model.config.vocab_size
-    if request.prompt_alt_tokens_k:
-        raise RequestError("prompt_alt_tokens_k is not offered here; use topk_prompt_logprobs.")
+    if request.record_stability_info:
+        raise RequestError(
+            f"The loss 'stable_reinforce' is not offered here; use one of: {', '.join(LOSSES)}, without "
+            "record_stability_info."
+        )
     if not prompt:
         raise RequestError("The prompt is empty; give it at least one token.")
     if min(prompt) < 0 or max(prompt) >= vocabulary:
@@ -211,6 +272,7 @@ def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
         top_prompt_logprobs=min(request.topk_prompt_logprobs, vocabulary),
         top_sample_logprobs=min(request.topk_sample_logprobs, vocabulary),
         named_prompt_tokens=_named_tokens(request, len(prompt), vocabulary),
+        prompt_draws=request.prompt_alt_tokens_k,
     )
 
 

@@ -40,7 +40,7 @@ class ServerState:
         self.store = CheckpointStore(home)
         self.store.recover()
         self.samplers = Samplers(models, self.store, worker, self.futures, self.sessions)
-        self.runs = Runs(models, self.store, worker, self.futures, self.samplers, self.sessions)
+        self.runs = Runs(models, self.store, worker, self.futures, self.samplers, self.sessions, loop)
         self.catalogue = Catalogue(self.store, self.runs)
         loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
@@ -89,3 +89,17 @@ class ServerState:
         future = self.futures.create(f"refused-{uuid4().hex}")
         self.futures.fail(future, error)
         return future
+
+    def refused(self, body: bytes, error: RequestError) -> Future:
+        """The failed future of a training request, in its turn where its number can be read."""
+        try:
+            return self.runs.refuse(requests.parse_json(requests.Numbered, body), error)
+        except RequestError:
+            return self.failed(error)
+
+    def refused_sample(self, body: bytes, error: RequestError) -> Future:
+        """The failed future of a sampling request, under its own name where that can be read."""
+        try:
+            return self.samplers.refuse(requests.parse_json(requests.NumberedSample, body), error)
+        except RequestError:
+            return self.failed(error)

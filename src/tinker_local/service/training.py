@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,14 +17,12 @@ from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
+from tinker_local.service.ordering import InOrder
 from tinker_local.service.sampling import Samplers
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire import tinker_public_pb2 as proto
 from tinker_local.wire.datums import decode_forward_backward, encode_forward_backward
-
-MAX_OUT_OF_ORDER = 4096
-"""Far more requests than the SDK has under way at once."""
 
 
 @dataclass
@@ -34,11 +33,8 @@ class Run:
     session_id: str
     base: BaseModel
     lora: LoraConfig
+    order: InOrder
     model: TrainingModel | None = None
-    # Every number up to this one was received, and these beyond it: the SDK posts the chunks of one
-    # large batch out of order.
-    received_through: int = 0
-    received_beyond: set[int] = field(default_factory=set[int])
     last_request: datetime = field(default_factory=lambda: datetime.now(UTC))
     user_metadata: dict[str, str] | None = None
 
@@ -48,19 +44,6 @@ class Run:
                 f"The run {self.run_id} could not be created; see the error of its first request."
             )
         return self.model
-
-    def receive(self, seq_id: int) -> None:
-        """Note a request's number; raises RequestError for one that was carried out before."""
-        if seq_id <= self.received_through or seq_id in self.received_beyond:
-            raise RequestError(f"Request {seq_id} of {self.run_id} is not done twice.")
-        self.received_beyond.add(seq_id)
-        while self.received_through + 1 in self.received_beyond:
-            self.received_through += 1
-            self.received_beyond.remove(self.received_through)
-        if len(self.received_beyond) > MAX_OUT_OF_ORDER:
-            # A number whose request was refused never comes; without this all later ones would be kept.
-            self.received_through = min(self.received_beyond)
-            self.received_beyond.remove(self.received_through)
 
 
 class Runs:
@@ -74,6 +57,7 @@ class Runs:
         futures: Futures,
         samplers: Samplers,
         sessions: Sessions,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._models = models
         self._store = store
@@ -81,14 +65,12 @@ class Runs:
         self._futures = futures
         self._samplers = samplers
         self._sessions = sessions
+        self._loop = loop
         self._runs: dict[str, Run] = {}
 
     def create(self, request: requests.CreateModel) -> Future:
         """A new run with a fresh adapter."""
-        if request.optimizer_config.type != "adamw":
-            raise RequestError(
-                f"The optimizer {request.optimizer_config.type!r} is not offered here; use adamw."
-            )
+        _check_optimizer(request.optimizer_config)
         base = find_base(self._models, request.base_model)
         wanted = request.lora_config or requests.LoraSettings(rank=32)
         lora = LoraConfig(wanted.rank, wanted.train_attn, wanted.train_mlp, wanted.train_unembed)
@@ -127,7 +109,7 @@ class Runs:
             )
             return Payload(encode_forward_backward(outputs, metrics), PROTOBUF)
 
-        return self._submit(run, message.seq_id, compute, num_bytes=message.ByteSize())
+        return self._submit(run, message.seq_id, compute, message.ByteSize(), adds_up=True)
 
     def optim_step(self, request: requests.OptimStep) -> Future:
         run = self.find(request.model_id)
@@ -198,12 +180,9 @@ class Runs:
     def load_weights(self, request: requests.LoadWeights) -> Future:
         """A checkpoint onto an existing run, or as the beginning of a new one."""
         path = parse_path(request.path)
+        _check_optimizer(request.optimizer_config)
         if request.model_id is not None:
             run, step = self.find(request.model_id), request.seq_id or 0
-            if self._store.info(path).lora != run.lora:
-                raise RequestError(
-                    f"{path} has another rank or other layers than this run; create a run from it."
-                )
         elif request.session_id is not None and request.model_seq_id is not None:
             info = self._store.info(path)
             base = find_base(self._models, request.base_model or info.base_model)
@@ -213,12 +192,18 @@ class Runs:
             raise RequestError("A load needs either model_id and seq_id, or session_id and model_seq_id.")
 
         def compute() -> answers.WeightsLoaded:
-            _, adapter = self._store.load(path, run.base.model.config)
+            # Looked for only now, when what was asked before has been done: it may have saved this.
+            info, adapter = self._store.load(path, run.base.model.config)
+            if info.lora != run.lora:
+                raise RequestError(
+                    f"{path} has another rank or other layers than this run; create a run from it."
+                )
             state = self._store.load_optimizer(path) if request.optimizer else None
             moved = adapter.to(run.base.model.device)
-            repeated_creation = step == "create" and run.model is not None
-            if not repeated_creation:
-                run.model = run.model or TrainingModel(run.base.model, moved)
+            if run.model is None:
+                run.model = TrainingModel(run.base.model, moved, state)
+            # A creation that is repeated after its result was forgotten must not undo the training.
+            elif step != "create":
                 run.model.load(moved, state)
             return answers.WeightsLoaded(path=str(path), model_id=run.run_id)
 
@@ -227,8 +212,11 @@ class Runs:
     def all(self) -> list[Run]:
         return list(self._runs.values())
 
+    def get(self, model_id: str) -> Run | None:
+        return self._runs.get(model_id)
+
     def find(self, model_id: str) -> Run:
-        run = self._runs.get(model_id)
+        run = self.get(model_id)
         if run is None:
             raise NotFoundError(
                 f"There is no training run {model_id!r} on this server; it may have restarted; create one."
@@ -237,14 +225,27 @@ class Runs:
 
     def end_session(self, session_id: str) -> None:
         """Release the runs of a finished session; their checkpoints stay."""
-        for run_id in [run_id for run_id, run in self._runs.items() if run.session_id == session_id]:
-            del self._runs[run_id]
+        for run in [run for run in self._runs.values() if run.session_id == session_id]:
+            del self._runs[run.run_id]
+            run.order.close()
+
+    def refuse(self, numbered: requests.Numbered, error: RequestError) -> Future:
+        """Let a request fail in its turn, since those after it wait for its number.
+
+        Raises RequestError where there is no such run, or its number was taken.
+        """
+
+        def fail() -> answers.Answer:
+            raise error
+
+        return self._submit(self.find(numbered.model_id), numbered.seq_id, fail, adds_up=True)
 
     def _add(self, session_id: str, model_seq_id: int, base: BaseModel, lora: LoraConfig) -> Run:
         self._sessions.require(session_id)
         # The SDK derives the same name for models that it creates from a checkpoint.
         run_id = f"{session_id}:train:{model_seq_id}"
-        return self._runs.setdefault(run_id, Run(run_id, session_id, base, lora))
+        order = InOrder(self._loop, self._worker.submit)
+        return self._runs.setdefault(run_id, Run(run_id, session_id, base, lora, order))
 
     def _submit(
         self,
@@ -252,16 +253,20 @@ class Runs:
         step: int | str,
         compute: Callable[[], Payload | answers.Answer],
         num_bytes: int = 0,
+        adds_up: bool = False,
     ) -> Future:
-        """Queue work on the run's lane, unless this very request was queued before."""
+        """Queue work on the run's lane when its turn comes, unless this very request was queued before."""
         self._sessions.heard(run.session_id)
         request_id = f"{run.run_id}/{step}"
         known = self._futures.find(request_id)
         if known is not None:
             return known
-        self._worker.require_room(num_bytes)
         if isinstance(step, int):
-            run.receive(step)
+            run.order.check(step, adds_up)
+        # What held work waits for is always taken, since the room that the held work fills depends on it.
+        if isinstance(step, str) or not run.order.awaits(step):
+            held = sum(other.order.held_bytes for other in self._runs.values())
+            self._worker.require_room(num_bytes, held)
         run.last_request = datetime.now(UTC)
         future = self._futures.create(request_id)
 
@@ -271,17 +276,24 @@ class Runs:
             else:
                 self._futures.complete_with(future, outcome)
 
-        self._worker.submit(
-            Work(
-                lane=run.run_id,
-                payload=None,
-                run=lambda _: [compute()],
-                finish=finish,
-                fail=lambda error: self._futures.fail(future, error),
-                num_bytes=num_bytes,
-            )
+        work = Work(
+            lane=run.run_id,
+            payload=None,
+            run=lambda _: [compute()],
+            finish=finish,
+            fail=lambda error: self._futures.fail(future, error),
+            num_bytes=num_bytes,
         )
+        if isinstance(step, int):
+            run.order.add(step, work, adds_up)
+        else:
+            self._worker.submit(work)
         return future
+
+
+def _check_optimizer(config: requests.OptimizerConfig | None) -> None:
+    if config is not None and config.type != "adamw":
+        raise RequestError(f"The optimizer {config.type!r} is not offered here; use adamw.")
 
 
 def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str] | None:

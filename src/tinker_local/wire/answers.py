@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +35,21 @@ class SupportedModel(Answer):
 
 class ServerCapabilities(Answer):
     supported_models: list[SupportedModel]
+
+
+class Completion(Answer):
+    """A request that is done; its result or its error is fetched by `request_id`."""
+
+    state: Literal["finished", "failed"]
+    request_id: str
+    response_payload_uncompressed_size: int | None = None
+
+
+class Completions(Answer):
+    """What is done since the poll before; the next one sends the cursor back."""
+
+    completions: list[Completion]
+    cursor: int
 
 
 class ModelCreated(Answer):

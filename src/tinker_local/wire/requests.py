@@ -69,6 +69,13 @@ class AdamParams(WireModel):
     grad_clip_norm: float = Field(default=0.0, allow_inf_nan=False)
 
 
+class Numbered(WireModel):
+    """What gives a training request its place, readable also where the rest of it is wrong."""
+
+    model_id: str
+    seq_id: int
+
+
 class OptimStep(WireModel):
     model_id: str
     seq_id: int
@@ -105,6 +112,7 @@ class LoadWeights(WireModel):
     session_id: str | None = None
     model_seq_id: int | None = None
     base_model: str | None = None
+    optimizer_config: OptimizerConfig | None = None
     user_metadata: dict[str, Any] | None = None
 
 
@@ -155,8 +163,16 @@ class Sample(WireModel):
     topk_prompt_logprobs: int = Field(default=0, ge=0, le=100)
     topk_sample_logprobs: int = Field(default=0, ge=0, le=100)
     target_prompt_logprobs: TensorData | None = None
-    prompt_alt_tokens_k: int = 0
+    prompt_alt_tokens_k: int = Field(default=0, ge=0, le=100)
     prompt_logprobs_last_n: int | None = Field(default=None, ge=1)
+    record_stability_info: bool | None = None
+
+
+class NumberedSample(WireModel):
+    """What names a sampling request, readable also where the rest of it is wrong."""
+
+    sampling_session_id: str
+    seq_id: int
 
 
 class WeightsInfo(WireModel):
@@ -175,6 +191,22 @@ class JoinSamplingSession(WireModel):
 
 class RetrieveFuture(WireModel):
     request_id: str
+
+
+class SamplingSessionTarget(WireModel):
+    """One client of a sampling session; a copy of it numbers its requests from 10^9 times its id on."""
+
+    sampling_session_id: str
+    cloned_sampler_id: int = 0
+
+
+class RetrieveFutures(WireModel):
+    """Asks which requests are done beyond `prev_cursor`; None waits as long as the server likes."""
+
+    target: SamplingSessionTarget
+    prev_cursor: int = Field(default=0, ge=0)
+    timeout: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    retrieved_request_ids: list[str] = []
 
 
 Body = TypeVar("Body", bound=WireModel)

@@ -21,8 +21,8 @@ MAX_SPARSE_WIDTH = 1024
 
 
 @dataclass(frozen=True)
-class TopLogprobs:
-    """The likeliest tokens at each position: int32 ids and float32 log-probabilities, both [length, k]."""
+class TokenLogprobs:
+    """Tokens at each position, the likeliest or drawn: int32 ids, float32 log-probabilities [n, k]."""
 
     token_ids: Array
     logprobs: Array
@@ -35,7 +35,7 @@ class SampledSequence:
     tokens: list[int]
     logprobs: list[float]
     stopped: bool
-    top: TopLogprobs | None
+    top: TokenLogprobs | None
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,13 @@ class PromptScores:
     """What was asked about a prompt of n tokens; the first position has nothing before it.
 
     `logprobs` is float32 [n] with NaN at the first; `top` has rows for all n with empty cells (id 0,
-    -99999) in the first; `named` is float32 [n - 1, k], 0 where nothing was asked.
+    -99999) in the first; `named` is float32 [n - 1, k], 0 where nothing was asked; `drawn` has n - 1 rows.
     """
 
     logprobs: Array | None = None
-    top: TopLogprobs | None = None
+    top: TokenLogprobs | None = None
     named: Array | None = None
+    drawn: TokenLogprobs | None = None
 
 
 def named_tokens(tensor: TensorData, prompt_length: int) -> Array:
@@ -102,21 +103,29 @@ def encode_sample(
         _fill_top(message.topk_prompt_logprobs, prompt.top)
     if prompt.named is not None and asked is not None:
         _fill_named(message.target_prompt_logprobs, prompt.named, asked)
+    if prompt.drawn is not None:
+        _fill_dense(message.prompt_alt_tokens.tokens, prompt.drawn.token_ids, proto.DTYPE_INT32)
+        _fill_dense(message.prompt_alt_tokens.logprobs, prompt.drawn.logprobs, proto.DTYPE_FLOAT32)
     return message.SerializeToString()
 
 
-def _fill_top(message: proto.TopkLogprobs, top: TopLogprobs) -> None:
+def _fill_top(message: proto.TopkLogprobs, top: TokenLogprobs) -> None:
     message.token_ids = np.asarray(top.token_ids, dtype=np.int32).tobytes()
     message.logprobs = np.asarray(top.logprobs, dtype=np.float32).tobytes()
     message.length, message.k = top.token_ids.shape
 
 
+def _fill_dense(message: proto.Tensor, values: Array, dtype: proto.DType) -> None:
+    message.dense, message.dtype = values.tobytes(), dtype
+    message.shape.extend(values.shape)
+
+
 def _fill_named(message: proto.Tensor, scores: Array, asked: TensorData) -> None:
+    if asked.sparse_crow_indices is None or asked.sparse_col_indices is None:
+        _fill_dense(message, scores.astype(np.float32), proto.DTYPE_FLOAT32)
+        return
     message.dtype = proto.DTYPE_FLOAT32
     message.shape.extend(scores.shape)
-    if asked.sparse_crow_indices is None or asked.sparse_col_indices is None:
-        message.dense = scores.astype(np.float32).tobytes()
-        return
     rows = np.asarray(asked.sparse_crow_indices, dtype=np.int64)
     columns = np.asarray(asked.sparse_col_indices, dtype=np.int64)
     message.sparse_csr.values = scores[sparse.cells(rows, columns)].astype(np.float32).tobytes()
