@@ -6,7 +6,8 @@
 
 The teacher is all-MiniLM-L6-v2 (22M parameters, Apache-2.0). Its embedding of a passage is a unit vector of
 384 numbers. Written for each source: `<source>.short.npz` with `ids` (uint16, all passages end to end),
-`starts` (int64 [n + 1]), `embeddings` (float16 [n, 384]); and `token_embeddings.npy` (float32 [vocabulary, 384]).
+`starts` (int64 [n + 1]) and `embeddings` (float16 [n, 384]); beside
+them `token_embeddings.npy` (float32 [vocabulary, 384]).
 A source that was embedded already is left alone.
 """
 

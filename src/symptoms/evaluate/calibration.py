@@ -61,7 +61,7 @@ def calibration(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == wanted
     edges = np.linspace(0.0, 1.0, BINS + 1)
-    place = np.array([np.searchsorted(edges[1:-1], one) for one in confidence])
+    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
     bins = tuple(
         ReliabilityBin(
             low=float(edges[number]),

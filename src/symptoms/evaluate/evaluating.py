@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from symptoms.classifier import TrainedModel, probabilities_of
 from symptoms.data import Dataset, Label, LabelledExample, supported_terms
+from symptoms.errors import InputError
 from symptoms.evaluate.abstention import OUT_OF_SCOPE
 from symptoms.evaluate.baselines import fit_baselines
 from symptoms.evaluate.calibration import fit_temperature, label_indices
@@ -129,7 +131,7 @@ def worst_mistakes(
         if prediction.answered == prediction.condition:
             continue
         probabilities = probabilities_of(np.array(prediction.logprobs), temperature)
-        order = np.argsort(-probabilities)[:LEADING]
+        order = sorted(range(len(ids)), key=lambda index: -probabilities[index])[:LEADING]
         mistake = Mistake(
             id=prediction.id,
             input=prediction.input,
@@ -211,9 +213,8 @@ def score_robustness(
     track: Track,
 ) -> tuple[FailureRow, ...]:
     """Failure rates under small changes of some of the test's texts."""
-    generator = np.random.default_rng(seed)
     count = min(ROBUSTNESS_EXAMPLES, len(test.examples))
-    chosen = sorted(generator.choice(len(test.examples), size=count, replace=False).tolist())
+    chosen = sorted(random.Random(seed).sample(range(len(test.examples)), count))
     changed = trials([test.examples[index] for index in chosen], seed)
     asked = [_as_example(trial.text, number) for number, trial in enumerate(changed)]
     logprobs = scored_labels(model, asked, test.labels, track, "robustness")
@@ -232,9 +233,17 @@ def score_external(
     track: Track,
 ) -> ExternalScores:
     """Scores on texts from elsewhere, with the temperature and threshold of our own dev set."""
-    logprobs = scored_labels(model, external.examples, labels, track, external.name)
-    probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
     ids = tuple(label.id for label in labels)
+    kept = [
+        number
+        for number, example in enumerate(external.examples)
+        if not external.in_scope or example.condition in ids
+    ]
+    examples = [external.examples[number] for number in kept]
+    if not examples:
+        raise InputError(f"{external.name} has none of the conditions of this data set; leave it out.")
+    logprobs = scored_labels(model, examples, labels, track, external.name)
+    probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
     if not external.in_scope:
         answers = leading_labels(probabilities, ids)
         rate = float(np.mean([answer not in OUT_OF_SCOPE for answer in answers]))
