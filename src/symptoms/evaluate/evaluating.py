@@ -248,7 +248,8 @@ def score_external(
         answers = leading_labels(probabilities, ids)
         rate = float(np.mean([answer not in OUT_OF_SCOPE for answer in answers]))
         return ExternalScores(external.name, external.note, False, None, rate)
-    asked = Asked(tuple(example.condition for example in external.examples), ids, external.clusters or None)
+    clusters = tuple(external.clusters[number] for number in kept) if external.clusters else None
+    asked = Asked(tuple(example.condition for example in examples), ids, clusters)
     scored = score(asked, probabilities, calibrator.threshold if calibrator else None, seed)
     return ExternalScores(external.name, external.note, True, scored, None)
 
