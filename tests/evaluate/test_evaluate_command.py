@@ -1,0 +1,135 @@
+"""`symptoms evaluate` as a user runs it, on a tiny model that was trained for a few steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from tiny_models import write_tiny_llama
+
+CONDITIONS = ("panic", "insomnia", "no_clinical_concern")
+SPLITS = ("train", "dev", "test")
+
+
+def write_split(folder: Path, split: str, count: int) -> Path:
+    """Examples of the real data with other words at their end, so that no two splits resemble each other."""
+    lines = (ROOT / "data" / "train.jsonl").read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    chosen = []
+    for condition in CONDITIONS:
+        of_condition = [entry for entry in found if entry["condition"] == condition]
+        offset = {"train": 0, "dev": 8, "test": 16}[split]
+        chosen += of_condition[offset : offset + count]
+    for entry in chosen:
+        entry["input"] = entry["input"][:90]
+        entry["split"] = split
+    file = folder / f"{split}.jsonl"
+    file.write_text("".join(json.dumps(entry) + "\n" for entry in chosen))
+    return file
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "symptoms", *arguments],
+        cwd=folder,
+        env={**kept, "TINKER_LOCAL_HOME": str(folder / "home"), "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with splits and a run of two steps."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    write_tiny_llama(folder / "tiny", max_position_embeddings=1024)
+    for split in SPLITS:
+        write_split(folder, split, 5)
+    done = run(
+        folder, "train", "--data", "train.jsonl", "--dev", "dev.jsonl", "--run", "small", "--steps", "2",
+        "--base-model", "tiny", "--lora-rank", "2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_an_evaluation_writes_its_figures_predictions_and_report(trained: Path):
+    """One command from a run to all files, with the figures that other programs rely on."""
+    done = run(trained, "evaluate", "small", "--data", "test.jsonl", "--json", "out/result.json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((trained / "out" / "result.json").read_text())
+    names = {"n", "accuracy", "macro_f1", "macro_f1_interval", "parse_rate", "ece", "symptom_micro_f1"}
+    assert names | {"accuracy_at_80_coverage", "seconds"} <= set(result)
+    assert result["n"] == 15
+    assert result["parse_rate"] == 0.0
+    assert result["accuracy"] == 0.0, "an answer that cannot be read is wrong"
+    lines = (trained / "runs" / "small" / "predictions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [
+        json.loads(line)["id"] for line in (trained / "test.jsonl").read_text().splitlines()
+    ]
+    assert "TF-IDF + logistic regression" in (trained / "runs" / "small" / "report.html").read_text()
+    assert "TF-IDF + logistic regression" in done.stdout
+
+
+def test_a_file_with_inputs_and_conditions_alone_will_do(trained: Path):
+    """Without symptoms and recommendations those figures are left out, not invented."""
+    lines = (trained / "test.jsonl").read_text().splitlines()
+    bare = [{key: json.loads(line)[key] for key in ("input", "condition")} for line in lines]
+    (trained / "bare.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in bare))
+    done = run(trained, "evaluate", "small", "--data", "bare.jsonl", "--json", "bare.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((trained / "bare.json").read_text())["symptom_micro_f1"] is None
+
+
+def test_leakage_stops_an_evaluation_unless_allowed_by_name(trained: Path):
+    """A test text that was trained on is named, and no figure is made until it is allowed."""
+    leaked = (trained / "train.jsonl").read_text().splitlines()[0]
+    (trained / "leaky.jsonl").write_text((trained / "test.jsonl").read_text() + leaked + "\n")
+    done = run(trained, "evaluate", "small", "--data", "leaky.jsonl", "--json", "leaky.json")
+    assert done.returncode == 2
+    identifier = json.loads(leaked)["id"]
+    assert identifier in done.stderr
+    assert not (trained / "leaky.json").exists()
+    allowed = run(
+        trained, "evaluate", "small", "--data", "leaky.jsonl", "--json", "leaky.json",
+        "--allow-duplicate", identifier,
+    )  # fmt: skip
+    assert allowed.returncode == 0, allowed.stderr
+
+
+def test_stored_results_become_a_table(trained: Path):
+    """`symptoms results` prints the same figures as a table."""
+    run(trained, "evaluate", "small", "--data", "test.jsonl", "--json", "table.json")
+    done = run(trained, "results", "table.json")
+    assert done.returncode == 0, done.stderr
+    assert "15 examples" in done.stdout
+    assert "nearest neighbour" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("evaluate", "nothing", "--data", "test.jsonl"), "There is no run 'nothing'"),
+        (("evaluate", "small", "--data", "missing.jsonl"), "there is no such file"),
+        (("evaluate", "small", "--data", "test.jsonl", "--external", "x"), "is not KIND=PATH"),
+        (("evaluate", "small", "--data", "test.jsonl", "--external", "x=."), "is not a known set"),
+        (("results", "train.jsonl"), "not the result of an evaluation"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_in_a_sentence(
+    trained: Path, arguments: tuple[str, ...], sentence: str
+):
+    """Without a traceback, with an exit code that is not 0."""
+    done = run(trained, *arguments)
+    assert done.returncode in (1, 2)
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
