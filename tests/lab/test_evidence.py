@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symptoms.data import evidence, supported_terms
-from symptoms.taxonomy import symptom_terms
+from conftest import ROOT
+from symptoms.data import evidence, load_dataset, supported_terms
+from symptoms.taxonomy import symptom_cues, symptom_terms
 
 TERMS = tuple(term for terms in symptom_terms().values() for term in terms)
 
@@ -29,6 +32,58 @@ def test_a_term_of_another_taxonomy() -> None:
         "back often is in PAIN",
     ]
     assert evidence("My back. Pain is everywhere.", "back pain") == ()
+
+
+def test_cues() -> None:
+    """Every term of the taxonomy has cues, written in the documented syntax."""
+    assert list(symptom_cues()) == list(TERMS)
+    word = r"(?:[a-z0-9']+|(?!(?:[a-z']{13,}))[a-z']{3,}~)"
+    cue = re.compile(rf"{word}(?:\|{word})*(?: (?:\* )?{word}(?:\|{word})*)*")
+    assert [
+        (term, text) for term, cues in symptom_cues().items() for text in cues if not cue.fullmatch(text)
+    ] == []
+    assert min(len(cues) for cues in symptom_cues().values()) >= 7
+
+
+def test_bundled_annotations() -> None:
+    """Cues bear out half of the symptoms annotated in the bundled dev split, and few of the 140 besides."""
+    examples = load_dataset(ROOT / "data" / "dev.jsonl").examples
+    found = [supported_terms(example.input, TERMS) for example in examples]
+    annotated = [frozenset(example.symptoms or ()) for example in examples]
+    borne_out = sum(len(here & named) for here, named in zip(found, annotated, strict=True))
+    assert borne_out >= 0.5 * sum(map(len, annotated))
+    assert sum(map(len, found)) <= 9 * len(examples)
+
+
+@pytest.mark.parametrize(
+    ("text", "term", "words"),
+    [
+        ("My HEART was racing.", "racing heart", "HEART was racing"),
+        ("I was lying awake till three", "difficulty falling asleep", "lying awake till"),
+        ("cant stop crying in the shower", "tearfulness", "crying"),
+        ("I put on two stone", "weight gain", "put on two"),
+        ("I check the door again and again", "compulsive checking", "check the door"),
+        ("A voice keeps calling my name", "hearing voices", "voice"),
+        ("Sundays I feel sick before work", "dread of work", "before work"),
+    ],
+)
+def test_everyday_words(text: str, term: str, words: str) -> None:
+    """Everyday words for a symptom bear it out, whatever their case, apostrophes and inner words."""
+    assert any(words in found for found in words_for(text, term))
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("We live in a flat by the park.", "emotional numbness"),
+        ("He has a number of friends.", "emotional numbness"),
+        ("I sleep well and eat well.", "nightmares"),
+        ("She bought bread and milk.", "panic attacks"),
+    ],
+)
+def test_other_words(text: str, term: str) -> None:
+    """Words of another matter do not bear a symptom out."""
+    assert evidence(text, term) == ()
 
 
 @pytest.mark.parametrize(
