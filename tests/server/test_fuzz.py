@@ -23,8 +23,10 @@ from tinker_local.server import app as app_module
 from tinker_local.service import ordering
 from tinker_local.wire import tinker_public_pb2 as proto
 
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
+pytestmark = pytest.mark.timeout(600 + EXAMPLES // 5)
 fuzz = settings(
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "150")),
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )

@@ -65,6 +65,15 @@ def test_row_starts_that_wrap_around_are_refused(rows: tuple[int, ...]):
         decode(sparse((4, 4), 1, int64(*rows), int64(0)))
 
 
+@pytest.mark.parametrize("shape", [(0, 2**62), (2**62, 0), (0, LARGEST), (LARGEST,)])
+def test_empty_shapes_wider_than_memory_are_refused(shape: tuple[int, ...]):
+    """A tensor without values is not given a shape that no array can have, dense or sparse."""
+    dense = proto.Tensor(dtype=proto.DTYPE_FLOAT32, shape=shape, dense=b"")
+    for tensor in (dense, sparse(shape, 0, int64(0), b"")):
+        with pytest.raises(RequestError, match=r"shape|send smaller"):
+            decode(tensor)
+
+
 def test_sparse_tensors_share_one_limit():
     """A few bytes that stand for gigabytes are refused, in one tensor or in many."""
     empty = sparse((1, MAX_SPARSE_CELLS // 2), 0, int64(0, 0), b"")

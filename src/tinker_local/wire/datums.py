@@ -19,6 +19,7 @@ Array = npt.NDArray[Any]
 
 MAX_SPARSE_CELLS = 2**24
 """Cells of all sparse tensors of a request once they are dense: a few bytes could name any number."""
+MAX_DIMENSION = 2**31
 
 _NUMPY_TYPES: dict[int, type[np.generic]] = {
     proto.DTYPE_FLOAT32: np.float32,
@@ -112,6 +113,9 @@ def _decode_tensor(tensor: proto.Tensor, where: str) -> Array:
     if dtype is None:
         raise RequestError(f"The {where} has an unknown element type; use float32 or int64.")
     shape = tuple(tensor.shape)
+    # Also where another dimension is zero, numpy makes no array that is wider than memory.
+    if max(shape, default=0) > MAX_DIMENSION:
+        raise RequestError(f"The {where} has the shape {shape}, which no memory holds; send smaller ones.")
     if tensor.HasField("sparse_csr"):
         return _decode_sparse(tensor.sparse_csr, dtype, shape, where)
     values = _array(tensor.dense, dtype, where)
