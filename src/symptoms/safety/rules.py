@@ -1,0 +1,98 @@
+"""The rules of the screen, read from `rules.toml`, `exceptions.toml` and `words.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Category(StrEnum):
+    """What a text is a sign of, the most urgent first."""
+
+    COMMAND_VOICES = "command_voices"
+    SUICIDE = "suicide"
+    HARM_TO_OTHERS = "harm_to_others"
+    DANGER_AT_HOME = "danger_at_home"
+    SELF_HARM = "self_harm"
+    SOMEONE_ELSE = "someone_else"
+
+
+class Reach(StrEnum):
+    """Which signs an exception excuses, seen from its own phrase."""
+
+    PHRASE = "phrase"  # a sign that ends within the phrase: "killing myself laughing"
+    NEXT = "next"  # a sign that begins right after it: "no thoughts of ..."
+    SENTENCE = "sentence"  # a sign anywhere in the same sentence: "in the novel she ..."
+    TEXT = "text"  # a sign in the same sentence or one beside it: "ten years ago ..."
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DangerRule(_Entry):
+    """Phrases that are a sign of danger, with texts that it must match and must leave alone."""
+
+    id: str
+    category: Category
+    why: str
+    patterns: tuple[str, ...]
+    matches: tuple[str, ...]
+    leaves: tuple[str, ...]
+
+
+class ExceptionRule(_Entry):
+    """Phrases that excuse a sign of danger.
+
+    With `only`, it excuses no other rules than those whose id begins so; with `also`, it holds where one of these
+    phrases is there too; with `unless`, where none of these is (in the text for reach "text", else in the sentence).
+    `leaves` are texts that it excuses, `matches` texts next to them that it must not.
+    """
+
+    id: str
+    reach: Reach
+    why: str
+    patterns: tuple[str, ...]
+    only: tuple[str, ...] = ("",)
+    also: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    matches: tuple[str, ...]
+    leaves: tuple[str, ...]
+
+
+class Reading(_Entry):
+    disguised: str
+    often_misspelt: str
+
+
+class Words(_Entry):
+    look_alikes: dict[str, str]
+    short_forms: dict[str, str]
+    spellings: dict[str, tuple[str, ...]]
+    reading: Reading
+    lists: dict[str, str]
+
+
+class RuleBook(_Entry):
+    """Everything that the screen goes by."""
+
+    rules: tuple[DangerRule, ...]
+    exceptions: tuple[ExceptionRule, ...]
+    words: Words
+
+
+def read_rule_book() -> RuleBook:
+    """The rule book that ships; raises pydantic.ValidationError where a file is not in its form."""
+    return RuleBook(
+        rules=_read("rules.toml")["rule"],
+        exceptions=_read("exceptions.toml")["exception"],
+        words=Words.model_validate(_read("words.toml")),
+    )
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(files(__package__ or __name__).joinpath(name).read_text(encoding="utf-8"))
