@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END, Automaton, Match, parse
-from symptoms.safety.rules import Category, ExceptionRule, Reach, RuleBook
+from symptoms.safety.rulebook import Category, ExceptionRule, Reach, RuleBook
 from symptoms.safety.words import build_lexicon, words_of
 
 # What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm or ...".

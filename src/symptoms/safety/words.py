@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END
-from symptoms.safety.rules import Words
+from symptoms.safety.rulebook import Words
 
 LEETSPEAK = (str.maketrans("013457@$!|", "oieastasii"), str.maketrans("013457@$!|", "oleastasil"))
 SHORTEST_RUN_ON = 6

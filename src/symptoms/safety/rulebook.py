@@ -1,11 +1,10 @@
-"""The rules of the screen, read from `rules.toml`, `exceptions.toml` and `words.toml`."""
+"""The rules of the screen, read from the folder `rules`."""
 
 from __future__ import annotations
 
 import tomllib
 from enum import StrEnum
 from importlib.resources import files
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -87,12 +86,14 @@ class RuleBook(_Entry):
 
 def read_rule_book() -> RuleBook:
     """The rule book that ships; raises pydantic.ValidationError where a file is not in its form."""
-    return RuleBook(
-        rules=_read("rules.toml")["rule"],
-        exceptions=_read("exceptions.toml")["exception"],
-        words=Words.model_validate(_read("words.toml")),
+    folder = files(__package__ or __name__).joinpath("rules")
+    read = {file.name: tomllib.loads(file.read_text(encoding="utf-8")) for file in folder.iterdir()}
+    words = read.pop("words.toml")
+    in_order = [read[name] for name in sorted(read)]
+    return RuleBook.model_validate(
+        {
+            "rules": [rule for content in in_order for rule in content.get("rule", ())],
+            "exceptions": [rule for content in in_order for rule in content.get("exception", ())],
+            "words": words,
+        }
     )
-
-
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads(files(__package__ or __name__).joinpath(name).read_text(encoding="utf-8"))
