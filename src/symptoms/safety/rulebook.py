@@ -23,10 +23,11 @@ class Category(StrEnum):
 class Reach(StrEnum):
     """Which signs an exception excuses, seen from its own phrase."""
 
-    PHRASE = "phrase"  # a sign that ends within the phrase: "killing myself laughing"
-    NEXT = "next"  # a sign that begins right after it: "no thoughts of ..."
-    SENTENCE = "sentence"  # a sign anywhere in the same sentence: "in the novel she ..."
-    TEXT = "text"  # a sign in the same sentence or one beside it: "ten years ago ..."
+    PHRASE = "phrase"  # that end within it: "killing myself laughing"
+    NEXT = "next"  # that begin right after it: "no thoughts of ..."
+    NEAR = "near"  # a few words from it, with no turn such as "but now" between: "ten years ago ..."
+    ONWARD = "onward"  # that follow in the sentence before the writer comes in: "in the novel she ..."
+    BESIDE = "beside"  # in its sentence and the two beside it: "I would never do it"
 
 
 class _Entry(BaseModel):
@@ -48,8 +49,8 @@ class ExceptionRule(_Entry):
     """Phrases that excuse a sign of danger.
 
     With `only`, it excuses no other rules than those whose id begins so; with `also`, it holds where one of these
-    phrases is there too; with `unless`, where none of these is (in the text for reach "text", else in the sentence).
-    `leaves` are texts that it excuses, `matches` texts next to them that it must not.
+    phrases is in the text too; with `unless`, where none of these is. `leaves` are texts that it excuses, `matches`
+    texts next to them that it must not.
     """
 
     id: str

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias
 
 from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END, Automaton, Match, parse
-from symptoms.safety.rulebook import Category, ExceptionRule, Reach, RuleBook
+from symptoms.safety.rulebook import Category, DangerRule, Reach, RuleBook
 from symptoms.safety.words import build_lexicon, words_of
 
 # What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm or ...".
-LIST_WORDS = frozenset([CLAUSE_END, "or", "nor", "and", "of", "to", "about", "any", "thoughts", "even", "ideation", "intent", "plans"])
+LIST_WORDS = frozenset(
+    [CLAUSE_END, "or", "nor", "and", "of", "to", "about", "any", "thoughts", "even", "ideation", "intent", "plans"]
+)
 LIST_GAP = 4
+NEAR_WORDS = 8
+ONWARD_WORDS = 20
+# Where the past ends and the present begins.
+TURNS = frozenset(["but", "now", "today", "lately", "recently", "tonight", "still", "again"])
+WRITER = frozenset(["i", "me", "my", "myself", "mine"])
 
 Cue: TypeAlias = tuple[int, str]
 
@@ -63,24 +70,27 @@ class Screen:
         return Screening(crisis=True, category=rule.category, rule=rule.id)
 
     def _unexcused(self, dangers: list[Match[int]], words: Sequence[str]) -> list[Match[int]]:
-        sentence = list(accumulate(word == SENTENCE_END for word in words))
         cues: dict[Cue, list[Match[Cue]]] = defaultdict(list)
         for match in self._cues.scan(words):
             cues[match.label].append(match)
-        excused = [(rule, _excused_places(at, rule, cues, sentence)) for at, rule in enumerate(self._exceptions)]
-        excused = [(rule, places) for rule, places in excused if places]
+        excused = [
+            (exception, _excused_places(exception.reach, cues[at, "patterns"], words))
+            for at, exception in enumerate(self._exceptions)
+            if not cues.get((at, "unless")) and (not exception.also or cues.get((at, "also")))
+        ]
+        excused = [(exception, places) for exception, places in excused if places]
         left: list[Match[int]] = []
         list_end: int | None = None
         for match in dangers:
             rule = self._rules[match.label]
-            excuses = [
+            reaches = [
                 exception.reach
                 for exception, places in excused
-                if _place(match, exception.reach, sentence) in places and rule.id.startswith(exception.only)
+                if _lies_in(match, exception.reach, places) and rule.id.startswith(exception.only)
             ]
-            if excuses:
-                list_end = match.end if Reach.NEXT in excuses else None
-            elif list_end is not None and _is_next_of_list(words, list_end, match.start):
+            if reaches:
+                list_end = match.end if Reach.NEXT in reaches else None
+            elif list_end is not None and _is_next_of_list(words[list_end + 1 : match.start], rule):
                 list_end = match.end
             else:
                 left.append(match)
@@ -98,33 +108,46 @@ def _outermost(matches: list[Match[int]]) -> list[Match[int]]:
     return outermost
 
 
-def _place(match: Match[int], reach: Reach, sentence: Sequence[int]) -> int:
-    """What of a sign of danger must lie in the places that an exception of this reach excuses."""
+def _excused_places(reach: Reach, phrases: list[Match[Cue]], words: Sequence[str]) -> set[int]:
+    """Positions of words; `_lies_in` says what of a sign has to be there."""
     if reach is Reach.PHRASE:
-        return match.end
-    return match.start if reach is Reach.NEXT else sentence[match.start]
+        return {place for phrase in phrases for place in range(phrase.start, phrase.end + 1)}
+    if reach is Reach.NEXT:
+        return {phrase.end + 1 for phrase in phrases}
+    if reach is Reach.ONWARD:
+        return {
+            place for phrase in phrases for place in _stretch(words, phrase.end, 1, ONWARD_WORDS, WRITER)
+        }
+    if reach is Reach.NEAR:
+        return {
+            place
+            for phrase in phrases
+            for place in (
+                *_stretch(words, phrase.start, -1, NEAR_WORDS, TURNS),
+                *range(phrase.start, phrase.end + 1),
+                *_stretch(words, phrase.end, 1, NEAR_WORDS, TURNS),
+            )
+        }
+    sentence = list(accumulate(word == SENTENCE_END for word in words))
+    beside = {sentence[phrase.start] + near for phrase in phrases for near in (-1, 0, 1)}
+    return {place for place in range(len(words)) if sentence[place] in beside}
 
 
-def _excused_places(
-    at: int, exception: ExceptionRule, cues: dict[Cue, list[Match[Cue]]], sentence: Sequence[int]
-) -> set[int]:
-    """Positions of words, or numbers of sentences for the reaches "sentence" and "text"."""
-    found = cues.get((at, "patterns"), [])
-    unless = {sentence[match.start] for match in cues.get((at, "unless"), ())}
-    also = {sentence[match.start] for match in cues.get((at, "also"), ())}
-    if exception.reach is Reach.TEXT:
-        if unless or (exception.also and not also):
-            return set()
-        return {sentence[match.start] + beside for match in found for beside in (-1, 0, 1)}
-    found = [match for match in found if sentence[match.start] not in unless]
-    if exception.also:
-        found = [match for match in found if sentence[match.start] in also]
-    if exception.reach is Reach.SENTENCE:
-        return {sentence[match.start] for match in found}
-    if exception.reach is Reach.NEXT:
-        return {match.end + 1 for match in found}
-    return {place for match in found for place in range(match.start, match.end + 1)}
+def _stretch(words: Sequence[str], start: int, step: int, length: int, stops: frozenset[str]) -> Iterator[int]:
+    """The places from `start` (left out) on, up to the end of the sentence or one of the `stops`."""
+    for place in range(start + step, start + step * (length + 1), step):
+        if not 0 <= place < len(words) or words[place] == SENTENCE_END or words[place] in stops:
+            return
+        yield place
 
 
-def _is_next_of_list(words: Sequence[str], end: int, start: int) -> bool:
-    return start - end - 1 <= LIST_GAP and LIST_WORDS.issuperset(words[end + 1 : start])
+def _lies_in(match: Match[int], reach: Reach, places: set[int]) -> bool:
+    if reach in (Reach.PHRASE, Reach.ONWARD):
+        return match.end in places
+    return match.start in places or (reach is Reach.NEAR and match.end in places)
+
+
+def _is_next_of_list(between: Sequence[str], rule: DangerRule) -> bool:
+    """Whether a sign goes on with what is denied: after `or`, or a bare noun as in `no suicidal thoughts, self-harm`."""
+    is_item = "or" in between or "nor" in between or rule.id.endswith(".words")
+    return is_item and len(between) <= LIST_GAP and LIST_WORDS.issuperset(between)

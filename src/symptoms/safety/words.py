@@ -19,6 +19,7 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _NAMED_LETTER = re.compile(r"LETTER (?:SMALL CAPITAL |DOTLESS )?([A-Z])\b")
 _STRETCHED = re.compile(r"(.)\1\1+")
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_BREAKS = (SENTENCE_END, CLAUSE_END)
 _NOT_ALNUM = re.compile(r"[\W_]+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u2018\u02bc\u0060\u00b4\uff07", "'"))
 _APOSTROPHES[ord("\r")] = " "
@@ -99,7 +100,7 @@ def _letters(sign: str, lexicon: Lexicon) -> str:
 
 
 def _words_of_chunk(chunk: str, lexicon: Lexicon) -> list[str]:
-    if not chunk.isalnum() and chunk in lexicon.written_out:
+    if chunk in lexicon.written_out and "'" not in chunk and not chunk.isalnum():
         return list(lexicon.written_out[chunk])
     core = chunk.lstrip("\"'([{<#*-~_.,:;!?/\\|+=^%&").rstrip("\"')]}>*-~_.,:;!?/\\|+=^%&$@#")
     if not core:
@@ -205,6 +206,12 @@ def _is_letter(word: str) -> bool:
     return len(word) == 1 and word.isalnum()
 
 
+def _is_spelt_on(words: list[str], at: int) -> bool:
+    """Whether an `i` before this place is one of `i. c. i. d. e.` rather than the word."""
+    following = [word for word in words[at : at + 2] if word not in _BREAKS]
+    return bool(following) and _is_letter(following[0])
+
+
 def _close_up_single_letters(words: list[str]) -> list[str]:
     """Drops the breaks inside `k, i. l. l.`, and reads the 1 of `k 1 l l` as a letter."""
     out: list[str] = []
@@ -212,7 +219,7 @@ def _close_up_single_letters(words: list[str]) -> list[str]:
         between = 0 < at < len(words) - 1 and _is_letter(words[at - 1]) and _is_letter(words[at + 1])
         if between and word.isdigit():
             out.append(word.translate(LEETSPEAK[0]))
-        elif not (between and word in (SENTENCE_END, CLAUSE_END) and (words[at - 1], words[at + 1]) != ("i", "i")):
+        elif not (between and word in _BREAKS and (words[at + 1] != "i" or _is_spelt_on(words, at + 2))):
             out.append(word)
     return out
 
