@@ -1,17 +1,16 @@
-"""Phrases in the readable form of `rules.toml`, compiled into one automaton that reads a text once.
+"""Phrases in the readable form of the rules, compiled into one automaton that reads a text once.
 
-A phrase is words, `(one|two words)` a choice, `[really|just]` a choice that may be absent, `<someone>` a list of
-words.toml, `...` a gap of up to three words, and `.` the beginning or the end of a sentence, beyond which no phrase
-reaches.
+In a phrase `(one|two words)` is a choice, `[really|just]` a choice that may be absent, `<someone>` a list of
+words.toml, `...` a gap of up to three words, and `.` the beginning or the end of a sentence, beyond which no
+phrase reaches.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 SENTENCE_END = "."
 CLAUSE_END = ","
@@ -33,8 +32,7 @@ Phrase: TypeAlias = "tuple[str | Choice, ...]"
 Label = TypeVar("Label", bound=Hashable)
 
 
-@dataclass(frozen=True)
-class Match(Generic[Label]):
+class Match(NamedTuple, Generic[Label]):
     """A phrase found: its label and the positions of its first and last word."""
 
     label: Label
@@ -87,9 +85,10 @@ class Automaton(Generic[Label]):
     """
 
     def __init__(self, phrases: Iterable[tuple[Label, Phrase]], *, through_clauses: bool) -> None:
-        self._edges: list[defaultdict[str, set[int]]] = []
+        self._edges: list[dict[str, set[int]]] = []
         self._any: list[set[int]] = []
         self._labels: list[set[Label]] = []
+        self._shared: dict[tuple[frozenset[int], tuple[str, ...]], int] = {}
         self._through_clauses = through_clauses
         root = self._node()
         for label, sequence in phrases:
@@ -100,7 +99,7 @@ class Automaton(Generic[Label]):
         self.vocabulary = frozenset(word for edges in self._edges for word in edges)
 
     def _node(self) -> int:
-        self._edges.append(defaultdict(set))
+        self._edges.append({})
         self._any.append(set())
         self._labels.append(set())
         return len(self._edges) - 1
@@ -128,16 +127,19 @@ class Automaton(Generic[Label]):
         return heads
 
     def _attach_words(self, words: Iterable[str], heads: set[int]) -> set[int]:
-        node = self._node()
-        for head in heads:
-            for word in words:
-                self._edges[head][word].add(node)
-        return {node}
+        # Phrases that begin alike share their first nodes, which keeps the automaton small.
+        key = (frozenset(heads), tuple(words))
+        if key not in self._shared:
+            node = self._shared[key] = self._node()
+            for head in heads:
+                for word in key[1]:
+                    self._edges[head].setdefault(word, set()).add(node)
+        return {self._shared[key]}
 
     def scan(self, words: Sequence[str]) -> list[Match[Label]]:
         """Every phrase in `words`, in the order of their ends; of one label and end, the longest."""
-        # A state is the nodes reached with the words read since each phrase began. The steps between states are
-        # computed once and looked up after, so that a text of any size and kind costs about one look-up a word.
+        # A state is the nodes reached, with the words read since each phrase began. Steps between states are
+        # computed once and looked up after, so that any text costs about one look-up a word.
         states: list[tuple[tuple[int, int], ...]] = [()]
         numbers = {states[0]: 0}
         steps: dict[tuple[int, str | None], tuple[int, tuple[tuple[Label, int], ...]]] = {}

@@ -48,9 +48,9 @@ class DangerRule(_Entry):
 class ExceptionRule(_Entry):
     """Phrases that excuse a sign of danger.
 
-    With `only`, it excuses no other rules than those whose id begins so; with `also`, it holds where one of these
-    phrases is in the text too; with `unless`, where none of these is. `leaves` are texts that it excuses, `matches`
-    texts next to them that it must not.
+    With `only`, it excuses no rules but those whose id begins so; with `also`, it holds where one of these
+    phrases is in the text too; with `unless`, where none of these is. `leaves` are texts that it excuses,
+    `matches` texts next to them that it must not.
     """
 
     id: str

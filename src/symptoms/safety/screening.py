@@ -12,9 +12,23 @@ from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END, Automaton, Match,
 from symptoms.safety.rulebook import Category, DangerRule, Reach, RuleBook
 from symptoms.safety.words import build_lexicon, words_of
 
-# What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm or ...".
+# What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm".
 LIST_WORDS = frozenset(
-    [CLAUSE_END, "or", "nor", "and", "of", "to", "about", "any", "thoughts", "even", "ideation", "intent", "plans"]
+    [
+        CLAUSE_END,
+        "or",
+        "nor",
+        "and",
+        "of",
+        "to",
+        "about",
+        "any",
+        "thoughts",
+        "even",
+        "ideation",
+        "intent",
+        "plans",
+    ]
 )
 LIST_GAP = 4
 NEAR_WORDS = 8
@@ -43,7 +57,11 @@ class Screen:
         self._exceptions = book.exceptions
         words = book.words
         self._dangers = Automaton(
-            ((at, parse(phrase, words.lists)) for at, rule in enumerate(book.rules) for phrase in rule.patterns),
+            (
+                (at, parse(phrase, words.lists))
+                for at, rule in enumerate(book.rules)
+                for phrase in rule.patterns
+            ),
             through_clauses=True,
         )
         self._cues = Automaton(
@@ -66,7 +84,9 @@ class Screen:
         if not dangers:
             return Screening(crisis=False)
         urgency = list(Category)
-        rule = min((self._rules[match.label] for match in dangers), key=lambda rule: urgency.index(rule.category))
+        rule = min(
+            (self._rules[match.label] for match in dangers), key=lambda rule: urgency.index(rule.category)
+        )
         return Screening(crisis=True, category=rule.category, rule=rule.id)
 
     def _unexcused(self, dangers: list[Match[int]], words: Sequence[str]) -> list[Match[int]]:
@@ -115,9 +135,7 @@ def _excused_places(reach: Reach, phrases: list[Match[Cue]], words: Sequence[str
     if reach is Reach.NEXT:
         return {phrase.end + 1 for phrase in phrases}
     if reach is Reach.ONWARD:
-        return {
-            place for phrase in phrases for place in _stretch(words, phrase.end, 1, ONWARD_WORDS, WRITER)
-        }
+        return {place for phrase in phrases for place in _stretch(words, phrase.end, 1, ONWARD_WORDS, WRITER)}
     if reach is Reach.NEAR:
         return {
             place
@@ -133,7 +151,9 @@ def _excused_places(reach: Reach, phrases: list[Match[Cue]], words: Sequence[str
     return {place for place in range(len(words)) if sentence[place] in beside}
 
 
-def _stretch(words: Sequence[str], start: int, step: int, length: int, stops: frozenset[str]) -> Iterator[int]:
+def _stretch(
+    words: Sequence[str], start: int, step: int, length: int, stops: frozenset[str]
+) -> Iterator[int]:
     """The places from `start` (left out) on, up to the end of the sentence or one of the `stops`."""
     for place in range(start + step, start + step * (length + 1), step):
         if not 0 <= place < len(words) or words[place] == SENTENCE_END or words[place] in stops:
@@ -148,6 +168,6 @@ def _lies_in(match: Match[int], reach: Reach, places: set[int]) -> bool:
 
 
 def _is_next_of_list(between: Sequence[str], rule: DangerRule) -> bool:
-    """Whether a sign goes on with what is denied: after `or`, or a bare noun as in `no suicidal thoughts, self-harm`."""
+    """Whether a sign goes on with what is denied: after `or`, or as in `no suicidal ideas, self-harm`."""
     is_item = "or" in between or "nor" in between or rule.id.endswith(".words")
     return is_item and len(between) <= LIST_GAP and LIST_WORDS.issuperset(between)

@@ -45,7 +45,9 @@ class Lexicon:
 def build_lexicon(vocabulary: Iterable[str], words: Words) -> Lexicon:
     """The lexicon of the rules' vocabulary and the tables of words.toml."""
     disguised = words.reading.disguised.split()
-    misspelt = {near: word for word in words.reading.often_misspelt.split() for near in _with_a_letter_less(word)}
+    misspelt = {
+        near: word for word in words.reading.often_misspelt.split() for near in _with_a_letter_less(word)
+    }
     misspelt |= {variant: word for word, variants in words.spellings.items() for variant in variants}
     known = frozenset([*vocabulary, *disguised])
     return Lexicon(
@@ -65,7 +67,9 @@ def build_lexicon(vocabulary: Iterable[str], words: Words) -> Lexicon:
 
 def words_of(text: str, lexicon: Lexicon) -> list[str]:
     """The words of a text, with `.` around sentences and `,` between clauses."""
-    table = {ord(sign): _letters(sign, lexicon) for sign in set(text) if not (sign.isascii() and sign.islower())}
+    table = {
+        ord(sign): _letters(sign, lexicon) for sign in set(text) if not (sign.isascii() and sign.islower())
+    }
     plain = _BLANK_LINE.sub(" . ", text.translate(table))
     seen: dict[str, tuple[str, ...]] = {}
     words: list[str] = []
@@ -79,7 +83,7 @@ def words_of(text: str, lexicon: Lexicon) -> list[str]:
 
 
 def _letters(sign: str, lexicon: Lexicon) -> str:
-    """What a character stands for: `ｋ`, `к`, `ᴋ` and `Ḱ` are `k`; an invisible one is nothing."""
+    """What a character stands for: any k, wide, Cyrillic or accented, is `k`; an invisible one is nothing."""
     if sign == "\n":
         return sign
     sign = sign.translate(_APOSTROPHES)
