@@ -66,6 +66,8 @@ def _options(
                 raise PatternError(f"{' '.join(parts)!r}: a bracket is not closed.")
             at += 1
             options[-1].append(Choice(tuple(inner), optional=part == "["))
+        elif part in ")]":
+            raise PatternError(f"{' '.join(parts)!r}: a bracket is closed that was not opened.")
         elif part == "|":
             options.append([])
         elif part.startswith("<"):
@@ -142,32 +144,32 @@ class Automaton(Generic[Label]):
         # computed once and looked up after, so that any text costs about one look-up a word.
         states: list[tuple[tuple[int, int], ...]] = [()]
         numbers = {states[0]: 0}
-        steps: dict[tuple[int, str | None], tuple[int, tuple[tuple[Label, int], ...]]] = {}
+        steps: list[dict[str, tuple[int, tuple[tuple[Label, int], ...]]]] = [{}]
         found: list[Match[Label]] = []
         current = 0
         for position, word in enumerate(words):
-            known = word if word in self.vocabulary or word in (SENTENCE_END, CLAUSE_END) else None
-            step = steps.get((current, known))
+            step = steps[current].get(word)
             if step is None:
-                state, accepted = self._step(states[current], known)
+                state, accepted = self._step(states[current], word)
                 if state not in numbers:
                     numbers[state] = len(states)
                     states.append(state)
-                step = steps[(current, known)] = (numbers[state], accepted)
+                    steps.append({})
+                step = steps[current][word] = (numbers[state], accepted)
             current = step[0]
             for label, length in step[1]:
                 found.append(Match(label, position - length + 1, position))
         return found
 
     def _step(
-        self, state: tuple[tuple[int, int], ...], word: str | None
+        self, state: tuple[tuple[int, int], ...], word: str
     ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[Label, int], ...]]:
         if word == CLAUSE_END and self._through_clauses:
             return tuple((node, length + 1) for node, length in state), ()
         reached: dict[int, int] = {}
         for node, length in (*state, (0, 0)):
             gaps = () if word in (SENTENCE_END, CLAUSE_END) else self._any[node]
-            for target in (*self._edges[node].get(word or "", ()), *gaps):
+            for target in (*self._edges[node].get(word, ()), *gaps):
                 reached[target] = max(length + 1, reached.get(target, 0))
         accepted: dict[Label, int] = {}
         for node, length in reached.items():

@@ -73,11 +73,12 @@ class Screen:
             ),
             through_clauses=False,
         )
-        self._lexicon = build_lexicon(self._dangers.vocabulary | self._cues.vocabulary, words)
+        self.vocabulary = self._dangers.vocabulary | self._cues.vocabulary
+        self.lexicon = build_lexicon(self.vocabulary, words)
 
     def screen(self, text: str) -> Screening:
         """The most urgent danger in the text, by the first rule that found it."""
-        words = words_of(text, self._lexicon)
+        words = words_of(text, self.lexicon)
         dangers = _outermost(self._dangers.scan(words))
         if dangers:
             dangers = self._unexcused(dangers, words)

@@ -131,7 +131,7 @@ def _words_of_core(core: str, lexicon: Lexicon) -> list[str]:
         letters = _NOT_ALNUM.sub("", core.translate(table))
         if letters.isalpha() and letters != plain and not plain.isdigit():
             read = _words_of_letters(letters, lexicon)
-            if any(word in lexicon.disguised for word in read):
+            if lexicon.known.issuperset(read):
                 return read
     pieces = re.split(r"([\W_]+)", core.replace("'", ""))
     words = [CLAUSE_END if set(piece) & set(",;:\u2013\u2014") else piece for piece in pieces]
