@@ -14,6 +14,7 @@ from symptoms.safety.rulebook import Words
 LEETSPEAK = (str.maketrans("013457@$!|", "oieastasii"), str.maketrans("013457@$!|", "oleastasil"))
 SHORTEST_RUN_ON = 6
 LONGEST_MISSPELT = 12
+LONGEST_RUN_ON = 500
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _NAMED_LETTER = re.compile(r"LETTER (?:SMALL CAPITAL |DOTLESS )?([A-Z])\b")
@@ -158,7 +159,7 @@ def _words_of_letters(word: str, lexicon: Lexicon) -> list[str]:
         for near in _with_a_letter_less(word):
             if near in lexicon.misspelt and abs(len(lexicon.misspelt[near]) - len(word)) <= 1:
                 return [lexicon.misspelt[near]]
-    if len(word) >= SHORTEST_RUN_ON:
+    if SHORTEST_RUN_ON <= len(word) <= LONGEST_RUN_ON:
         run_on = _split_run_on(word, lexicon)
         if not lexicon.disguised.isdisjoint(run_on):
             read = {part: _words_of_letters(part, lexicon) for part in set(run_on)}
