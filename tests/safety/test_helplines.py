@@ -1,0 +1,99 @@
+"""The notice gives help first, in calm words, with the numbers of the right country."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import pytest
+
+from symptoms.safety import Category, Screening, country_of_locale, crisis_notice, helplines, screen
+
+COUNTRIES = ["US", "CA", "GB", "IE", "AU", "NZ", "IN", "DE", "FR"]
+METHODS = re.compile(r"\b(pill|rope|gun|bridge|knife|blade|overdose|hang|jump|cut)", re.IGNORECASE)
+SCOLDING = re.compile(
+    r"\b(should|must|wrong|blocked|refuse|not allowed|cannot help|selfish)\b", re.IGNORECASE
+)
+
+
+def notice(category: Category, country: str | None) -> str:
+    return crisis_notice(Screening(crisis=True, category=category, rule="test"), country)
+
+
+@pytest.mark.parametrize("category", Category)
+@pytest.mark.parametrize("country", [*COUNTRIES, "ES", None, "ZZ"])
+def test_every_notice_offers_help_and_no_methods(category: Category, country: str | None):
+    """Each notice names an emergency number first and a directory last, scolds nobody and names no method."""
+    words = notice(category, country)
+    emergency = helplines(country).emergency or "your local emergency number"
+    assert emergency in words.splitlines()[0]
+    assert "https://findahelpline.com" in words.splitlines()[-1]
+    assert METHODS.search(words) is None
+    assert SCOLDING.search(words.splitlines()[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("country", "numbers"),
+    [
+        ("US", ["call 988", "text 988", "https://988lifeline.org", "911"]),
+        ("CA", ["call 988", "911"]),
+        ("GB", ["116 123", "SHOUT to 85258", "999"]),
+        ("uk", ["116 123", "SHOUT to 85258", "999"]),
+        ("IE", ["116 123", "HELLO to 50808", "112"]),
+        ("AU", ["13 11 14", "0477 13 11 14", "000"]),
+        ("NZ", ["call 1737", "111"]),
+        ("IN", ["14416", "112"]),
+        ("ES", ["112"]),
+    ],
+)
+def test_a_country_has_its_numbers(country: str, numbers: list[str]):
+    """The notice for thoughts of suicide has the country's own numbers to call and text."""
+    words = notice(Category.SUICIDE, country)
+    assert [number for number in numbers if number not in words] == []
+
+
+@pytest.mark.parametrize(
+    ("country", "number"), [("US", "1-800-799-7233"), ("GB", "0808 2000 247"), ("AU", "1800 737 732")]
+)
+def test_danger_at_home_is_told_of_its_own_line_first(country: str, number: str):
+    """The line for danger at home comes before all others, and only there."""
+    assert number in notice(Category.DANGER_AT_HOME, country).splitlines()[1]
+    assert number not in notice(Category.SUICIDE, country)
+
+
+def test_no_danger_no_notice():
+    """A text without a sign of danger gets no words at all."""
+    assert crisis_notice(screen("I sleep badly."), "GB") == ""
+
+
+@pytest.mark.parametrize("country", [*COUNTRIES, None])
+def test_each_entry_says_where_and_when_it_was_checked(country: str | None):
+    """Every line has a way to reach it, a source and a date that is not in the future."""
+    offered = helplines(country)
+    for line in (*offered.lines, offered.directory):
+        assert line.call or line.text or line.url
+        assert line.source.startswith("https://")
+        assert line.checked <= date.today()
+
+
+@pytest.mark.parametrize(
+    ("settings", "country"),
+    [
+        ({"LANG": "en_GB.UTF-8"}, "GB"),
+        ({"LC_ALL": "en_IN", "LANG": "en_US.UTF-8"}, "IN"),
+        ({"LC_MESSAGES": "de_AT@euro", "LANG": "en_US"}, "AT"),
+        ({"LC_ALL": "C.UTF-8", "LANG": "en_US.UTF-8"}, None),
+        ({"LC_ALL": "", "LANG": "en_NZ"}, "NZ"),
+        ({"LANG": "eo"}, None),
+        ({}, None),
+    ],
+)
+def test_the_country_is_that_of_the_locale(
+    settings: dict[str, str], country: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    """The first of LC_ALL, LC_MESSAGES and LANG that is set decides, and may name no country."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert country_of_locale() == country
