@@ -21,8 +21,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-soak: $(VENV)/installed-dev  ## kill the server 50 times during training and count what is lost
+soak: $(VENV)/installed-dev  ## kill server and trainer again and again, and count what is lost
 	SOAK_KILLS=50 $(BIN)/python -m pytest -s tests/server/test_crash.py
+	RESUME_KILLS=10 $(BIN)/python -m pytest -s tests/lab/test_resume.py
 
 fuzz: $(VENV)/installed-dev  ## throw 10,000 odd requests of each kind at the server
 	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/server/test_fuzz.py

@@ -199,6 +199,19 @@ def test_figures_of_a_caller_are_kept(tmp_path: Path, server: LocalServer, monke
     assert first != second
 
 
+def test_the_dev_data_can_be_classified_as_well(trained: Train, tmp_path: Path):
+    """Accuracy and macro-F1 rise to 1 on descriptions that the model learns by heart."""
+    trained(
+        "--run", "heart", "--dev", "train.jsonl", "--dev-accuracy", "--steps", "60", "--evaluate-every", "30",
+        "--learning-rate", "0.01", "--concern-weight", "3",
+    )  # fmt: skip
+    last = lines_of(tmp_path, "heart", "dev_metrics.jsonl")[-1]
+    assert (last["dev_accuracy"], last["dev_macro_f1"]) == (1.0, 1.0)
+    assert (
+        "Primary concern line weigh 3" in RunDirectory(tmp_path / "runs/heart").manifest()["loss_reduction"]
+    )
+
+
 def test_a_repeated_run_is_the_same_run(trained: Train, tmp_path: Path):
     """--repeat takes every setting of a run and gives its metrics; options win; changed data is refused."""
     trained("--run", "first", "--steps", "5", "--batch-size", "3", "--seed", "7")

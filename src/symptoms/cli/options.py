@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
@@ -38,9 +38,11 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [parameter for name, parameter in own.items() if name != "settings"]
     for name, field in fields.items():
         known = "" if field.is_required() or field.default in (None, []) else f" [default: {field.default}]"
-        # Typer takes no choices in lists; the configuration checks them.
-        kind: Any = list[str] if get_origin(field.annotation) is list else field.annotation
-        option = Annotated[kind | None, typer.Option(help=f"{field.description}{known}")]
+        # Typer takes no choices in lists, so the configuration checks them.
+        is_list = get_origin(field.annotation) is list
+        kind: Any = list[str] if is_list else field.annotation
+        choices = "|".join(get_args(get_args(field.annotation)[0])) if is_list else None
+        option = Annotated[kind | None, typer.Option(help=f"{field.description}{known}", metavar=choices)]
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
         )
