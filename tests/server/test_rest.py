@@ -60,12 +60,13 @@ def test_runs_and_checkpoints_are_listed(
 
 
 def test_pages_cover_everything_once(rest: tinker.RestClient, saved: tuple[str, str, str]):
-    """Pages of one put together are the whole list."""
-    whole = rest.list_user_checkpoints(limit=100).result()
+    """Pages of seven put together are the whole list, however many checkpoints there are."""
+    whole = rest.list_user_checkpoints(limit=1000).result()
     assert whole.cursor is not None
+    assert len(whole.checkpoints) == whole.cursor.total_count
     pages = [
-        rest.list_user_checkpoints(limit=1, offset=offset).result().checkpoints
-        for offset in range(whole.cursor.total_count)
+        rest.list_user_checkpoints(limit=7, offset=offset).result().checkpoints
+        for offset in range(0, whole.cursor.total_count, 7)
     ]
     assert [one for page in pages for one in page] == whole.checkpoints
 
