@@ -132,7 +132,7 @@ def _subject(
         )
     manifest, config = run.manifest(), run.config()
     return Subject(
-        name=run.path.name,
+        name=run.name,
         checkpoint=run.final_checkpoint(),
         base_model=service.base_model,
         service=service.kind,
