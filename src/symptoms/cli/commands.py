@@ -16,6 +16,7 @@ from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.runs_commands import runs_app
+from symptoms.cli.sweep_commands import sweep
 from symptoms.cli.token_view import print_examples
 from symptoms.cli.train_commands import train
 from symptoms.config import DISCLAIMER
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 app.command()(train)
+app.command()(sweep)
 app.command()(evaluate)
 app.command()(results)
 

@@ -230,6 +230,10 @@ class RunDirectory:
     def is_finished(self) -> bool:
         return (self.path / "summary.json").exists()
 
+    def summary(self) -> dict[str, Any]:
+        """What summary.json of a finished run holds."""
+        return json.loads((self.path / "summary.json").read_text(encoding="utf-8"))
+
     def manifest(self) -> dict[str, Any]:
         """Raises RunError where the directory is not a run's."""
         try:
