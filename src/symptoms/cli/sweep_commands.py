@@ -49,7 +49,7 @@ def sweep(
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="Name of the sweep's folder in runs/ (default: the plan's, or the time)."),
+        typer.Option(help="Name of its folder in runs/ (default: the plan's, or the time)."),
     ] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with this sweep as it was planned.")] = None,
     at_once: Annotated[int, typer.Option(min=1, max=16, help="Runs trained beside each other.")] = 1,

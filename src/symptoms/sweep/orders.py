@@ -78,7 +78,7 @@ def check_offered(runs: Sequence[OrderedRun], service: Service) -> None:
 
 
 def check_named_by_user(preset: str, base_models: Sequence[str], service: str | None) -> None:
-    """Raises ServiceError where a preset names base models, which the local service cannot offer by itself."""
+    """Raises ServiceError where a preset names base models: the local service has none but its own."""
     if base_models and _is_local(service):
         raise ServiceError(
             f"The local service offers {BUNDLED_BASE} and weights on this machine, and the preset {preset} "

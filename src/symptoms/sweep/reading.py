@@ -51,6 +51,11 @@ def with_options(
     told = dict(base)
     if "seed" in told:
         raise InputError("A sweep has seeds and not one seed; give --seeds 3, or --seeds 0,1,2.")
+    listed = [key for setting in plan.listed for key in setting.changes]
+    for key in told:
+        if key in listed or key in (plan.grid or {}):
+            option = key.replace("_", "-")
+            raise InputError(f"The plan varies {key}; give --set {key}=... instead of --{option}.")
     own = dict(plan.base)
     if "data" in told and "dev" not in told:
         # Held-out data belong to the data that they were held out of.
