@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from symptoms import __version__
+from symptoms.cli.compare_commands import compare
 from symptoms.cli.data_commands import data_app
 from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.options import BaseModelOption, ServiceOption
@@ -35,6 +36,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 app.command()(train)
 app.command()(sweep)
+app.command()(compare)
 app.command()(evaluate)
 app.command()(results)
 
