@@ -77,7 +77,7 @@ def _curves(comparison: Comparison, curve: Curve, label: str, marked: bool) -> s
                 across,
                 up,
                 color=COLOURS[place % len(COLOURS)],
-                linestyle=LINES[place // len(COLOURS) % len(LINES)],
+                linestyle=LINES[place % len(LINES)],
                 marker=MARKERS[place % len(MARKERS)] if marked else None,
                 markersize=4,
                 linewidth=1.3,

@@ -70,7 +70,9 @@ def verdicts(comparison: Comparison) -> list[str]:
         if group.test is None or group.test.macro_f1_difference is None:
             continue
         gap = group.test.macro_f1_difference
-        if gap.low > 0:
+        if gap.low == gap.high == 0:
+            said = "does not differ"
+        elif gap.low > 0:
             said = "is better"
         elif gap.high < 0:
             said = "is worse"

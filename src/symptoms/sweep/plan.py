@@ -89,4 +89,4 @@ def _names(key: str, values: Sequence[Any]) -> list[str]:
 
 
 def _as_name(text: str) -> str:
-    return re.sub(r"[^\w.+-]+", "-", text).strip("-.") or "empty"
+    return re.sub(r"[^\w.+-]+", "-", text).rstrip("-.").lstrip(".") or "empty"
