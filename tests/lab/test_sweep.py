@@ -100,13 +100,12 @@ def test_a_run_of_a_sweep_is_that_of_train(done: Path, server: LocalServer, tiny
 
 def test_what_is_finished_is_not_done_again(done: Path, sweep: Sweep, capsys: pytest.CaptureFixture[str]):
     """A sweep that is called again trains only what its plan has gained."""
-    before = {name: (done / "runs/done" / name / "metrics.jsonl").stat().st_mtime_ns for name in NAMES}
+    files = [done / "runs/done" / name / "metrics.jsonl" for name in NAMES]
+    before = [file.stat().st_mtime_ns for file in files]
     sweep("plan.toml", "--name", "done", "--seeds", "3")
     assert states(done, "done") == ["finished"] * 6
     assert "batch_size-2-seed2: finished" in capsys.readouterr().out
-    assert before == {
-        name: (done / "runs/done" / name / "metrics.jsonl").stat().st_mtime_ns for name in NAMES
-    }
+    assert before == [file.stat().st_mtime_ns for file in files]
     with pytest.raises(RunError, match=r"has a run batch_size-2-seed0 with other settings"):
         sweep("plan.toml", "--name", "done", "--steps", "7")
 
@@ -127,7 +126,7 @@ def test_one_bad_run_does_not_stop_the_others(done: Path, sweep: Sweep):
     (held / "summary.json").unlink()
     with (
         locked(held / "lock", "it"),
-        pytest.raises(RunError, match=f"being worked on by process {os.getpid()}"),
+        pytest.raises(RunError, match=f"by process {os.getpid()}"),
     ):
         sweep("plan.toml", "--name", "bad", "--set", "batch_size=4", "--seeds", "2")
     assert states(done, "bad") == ["failed", "finished"]
@@ -139,7 +138,7 @@ def test_a_sweep_is_worked_through_by_one_process(done: Path, sweep: Sweep):
     """A second one is refused before it can touch a run."""
     with (
         locked(done / "runs/done/lock", "it"),
-        pytest.raises(RunError, match="The sweep done is being worked"),
+        pytest.raises(RunError, match="The sweep done is being"),
     ):
         sweep("plan.toml", "--name", "done")
 
@@ -173,16 +172,14 @@ def test_compare_shows_what_differs(done: Path, capsys: pytest.CaptureFixture[st
     assert "Settings that differ: batch_size." in said
     page = (done / "page.html").read_text()
     assert page.count("<svg") == 2
-    assert not any(
-        f'{attribute}="{scheme}' in page for attribute in ("src", "href") for scheme in ("http", "//")
-    )
+    assert "src=" not in page
+    assert 'href="http' not in page
     app(["compare", *(f"done/{name}" for name in NAMES), "--json"], standalone_mode=False)
     data = json.loads(capsys.readouterr().out)
     assert data["differing_settings"] == ["batch_size"]
     assert [[one["seed"] for one in group["runs"]] for group in data["groups"]] == [[0, 1], [0, 1]]
-    losses = [
-        json.loads((done / "runs/done" / name / "summary.json").read_text())["final_loss"] for name in NAMES
-    ]
+    files = [done / "runs/done" / name / "summary.json" for name in NAMES]
+    losses = [json.loads(file.read_text())["final_loss"] for file in files]
     spread = data["groups"][1]["final_loss"]
     assert spread["mean"] == pytest.approx(sum(losses[2:]) / 2)
     assert (spread["low"], spread["high"]) == (min(losses[2:]), max(losses[2:]))
