@@ -218,7 +218,7 @@ def peak_memory(folder: Path, *arguments: str) -> int:
     ) as process:
         while process.poll() is None:
             most = max(most, sum(_resident(psutil.Process(process.pid))))
-            time.sleep(0.02)
+            time.sleep(0.1)
     assert process.returncode == 0
     return most
 
@@ -234,10 +234,10 @@ def _resident(process: psutil.Process) -> Iterator[int]:
 
 def test_a_sweep_needs_little_more_memory_than_one_run(folder: Path):
     """Eight runs reach at most 1.3 times what one reaches, with adapters that would show if they stayed."""
-    # About 9 million trained numbers, which with gradient and Adam's two are 140 MB a run.
-    sizes = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 4}
+    # Four and a half million trained numbers, which with gradient and Adam's two are 72 MB a run.
+    sizes = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2}
     write_tiny_llama(folder / "wide", **sizes)
-    common = ("--data", "train.jsonl", "--steps", "2", "--lora-rank", "512", "--base-model", "wide")
+    common = ("--data", "train.jsonl", "--steps", "1", "--lora-rank", "512", "--base-model", "wide")
     one = peak_memory(folder, "train", *common, "--batch-size", "2", "--run", "single")
     eight = peak_memory(
         folder, "sweep", *common, "--set", "batch_size=1,2", "--set", "learning_rate=1e-4,1e-3",
