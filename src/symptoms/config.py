@@ -72,6 +72,9 @@ class TrainingConfig(_LoraAndAdam):
 
     data: str = Field(min_length=1, description="Training data: .jsonl, .json or .csv.")
     dev: str | None = Field(default=None, min_length=1, description="Held-out data to evaluate on.")
+    examples_per_condition: int | None = Field(
+        default=None, ge=1, description="Train on so many examples of each condition, drawn by the seed."
+    )
 
     epochs: int = Field(default=5, ge=1, description="Passes over the training data.")
     steps: int | None = Field(default=None, ge=1, description="Training steps, instead of epochs.")
