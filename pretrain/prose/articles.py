@@ -41,12 +41,12 @@ def read_file(path: Path) -> Iterator[Article]:
     """
     head, *parts = ("\n" + path.read_text(encoding="utf-8")).split("\n" + TITLE)
     if head.strip():
-        raise ValueError(f"{path.name} begins with text that has no title; put a line '{TITLE}Title' above it.")
+        raise ValueError(f"{path.name} begins with text that has no title; put '{TITLE}Title' above it.")
     for part in parts:
         title, _, body = part.partition("\n")
         lines = tuple(line.strip() for line in body.splitlines() if line.strip())
         if not title.strip() or not lines:
-            raise ValueError(f"{path.name} has a title or a text missing at '{title}'; add it or take both away.")
+            raise ValueError(f"{path.name} lacks a title or a text at '{title}'; add it or take both away.")
         yield Article(field=path.stem, title=title.strip(), lines=lines)
 
 
@@ -72,7 +72,8 @@ def main() -> None:
         for article in articles:
             lines.write(json.dumps({"text": article.text}, ensure_ascii=False).encode() + b"\n")
     words = sum(len(article.text.split()) for article in articles)
-    print(f"{len(articles):,} articles, {words:,} words, {len({article.field for article in articles})} fields")
+    fields = {article.field for article in articles}
+    print(f"{len(articles):,} articles, {words:,} words, {len(fields)} fields")
 
 
 if __name__ == "__main__":
