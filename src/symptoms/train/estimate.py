@@ -36,7 +36,7 @@ class Work:
 def count_work(job: Job) -> Work:
     """Count without a service."""
     examples = job.batches.examples
-    steps = list(plan_steps(job.config, len(examples)))
+    steps = list(plan_steps(job.config, job.batches.concerns))
     trained_on = [example for step in steps for example in job.batches.trained_on(step)]
     evaluations = sum(job.evaluates(step) for step in steps)
     return Work(
@@ -86,7 +86,7 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
     from tinker import AdamParams
 
     # One more at first, since a service's first step is slower than those that follow.
-    steps = list(islice(plan_steps(job.config, len(job.batches.examples)), MEASURED_STEPS + 1))
+    steps = list(islice(plan_steps(job.config, job.batches.concerns), MEASURED_STEPS + 1))
     started, tokens = time.perf_counter(), 0
     for place, step in enumerate(steps):
         if place == 1:

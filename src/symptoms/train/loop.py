@@ -81,7 +81,7 @@ class TrainingLoop:
         pending: deque[Submitted] = deque()
         ahead = self._job.config.in_flight
         self._clock = time.perf_counter()
-        for step in plan_steps(self._job.config, len(self._job.batches.examples), after=self.progress.step):
+        for step in plan_steps(self._job.config, self._job.batches.concerns, after=self.progress.step):
             pending.append(self._submit(step))
             waits = self._job.evaluates(step)
             while pending and (waits or len(pending) >= ahead):
