@@ -18,6 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tinker_local.engine.pointwise import rms_norm, rotate
+from tinker_local.engine.products import linear
+
 Projection = Callable[[str, Tensor, Tensor], Tensor]
 """(layer name, input [..., in], weight [out, in]) -> output [..., out]."""
 
@@ -58,7 +61,7 @@ class LlamaConfig:
 
 def plain_projection(_name: str, x: Tensor, weight: Tensor) -> Tensor:
     """The base model's own linear layer, without any adapter."""
-    return F.linear(x, weight)
+    return linear(x, weight)
 
 
 def linear_layer_shapes(config: LlamaConfig) -> dict[str, tuple[int, int]]:
@@ -216,9 +219,7 @@ class Llama:
         return project("lm_head", hidden, self.weights[f"{name}.weight"]).float()
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
-        # The mean of squares is taken in float32 whatever the weights are, as the reference does.
-        normed = F.rms_norm(x.float(), x.shape[-1:], eps=self.config.rms_norm_eps).to(x.dtype)
-        return normed * self.weights[f"{name}.weight"]
+        return rms_norm(x, self.config.rms_norm_eps) * self.weights[f"{name}.weight"]
 
     def _linear(self, name: str, x: Tensor, project: Projection) -> Tensor:
         # A bias is added outside the projection, so that adapters need not know of it.
@@ -264,7 +265,3 @@ class Llama:
         return self._linear(f"{prefix}.mlp.down_proj", F.silu(gate) * up, project)
 
 
-def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Rotary position embedding in the half-split layout that Hugging Face checkpoints use."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cosines + torch.cat((-second, first), dim=-1) * sines

@@ -130,8 +130,7 @@ class TrainingModel:
         Raises RequestError, and clears them, where they are not finite: the step would ruin the adapter.
         """
         # In double precision, where the squares of large finite gradients do not overflow.
-        wide = self._gradients.double()
-        norm = float(torch.dot(wide, wide).sqrt())
+        norm = float(torch.linalg.vector_norm(self._gradients, dtype=torch.float64))
         if not math.isfinite(norm):
             self._gradients.zero_()
             raise RequestError(
