@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -247,7 +248,7 @@ class Llama:
         if f"{joined}.weight" not in self.weights:
             return [self._linear(f"{prefix}.{name}", x, project) for name in names]
         sizes = [self._shapes[f"{prefix}.{name}"][0] for name in names]
-        return self._linear(joined, x, project).split(sizes, dim=-1)
+        return cast(Sequence[Tensor], self._linear(joined, x, project).split(sizes, dim=-1))
 
     def _attention(
         self,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -108,7 +108,7 @@ class Adapter:
         if pair is None:
             return linear(x, weight)
         if torch.is_grad_enabled() and (x.requires_grad or pair[0].requires_grad):
-            return _AdaptedLinear.apply(x, weight, *pair, self.scale)  # pyright: ignore[reportReturnType]
+            return cast(Any, _AdaptedLinear).apply(x, weight, *pair, self.scale)
         return _adapted(x, product(x.float(), pair[0]), weight, pair[1], self.scale)
 
     def merged(self, weights: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ than its matrices.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 def rms_norm(x: Tensor, eps: float) -> Tensor:
     """`x` over the root of the mean of its squares along the last dimension, in the type of `x`."""
     if torch.is_grad_enabled() and x.requires_grad:
-        return _RmsNorm.apply(x, eps)  # pyright: ignore[reportReturnType]
+        return cast(Any, _RmsNorm).apply(x, eps)
     # The mean is taken in float32 whatever the weights are, as the reference does.
     wide = x.float()
     return (wide * _inverse_root(wide, eps)).to(x.dtype)
@@ -24,7 +24,7 @@ def rms_norm(x: Tensor, eps: float) -> Tensor:
 def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     """Rotary position embedding in the half-split layout that Hugging Face checkpoints use."""
     if torch.is_grad_enabled() and x.requires_grad:
-        return _Rotation.apply(x, cosines, sines)  # pyright: ignore[reportReturnType]
+        return cast(Any, _Rotation).apply(x, cosines, sines)
     return _rotated(x, cosines, sines)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,7 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
         return product(x, weight)
     if weight.requires_grad:
         return F.linear(x, weight)
-    return _FrozenLinear.apply(x, weight)  # pyright: ignore[reportReturnType]
+    return cast(Any, _FrozenLinear).apply(x, weight)
 
 
 class _FrozenLinear(torch.autograd.Function):

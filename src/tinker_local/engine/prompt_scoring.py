@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from tinker_local.engine.llama import Llama, Projection
 from tinker_local.wire.samples import PromptScores, TokenLogprobs
 
 TOKENS_AT_ONCE = 256
-"""Scores over the vocabulary are made for this many tokens at a time, which bounds memory and stays in the cache."""
+"""Scores over the vocabulary are made for this many tokens at a time, which bounds memory."""
 ROWS_AT_ONCE = 128
 """And drawn from for this many."""
 
@@ -31,7 +31,7 @@ def continuation_logprobs(
 
     A state that several targets follow is scored over the vocabulary once.
     """
-    distinct, rows = torch.unique(before, return_inverse=True)
+    distinct, rows = cast(tuple[Tensor, Tensor], torch.unique(before, return_inverse=True))
     logprobs = torch.zeros(len(targets), device=states.device)
     for start in range(0, len(distinct), TOKENS_AT_ONCE):
         chosen = distinct[start : start + TOKENS_AT_ONCE]
