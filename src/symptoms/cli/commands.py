@@ -106,15 +106,7 @@ def assess(
     with console.status("reading the description"), Classifier.load(run, service, base_model) as classifier:
         result = classifier.assess(text)
     if as_json:
-        answer = {
-            "condition": result.condition,
-            "primary_concern": result.assessment.concern,
-            "key_symptoms": list(result.assessment.symptoms),
-            "recommendation": result.assessment.recommendation,
-            "text": result.text,
-            "disclaimer": DISCLAIMER,
-        }
-        typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(result.to_json(), ensure_ascii=False, indent=1))
     else:
         typer.echo(f"This description resembles:\n\n{result.text}\n\n{DISCLAIMER}")
 

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from symptoms.safety.helplines import Helpline, Helplines, country_of_locale, crisis_notice, helplines
+from symptoms.safety.helplines import (
+    Helpline,
+    Helplines,
+    country_code,
+    country_of_locale,
+    crisis_notice,
+    helplines,
+    lines_for,
+)
 from symptoms.safety.rulebook import Category, read_rule_book
 from symptoms.safety.screening import Screen, Screening
 
@@ -16,9 +24,11 @@ __all__ = [
     "Helpline",
     "Helplines",
     "Screening",
+    "country_code",
     "country_of_locale",
     "crisis_notice",
     "helplines",
+    "lines_for",
     "screen",
 ]
 
