@@ -1,7 +1,7 @@
 """Text to assessment with a trained checkpoint."""
 
 from symptoms.classifier.answers import Answer, TrainedModel
-from symptoms.classifier.assessing import Classifier
+from symptoms.classifier.assessing import Classifier, check_description
 from symptoms.classifier.assessment import (
     Assessment,
     CrisisNotice,
@@ -27,6 +27,7 @@ __all__ = [
     "RunCalibration",
     "TrainedModel",
     "assessment_without_model",
+    "check_description",
     "notice_for",
     "probabilities_of",
     "read_calibration",

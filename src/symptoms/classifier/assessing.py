@@ -15,6 +15,7 @@ from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.run_calibration import read_calibration
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, ServiceError
+from symptoms.safety import check_country
 from symptoms.service import connect
 from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 
@@ -65,8 +66,10 @@ class Classifier:
         base, and their labels are taken to be the bundled taxonomy's. `country` is an ISO 3166 code for the
         helplines of crisis notices, by default that of the locale.
 
-        Raises RunError where there is no such run, and ServiceError where the service cannot be used.
+        Raises InputError for what is no country code, RunError where there is no such run, and ServiceError
+        where the service cannot be used.
         """
+        check_country(country)
         checkpoint = run_or_path if run_or_path and run_or_path.startswith("tinker://") else None
         run: RunDirectory | None
         if checkpoint is not None:
@@ -158,8 +161,7 @@ class Classifier:
             return assessment_without_model(notice, error)
 
     def _asked(self, text: str, notice: CrisisNotice | None) -> Steps:
-        if not any(character.isprintable() and not character.isspace() for character in text):
-            raise InputError("The description is empty; tell in a sentence or two what is going on.")
+        check_description(text)
         # One character for one, so that places in the text stay what they are.
         readable = _SURROGATE.sub("\ufffd", text)
         scores = self._model.submit(readable, self._chooser.labels, write=False)
@@ -177,6 +179,12 @@ class Classifier:
             if self._service.server is not None and self._service.server.died:
                 raise ServiceError(self._service.server.died) from None
             raise
+
+
+def check_description(text: str) -> None:
+    """Raises InputError for a description in which nothing can be seen."""
+    if not any(character.isprintable() and not character.isspace() for character in text):
+        raise InputError("The description is empty; tell in a sentence or two what is going on.")
 
 
 class _Task:

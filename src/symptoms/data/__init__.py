@@ -2,6 +2,7 @@
 
 from symptoms.data.assessment import WrittenAssessment, parse_assessment, render_assessment
 from symptoms.data.dataset import Dataset, LabelledExample, assessment_of, load_dataset
+from symptoms.data.descriptions import Description, load_descriptions
 from symptoms.data.duplicates import check_leakage
 from symptoms.data.evidence import Span, evidence, supported_terms
 from symptoms.data.experiment import Example, Experiment, load_experiment
@@ -11,6 +12,7 @@ from symptoms.data.vocabulary import labels_of_outputs, symptoms_of_outputs
 __all__ = [
     "WrittenAssessment",
     "Dataset",
+    "Description",
     "Example",
     "Experiment",
     "Label",
@@ -22,6 +24,7 @@ __all__ = [
     "labels_of_outputs",
     "labels_of_taxonomy",
     "load_dataset",
+    "load_descriptions",
     "load_experiment",
     "parse_assessment",
     "render_assessment",

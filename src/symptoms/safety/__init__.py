@@ -10,6 +10,7 @@ from functools import cache
 from symptoms.safety.helplines import (
     Helpline,
     Helplines,
+    check_country,
     country_code,
     country_of_locale,
     crisis_notice,
@@ -24,6 +25,7 @@ __all__ = [
     "Helpline",
     "Helplines",
     "Screening",
+    "check_country",
     "country_code",
     "country_of_locale",
     "crisis_notice",

@@ -12,11 +12,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from symptoms.errors import InputError
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import Screening
 
 ALIASES = {"UK": "GB", "EL": "GR"}
 EMERGENCY_ELSEWHERE = "your local emergency number (112 works on most mobile phones)"
+COUNTRY = re.compile(r"[a-zA-Z]{2}")
 LOCALE = re.compile(r"[a-zA-Z]{2,3}[_-]([a-zA-Z]{2})\b")
 
 OPENINGS = {
@@ -125,6 +127,12 @@ def country_code(told: str | None) -> str | None:
     """The ISO 3166 code that helplines go by, such as `GB` for `uk`; None where none was told."""
     code = (told or "").strip().upper()
     return ALIASES.get(code, code) or None
+
+
+def check_country(told: str | None) -> None:
+    """Raises InputError for what is no ISO 3166 code of two letters; None is no country and fine."""
+    if told is not None and not COUNTRY.fullmatch(told.strip()):
+        raise InputError(f"{told!r} is no country code; write two letters, such as GB.")
 
 
 def crisis_notice(screening: Screening, country: str | None) -> str:
