@@ -11,6 +11,7 @@ from rich.console import Console
 from symptoms import __version__
 from symptoms.cli.assess_command import assess
 from symptoms.cli.data_commands import data_app
+from symptoms.cli.doctor_command import doctor
 from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
@@ -35,6 +36,7 @@ app.command()(assess)
 app.command()(train)
 app.command()(evaluate)
 app.command()(results)
+app.command()(doctor)
 
 
 def main() -> None:
