@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from symptoms.classifier.answers import DESCRIPTIONS_IN_FLIGHT, TrainedModel
-from symptoms.classifier.assessment import Assessment, CrisisNotice, notice_for
+from symptoms.classifier.assessment import Assessment, notice_for
 from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.run_calibration import read_calibration
 from symptoms.data import labels_of_taxonomy
@@ -138,7 +138,7 @@ class Classifier:
         scoring: deque[_Task] = deque()
         writing: deque[_Task] = deque()
         for text in texts:
-            scoring.append(_Task(self._steps(text, country)))
+            scoring.append(_Task(self._steps(text, country or self.country)))
             if len(scoring) == DESCRIPTIONS_IN_FLIGHT:
                 writing.append(scoring.popleft().advanced())
             if len(writing) == DESCRIPTIONS_IN_FLIGHT:
@@ -151,16 +151,21 @@ class Classifier:
 
     def _steps(self, text: str, country: str | None) -> Steps:
         """Screens the text for danger, then asks the model; yields wherever it is about to wait for it."""
-        notice = notice_for(text, country or self.country)
         try:
-            return (yield from self._asked(text, notice))
-        except Exception as error:
-            # Whatever has failed, the notice must not be lost with it.
-            if notice is None:
-                raise
-            return assessment_without_model(notice, error)
+            return (yield from self._asked(text, country))
+        except (Exception, KeyboardInterrupt) as error:
+            failure = self._lost_server() or error
+            # Whatever has failed, the notice must not be lost with it. It is looked up anew, as the end of
+            # the local server may have come in the middle of the first time.
+            notice = notice_for(text, country)
+            if notice is not None and isinstance(failure, Exception):
+                return assessment_without_model(notice, failure)
+            if failure is not error:
+                raise failure from None
+            raise
 
-    def _asked(self, text: str, notice: CrisisNotice | None) -> Steps:
+    def _asked(self, text: str, country: str | None) -> Steps:
+        notice = notice_for(text, country)
         check_description(text)
         # One character for one, so that places in the text stay what they are.
         readable = _SURROGATE.sub("\ufffd", text)
@@ -173,12 +178,15 @@ class Classifier:
         return self._chooser.compose(readable, choice, written, ended, notice)
 
     def _waited(self, result: Callable[[], Waited]) -> Waited:
-        try:
-            return result()
-        except KeyboardInterrupt:
-            if self._service.server is not None and self._service.server.died:
-                raise ServiceError(self._service.server.died) from None
-            raise
+        # The SDK would go on asking a dead server for minutes.
+        if lost := self._lost_server():
+            raise lost
+        return result()
+
+    def _lost_server(self) -> ServiceError | None:
+        """The local server's end, which reaches this thread as a KeyboardInterrupt."""
+        server = self._service.server
+        return ServiceError(server.died) if server is not None and server.died else None
 
 
 def check_description(text: str) -> None:
