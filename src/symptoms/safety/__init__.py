@@ -17,6 +17,7 @@ from symptoms.safety.helplines import (
     helplines,
     lines_for,
 )
+from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category, read_rule_book
 from symptoms.safety.screening import Screen, Screening
 
@@ -31,6 +32,8 @@ __all__ = [
     "crisis_notice",
     "helplines",
     "lines_for",
+    "names_a_drug_or_dose",
+    "says_you_have",
     "screen",
 ]
 
