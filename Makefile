@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto install clean help
+.PHONY: train test lint soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -42,6 +42,9 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
+
+cli-docs: $(VENV)/installed  ## write the help of every command into docs/cli.md
+	$(BIN)/python -m symptoms.cli.help_pages docs/cli.md
 
 proto: $(VENV)/installed-dev  ## regenerate the protobuf code
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. tinker_local/wire/tinker_public.proto

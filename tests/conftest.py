@@ -10,8 +10,10 @@ import pytest
 
 os.environ.setdefault("TINKER_TELEMETRY", "0")
 
+from symptoms import Classifier
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
+from training_runs import train, write_examples
 
 ROOT = Path(__file__).parent.parent
 
@@ -45,3 +47,28 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of someone without an account."""
     for name in ("TINKER_API_KEY", "TINKER_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def colour_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run `tiny` of two steps, whose labels are four colours and whose context is 256."""
+    folder = tmp_path_factory.mktemp("colours")
+    write_examples(folder / "train.jsonl", 8)
+    done = train(
+        folder, "--data", "train.jsonl", "--run", "tiny", "--steps", "2", "--base-model", str(tiny_model),
+        "--lora-rank", "2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def classifier(colour_run: Path) -> Iterator[Classifier]:
+    """The classifier of `colour_run`."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TINKER_API_KEY", "TINKER_BASE_URL"):
+            patch.delenv(name, raising=False)
+        patch.setenv("TINKER_LOCAL_HOME", str(colour_run / "home"))
+        loaded = Classifier.load(str(colour_run / "runs" / "tiny"), country="GB")
+    with loaded:
+        yield loaded

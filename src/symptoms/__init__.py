@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from symptoms.classifier import Assessment as Assessment
     from symptoms.classifier import Classifier as Classifier
 
 __version__ = "0.1.0"
@@ -12,8 +13,8 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     # Loaded on demand, so that `import symptoms` stays light and importing a layer does not import all.
-    if name == "Classifier":
-        from symptoms.classifier import Classifier
+    if name in ("Assessment", "Classifier"):
+        import symptoms.classifier
 
-        return Classifier
+        return getattr(symptoms.classifier, name)
     raise AttributeError(f"module 'symptoms' has no attribute {name!r}")

@@ -80,6 +80,21 @@ def test_an_evaluation_writes_its_figures_predictions_and_report(trained: Path):
     assert "TF-IDF + logistic regression" in done.stdout
 
 
+def test_an_evaluation_calibrates_the_run(trained: Path):
+    """Temperature and threshold from dev are kept in the run, and the classifier goes by them."""
+    done = run(trained, "evaluate", "small", "--data", "test.jsonl", "--json", "calibrated.json")
+    assert done.returncode == 0, done.stderr
+    stored = json.loads((trained / "runs" / "small" / "calibration.json").read_text())
+    details = json.loads((trained / "calibrated.json").read_text())["details"]
+    assert (stored["temperature"], stored["threshold"]) == (details["temperature"], details["threshold"])
+    assert (stored["fitted_on"], stored["examples"]) == ("dev.jsonl", 15)
+    assert stored["checkpoint"] == details["subject"]["checkpoint"]
+    answer = run(trained, "assess", "--run", "small", "--json", "My heart races on the bus.")
+    assessment = json.loads(answer.stdout)
+    assert assessment["calibrated"] is True
+    assert assessment["abstained"] == (assessment["probability"] < stored["threshold"])
+
+
 def test_a_file_with_inputs_and_conditions_alone_will_do(trained: Path):
     """Without symptoms and recommendations those figures are left out, not invented."""
     lines = (trained / "test.jsonl").read_text().splitlines()

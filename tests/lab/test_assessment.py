@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symptoms.data import Assessment, parse_assessment, render_assessment
+from symptoms.data import WrittenAssessment, parse_assessment, render_assessment
 from symptoms.errors import AssessmentFormatError
 
 LINES = st.text(min_size=1, max_size=60).filter(lambda t: t == t.strip() and len(t.splitlines()) == 1)
@@ -16,7 +16,7 @@ SYMPTOMS = LINES.filter(lambda t: "," not in t and t != "none identified")
 @given(LINES, st.lists(SYMPTOMS, max_size=5), LINES)
 def test_parse_is_the_inverse_of_render(concern: str, symptoms: list[str], recommendation: str):
     """parse(render(x)) == x for every assessment there can be."""
-    assessment = Assessment(concern=concern, symptoms=tuple(symptoms), recommendation=recommendation)
+    assessment = WrittenAssessment(concern=concern, symptoms=tuple(symptoms), recommendation=recommendation)
     assert parse_assessment(render_assessment(assessment)) == assessment
 
 

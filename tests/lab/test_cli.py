@@ -39,6 +39,10 @@ def test_help_names_every_command(tmp_path: Path):
         (["assess", "I am tired"], 1, "There is no trained run in runs/"),
         (["assess", "--run", "nope", "I am tired"], 1, "There is no run 'nope'"),
         (["assess", "   "], 2, "The description is empty"),
+        (["assess", "--country", "Britain", "tired"], 2, "'Britain' is no country code"),
+        (["assess", "--file", "a.txt", "tired"], 2, "give one of them"),
+        (["assess", "--file", "none.txt"], 2, "no such file"),
+        (["assess", "--out", "a.jsonl", "tired"], 2, "--out is for the results of --file"),
         (["tokens", "none.json"], 2, "no such file"),
         (
             ["assess", "--run", "tinker://x/weights/y", "--service", "nowhere", "tired"],

@@ -114,6 +114,9 @@ def test_assess_answers_from_the_newest_run(trained: tuple[Path, subprocess.Comp
     answer = json.loads(answered.stdout)
     assert answer["condition"] == "depression"
     assert answer["text"] == example["output"]
+    spans = [span for symptom in answer["key_symptoms"] for span in symptom["evidence"]]
+    assert spans
+    assert all(example["input"][span["start"] : span["end"]] == span["text"] for span in spans)
 
 
 def test_the_library_answers_like_the_command(

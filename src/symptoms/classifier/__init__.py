@@ -1,7 +1,35 @@
 """Text to assessment with a trained checkpoint."""
 
 from symptoms.classifier.answers import Answer, TrainedModel
-from symptoms.classifier.assessing import ClassifiedText, Classifier
+from symptoms.classifier.assessing import Classifier, check_description
+from symptoms.classifier.assessment import (
+    Assessment,
+    CrisisNotice,
+    Evidence,
+    KeySymptom,
+    LabelProbability,
+    NoticeLine,
+    notice_for,
+)
+from symptoms.classifier.composing import assessment_without_model
 from symptoms.classifier.probabilities import probabilities_of
+from symptoms.classifier.run_calibration import RunCalibration, read_calibration, write_calibration
 
-__all__ = ["Answer", "ClassifiedText", "Classifier", "TrainedModel", "probabilities_of"]
+__all__ = [
+    "Answer",
+    "Assessment",
+    "Classifier",
+    "CrisisNotice",
+    "Evidence",
+    "KeySymptom",
+    "LabelProbability",
+    "NoticeLine",
+    "RunCalibration",
+    "TrainedModel",
+    "assessment_without_model",
+    "check_description",
+    "notice_for",
+    "probabilities_of",
+    "read_calibration",
+    "write_calibration",
+]

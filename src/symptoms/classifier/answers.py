@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from symptoms.data import Label
 from symptoms.errors import InputError
 from symptoms.service import Service
-from symptoms.tokens import STOP, Tokenizer, concern_beginnings, prompt_tokens
+from symptoms.tokens import STOP, Tokenizer, concern_beginnings, concern_tokens, prompt_tokens
 
 if TYPE_CHECKING:
     import tinker
@@ -70,7 +70,7 @@ class TrainedModel:
 
     def answer(self, description: str, labels: Sequence[Label]) -> Answer:
         """One description's answer; raises InputError where it does not fit the model's context."""
-        return self._submit(description, labels, write=True)()
+        return self.submit(description, labels, write=True)()
 
     def answers(
         self, descriptions: Iterable[str], labels: Sequence[Label], write: bool = True
@@ -78,13 +78,14 @@ class TrainedModel:
         """Answers in the descriptions' order; several are asked at once, so that the service batches."""
         pending: deque[Callable[[], Answer]] = deque()
         for description in descriptions:
-            pending.append(self._submit(description, labels, write))
+            pending.append(self.submit(description, labels, write))
             if len(pending) == DESCRIPTIONS_IN_FLIGHT:
                 yield pending.popleft()()
         while pending:
             yield pending.popleft()()
 
-    def _submit(self, description: str, labels: Sequence[Label], write: bool) -> Callable[[], Answer]:
+    def submit(self, description: str, labels: Sequence[Label], write: bool) -> Callable[[], Answer]:
+        """Ask, and wait only when what this returns is called; raises InputError as `answer` does."""
         from tinker import ModelInput
 
         prompt = prompt_tokens(self.tokenizer, description, self.shots)
@@ -107,6 +108,18 @@ class TrainedModel:
             return Answer(written, np.array([sum(line) for line in tokens]), tokens)
 
         return wait
+
+    def submit_continuation(self, description: str, label: Label) -> Callable[[], tuple[str, bool]]:
+        """What the model writes after the line that names this label, and whether it ended by itself.
+
+        Returns at once, and waits when what it returns is called. Where the description leaves no room,
+        nothing is written.
+        """
+        prompt = prompt_tokens(self.tokenizer, description, self.shots)
+        prompt += concern_tokens(self.tokenizer, label.text)
+        if self._room(prompt) < 1:
+            return lambda: ("", False)
+        return self._submit_writing(prompt)
 
     def _submit_writing(self, prompt: list[int]) -> Callable[[], tuple[str, bool]]:
         """Waits for the text, and whether it ended by itself."""

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
-from symptoms.classifier.answers import TrainedModel
-from symptoms.data import Assessment, parse_assessment
-from symptoms.errors import InputError
+from symptoms.classifier.answers import DESCRIPTIONS_IN_FLIGHT, TrainedModel
+from symptoms.classifier.assessment import Assessment, notice_for
+from symptoms.classifier.composing import Chooser, assessment_without_model
+from symptoms.classifier.run_calibration import read_calibration
+from symptoms.data import labels_of_taxonomy
+from symptoms.errors import InputError, ServiceError
+from symptoms.safety import check_country
 from symptoms.service import connect
-from symptoms.taxonomy import condition_of_label
-from symptoms.train import find_run, newest_run
+from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 
+Waited = TypeVar("Waited")
+Steps = Generator[None, None, Assessment]
 
-@dataclass(frozen=True)
-class ClassifiedText:
-    """What a description resembles. `condition` is the taxonomy's id, or the concern as it was written."""
-
-    condition: str
-    assessment: Assessment
-    text: str
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Classifier:
@@ -31,30 +32,64 @@ class Classifier:
         print(classifier.assess("I have not slept properly for weeks").condition)
     """
 
-    def __init__(self, checkpoint: str, service: str | None, base_model: str | None) -> None:
+    def __init__(
+        self,
+        checkpoint: str,
+        chooser: Chooser,
+        service: str | None,
+        base_model: str | None,
+        country: str | None,
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.country = country
+        self._chooser = chooser
         self._held = ExitStack()
         try:
-            connected = self._held.enter_context(connect(service, base_model))
-            self._model = TrainedModel.load(connected, checkpoint)
+            self._service = self._held.enter_context(connect(service, base_model))
+            self._model = TrainedModel.load(self._service, checkpoint)
         except BaseException:
             self._held.close()
             raise
 
     @classmethod
     def load(
-        cls, run_or_path: str | None = None, service: str | None = None, base_model: str | None = None
+        cls,
+        run_or_path: str | None = None,
+        service: str | None = None,
+        base_model: str | None = None,
+        country: str | None = None,
     ) -> Classifier:
         """The classifier of a run, of a `tinker://` path, or by default of the newest run.
 
-        A run knows its service and base model; a path needs them told, unless they are the local
-        server and the bundled base.
+        A run knows its service, base model and labels; so does a path that one of the runs here saved. Of
+        other paths service and base model need to be told, unless they are the local server and the bundled
+        base, and their labels are taken to be the bundled taxonomy's. `country` is an ISO 3166 code for the
+        helplines of crisis notices, by default that of the locale.
+
+        Raises InputError for what is no country code, RunError where there is no such run, and ServiceError
+        where the service cannot be used.
         """
-        if run_or_path is not None and run_or_path.startswith("tinker://"):
-            return cls(run_or_path, service, base_model)
-        run = newest_run() if run_or_path is None else find_run(run_or_path)
+        check_country(country)
+        checkpoint = run_or_path if run_or_path and run_or_path.startswith("tinker://") else None
+        run: RunDirectory | None
+        if checkpoint is not None:
+            run = run_of_checkpoint(checkpoint)
+        else:
+            run = newest_run() if run_or_path is None else find_run(run_or_path)
+            checkpoint = run.final_checkpoint()
+        if run is None:
+            return cls(checkpoint, Chooser(labels_of_taxonomy()), service, base_model, country)
         manifest = run.manifest()
+        chooser = Chooser(
+            run.labels(), frozenset(manifest.get("symptoms", ())), read_calibration(run.path)
+        ).for_checkpoint(checkpoint)
         where = service or manifest["service_url"] or manifest["service"]
-        return cls(run.final_checkpoint(), where, base_model or manifest["base_model"])
+        return cls(checkpoint, chooser, where, base_model or manifest["base_model"], country)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether probabilities, and when to abstain, were fitted on held-out examples."""
+        return self._chooser.calibration is not None
 
     def close(self) -> None:
         """Leave the service; a local server ends."""
@@ -68,15 +103,119 @@ class Classifier:
     ) -> None:
         self.close()
 
-    def assess(self, description: str) -> ClassifiedText:
-        """The assessment of one description, written greedily.
+    def assess(self, text: str, country: str | None = None) -> Assessment:
+        """The assessment of one description.
 
-        Raises InputError for a text that is empty or too long, and AssessmentFormatError where the
-        model's answer is not an assessment; such an answer is never shown.
+        Raises InputError for a text that is empty or too long, and ServiceError or the SDK's TinkerError
+        where the service fails. A text that speaks of danger now never ends so: its assessment has the
+        crisis notice, and abstains with the reason. `country` is for this text's notice alone.
         """
-        if not description.strip():
-            raise InputError("The description is empty; tell in a sentence or two what is going on.")
-        answer = self._model.write(description)
-        assessment = parse_assessment(answer)
-        known = condition_of_label(assessment.concern)
-        return ClassifiedText(known.id if known else assessment.concern, assessment, answer)
+        [outcome] = self.outcomes([text], country)
+        if isinstance(outcome, InputError):
+            raise outcome
+        return outcome
+
+    def assess_many(
+        self, texts: Iterable[str], progress: Callable[[], None] | None = None, country: str | None = None
+    ) -> list[Assessment]:
+        """The assessments of descriptions, in their order; several are asked at once.
+
+        `progress` is called after each. Raises what `assess` raises, for the first text that it concerns.
+        """
+        assessments: list[Assessment] = []
+        for number, outcome in enumerate(self.outcomes(texts, country), start=1):
+            if isinstance(outcome, InputError):
+                raise InputError(f"Description {number}: {outcome}") from outcome
+            assessments.append(outcome)
+            if progress is not None:
+                progress()
+        return assessments
+
+    def outcomes(
+        self, texts: Iterable[str], country: str | None = None
+    ) -> Generator[Assessment | InputError, None, None]:
+        """As `assess_many`, one by one as they come, and with the error in place of what cannot be read."""
+        scoring: deque[_Task] = deque()
+        writing: deque[_Task] = deque()
+        for text in texts:
+            scoring.append(_Task(self._steps(text, country or self.country)))
+            if len(scoring) == DESCRIPTIONS_IN_FLIGHT:
+                writing.append(scoring.popleft().advanced())
+            if len(writing) == DESCRIPTIONS_IN_FLIGHT:
+                yield writing.popleft().outcome()
+        while scoring or writing:
+            if scoring:
+                writing.append(scoring.popleft().advanced())
+            if not scoring or len(writing) == DESCRIPTIONS_IN_FLIGHT:
+                yield writing.popleft().outcome()
+
+    def _steps(self, text: str, country: str | None) -> Steps:
+        """Screens the text for danger, then asks the model; yields wherever it is about to wait for it."""
+        try:
+            return (yield from self._asked(text, country))
+        except (Exception, KeyboardInterrupt) as error:
+            failure = self._lost_server() or error
+            # Whatever has failed, the notice must not be lost with it. It is looked up anew, as the end of
+            # the local server may have come in the middle of the first time.
+            notice = notice_for(text, country)
+            if notice is not None and isinstance(failure, Exception):
+                return assessment_without_model(notice, failure)
+            if failure is not error:
+                raise failure from None
+            raise
+
+    def _asked(self, text: str, country: str | None) -> Steps:
+        notice = notice_for(text, country)
+        check_description(text)
+        # One character for one, so that places in the text stay what they are.
+        readable = _SURROGATE.sub("\ufffd", text)
+        scores = self._model.submit(readable, self._chooser.labels, write=False)
+        yield
+        choice = self._chooser.choose(self._waited(scores).logprobs)
+        continuation = self._model.submit_continuation(readable, choice.best)
+        yield
+        written, ended = self._waited(continuation)
+        return self._chooser.compose(readable, choice, written, ended, notice)
+
+    def _waited(self, result: Callable[[], Waited]) -> Waited:
+        # The SDK would go on asking a dead server for minutes.
+        if lost := self._lost_server():
+            raise lost
+        return result()
+
+    def _lost_server(self) -> ServiceError | None:
+        """The local server's end, which reaches this thread as a KeyboardInterrupt."""
+        server = self._service.server
+        return ServiceError(server.died) if server is not None and server.died else None
+
+
+def check_description(text: str) -> None:
+    """Raises InputError for a description in which nothing can be seen."""
+    if not any(character.isprintable() and not character.isspace() for character in text):
+        raise InputError("The description is empty; tell in a sentence or two what is going on.")
+
+
+class _Task:
+    """The assessment of one text in the making, or the InputError that it ended in."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._outcome: Assessment | InputError | None = None
+        self.advanced()
+
+    def advanced(self) -> Self:
+        """The same task one step further: waits for what it asked, and asks the next."""
+        if self._outcome is None:
+            try:
+                next(self._steps)
+            except StopIteration as finished:
+                self._outcome = finished.value
+            except InputError as error:
+                self._outcome = error
+        return self
+
+    def outcome(self) -> Assessment | InputError:
+        """The last step's result; waits for it."""
+        while self._outcome is None:
+            self.advanced()
+        return self._outcome

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +9,10 @@ import typer
 from rich.console import Console
 
 from symptoms import __version__
+from symptoms.cli.assess_command import assess
 from symptoms.cli.compare_commands import compare
 from symptoms.cli.data_commands import data_app
+from symptoms.cli.doctor_command import doctor
 from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
@@ -34,11 +34,13 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
+app.command()(assess)
 app.command()(train)
 app.command()(sweep)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(results)
+app.command()(doctor)
 
 
 def main() -> None:
@@ -85,46 +87,3 @@ def tokens(
     ):
         tokenizer, context = connected.tokenizer(), connected.context_length
     print_examples(console, experiment, example, tokenizer, context)
-
-
-@app.command()
-def assess(
-    description: Annotated[
-        str | None, typer.Argument(help="The description; read from standard input without it.")
-    ] = None,
-    run: Annotated[
-        str | None,
-        typer.Option(help="A run by name or folder, or a tinker:// path; the newest run by default."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
-    service: ServiceOption = None,
-    base_model: BaseModelOption = None,
-) -> None:
-    """Say which condition a description resembles. Educational, not a diagnosis."""
-    from symptoms.classifier import Classifier
-
-    text = _read_stdin() if description is None else description
-    if not text.strip():
-        raise InputError("The description is empty; tell in a sentence or two what is going on.")
-    console = Console(stderr=True)
-    with console.status("reading the description"), Classifier.load(run, service, base_model) as classifier:
-        result = classifier.assess(text)
-    if as_json:
-        answer = {
-            "condition": result.condition,
-            "primary_concern": result.assessment.concern,
-            "key_symptoms": list(result.assessment.symptoms),
-            "recommendation": result.assessment.recommendation,
-            "text": result.text,
-            "disclaimer": DISCLAIMER,
-        }
-        typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
-    else:
-        typer.echo(f"This description resembles:\n\n{result.text}\n\n{DISCLAIMER}")
-
-
-def _read_stdin() -> str:
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError("The description on standard input is not UTF-8 text; convert it first.") from error

@@ -27,8 +27,8 @@ def _symptom(text: str) -> str:
     return text
 
 
-class Assessment(BaseModel):
-    """What a description resembles. `concern` is a condition's label, such as `Panic Disorder`."""
+class WrittenAssessment(BaseModel):
+    """An assessment as a model writes it. `concern` is a condition's label, such as `Panic Disorder`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +37,7 @@ class Assessment(BaseModel):
     recommendation: Annotated[str, AfterValidator(_one_line)]
 
 
-def render_assessment(assessment: Assessment) -> str:
+def render_assessment(assessment: WrittenAssessment) -> str:
     """The three lines that the model is trained to write."""
     return (
         f"Primary concern: {assessment.concern}\n"
@@ -46,7 +46,7 @@ def render_assessment(assessment: Assessment) -> str:
     )
 
 
-def parse_assessment(text: str) -> Assessment:
+def parse_assessment(text: str) -> WrittenAssessment:
     """The assessment of three lines; raises AssessmentFormatError for anything else."""
     match = LAYOUT.fullmatch(text.strip())
     if match is None:
@@ -54,7 +54,7 @@ def parse_assessment(text: str) -> Assessment:
     listed = match["symptoms"]
     symptoms = () if listed == NO_SYMPTOMS else tuple(listed.split(", "))
     try:
-        return Assessment(concern=match["concern"], symptoms=symptoms, recommendation=match["advice"])
+        return WrittenAssessment(concern=match["concern"], symptoms=symptoms, recommendation=match["advice"])
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise AssessmentFormatError(

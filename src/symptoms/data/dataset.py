@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from symptoms.data.assessment import Assessment
+from symptoms.data.assessment import WrittenAssessment
 from symptoms.data.fields import FieldReader
 from symptoms.data.labels import (
     TAXONOMY_FILE,
@@ -90,7 +90,7 @@ def load_dataset(path: Path, labels: Sequence[Label] | None = None) -> Dataset:
     return Dataset(path, tuple(examples), chosen, hashlib.sha256(content).hexdigest())
 
 
-def assessment_of(example: LabelledExample, labels: Sequence[Label]) -> Assessment:
+def assessment_of(example: LabelledExample, labels: Sequence[Label]) -> WrittenAssessment:
     """The assessment that an example trains towards.
 
     Raises InputError for one without symptoms or recommendation, as it could only be evaluated on, and
@@ -107,7 +107,9 @@ def assessment_of(example: LabelledExample, labels: Sequence[Label]) -> Assessme
         raise InputError(
             f"Example {example.id} has the condition {example.condition!r}, not of these labels{known}"
         )
-    return Assessment(concern=label.text, symptoms=example.symptoms, recommendation=example.recommendation)
+    return WrittenAssessment(
+        concern=label.text, symptoms=example.symptoms, recommendation=example.recommendation
+    )
 
 
 def _choose_labels(

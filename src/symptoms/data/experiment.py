@@ -10,7 +10,9 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from symptoms.config import ExperimentConfig
+from symptoms.data.labels import Label
 from symptoms.data.reading import Places, kind_of, nearest, parse_json, read_text
+from symptoms.data.vocabulary import labels_of_outputs
 from symptoms.errors import DataError, Fault
 
 BLANK_LINE = "\n\n"
@@ -33,6 +35,11 @@ class Experiment:
     config: ExperimentConfig
     examples: tuple[Example, ...]
     digest: str
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The labels that the outputs name, with the others of their taxonomy."""
+        return labels_of_outputs(self.path, (example.output for example in self.examples))
 
     @property
     def test_cases(self) -> tuple[Example, ...]:

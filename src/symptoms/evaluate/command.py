@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from symptoms.classifier import TrainedModel
+from symptoms.classifier import RunCalibration, TrainedModel, write_calibration
 from symptoms.data import Dataset, assessment_of, check_leakage, load_dataset, render_assessment
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluating import (
@@ -101,6 +101,8 @@ def _evaluate(
     subject = _subject(request, run, service, sets.train)
     model = TrainedModel.load(service, subject.checkpoint)
     calibrator = None if sets.dev is None else fit_on_dev(model, sets.dev, track, "dev set")
+    if run is not None and sets.dev is not None and calibrator is not None:
+        write_calibration(run.path, _run_calibration(calibrator, sets.dev, subject.checkpoint))
     predictions, seconds = predict_test(model, sets.test, track)
     folder = run.path if run else Path()
     write_predictions(folder / "predictions.jsonl", predictions)
@@ -123,6 +125,18 @@ def _evaluate(
     if run is not None:
         write_evaluation(run.path / EVALUATION_FILE, evaluation)
     return evaluation, folder
+
+
+def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> RunCalibration:
+    """What the classifier of this run needs of it."""
+    return RunCalibration(
+        temperature=calibrator.temperature,
+        threshold=calibrator.threshold,
+        fitted_on=str(dev.path),
+        examples=len(dev.examples),
+        checkpoint=checkpoint,
+        labels=tuple(label.id for label in dev.labels),
+    )
 
 
 def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from symptoms.classifier import Answer, TrainedModel
-from symptoms.data import Assessment, Label, LabelledExample, parse_assessment
+from symptoms.data import Label, LabelledExample, WrittenAssessment, parse_assessment
 from symptoms.errors import AssessmentFormatError
 
 
@@ -84,7 +84,7 @@ def _prediction(example: LabelledExample, answer: Answer, labels: Sequence[Label
     )
 
 
-def _parsed(written: str) -> Assessment | None:
+def _parsed(written: str) -> WrittenAssessment | None:
     try:
         return parse_assessment(written)
     except AssessmentFormatError:

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from functools import cache
 
-from symptoms.safety.helplines import Helpline, Helplines, country_of_locale, crisis_notice, helplines
+from symptoms.safety.helplines import (
+    Helpline,
+    Helplines,
+    check_country,
+    country_code,
+    country_of_locale,
+    crisis_notice,
+    helplines,
+    lines_for,
+)
+from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category, read_rule_book
 from symptoms.safety.screening import Screen, Screening
 
@@ -16,9 +26,14 @@ __all__ = [
     "Helpline",
     "Helplines",
     "Screening",
+    "check_country",
+    "country_code",
     "country_of_locale",
     "crisis_notice",
     "helplines",
+    "lines_for",
+    "names_a_drug_or_dose",
+    "says_you_have",
     "screen",
 ]
 

@@ -12,11 +12,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from symptoms.errors import InputError
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import Screening
 
 ALIASES = {"UK": "GB", "EL": "GR"}
 EMERGENCY_ELSEWHERE = "your local emergency number (112 works on most mobile phones)"
+COUNTRY = re.compile(r"[a-zA-Z]{2}")
 LOCALE = re.compile(r"[a-zA-Z]{2,3}[_-]([a-zA-Z]{2})\b")
 
 OPENINGS = {
@@ -108,8 +110,7 @@ class _File(_Entry):
 def helplines(country: str | None) -> Helplines:
     """What a country offers, by its ISO 3166 code such as `GB`, and an international directory with it."""
     known = _file()
-    code = (country or "").upper()
-    code = ALIASES.get(code, code)
+    code = country_code(country) or ""
     fallback = known.european_union if code in known.european_union.members else known.elsewhere
     found = known.countries.get(code, fallback)
     return Helplines(name=found.name, emergency=found.emergency, lines=found.lines, directory=known.directory)
@@ -122,16 +123,35 @@ def country_of_locale() -> str | None:
     return match[1].upper() if match else None
 
 
+def country_code(told: str | None) -> str | None:
+    """The ISO 3166 code that helplines go by, such as `GB` for `uk`; None where none was told."""
+    code = (told or "").strip().upper()
+    return ALIASES.get(code, code) or None
+
+
+def check_country(told: str | None) -> None:
+    """Raises InputError for what is no ISO 3166 code of two letters; None is no country and fine."""
+    if told is not None and not COUNTRY.fullmatch(told.strip()):
+        raise InputError(f"{told!r} is no country code; write two letters, such as GB.")
+
+
 def crisis_notice(screening: Screening, country: str | None) -> str:
     """Calm words with numbers to call and text, help first; empty where the screening found no danger."""
     if screening.category is None:
         return ""
     offered = helplines(country)
-    serves = ORDER.get(screening.category, USUAL_ORDER)
-    chosen = [f"  {LEADS[kind]}{line}" for kind in serves for line in offered.lines if line.serves == kind]
+    *lines, directory = lines_for(screening.category, country)
     opening = OPENINGS[screening.category].format(emergency=offered.emergency or EMERGENCY_ELSEWHERE)
-    lead = "In another country: " if chosen else ""
-    return "\n".join([opening, *chosen, f"  {lead}{offered.directory}"])
+    lead = "In another country: " if lines else ""
+    return "\n".join([opening, *(f"  {LEADS[line.serves]}{line}" for line in lines), f"  {lead}{directory}"])
+
+
+def lines_for(category: Category, country: str | None) -> tuple[Helpline, ...]:
+    """The lines that help with this danger, in the notice's order, and last the international directory."""
+    offered = helplines(country)
+    serves = ORDER.get(category, USUAL_ORDER)
+    chosen = (line for kind in serves for line in offered.lines if line.serves == kind)
+    return (*chosen, offered.directory)
 
 
 @cache

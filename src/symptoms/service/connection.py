@@ -101,6 +101,32 @@ def choose_service(wanted: str | None) -> str:
     return _setting("TINKER_BASE_URL") or HOSTED
 
 
+def key_source() -> str | None:
+    """Where the API key is set: `environment`, `.env`, or None where it is not."""
+    if os.environ.get("TINKER_API_KEY"):
+        return "environment"
+    return ".env" if _setting("TINKER_API_KEY") else None
+
+
+def offered_models(service: str | None = None) -> tuple[str, dict[str, int | None]]:
+    """The URL of a service that answers, and the base models on offer with their context lengths.
+
+    A local server is started for it and stopped after. Raises ServiceError where none answers.
+    """
+    chosen = choose_service(service)
+    if chosen == LOCAL:
+        with LocalServer(BUNDLED_BASE) as server:
+            return server.url, _capabilities(server.url, server.api_key)
+    _check_form(chosen)
+    key = _checked_key()
+    url = chosen.rstrip("/")
+    if chosen == HOSTED:
+        from tinker.lib.base_url import DEFAULT_BASE_URL
+
+        url = DEFAULT_BASE_URL
+    return url, _capabilities(url, key)
+
+
 @contextmanager
 def connect(
     service: str | None = None, base_model: str | None = None, preferred: str | None = None

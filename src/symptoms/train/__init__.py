@@ -4,7 +4,14 @@ from symptoms.train.conclusion import conclude
 from symptoms.train.configuration import read_config_file, resolve_config
 from symptoms.train.job import Job, prepare
 from symptoms.train.progress import TrainingProgress
-from symptoms.train.run_directory import RunDirectory, TestCase, all_runs, find_run, newest_run
+from symptoms.train.run_directory import (
+    RunDirectory,
+    TestCase,
+    all_runs,
+    find_run,
+    newest_run,
+    run_of_checkpoint,
+)
 from symptoms.train.training_data import TrainingData, load_training_data
 
 __all__ = [
@@ -21,4 +28,5 @@ __all__ = [
     "prepare",
     "read_config_file",
     "resolve_config",
+    "run_of_checkpoint",
 ]

@@ -1,13 +1,14 @@
 """A run directory: everything a training run leaves behind, readable at any moment.
 
 runs/<name>/config.json        the resolved configuration
-            manifest.json      data digest, seed, versions, git revision, service
+            manifest.json      data digest, labels, seed, versions, git revision, service
             metrics.jsonl      one line a step
             dev_metrics.jsonl  one line an evaluation on the dev data
             checkpoints.jsonl  one line a checkpoint that the service still has
             progress.json      from where to resume
             predictions.jsonl  one line a test case
             summary.json       losses, test cases, the final checkpoint
+            calibration.json   temperature and threshold, once the run was evaluated
             loss.png           the loss curve
             report.html        the same for people
             evaluation.json    figures on a test set, where it was evaluated
@@ -33,7 +34,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from symptoms.config import ExperimentConfig, TrainingConfig
-from symptoms.data import Example
+from symptoms.data import Example, Label, labels_of_taxonomy, symptoms_of_outputs
 from symptoms.errors import RunError
 from symptoms.service import Service
 from symptoms.tokens import TokenizedExample
@@ -50,6 +51,8 @@ class DataFile(Protocol):
     def path(self) -> Path: ...
     @property
     def examples(self) -> Sequence[Example]: ...
+    @property
+    def labels(self) -> Sequence[Label]: ...
     @property
     def digest(self) -> str: ...
 
@@ -158,6 +161,8 @@ class RunDirectory:
             "data": str(data.path),
             "data_sha256": data.digest,
             "num_examples": len(data.examples),
+            "labels": {label.id: label.text for label in data.labels},
+            "symptoms": symptoms_of_outputs(example.output for example in data.examples),
             **more,
             "seed": settings["seed"],
             "base_model": settings["base_model"],
@@ -242,6 +247,21 @@ class RunDirectory:
             raise RunError(
                 f"{self.path} is not a run directory; train first, or give a tinker:// path."
             ) from error
+
+    def labels(self) -> tuple[Label, ...]:
+        """The labels it was trained to choose from; the bundled taxonomy's where the run is too old to tell.
+
+        Raises RunError where its training texts named none.
+        """
+        stored: dict[str, str] | None = self.manifest().get("labels")
+        if stored is None:
+            return labels_of_taxonomy()
+        if not stored:
+            raise RunError(
+                f"The run {self.path.name} was trained on texts without a 'Primary concern' line, so it has "
+                "no labels to choose from; choose another run."
+            )
+        return tuple(Label(identifier, text) for identifier, text in stored.items())
 
     def config(self) -> dict[str, Any]:
         """The settings of the run as its config.json has them."""
@@ -338,6 +358,14 @@ def find_run(name: str, root: Path = RUNS) -> RunDirectory:
         if (path / "manifest.json").exists():
             return RunDirectory(path)
     raise RunError(f"There is no run {name!r}; give a name from {root}/ or a tinker:// path.")
+
+
+def run_of_checkpoint(checkpoint: str, root: Path = RUNS) -> RunDirectory | None:
+    """The run that saved a checkpoint, the newest of them; None where none did."""
+    for run in reversed(all_runs(root)):
+        if any(line["path"] == checkpoint for line in run.checkpoints()):
+            return run
+    return None
 
 
 def _git_revision() -> str | None:

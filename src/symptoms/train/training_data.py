@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from symptoms.data import (
     Example,
+    Label,
     assessment_of,
     load_dataset,
     load_experiment,
@@ -25,12 +26,14 @@ from symptoms.errors import AssessmentFormatError, InputError
 class TrainingData:
     """Descriptions with the text wanted for each. `digest` is the SHA-256 of the file's bytes.
 
+    `labels` are those that a model trained on it chooses from, empty where the texts name no concern.
     `config` and `test_cases` are those of an experiment's file and empty for other files; `note` says
     which examples of the file were left out. `subset` says how a part of them was drawn, for the manifest.
     """
 
     path: Path
     examples: tuple[Example, ...]
+    labels: tuple[Label, ...]
     digest: str
     config: Mapping[str, Any]
     test_cases: tuple[Example, ...]
@@ -48,7 +51,15 @@ def load_training_data(path: Path, split: Literal["train", "dev"]) -> TrainingDa
         experiment = load_experiment(path)
         # The original went through its examples in the file's order.
         config = experiment.config.model_dump(exclude={"loss_fn", "test_examples"}) | {"shuffle": False}
-        return TrainingData(path, experiment.examples, experiment.digest, config, experiment.test_cases, None)
+        return TrainingData(
+            path,
+            experiment.examples,
+            experiment.labels,
+            experiment.digest,
+            config,
+            experiment.test_cases,
+            None,
+        )
     dataset = load_dataset(path)
     chosen = dataset.examples
     note = None
@@ -60,7 +71,7 @@ def load_training_data(path: Path, split: Literal["train", "dev"]) -> TrainingDa
     examples = tuple(
         Example(one.input, render_assessment(assessment_of(one, dataset.labels)), one.line) for one in chosen
     )
-    return TrainingData(path, examples, dataset.digest, {}, (), note)
+    return TrainingData(path, examples, dataset.labels, dataset.digest, {}, (), note)
 
 
 def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int) -> TrainingData:

@@ -1,0 +1,144 @@
+"""What the classifier says of one description, as data and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from symptoms.config import DISCLAIMER
+from symptoms.safety import country_code, country_of_locale, crisis_notice, helplines, lines_for, screen
+
+LEADING = 5
+
+
+@dataclass(frozen=True)
+class LabelProbability:
+    """A label, as the taxonomy's or the data's id and as text, and how probable it is."""
+
+    condition: str
+    primary_concern: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Characters `start` to `end` (exclusive) of the description as it was given, which read `text`.
+
+    Half of a surrogate pair, which no file can hold, reads as U+FFFD.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class KeySymptom:
+    """A symptom and the words of the description that bear it out; empty where no cue of ours finds any."""
+
+    symptom: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class NoticeLine:
+    """A helpline and the ways to reach it."""
+
+    name: str
+    call: str | None
+    text: str | None
+    url: str | None
+    hours: str
+
+
+@dataclass(frozen=True)
+class CrisisNotice:
+    """What is said to someone who may be in danger.
+
+    `text` is the whole notice: its first line the opening words, then one line for each of `lines`, the
+    last of which is an international directory. `emergency` is None where the country's number is not
+    known here.
+    """
+
+    category: str
+    text: str
+    country: str | None
+    emergency: str | None
+    lines: tuple[NoticeLine, ...]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a description resembles. It is for learning, and not a diagnosis.
+
+    `leading` are the most probable labels, the first of them is the answer. Where `abstained`, no label is
+    the answer: `condition` and `primary_concern` are None, and `abstained_because` says why in a sentence.
+    `calibrated` tells whether the probabilities, and when to abstain, were fitted on held-out examples.
+    `crisis_notice` is there whatever the model did, and then `crisis` is true.
+    """
+
+    condition: str | None
+    primary_concern: str | None
+    probability: float
+    leading: tuple[LabelProbability, ...]
+    key_symptoms: tuple[KeySymptom, ...]
+    recommendation: str
+    abstained: bool
+    abstained_because: str | None
+    calibrated: bool
+    crisis_notice: CrisisNotice | None
+    text: str
+
+    @property
+    def crisis(self) -> bool:
+        return self.crisis_notice is not None
+
+    @property
+    def alternatives(self) -> tuple[LabelProbability, ...]:
+        """The next labels, most probable first; all of the leading ones where none is the answer."""
+        return self.leading if self.abstained else self.leading[1:]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it with the standing disclaimer, in types that JSON has; docs/cli.md explains the fields."""
+        return {
+            "condition": self.condition,
+            "primary_concern": self.primary_concern,
+            "probability": self.probability,
+            "alternatives": [asdict(label) for label in self.alternatives],
+            "leading": [asdict(label) for label in self.leading],
+            "key_symptoms": [
+                {"symptom": one.symptom, "evidence": [asdict(span) for span in one.evidence]}
+                for one in self.key_symptoms
+            ],
+            "recommendation": self.recommendation,
+            "abstained": self.abstained,
+            "abstained_because": self.abstained_because,
+            "calibrated": self.calibrated,
+            "crisis": self.crisis,
+            "crisis_notice": None if self.crisis_notice is None else _notice_to_json(self.crisis_notice),
+            "text": self.text,
+            "disclaimer": DISCLAIMER,
+        }
+
+
+def notice_for(description: str, country: str | None = None) -> CrisisNotice | None:
+    """The notice for a description that speaks of danger now, else None; no model is asked.
+
+    `country` is an ISO 3166 code, by default that of the locale.
+    """
+    screening = screen(description)
+    if screening.category is None:
+        return None
+    code = country_code(country) or country_of_locale()
+    lines = lines_for(screening.category, code)
+    return CrisisNotice(
+        category=screening.category.value,
+        text=crisis_notice(screening, code),
+        country=code,
+        emergency=helplines(code).emergency,
+        lines=tuple(NoticeLine(line.name, line.call, line.text, line.url, line.hours) for line in lines),
+    )
+
+
+def _notice_to_json(notice: CrisisNotice) -> dict[str, Any]:
+    return {**asdict(notice), "lines": [asdict(line) for line in notice.lines]}

@@ -1,0 +1,47 @@
+"""What held-out examples say about a run's probabilities, kept in its directory as calibration.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from symptoms.errors import RunError
+
+FILE = "calibration.json"
+
+
+class RunCalibration(BaseModel):
+    """The temperature of the probabilities, and the probability below which no label is the answer.
+
+    `symptoms evaluate` fits them on the file `fitted_on`. They hold for one checkpoint and one set of
+    labels, by their ids, alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(gt=0, allow_inf_nan=False)
+    threshold: float = Field(ge=0, le=1)
+    fitted_on: str
+    examples: int = Field(ge=1)
+    checkpoint: str
+    labels: tuple[str, ...]
+
+
+def write_calibration(run: Path, calibration: RunCalibration) -> None:
+    """Keep it in a run directory."""
+    partial = run / f".{FILE}.partial"
+    partial.write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial.replace(run / FILE)
+
+
+def read_calibration(run: Path) -> RunCalibration | None:
+    """The calibration of a run directory, or None; raises RunError for a file that is none."""
+    try:
+        return RunCalibration.model_validate_json((run / FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise RunError(
+            f"{run / FILE} cannot be read; remove it, or write it anew with 'symptoms evaluate {run.name}'."
+        ) from error

@@ -1,0 +1,200 @@
+"""`symptoms doctor`: whether everything that is needed is there, and what to do where it is not."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import TypeAlias
+
+import platformdirs
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from symptoms.classifier import read_calibration
+from symptoms.cli.options import ServiceOption
+from symptoms.config import BUNDLED_BASE
+from symptoms.errors import RunError, ServiceError, SymptomsError
+from symptoms.service import LOCAL, choose_service, key_source, offered_models
+from symptoms.train import all_runs, newest_run
+
+PACKAGE = "mental-health-symptom-classifier"
+OLDEST_PYTHON = (3, 11)
+LITTLE_DISK = 1 << 30
+TOO_LITTLE_DISK = 100 << 20
+
+
+class State(Enum):
+    """How a check came out."""
+
+    FINE = "ok"
+    NOTE = "note"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result; where something is to be done, `told` is a sentence that says what."""
+
+    what: str
+    state: State
+    told: str
+
+
+Check: TypeAlias = Callable[[str | None], Iterator[Finding]]
+
+
+def doctor(service: ServiceOption = None) -> None:
+    """Check what is needed, from versions to the service, and say what to do about what is broken.
+
+    It exits with 1 if something is.
+    """
+    console = Console()
+    broken = 0
+    for check in (_versions, _key, _base_model, _folders, _newest_run, _service):
+        with Console(stderr=True).status("checking"):
+            findings = tuple(check(service))
+        for finding in findings:
+            _show(console, finding)
+            broken += finding.state is State.BROKEN
+    if broken:
+        typer.echo(f"{broken} broken; the sentences above say what to do.", err=True)
+        raise typer.Exit(1)
+
+
+def _show(console: Console, finding: Finding) -> None:
+    style = {State.FINE: "green", State.NOTE: "yellow", State.BROKEN: "bold red"}[finding.state]
+    line = Text.assemble((f"{finding.state.value:<7}", style), f"{finding.what:<14}{finding.told}")
+    console.print(line, soft_wrap=True)
+
+
+def _versions(service: str | None) -> Iterator[Finding]:
+    if sys.version_info < OLDEST_PYTHON:
+        yield Finding(
+            "python", State.BROKEN, f"{platform.python_version()} is too old; install 3.11 or newer."
+        )
+    else:
+        yield Finding("python", State.FINE, platform.python_version())
+    wanted = _pinned_versions()
+    for name, called in ((PACKAGE, "symptoms"), ("tinker", "tinker SDK"), ("torch", "torch")):
+        found = _version_of(name)
+        if found is None and name == "torch" and not _is_local(service):
+            yield Finding(called, State.FINE, "not installed, and needed for the local server alone")
+        elif found is None:
+            yield Finding(called, State.BROKEN, "It is not installed; run 'make install'.")
+        elif name in wanted and found.split("+")[0] != wanted[name]:
+            told = f"{found} is installed and {wanted[name]} is tested; run 'make install' to have that."
+            yield Finding(called, State.NOTE, told)
+        else:
+            yield Finding(called, State.FINE, found)
+
+
+def _is_local(service: str | None) -> bool:
+    try:
+        return choose_service(service) == LOCAL
+    except ServiceError:
+        return False
+
+
+def _version_of(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _pinned_versions() -> dict[str, str]:
+    """The dependencies of this package that are pinned to one version."""
+    try:
+        needed = requires(PACKAGE) or []
+    except PackageNotFoundError:
+        return {}
+    pairs = (one.split(";")[0].split("==") for one in needed if "==" in one.split(";")[0])
+    return {name.strip(): wanted.strip() for name, wanted in pairs}
+
+
+def _key(_service: str | None) -> Iterator[Finding]:
+    source = key_source()
+    yield Finding("API key", State.FINE, f"set in {source}" if source else "none, so models run locally")
+
+
+def _base_model(_service: str | None) -> Iterator[Finding]:
+    # Found without importing it: the lab reaches models through the SDK alone.
+    found = importlib.util.find_spec("tinker_local")
+    places = (found.submodule_search_locations if found else None) or []
+    for place in places:
+        weights = Path(place) / "bundled" / BUNDLED_BASE / "model.safetensors"
+        try:
+            with open(weights, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            continue
+        size = weights.stat().st_size / 1e6
+        yield Finding("base model", State.FINE, f"{BUNDLED_BASE}, {size:.0f} MB, sha256 {digest[:12]}")
+        return
+    told = f"The bundled {BUNDLED_BASE} cannot be read; install the package again, or give --base-model."
+    yield Finding("base model", State.BROKEN, told)
+
+
+def _folders(_service: str | None) -> Iterator[Finding]:
+    # As tinker-local chooses it.
+    told = os.environ.get("TINKER_LOCAL_HOME")
+    state = Path(told).expanduser() if told else Path(platformdirs.user_data_dir("tinker-local"))
+    yield _folder("checkpoints", state, "set TINKER_LOCAL_HOME to another folder")
+    yield _folder("runs", Path("runs").absolute(), "work in another folder")
+
+
+def _folder(what: str, folder: Path, otherwise: str) -> Finding:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Finding(what, State.BROKEN, f"{folder} cannot be written ({error.strerror}); {otherwise}.")
+    room = f"{free / 1e9:.1f} GB free"
+    if free < TOO_LITTLE_DISK:
+        return Finding(what, State.BROKEN, f"{folder} has only {room}; make room, or {otherwise}.")
+    if free < LITTLE_DISK:
+        return Finding(what, State.NOTE, f"{folder} has only {room}; make room before it is full.")
+    return Finding(what, State.FINE, f"{folder}, {room}")
+
+
+def _newest_run(_service: str | None) -> Iterator[Finding]:
+    if not all_runs():
+        told = "There is none in runs/ yet; 'python train_mental_health.py' trains one."
+        yield Finding("newest run", State.NOTE, told)
+        return
+    try:
+        run = newest_run()
+        run.labels()
+        calibration = read_calibration(run.path)
+    except (SymptomsError, ValueError) as error:
+        told = str(error) if isinstance(error, RunError) else "A run in runs/ cannot be read; remove it."
+        yield Finding("newest run", State.BROKEN, told)
+        return
+    if calibration is None or calibration.checkpoint != run.final_checkpoint():
+        told = f"{run.path.name}, not calibrated; 'symptoms evaluate {run.path.name}' does it with a dev set."
+        yield Finding("newest run", State.NOTE, told)
+    else:
+        yield Finding("newest run", State.FINE, f"{run.path.name}, calibrated on {calibration.fitted_on}")
+
+
+def _service(told: str | None) -> Iterator[Finding]:
+    try:
+        chosen = choose_service(told)
+        url, offered = offered_models(told)
+    except ServiceError as error:
+        yield Finding("service", State.BROKEN, str(error))
+        return
+    models = ", ".join(sorted(offered)) or "no base models told"
+    yield Finding("service", State.FINE, f"{chosen} answers at {url}: {models}")

@@ -1,0 +1,135 @@
+"""`symptoms assess` as a user runs it: one description for people and programs, and files of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from training_runs import environment
+
+DANGER = "I want to die."
+COUNT = 40
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "symptoms", "assess", *arguments]
+
+
+def assess(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env={**environment(folder), **settings},
+        capture_output=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_people_get_the_notice_first_and_no_colours_in_a_pipe(colour_run: Path):
+    """Helplines of the locale's country, then the three lines, the labels and what this is not."""
+    done = assess(colour_run, DANGER, LC_ALL="en_GB.UTF-8")
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout.decode()
+    places = [
+        shown.index(part)
+        for part in (
+            "Samaritans",
+            "This description resembles",
+            "Primary concern: ",
+            "How probable",
+            "advice",
+        )
+    ]
+    assert places == sorted(places)
+    assert "\x1b" not in shown
+    assert "█" in shown
+
+
+def test_help_does_not_depend_on_the_model(colour_run: Path):
+    """Without a usable run the notice is printed all the same, for people and as JSON; the code is 1."""
+    shown = assess(colour_run, DANGER, "--run", "nope", "--country", "us")
+    assert shown.returncode == 1
+    assert b"988" in shown.stdout
+    assert b"There is no run 'nope'" in shown.stderr
+    answer = assess(colour_run, DANGER, "--run", "nope", "--json")
+    assert answer.returncode == 1
+    assert json.loads(answer.stdout)["crisis"] is True
+
+
+def test_a_file_becomes_a_line_for_each_description(colour_run: Path):
+    """In order and with ids; one that cannot be read has its error, and the exit code says so."""
+    texts = ["sleep fear", "", DANGER, "half \\ud800 of a pair", "x" * 1000]
+    rows = [f'{{"id": {number}, "input": "{text}"}}\n' for number, text in enumerate(texts)]
+    (colour_run / "odd.jsonl").write_text("".join(rows))
+    done = assess(colour_run, "--file", "odd.jsonl", "--country", "GB")
+    assert done.returncode == 2
+    assert b"2 descriptions could not be read" in done.stderr
+    lines = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    assert [(line["number"], line["line"], line["id"]) for line in lines] == [
+        (number + 1, number + 1, str(number)) for number in range(5)
+    ]
+    assert [line.get("error") is not None for line in lines] == [False, True, False, False, True]
+    assert lines[2]["crisis_notice"]["country"] == "GB"
+    assert lines[3]["input"] == "half \ud800 of a pair"
+
+
+def test_a_killed_batch_goes_on_where_it_stopped(colour_run: Path):
+    """After kill -9, and with half a line at the end, the same command does the rest, and nothing twice."""
+    (colour_run / "many.txt").write_text("".join(f"sleep and fear {number}\n" for number in range(COUNT)))
+    out = colour_run / "out" / "many.jsonl"
+    arguments = ("--file", "many.txt", "--out", "out/many.jsonl")
+    with subprocess.Popen(
+        command(*arguments), cwd=colour_run, env=environment(colour_run), stderr=subprocess.DEVNULL
+    ) as batch:
+        deadline = time.monotonic() + 60
+        while not (out.exists() and out.read_bytes().count(b"\n") >= 3):
+            assert time.monotonic() < deadline
+            assert batch.poll() is None
+            time.sleep(0.01)
+        children = psutil.Process(batch.pid).children(recursive=True)
+        os.kill(batch.pid, signal.SIGKILL)
+    psutil.wait_procs(children, timeout=10)
+    before = out.read_bytes().split(b"\n")[:-1]
+    assert 3 <= len(before) < COUNT, "it was killed in the middle"
+    with open(out, "ab") as file:
+        file.write(b'{"number": 99, "inp')
+    done = assess(colour_run, *arguments)
+    assert done.returncode == 0, done.stderr
+    after = out.read_bytes().split(b"\n")[:-1]
+    assert after[: len(before)] == before
+    assert [json.loads(line)["number"] for line in after] == list(range(1, COUNT + 1))
+    assert [json.loads(line)["input"] for line in after] == [
+        f"sleep and fear {number}" for number in range(COUNT)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"input": "other", "checkpoint": "a", "error": "e"}\n', "not the result of description 1"),
+        ('{"input": "sleep", "checkpoint": "tinker://a", "error": "e"}\n', "was begun with tinker://a"),
+        ("my notes\n", "this is no result of 'symptoms assess'"),
+    ],
+)
+def test_a_file_of_something_else_is_not_gone_on_with(colour_run: Path, content: str, sentence: str):
+    """Other descriptions, another checkpoint or no results at all: refused, and left as it was."""
+    (colour_run / "one.txt").write_text("sleep\n")
+    (colour_run / "taken.jsonl").write_text(content)
+    done = assess(colour_run, "--file", "one.txt", "--out", "taken.jsonl", "--run", "tiny")
+    assert done.returncode == 2
+    assert sentence in done.stderr.decode()
+    assert (colour_run / "taken.jsonl").read_text() == content

@@ -1,0 +1,54 @@
+"""The commands' own help, docs/cli.md, and completion in shells."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from symptoms.cli.help_pages import BEGIN, every_command, undocumented, with_help_pages
+from symptoms.errors import InputError
+
+
+def test_every_command_and_option_is_documented():
+    """Each has help of its own."""
+    assert undocumented() == []
+    assert {"symptoms assess", "symptoms doctor", "symptoms data check"} <= {
+        name for name, _ in every_command()
+    }
+
+
+def test_the_page_of_commands_is_up_to_date():
+    """docs/cli.md is what `make cli-docs` writes."""
+    page = (ROOT / "docs" / "cli.md").read_text()
+    assert with_help_pages(page) == page, "run 'make cli-docs'"
+
+
+def test_a_page_without_its_marker_is_refused():
+    """Nothing is overwritten by chance."""
+    assert with_help_pages(f"head\n{BEGIN}old").startswith(f"head\n{BEGIN}\n## symptoms\n")
+    with pytest.raises(InputError, match="has no line"):
+        with_help_pages("head\n")
+
+
+def test_a_shell_can_complete_commands(tmp_path: Path):
+    """Bash is told the commands that begin with what was typed."""
+    done = subprocess.run(
+        [Path(sys.executable).parent / "symptoms"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "_SYMPTOMS_COMPLETE": "complete_bash",
+            "COMP_WORDS": "symptoms ass",
+            "COMP_CWORD": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["assess"]

@@ -1,0 +1,60 @@
+"""`symptoms doctor` tells what is there and what is broken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from symptoms import __version__
+
+
+def doctor(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    return subprocess.run(
+        [sys.executable, "-m", "symptoms", "doctor", *arguments],
+        cwd=folder,
+        env={**kept, "TINKER_LOCAL_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1", **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_machine_that_has_all_is_fine(tmp_path: Path):
+    """Versions, the base model's digest, folders and the local server; a run is not there yet."""
+    done = doctor(tmp_path)
+    assert done.returncode == 0, done.stdout
+    states = {line[7:21].strip(): line.split()[0] for line in done.stdout.splitlines()}
+    assert states.pop("newest run") == "note"
+    assert set(states) == {
+        "python", "symptoms", "tinker SDK", "torch", "API key", "base model", "checkpoints", "runs",
+        "service",
+    }  # fmt: skip
+    assert set(states.values()) == {"ok"}
+    assert __version__ in done.stdout
+    assert "symptoms-base" in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_broken_is_told_with_the_next_step(tmp_path: Path):
+    """A server that does not answer, a folder that cannot be written and a run that cannot be read."""
+    (tmp_path / "runs" / "bad").mkdir(parents=True)
+    (tmp_path / "runs" / "bad" / "manifest.json").write_text('{"labels": {"a": "A"}}')
+    (tmp_path / "runs" / "bad" / "checkpoints.jsonl").write_text(
+        '{"path": "tinker://a", "step": 1, "kind": "sampler"}\n'
+    )
+    (tmp_path / "runs" / "bad" / "calibration.json").write_text("{}")
+    key = "tml-secret-value"
+    settings = {"TINKER_API_KEY": key, "TINKER_LOCAL_HOME": "/proc/nowhere"}
+    done = doctor(tmp_path, "--service", "http://127.0.0.1:9", **settings)
+    assert done.returncode == 1
+    broken = [line for line in done.stdout.splitlines() if line.startswith("broken")]
+    assert len(broken) == 3
+    assert "set TINKER_LOCAL_HOME to another folder." in broken[0]
+    assert "write it anew with 'symptoms evaluate bad'." in broken[1]
+    assert "check the address, or use --service local." in broken[2]
+    assert "set in environment" in done.stdout
+    assert key not in done.stdout + done.stderr
