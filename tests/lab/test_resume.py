@@ -130,8 +130,9 @@ def test_a_run_whose_server_was_killed_goes_on_exactly(undisturbed: Path, tiny_m
 def test_a_run_is_trained_by_one_process_at_a_time(undisturbed: Path, tiny_model: Path):
     """Resuming what another process trains is refused; once that is killed, nothing is in the way."""
     with training(undisturbed, *start(tiny_model, "twice"), run="twice") as trainer:
+        # Stopped, it stays in the way however long the other one takes.
+        trainer.send_signal(signal.SIGSTOP)
         refused = train(undisturbed, "--resume", "twice")
-        assert trainer.poll() is None, "the first trainer ended too soon to be in the way"
         trainer.kill()
     assert refused.returncode == 1
     assert f"The run twice is being worked on by process {trainer.pid}" in refused.stderr
