@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -16,7 +17,7 @@ from dotenv import dotenv_values
 from symptoms.config import BUNDLED_BASE
 from symptoms.errors import ServiceError
 from symptoms.service.local_server import LocalServer
-from symptoms.tokens import Tokenizer, as_tokenizer
+from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
 
 if TYPE_CHECKING:
     import tinker
@@ -66,6 +67,9 @@ class Service:
             # adapter is never trained.
             model = self.client.create_lora_training_client(base_model=self.base_model, rank=1).result()
         try:
+            if self.kind == LOCAL and self.base_model == BUNDLED_BASE:
+                # The SDK would load the same file, after importing transformers for seconds.
+                return FileTokenizer(_tokenizer_folder(model))
             return as_tokenizer(model.get_tokenizer())
         except OSError as error:
             raise ServiceError(
@@ -187,6 +191,15 @@ def _finish(client: tinker.ServiceClient, server: LocalServer | None) -> None:
     # A server that is gone would be asked to finish the session for minutes.
     if server is None or server.died is None:
         client.close("success").result()
+
+
+def _tokenizer_folder(model: tinker.TrainingClient | tinker.SamplingClient) -> Path:
+    """Where our own server says that a model's tokenizer lies."""
+    import tinker
+
+    if isinstance(model, tinker.SamplingClient):
+        return Path(model.get_base_model())
+    return Path(model.get_info().model_data.tokenizer_id or "")
 
 
 def _setting(name: str) -> str:

@@ -1,5 +1,6 @@
 """Examples to token ids and weights, and on to the datums of the Tinker API."""
 
+from symptoms.tokens.bundled import FileTokenizer
 from symptoms.tokens.renderer import (
     STOP,
     TokenizedExample,
@@ -18,6 +19,7 @@ from symptoms.tokens.renderer import (
 
 __all__ = [
     "STOP",
+    "FileTokenizer",
     "TokenizedExample",
     "Tokenizer",
     "as_tokenizer",
