@@ -19,7 +19,7 @@ import torch
 from symptoms.data import load_experiment
 from symptoms.service import LocalServer, connect
 from symptoms.taxonomy import conditions
-from symptoms.tokens import as_tokenizer, prompt_tokens, to_datum, tokenize
+from symptoms.tokens import prompt_tokens, to_datum, tokenize
 from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig
 from tinker_local.engine.training import AdamSettings, TrainingModel
@@ -46,7 +46,7 @@ def main() -> None:
 
         adam = AdamParams(learning_rate=1e-4, beta1=0.9, beta2=0.95, eps=1e-8)
         training = service.client.create_lora_training_client(base_model=service.base_model, rank=32).result()
-        tokenizer = as_tokenizer(training.get_tokenizer())
+        tokenizer = service.tokenizer(training)
         examples = [tokenize(tokenizer, one) for one in load_experiment(DATA).examples]
         example = examples[0]
         datum = to_datum(example)

@@ -217,6 +217,9 @@ class Llama:
         if cache is not None:
             cache.reserve(length)
         x = F.embedding(tokens, self.weights["model.embed_tokens.weight"])
+        if mask is not None:
+            # As numbers to add, made once here, since attention would make them in every layer.
+            mask = torch.zeros(mask.shape, dtype=x.dtype, device=x.device).masked_fill_(~mask, -math.inf)
         rotation = (cosines.to(x.dtype), sines.to(x.dtype))
         for layer in range(self.config.num_hidden_layers):
             prefix = f"model.layers.{layer}"
