@@ -15,6 +15,7 @@ from symptoms.safety.helplines import (
     country_of_locale,
     crisis_notice,
     helplines,
+    known_countries,
     lines_for,
 )
 from symptoms.safety.rulebook import Category, read_rule_book
@@ -30,6 +31,7 @@ __all__ = [
     "country_of_locale",
     "crisis_notice",
     "helplines",
+    "known_countries",
     "lines_for",
     "screen",
 ]
