@@ -59,8 +59,8 @@ function present(text, assessment) {
   if (!assessment.crisis) showCrisis(null);
   else if (byId("crisis").hidden) showCrisis(assessment.crisis_notice);
   showCard(text, assessment);
-  const answer = assessment.abstained ? "No clear answer." : `This description resembles ${assessment.primary_concern}.`;
-  byId("status").textContent = assessment.crisis ? `${answer} Help is listed above.` : answer;
+  // Without a crisis the focus moves to the card, which tells the answer itself.
+  byId("status").textContent = assessment.crisis ? "Help is listed at the top of the page." : "";
   if (assessment.crisis) screenAgain();
 }
 

@@ -1,8 +1,6 @@
 // Loss curves as SVG, and the same figures as a table.
 import { drawing, element } from "./elements.js";
 
-const WIDTH = 640;
-const HEIGHT = 300;
 const LEFT = 48;
 const RIGHT = 12;
 const TOP = 12;
@@ -11,24 +9,26 @@ const MOST_POINTS = 400;
 const TABLE_ROWS = 20;
 
 // Each series has name, metrics and dev, both lists of {step, loss}.
-export function lossChart(series) {
+// It is drawn for a width in pixels, so that letters keep their size on a phone.
+export function lossChart(series, width) {
+  const height = Math.round(Math.min(300, Math.max(200, width / 2)));
   const points = series.flatMap(({ metrics, dev }) => [...metrics, ...dev]);
-  const svg = drawing("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": inWords(series) });
+  const svg = drawing("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": inWords(series) });
   if (points.length === 0) return svg;
   const lastStep = Math.max(2, ...points.map(({ step }) => step));
   const ticks = niceTicks(Math.max(...points.map(({ loss }) => loss)));
   const highest = ticks[ticks.length - 1];
-  const across = (step) => LEFT + ((step - 1) / (lastStep - 1)) * (WIDTH - LEFT - RIGHT);
-  const up = (loss) => HEIGHT - BOTTOM - (loss / highest) * (HEIGHT - TOP - BOTTOM);
+  const across = (step) => LEFT + ((step - 1) / (lastStep - 1)) * (width - LEFT - RIGHT);
+  const up = (loss) => height - BOTTOM - (loss / highest) * (height - TOP - BOTTOM);
   for (const tick of ticks) {
-    svg.append(drawing("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: up(tick), y2: up(tick) }));
+    svg.append(drawing("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: up(tick), y2: up(tick) }));
     svg.append(drawing("text", { x: LEFT - 6, y: up(tick) + 4, "text-anchor": "end" }, String(tick)));
   }
   for (const step of new Set([1, Math.round((1 + lastStep) / 2), lastStep])) {
     const anchor = step === 1 ? "start" : step === lastStep ? "end" : "middle";
-    svg.append(drawing("text", { x: across(step), y: HEIGHT - 20, "text-anchor": anchor }, String(step)));
+    svg.append(drawing("text", { x: across(step), y: height - 20, "text-anchor": anchor }, String(step)));
   }
-  svg.append(drawing("text", { x: (LEFT + WIDTH - RIGHT) / 2, y: HEIGHT - 4, "text-anchor": "middle" }, "step"));
+  svg.append(drawing("text", { x: (LEFT + width - RIGHT) / 2, y: height - 4, "text-anchor": "middle" }, "step"));
   series.forEach(({ metrics, dev }, place) => {
     svg.append(line(thinned(metrics), `series-${place + 1}`, across, up));
     svg.append(line(dev, `series-${place + 1} dev`, across, up));

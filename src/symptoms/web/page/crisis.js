@@ -17,7 +17,7 @@ export function showCrisis(notice) {
       emergency.append(callLink(number));
     });
   }
-  byId("crisis-lines").replaceChildren(...notice.lines.map(line));
+  byId("crisis-lines").replaceChildren(...notice.lines.map((one, place) => line(one, leadOf(notice, one, place))));
   const appears = panel.hidden;
   panel.hidden = false;
   if (appears) {
@@ -26,8 +26,14 @@ export function showCrisis(notice) {
   }
 }
 
-function line({ name, call, text, url, hours }) {
-  const item = element("li");
+// What stands before a line's name, such as for whom it is; the notice's text has a line for each.
+function leadOf(notice, { name }, place) {
+  const written = notice.text.split("\n")[place + 1] ?? "";
+  return written.slice(0, Math.max(0, written.indexOf(name))).trimStart();
+}
+
+function line({ name, call, text, url, hours }, lead) {
+  const item = element("li", lead);
   item.append(element("strong", name), ` (${hours})`);
   const ways = [];
   if (call) ways.push(["call ", callLink(call)]);

@@ -22,7 +22,7 @@ function item({ text, assessment, reopen }) {
   const answer = assessment.abstained ? "no clear answer" : `resembles ${assessment.primary_concern}`;
   const short = [...text.replace(/\s+/g, " ").trim()];
   const quote = short.length > 60 ? `${short.slice(0, 60).join("")}…` : short.join("");
-  const button = element("button", `${answer}: ${quote}`, { type: "button" });
+  const button = element("button", `“${quote}”: ${answer}`, { type: "button" });
   button.addEventListener("click", () => reopen(text, assessment));
   const made = element("li");
   made.append(button);

@@ -6,7 +6,7 @@ import { byId, element, show } from "./elements.js";
 const POLL_SECONDS = 2;
 const MOST_CHOSEN = 4;
 const HEADS = [
-  "show", "run", "state", "steps", "loss at the end", "best held-out loss", "learning rate", "batch", "base model", "data",
+  "show", "run", "state", "steps", "final loss", "held-out loss", "rate", "batch", "base model", "data",
 ];
 
 const curves = new Map(); // by name: {metrics, dev}
@@ -63,7 +63,7 @@ async function follow() {
 
 function renderCurves() {
   const series = chosen.map((name) => ({ name, ...(curves.get(name) ?? { metrics: [], dev: [] }) }));
-  byId("chart").replaceChildren(lossChart(series));
+  byId("chart").replaceChildren(lossChart(series, byId("chart").clientWidth || 640));
   lossTable(byId("curve-table"), series);
   const entries = series.map(({ name, dev }, place) => {
     const entry = element("li", "", { class: `series-${place + 1}` });
