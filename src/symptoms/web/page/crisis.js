@@ -3,6 +3,9 @@ import { byId, element } from "./elements.js";
 
 export function showCrisis(notice) {
   const panel = byId("crisis");
+  // Where numbers are shown, they can be changed.
+  const place = byId(notice === null ? "form-country" : "crisis-country");
+  if (byId("country-field").parentElement !== place) place.append(byId("country-field"));
   if (notice === null) {
     panel.hidden = true;
     return;
