@@ -1,6 +1,10 @@
 """Put the pretrained weights into the package, in Hugging Face's layout and bfloat16.
 
-python pretrain/export.py --data build/pretrain
+    python pretrain/export.py --data build/pretrain
+    python pretrain/export.py --untrained --out build/untrained-base    # the control that knows nothing
+
+An untrained base has the same shape and tokenizer, and random weights: what fine-tuning reaches on it is what
+fine-tuning gives without pretraining.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from tokenize_corpora import BEGIN, END
-from train import CONFIG
+from train import CONFIG, initial_weights
 
 TARGET = Path(__file__).parent.parent / "src" / "tinker_local" / "bundled" / "symptoms-base"
 
@@ -23,14 +27,22 @@ TARGET = Path(__file__).parent.parent / "src" / "tinker_local" / "bundled" / "sy
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
+    arguments.add_argument("--out", type=Path, default=TARGET)
+    arguments.add_argument("--untrained", action="store_true", help="random weights instead of the trained")
     options = arguments.parse_args()
+    if options.untrained and options.out == TARGET:
+        arguments.error("an untrained base does not belong into the package; name a folder with --out")
     tokenizer = Tokenizer.from_file(str(options.data / "tokenizer.json"))
     begin, end = tokenizer.token_to_id(BEGIN), tokenizer.token_to_id(END)
-    weights = torch.load(options.data / "state.pt", weights_only=True)["weights"]
-    TARGET.mkdir(parents=True, exist_ok=True)
+    weights = (
+        initial_weights(CONFIG, seed=0)
+        if options.untrained
+        else torch.load(options.data / "state.pt", weights_only=True)["weights"]
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
     save_file(
         {name: weight.to(torch.bfloat16).contiguous() for name, weight in weights.items()},
-        TARGET / "model.safetensors",
+        options.out / "model.safetensors",
         metadata={"format": "pt"},
     )
     config = {
@@ -62,9 +74,9 @@ def main() -> None:
         "model_max_length": CONFIG.max_position_embeddings,
     }
     for name, content in (("config.json", config), ("tokenizer_config.json", tokenizer_config)):
-        (TARGET / name).write_text(json.dumps(content, indent=1) + "\n")
-    shutil.copy(options.data / "tokenizer.json", TARGET / "tokenizer.json")
-    print(f"{sum(w.numel() for w in weights.values()):,} parameters written to {TARGET}")
+        (options.out / name).write_text(json.dumps(content, indent=1) + "\n")
+    shutil.copy(options.data / "tokenizer.json", options.out / "tokenizer.json")
+    print(f"{sum(w.numel() for w in weights.values()):,} parameters written to {options.out}")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,8 @@ def held_out_bits(model: Llama, corpus: Documents, sequence_length: int) -> dict
     for source, tokens in zip(corpus.sources, corpus.tokens, strict=True):
         kept = tokens[: min(len(tokens), HELD_OUT_TOKENS_PER_SOURCE)]
         rows = (len(kept) - 1) // sequence_length
+        if rows == 0:
+            continue  # a small source may hold out less than one stretch
         inputs = np.stack([kept[i * sequence_length : (i + 1) * sequence_length + 1] for i in range(rows)])
         with torch.no_grad():
             chunks = torch.from_numpy(inputs.astype(np.int64)).split(16)

@@ -72,12 +72,18 @@ class TrainingConfig(_LoraAndAdam):
 
     data: str = Field(min_length=1, description="Training data: .jsonl, .json or .csv.")
     dev: str | None = Field(default=None, min_length=1, description="Held-out data to evaluate on.")
+    examples_per_condition: int | None = Field(
+        default=None, ge=1, description="Train on so many examples of each condition, drawn by the seed."
+    )
 
     epochs: int = Field(default=5, ge=1, description="Passes over the training data.")
     steps: int | None = Field(default=None, ge=1, description="Training steps, instead of epochs.")
     batch_size: int = Field(default=8, ge=1, description="Examples in one forward_backward.")
     gradient_accumulation: int = Field(default=1, ge=1, description="Batches gathered for one step.")
     shuffle: bool = Field(default=True, description="Another order in each epoch, or the file's.")
+    balanced: bool = Field(
+        default=False, description="Deal the conditions out in turn, so that each batch holds many of them."
+    )
 
     train_attn: bool = Field(default=True, description="Adapt the attention layers.")
     train_mlp: bool = Field(default=True, description="Adapt the MLP layers.")
@@ -115,6 +121,8 @@ class TrainingConfig(_LoraAndAdam):
             raise ValueError(f"warmup_steps {self.warmup_steps} must be fewer than the {self.steps} steps")
         if self.dev is None and (self.patience is not None or self.dev_accuracy):
             raise ValueError("patience and dev_accuracy need dev, the data to evaluate on")
+        if self.balanced and not self.shuffle:
+            raise ValueError("balanced deals a shuffled order out by condition and needs shuffle")
         if not (self.train_attn or self.train_mlp or self.train_unembed):
             raise ValueError("one of train_attn, train_mlp and train_unembed must be true")
         return self

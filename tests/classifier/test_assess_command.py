@@ -129,7 +129,7 @@ def test_a_file_of_something_else_is_not_gone_on_with(colour_run: Path, content:
     """Other descriptions, another checkpoint or no results at all: refused, and left as it was."""
     (colour_run / "one.txt").write_text("sleep\n")
     (colour_run / "taken.jsonl").write_text(content)
-    done = assess(colour_run, "--file", "one.txt", "--out", "taken.jsonl")
+    done = assess(colour_run, "--file", "one.txt", "--out", "taken.jsonl", "--run", "tiny")
     assert done.returncode == 2
     assert sentence in done.stderr.decode()
     assert (colour_run / "taken.jsonl").read_text() == content

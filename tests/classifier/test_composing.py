@@ -41,6 +41,8 @@ def assessed(
         ("Key symptoms: palpitations, fatigue", False, Continuation(("palpitations",), None)),
         ("Key symptoms: fatigue\nRecommendation: \x1b[2JRest.", True, Continuation(("fatigue",), None)),
         ("Key symptoms: fatigue\nRecommendation: Rest.\nMore: x", True, Continuation(("fatigue",), None)),
+        ("Key symptoms: fatigue\nRecommendation: Take 50 mg.", True, Continuation(("fatigue",), None)),
+        ("Key symptoms: fatigue\nRecommendation: You have OCD.", True, Continuation(("fatigue",), None)),
         ("Recommendation: Rest.", True, Continuation((), None)),
         ("gold", True, Continuation((), None)),
         ("", False, Continuation((), None)),

@@ -56,9 +56,13 @@ def test_cache_equals_one_pass(tiny_model: Path):
     with torch.no_grad():
         cache = KeyValueCache(model, 2)
         model.hidden(prompts, cache=cache, positions=torch.arange(8).expand(2, -1))
+        # The shorter prompt owns the first four of eight places, and both own what follows.
+        seen = torch.arange(8) < torch.tensor([[4], [8]])
         for step in range(5):
             newest = torch.stack([rows[0][4 + step], rows[1][8 + step]])[:, None]
-            actual = model.hidden(newest, cache=cache, positions=torch.tensor([[4 + step], [8 + step]]))
+            seen = torch.cat([seen, torch.ones(2, 1, dtype=torch.bool)], dim=1)
+            positions = torch.tensor([[4 + step], [8 + step]])
+            actual = model.hidden(newest, cache=cache, positions=positions, mask=seen[:, None])
         expected = torch.stack([model.hidden(rows[0][None])[0, 8], model.hidden(rows[1][None])[0, 12]])
     torch.testing.assert_close(actual[:, 0], expected, atol=1e-5, rtol=0)
 

@@ -9,30 +9,49 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinker_local.engine.generation import GenerationRequest
 from tinker_local.engine.llama import plain_projection
 from tinker_local.engine.loading import load_base_model
-from tinker_local.engine.prefixes import group_by_prefix
-from tinker_local.engine.sampling import GenerationRequest, generate
+from tinker_local.engine.prefixes import token_trees
+from tinker_local.engine.sampling import generate
 
 PROMPTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=30), min_size=1, max_size=12)
 
 
 @given(PROMPTS)
-def test_groups_hold_every_prompt_once_and_share_what_they_say(prompts: list[list[int]]):
-    """Each prompt is in one group, agrees with it in the shared tokens, and has a token left over."""
-    groups = group_by_prefix(prompts)
-    assert sorted(index for group in groups for index in group.indices) == list(range(len(prompts)))
-    for group in groups:
-        beginnings = {tuple(prompts[index][: group.shared]) for index in group.indices}
-        assert len(beginnings) == 1
-        assert all(len(prompts[index]) > group.shared for index in group.indices)
+def test_trees_hold_every_prompt_once_and_say_what_it_says(prompts: list[list[int]]):
+    """Each prompt has one path of its own tokens, which stand one behind the other from the beginning."""
+    trees = token_trees(prompts)
+    assert sorted(index for tree in trees for index in tree.indices) == list(range(len(prompts)))
+    for tree in trees:
+        for index, path in zip(tree.indices, tree.paths, strict=True):
+            assert [tree.tokens[place] for place in path] == prompts[index]
+            assert [tree.parents[place] for place in path] == [-1, *path[:-1]]
+            assert [tree.depths[place] for place in path] == list(range(len(path)))
 
 
-def test_candidates_of_one_prompt_share_it():
-    """Candidates behind one long prompt form one group; a stranger stays outside."""
+@given(PROMPTS)
+def test_a_token_follows_its_own_beginning_alone(prompts: list[list[int]]):
+    """The last token of a prompt attends to exactly the tokens of that prompt, and no beginning is twice."""
+    for tree in token_trees(prompts):
+        ancestry = tree.ancestry()
+        for path in tree.paths:
+            assert np.flatnonzero(ancestry[path[-1]]).tolist() == path
+        beginnings = {(parent, token) for parent, token in zip(tree.parents, tree.tokens, strict=True)}
+        assert len(beginnings) == len(tree.tokens)
+
+
+def test_candidates_of_one_prompt_share_what_they_can():
+    """Candidates that begin alike behind one long prompt take one tree, without any token twice."""
     prompt = list(range(40))
-    groups = group_by_prefix([[*prompt, 50], [*prompt, 51, 52], [7, 8], [*prompt, 50, 53]])
-    assert {group.indices: group.shared for group in groups} == {(0, 3, 1): 40, (2,): 0}
+    (tree,) = token_trees([[*prompt, 50], [*prompt, 51, 52], [*prompt, 50, 53]])
+    assert tree.tokens == [*prompt, 50, 53, 51, 52]
+    assert not tree.is_chain
+
+
+def test_strangers_are_not_read_together_beyond_a_small_number():
+    """Long prompts with nothing in common are read one by one, so that no mask spans them all."""
+    assert [tree.indices for tree in token_trees([[9] * 300, [8] * 300])] == [[1], [0]]
 
 
 def test_shared_reading_gives_the_same_numbers(tiny_model: Path):

@@ -16,7 +16,7 @@ from symptoms.data import Label, LabelledExample
 from symptoms.errors import InputError
 from symptoms.evaluate.predictions import predict, read_predictions, write_predictions
 from symptoms.service import LocalServer, connect
-from symptoms.tokens import completion_text, concern_tokens, prompt_tokens
+from symptoms.tokens import completion_text, concern_beginnings, concern_tokens, prompt_tokens
 
 LABELS = (Label("panic", "Panic"), Label("ocd", "OCD (Obsessive-Compulsive Disorder)"), Label("pan", "Pan"))
 TEXTS = ("My heart races.", "I count the tiles again and again.", "Tired.", "I dread the bus.")
@@ -38,12 +38,12 @@ def examples(condition: str = "panic") -> list[LabelledExample]:
 
 
 def test_scores_are_the_log_probabilities_of_the_lines(model: TrainedModel, tiny_model: Path):
-    """They equal what transformers gives to each label's line after the prompt, token by token."""
+    """They equal what transformers gives, token by token, to what tells each label's line from the others."""
     reference = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
     answer = model.answer(TEXTS[0], LABELS)
     prompt = prompt_tokens(model.tokenizer, TEXTS[0])
-    for label, logprob, by_token in zip(LABELS, answer.logprobs, answer.token_logprobs, strict=True):
-        line = concern_tokens(model.tokenizer, label.text)
+    lines = concern_beginnings(model.tokenizer, [label.text for label in LABELS])
+    for line, logprob, by_token in zip(lines, answer.logprobs, answer.token_logprobs, strict=True):
         with torch.no_grad():
             logits = reference(torch.tensor([[*prompt, *line]])).logits[0, len(prompt) - 1 : -1]
         expected = logits.log_softmax(-1)[torch.arange(len(line)), torch.tensor(line)]
@@ -68,6 +68,15 @@ def test_a_scored_line_is_how_a_trained_completion_begins(model: TrainedModel):
     )
     line = concern_tokens(model.tokenizer, LABELS[1].text)
     assert whole[: len(line)] == line
+
+
+def test_a_scored_beginning_belongs_to_one_label_alone(model: TrainedModel):
+    """It begins its label's line and no other's, and one token less would begin another's, too."""
+    lines = [tuple(concern_tokens(model.tokenizer, label.text)) for label in LABELS]
+    beginnings = concern_beginnings(model.tokenizer, [label.text for label in LABELS])
+    for line, beginning in zip(lines, beginnings, strict=True):
+        assert [other for other in lines if other[: len(beginning)] == tuple(beginning)] == [line]
+        assert sum(other[: len(beginning) - 1] == tuple(beginning[:-1]) for other in lines) > 1
 
 
 def test_examples_shown_before_change_the_scores(model: TrainedModel):

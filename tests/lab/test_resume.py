@@ -127,6 +127,19 @@ def test_a_run_whose_server_was_killed_goes_on_exactly(undisturbed: Path, tiny_m
     check(undisturbed, "orphan")
 
 
+def test_a_run_is_trained_by_one_process_at_a_time(undisturbed: Path, tiny_model: Path):
+    """Resuming what another process trains is refused; once that is killed, nothing is in the way."""
+    with training(undisturbed, *start(tiny_model, "twice"), run="twice") as trainer:
+        refused = train(undisturbed, "--resume", "twice")
+        assert trainer.poll() is None, "the first trainer ended too soon to be in the way"
+        trainer.kill()
+    assert refused.returncode == 1
+    assert f"The run twice is being worked on by process {trainer.pid}" in refused.stderr
+    done = train(undisturbed, "--resume", "twice")
+    assert done.returncode == 0, done.stderr
+    check(undisturbed, "twice")
+
+
 def test_ctrl_c_saves_the_last_step(undisturbed: Path, tiny_model: Path):
     """Ctrl-C finishes what is under way, saves it, and says how to go on; nothing is done again then."""
     with training(undisturbed, *start(tiny_model, "paused"), run="paused") as trainer:

@@ -13,18 +13,25 @@ from symptoms.tokens import TokenizedExample, as_tokenizer, tokenize
 from symptoms.train.batches import Batches, count_steps, emphasise_concern, plan_steps
 from tiny_models import tiny_tokenizer
 
+ORDERS = st.sampled_from([{"shuffle": False}, {}, {"balanced": True}])
+
 
 def config(**settings: object) -> TrainingConfig:
     return TrainingConfig.model_validate({"data": "x", **settings})
 
 
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.integers(1, 3), st.booleans())
+def concerns(examples: int) -> list[str]:
+    """Names of three concerns for so many examples, the first the most frequent."""
+    return ["aaabbc"[number % 6] for number in range(examples)]
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 4), st.integers(1, 3), ORDERS)
 def test_an_epoch_has_every_example_once(
-    examples: int, size: int, accumulation: int, epochs: int, shuffle: bool
+    examples: int, size: int, accumulation: int, epochs: int, order: dict[str, bool]
 ):
     """No example is dropped or repeated within an epoch, however uneven its last step is."""
-    settings = config(batch_size=size, gradient_accumulation=accumulation, epochs=epochs, shuffle=shuffle)
-    steps = list(plan_steps(settings, examples))
+    settings = config(batch_size=size, gradient_accumulation=accumulation, epochs=epochs, **order)
+    steps = list(plan_steps(settings, concerns(examples)))
     assert [step.number for step in steps] == list(range(1, count_steps(settings, examples) + 1))
     for epoch in range(1, epochs + 1):
         mine = [step for step in steps if step.epoch == epoch]
@@ -33,19 +40,31 @@ def test_an_epoch_has_every_example_once(
     assert all(len(batch) <= size for step in steps for batch in step.batches)
 
 
-@given(st.integers(1, 30), st.integers(1, 5), st.integers(0, 60), st.integers(0, 5))
-def test_a_plan_goes_on_where_it_was_cut(examples: int, size: int, after: int, seed: int):
+@given(st.integers(1, 30), st.integers(1, 5), st.integers(0, 60), st.integers(0, 5), ORDERS)
+def test_a_plan_goes_on_where_it_was_cut(
+    examples: int, size: int, after: int, seed: int, order: dict[str, bool]
+):
     """The steps after any step are those that an uncut plan has there."""
-    settings = config(batch_size=size, steps=60, seed=seed)
-    assert list(plan_steps(settings, examples, after=after)) == list(plan_steps(settings, examples))[after:]
+    settings = config(batch_size=size, steps=60, seed=seed, **order)
+    whole = list(plan_steps(settings, concerns(examples)))
+    assert list(plan_steps(settings, concerns(examples), after=after)) == whole[after:]
 
 
 def test_orders_differ_by_epoch_and_seed():
     """Each epoch and each seed has an order of its own, and without shuffling it is the file's."""
-    first, second = (step.indices for step in plan_steps(config(batch_size=50, epochs=2), 50))
-    other = next(plan_steps(config(batch_size=50, seed=1), 50)).indices
+    first, second = (step.indices for step in plan_steps(config(batch_size=50, epochs=2), ["a"] * 50))
+    other = next(plan_steps(config(batch_size=50, seed=1), ["a"] * 50)).indices
     assert len({first, second, other, tuple(range(50))}) == 4
-    assert next(plan_steps(config(batch_size=50, shuffle=False), 50)).indices == tuple(range(50))
+    unshuffled = next(plan_steps(config(batch_size=50, shuffle=False), ["a"] * 50))
+    assert unshuffled.indices == tuple(range(50))
+
+
+@given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 5))
+def test_balanced_batches_hold_each_concern_once(kinds: int, each: int, seed: int):
+    """With as many examples of each concern, every batch of as many examples as concerns has all of them."""
+    names = [str(number % kinds) for number in range(kinds * each)]
+    for step in plan_steps(config(batch_size=kinds, balanced=True, seed=seed, epochs=2), names):
+        assert sorted(names[index] for index in step.indices) == sorted(set(names))
 
 
 def test_a_warm_up_that_never_ends_is_refused():
@@ -64,8 +83,8 @@ EXAMPLES = [
 def weights_of(**settings: object) -> list[list[float]]:
     """The weights of the three examples in one step of two uneven batches."""
     chosen = config(batch_size=2, gradient_accumulation=2, shuffle=False, **settings)
-    step = next(plan_steps(chosen, 3))
-    datums = [datum for batch in Batches(chosen, EXAMPLES, EXAMPLES).of(step) for datum in batch]
+    step = next(plan_steps(chosen, ["a"] * 3))
+    datums = [datum for batch in Batches(chosen, EXAMPLES, EXAMPLES, ["a"] * 3).of(step) for datum in batch]
     return [datum.loss_fn_inputs["weights"].tolist() for datum in datums]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from symptoms.data import Label
 from symptoms.errors import InputError
 from symptoms.service import Service
-from symptoms.tokens import STOP, Tokenizer, concern_tokens, prompt_tokens
+from symptoms.tokens import STOP, Tokenizer, concern_beginnings, concern_tokens, prompt_tokens
 
 if TYPE_CHECKING:
     import tinker
@@ -28,8 +28,9 @@ class Answer:
     """What a model says to one description.
 
     `written` is its greedy continuation without the stop, None where it was not asked for. `logprobs`,
-    float64 [labels], holds for each label the log-probability, in nats, of the whole line
-    `Primary concern: <label>` after the prompt; `token_logprobs` those of its tokens one by one.
+    float64 [labels], holds for each label the log-probability, in nats, that the answer begins with its line
+    `Primary concern: <label>`, as far as that tells it from the other labels; `token_logprobs` those of the
+    tokens one by one.
     """
 
     written: str | None
@@ -88,7 +89,7 @@ class TrainedModel:
         from tinker import ModelInput
 
         prompt = prompt_tokens(self.tokenizer, description, self.shots)
-        lines = [concern_tokens(self.tokenizer, label.text) for label in labels]
+        lines = concern_beginnings(self.tokenizer, [label.text for label in labels])
         self._check_room(prompt, max(map(len, lines), default=1))
         writing = self._submit_writing(prompt) if write else None
         scores = [

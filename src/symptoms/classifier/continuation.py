@@ -1,7 +1,8 @@
 """What a model wrote after the concern's line, as far as it can be used.
 
-Nothing of it is shown raw: a symptom has to be a known term, and a recommendation one whole line. What is
-missing or malformed is left out, and a standing sentence stands in for the recommendation.
+Nothing of it is shown raw: a symptom has to be a known term, and a recommendation one whole line that names
+no drug, no dose and no diagnosis. What is missing or malformed is left out, and a standing sentence stands in
+for the recommendation.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from symptoms.data.assessment import NO_SYMPTOMS
+from symptoms.safety import names_a_drug_or_dose, says_you_have
 
 STANDING_RECOMMENDATION = (
     "If this troubles you or does not pass, a doctor or a psychologist is a good person to talk it over with."
@@ -45,7 +47,9 @@ def _symptoms(written: str, ended: bool, known: Set[str]) -> tuple[str, ...]:
 
 def _recommendation(written: str, ended: bool) -> str | None:
     found = _RECOMMENDATION.fullmatch(written)
-    # What is not printable could steer a terminal.
-    if not ended or found is None or not found["advice"].isprintable() or not found["advice"].strip():
+    if not ended or found is None:
         return None
-    return found["advice"].strip()
+    advice = found["advice"].strip()
+    # What is not printable could steer a terminal.
+    is_sound = advice != "" and advice.isprintable()
+    return advice if is_sound and not names_a_drug_or_dose(advice) and not says_you_have(advice) else None

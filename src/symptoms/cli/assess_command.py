@@ -12,7 +12,7 @@ from rich.console import Console
 
 from symptoms.classifier import Classifier, assessment_without_model, check_description, notice_for
 from symptoms.cli.assessment_card import print_assessment, print_notice
-from symptoms.cli.batch import assess_file
+from symptoms.cli.batch import Finished, assess_file, read_finished
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.data import load_descriptions
 from symptoms.errors import InputError
@@ -55,10 +55,12 @@ def assess(
         if description is not None:
             raise InputError("A description and --file are given; give one of them.")
         descriptions = load_descriptions(file)
+        finished = Finished() if out is None else read_finished(out, descriptions)
         with Console(stderr=True).status("loading the model"):
-            classifier = Classifier.load(run, service, base_model, country)
+            # Another run may have become the newest since.
+            classifier = Classifier.load(run or finished.checkpoint, service, base_model, country)
         with classifier:
-            assess_file(classifier, descriptions, out)
+            assess_file(classifier, descriptions, out, finished)
     elif out is not None:
         raise InputError("--out is for the results of --file; without that, use --json and a pipe.")
     else:

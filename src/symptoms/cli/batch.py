@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,35 +20,79 @@ from symptoms.data.descriptions import Description
 from symptoms.errors import InputError
 
 
-def assess_file(classifier: Classifier, descriptions: Sequence[Description], out: Path | None) -> None:
-    """Write one line for each description to `out`, or to standard output.
+@dataclass(frozen=True)
+class Finished:
+    """What a file of results has already: whole lines of so many bytes, and the checkpoint they are by."""
 
-    Where `out` has lines of the same descriptions by the same checkpoint, it goes on after the last of
-    them. Raises InputError where its lines are others, and at the end where descriptions could not be read.
+    count: int = 0
+    size: int = 0
+    checkpoint: str | None = None
+    told: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+def read_finished(out: Path, descriptions: Sequence[Description]) -> Finished:
+    """What is there of these descriptions' results; half a line at the end, of a killed process, is not.
+
+    Raises InputError where the file has something else, or cannot be read.
     """
     told: Counter[str] = Counter()
+    count = size = 0
+    checkpoint: str | None = None
+    try:
+        written = out.read_bytes() if out.exists() else b""
+    except OSError as error:
+        raise InputError(f"{out} cannot be read ({error.strerror}); choose another --out.") from error
+    for raw in written.split(b"\n")[:-1]:
+        try:
+            line: Any = json.loads(raw)
+            text, checkpoint = line["input"], str(line["checkpoint"])
+            _count(line, told)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{out}:{count + 1}: this is no result of 'symptoms assess'; choose another --out."
+            ) from error
+        if count == len(descriptions) or text != descriptions[count].text:
+            raise InputError(
+                f"{out}:{count + 1}: this is not the result of description {count + 1}; "
+                "choose another --out, or remove it."
+            )
+        count += 1
+        size += len(raw) + 1
+    return Finished(count, size, checkpoint, told)
+
+
+def assess_file(
+    classifier: Classifier, descriptions: Sequence[Description], out: Path | None, finished: Finished
+) -> None:
+    """Write a line for each description that is not finished to `out`, or to standard output.
+
+    Raises InputError where the finished ones are by another checkpoint, and at the end where descriptions
+    could not be read.
+    """
+    if finished.checkpoint not in (None, classifier.checkpoint):
+        raise InputError(
+            f"{out} was begun with {finished.checkpoint}; go on with that by leaving --run out, "
+            "or choose another --out."
+        )
+    told = Counter(finished.told)
+    left = descriptions[finished.count :]
     with ExitStack() as held:
-        done = 0
-        file: BinaryIO = sys.stdout.buffer
-        if out is not None:
-            file = held.enter_context(_open_to_append(out))
-            done = _keep_whole_lines(file, out, descriptions, classifier.checkpoint, told)
+        file: BinaryIO = sys.stdout.buffer if out is None else held.enter_context(_open(out, finished.size))
         progress = held.enter_context(_progress())
-        task = progress.add_task("descriptions", total=len(descriptions), completed=done)
-        left = descriptions[done:]
+        task = progress.add_task("descriptions", total=len(descriptions), completed=finished.count)
         outcomes = classifier.outcomes(description.text for description in left)
         try:
-            for number, (description, outcome) in enumerate(zip(left, outcomes, strict=True), done + 1):
+            for number, (description, outcome) in enumerate(
+                zip(left, outcomes, strict=True), finished.count + 1
+            ):
                 line = _line(number, description, classifier.checkpoint, outcome)
-                _count(line, told)
                 file.write(_encoded(line))
                 file.flush()
+                _count(line, told)
                 progress.advance(task)
         except KeyboardInterrupt:
             goes_on = "; the same command goes on from there" if out else ""
-            typer.echo(
-                f"Stopped after {told.total()} of {len(descriptions)} descriptions{goes_on}.", err=True
-            )
+            typer.echo(f"Stopped after {_total(told)} of {len(descriptions)}{goes_on}.", err=True)
             raise
     _conclude(told, out)
 
@@ -97,47 +141,16 @@ def _encoded(line: dict[str, Any]) -> bytes:
     return (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
-def _open_to_append(out: Path) -> BinaryIO:
+def _open(out: Path, size: int) -> BinaryIO:
+    """The file of results, cut to this many bytes, to be written on from there."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        return open(out, "r+b" if out.exists() else "w+b")
+        file = open(out, "r+b" if out.exists() else "w+b")  # noqa: SIM115 - its caller closes it
+        file.truncate(size)
+        file.seek(size)
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
-
-
-def _keep_whole_lines(
-    file: BinaryIO, out: Path, descriptions: Sequence[Description], checkpoint: str, told: Counter[str]
-) -> int:
-    """How many descriptions the file has lines of; what a killed process left of a line is removed."""
-    whole = 0
-    done = 0
-    for raw in file:
-        if not raw.endswith(b"\n"):
-            break
-        try:
-            line: Any = json.loads(raw)
-            same = done < len(descriptions) and line["input"] == descriptions[done].text
-            known = line["checkpoint"]
-            _count(line, told)
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{out}:{done + 1}: this is no result of 'symptoms assess'; choose another --out."
-            ) from error
-        if not same:
-            raise InputError(
-                f"{out}:{done + 1}: this is not the result of description {done + 1}; "
-                "choose another --out, or remove it."
-            )
-        if known != checkpoint:
-            raise InputError(
-                f"{out} was begun with {known}; give that with --run to go on, or choose another --out."
-            )
-        whole += len(raw)
-        done += 1
-    file.seek(whole)
-    file.truncate()
-    os.fsync(file.fileno())
-    return done
+    return file
 
 
 def _progress() -> Progress:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from symptoms import __version__
 from symptoms.cli.assess_command import assess
+from symptoms.cli.compare_commands import compare
 from symptoms.cli.data_commands import data_app
 from symptoms.cli.doctor_command import doctor
 from symptoms.cli.evaluate_commands import evaluate, results
@@ -17,6 +18,7 @@ from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.runs_commands import runs_app
 from symptoms.cli.serve_command import serve
+from symptoms.cli.sweep_commands import sweep
 from symptoms.cli.token_view import print_examples
 from symptoms.cli.train_commands import train
 from symptoms.config import DISCLAIMER
@@ -35,6 +37,8 @@ app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 app.command()(assess)
 app.command()(train)
+app.command()(sweep)
+app.command()(compare)
 app.command()(evaluate)
 app.command()(results)
 app.command()(serve)

@@ -29,7 +29,7 @@ def list_runs() -> None:
         typer.echo("There are no runs in runs/ yet.")
         return
     heads = ("run", "started", "state", "base model", "final loss", "best dev loss")
-    rows = [(run.path.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
+    rows = [(run.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
     _print_table(heads, rows)
 
 

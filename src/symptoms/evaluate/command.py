@@ -26,7 +26,14 @@ from symptoms.evaluate.evaluating import (
     score_written,
     worst_mistakes,
 )
-from symptoms.evaluate.evaluation import BaselineScores, Evaluation, Subject, TestSet
+from symptoms.evaluate.evaluation import (
+    EVALUATION_FILE,
+    BaselineScores,
+    Evaluation,
+    Subject,
+    TestSet,
+    write_evaluation,
+)
 from symptoms.evaluate.external import read_external
 from symptoms.evaluate.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
@@ -47,6 +54,7 @@ class EvaluationRequest:
     dev: Path | None = None
     train: Path | None = None
     full: bool = False
+    baselines: bool = True
     beside: tuple[str, ...] = ()
     external: tuple[tuple[str, Path], ...] = ()
     allowed_duplicates: tuple[str, ...] = ()
@@ -68,36 +76,55 @@ def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, 
     Raises DataError where a file has faults or a test example resembles a training example, RunError
     where there is no such run, and ServiceError where the service cannot be used.
     """
-    run = None if request.run_or_path.startswith("tinker://") else find_run(request.run_or_path)
+    run = _run_of(request)
     sets = _read_sets(request, run)
     manifest = run.manifest() if run else {}
     where = request.service or manifest.get("service_url") or manifest.get("service")
     base_model = request.base_model or manifest.get("base_model")
     with connect(where, base_model) as service:
-        subject = _subject(request, run, service, sets.train)
-        model = TrainedModel.load(service, subject.checkpoint)
-        calibrator = None if sets.dev is None else fit_on_dev(model, sets.dev, track, "dev set")
-        if run is not None and sets.dev is not None and calibrator is not None:
-            write_calibration(run.path, _run_calibration(calibrator, sets.dev, subject.checkpoint))
-        predictions, seconds = predict_test(model, sets.test, track)
-        folder = run.path if run else Path()
-        write_predictions(folder / "predictions.jsonl", predictions)
-        evaluation = _evaluation(request, subject, sets, calibrator, predictions, seconds)
-        baselines = _baselines(request, service, sets, predictions, track)
-        temperature = calibrator.temperature if calibrator else 1.0
-        return replace(
-            evaluation,
-            baselines=tuple(baselines),
-            robustness=score_robustness(model, sets.test, predictions, temperature, request.seed, track)
-            if request.full
-            else (),
-            external=tuple(
-                score_external(
-                    model, read_external(kind, path), sets.test.labels, calibrator, request.seed, track
-                )
-                for kind, path in request.external
-            ),
-        ), folder
+        return _evaluate(request, run, sets, service, track)
+
+
+def evaluate_connected(request: EvaluationRequest, service: Service, track: Track) -> Evaluation:
+    """The same on a service that is connected already."""
+    run = _run_of(request)
+    return _evaluate(request, run, _read_sets(request, run), service, track)[0]
+
+
+def _run_of(request: EvaluationRequest) -> RunDirectory | None:
+    return None if request.run_or_path.startswith("tinker://") else find_run(request.run_or_path)
+
+
+def _evaluate(
+    request: EvaluationRequest, run: RunDirectory | None, sets: _Sets, service: Service, track: Track
+) -> tuple[Evaluation, Path]:
+    subject = _subject(request, run, service, sets.train)
+    model = TrainedModel.load(service, subject.checkpoint)
+    calibrator = None if sets.dev is None else fit_on_dev(model, sets.dev, track, "dev set")
+    if run is not None and sets.dev is not None and calibrator is not None:
+        write_calibration(run.path, _run_calibration(calibrator, sets.dev, subject.checkpoint))
+    predictions, seconds = predict_test(model, sets.test, track)
+    folder = run.path if run else Path()
+    write_predictions(folder / "predictions.jsonl", predictions)
+    evaluation = _evaluation(request, subject, sets, calibrator, predictions, seconds)
+    baselines = _baselines(request, service, sets, predictions, track) if request.baselines else []
+    temperature = calibrator.temperature if calibrator else 1.0
+    evaluation = replace(
+        evaluation,
+        baselines=tuple(baselines),
+        robustness=score_robustness(model, sets.test, predictions, temperature, request.seed, track)
+        if request.full
+        else (),
+        external=tuple(
+            score_external(
+                model, read_external(kind, path), sets.test.labels, calibrator, request.seed, track
+            )
+            for kind, path in request.external
+        ),
+    )
+    if run is not None:
+        write_evaluation(run.path / EVALUATION_FILE, evaluation)
+    return evaluation, folder
 
 
 def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> RunCalibration:
@@ -146,7 +173,7 @@ def _subject(
         )
     manifest, config = run.manifest(), run.config()
     return Subject(
-        name=run.path.name,
+        name=run.name,
         checkpoint=run.final_checkpoint(),
         base_model=service.base_model,
         service=service.kind,

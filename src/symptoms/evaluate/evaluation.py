@@ -17,6 +17,9 @@ from symptoms.evaluate.recommendations import RecommendationChecks
 from symptoms.evaluate.robustness.table import FailureRow
 from symptoms.evaluate.scores import Scores
 
+EVALUATION_FILE = "evaluation.json"
+"""Where a run directory keeps its latest evaluation, that of its predictions.jsonl."""
+
 
 @dataclass(frozen=True)
 class Subject:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this size in inches, without a box around it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -27,7 +28,8 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _svg(figure: Figure) -> str:
+def as_svg(figure: Figure) -> str:
+    """The figure as an SVG element with its text as text."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -45,7 +47,7 @@ def comparison(evaluation: Evaluation) -> str:
     rows = [(evaluation.subject.name, evaluation.scores, BLUE)]
     rows += [(baseline.name, baseline.scores, GREY) for baseline in evaluation.baselines]
     rows.sort(key=lambda row: row[1].macro_f1.value)
-    figure, axes = _figure(7.5, 0.9 + 0.36 * len(rows))
+    figure, axes = new_figure(7.5, 0.9 + 0.36 * len(rows))
     for place, (_, scores, colour) in enumerate(rows):
         interval = scores.macro_f1
         axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.5)
@@ -58,12 +60,12 @@ def comparison(evaluation: Evaluation) -> str:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("macro-F1 with 95% interval")
     axes.grid(axis="x", alpha=0.3)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def reliability(scores: Scores) -> str:
     """Confidence against accuracy; on the diagonal a stated probability is what happens."""
-    figure, axes = _figure(4.6, 4.4)
+    figure, axes = new_figure(4.6, 4.4)
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
     bins = scores.calibration.bins
     most = max(one.count for one in bins)
@@ -77,12 +79,12 @@ def reliability(scores: Scores) -> str:
         )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="how sure the model was", ylabel="share that was right")
     axes.set_aspect("equal")
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str:
     """Error among the answers that are kept, from the surest to all, for the model and the best baselines."""
-    figure, axes = _figure(5.6, 4.4)
+    figure, axes = new_figure(5.6, 4.4)
     best = sorted(evaluation.baselines, key=lambda one: -one.scores.macro_f1.value)[:shown]
     styles = ((ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
     for baseline, (colour, style) in zip(best, styles, strict=False):
@@ -96,13 +98,13 @@ def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str:
     )
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     axes.grid(alpha=0.3)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def conditions(evaluation: Evaluation) -> str:
     """Precision and recall of each condition, the best recognised at the top."""
     ordered = sorted(evaluation.scores.conditions, key=lambda one: (one.f1, one.recall))
-    figure, axes = _figure(7.5, 0.8 + 0.27 * len(ordered))
+    figure, axes = new_figure(7.5, 0.8 + 0.27 * len(ordered))
     places = np.arange(len(ordered))
     axes.barh(
         places + 0.2,
@@ -122,7 +124,7 @@ def conditions(evaluation: Evaluation) -> str:
     axes.set(xlim=(0, 1), ylim=(-0.7, len(ordered) - 0.3))
     axes.legend(frameon=False, fontsize=9, loc="lower right")
     axes.grid(axis="x", alpha=0.3)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def confusion(evaluation: Evaluation) -> str:
@@ -134,7 +136,7 @@ def confusion(evaluation: Evaluation) -> str:
         index for index in range(counts.shape[1]) if counts[:, index].any() or index in shown_rows
     ]
     grid = counts[np.ix_(shown_rows, shown_columns)]
-    figure, axes = _figure(2.4 + 0.25 * len(shown_columns), 2.0 + 0.25 * len(shown_rows))
+    figure, axes = new_figure(2.4 + 0.25 * len(shown_columns), 2.0 + 0.25 * len(shown_rows))
     axes.imshow(grid, cmap="Blues", vmin=0)
     for row, column in zip(*np.nonzero(grid), strict=True):
         dark = grid[row, column] > grid.max() / 2
@@ -154,7 +156,7 @@ def confusion(evaluation: Evaluation) -> str:
     axes.set(xlabel="answered", ylabel="wanted")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def learning_curve(evaluations: Sequence[Evaluation]) -> str | None:
@@ -167,7 +169,7 @@ def learning_curve(evaluations: Sequence[Evaluation]) -> str | None:
     sizes = sorted({size for size, _ in known})
     if len(sizes) < 2:
         return None
-    figure, axes = _figure(5.6, 4.0)
+    figure, axes = new_figure(5.6, 4.0)
     for size, value in known:
         axes.plot(size, value, "o", color=BLUE, alpha=0.5)
     means = [float(np.mean([value for other, value in known if other == size])) for size in sizes]
@@ -178,4 +180,4 @@ def learning_curve(evaluations: Sequence[Evaluation]) -> str | None:
     axes.set(ylim=(0, None), xlabel="training examples", ylabel="macro-F1 on the test set")
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
-    return _svg(figure)
+    return as_svg(figure)

@@ -28,13 +28,14 @@ def write_report(folder: Path, evaluation: Evaluation, others: Sequence[Evaluati
         "learning_curve": figures.learning_curve([evaluation, *others]),
     }
     page = folder / "report.html"
-    page.write_text(_template("report.html.j2", True).render(**content, figures=pictures), encoding="utf-8")
-    text = _template("report.md.j2", False).render(**content)
+    page.write_text(template("report.html.j2", True).render(**content, figures=pictures), encoding="utf-8")
+    text = template("report.md.j2", False).render(**content)
     (folder / "report.md").write_text(text, encoding="utf-8")
     return page
 
 
-def _template(name: str, escapes: bool) -> Any:
+def template(name: str, escapes: bool) -> Any:
+    """A template of this package with the filters that reports use; `escapes` for HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

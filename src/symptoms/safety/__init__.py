@@ -18,6 +18,7 @@ from symptoms.safety.helplines import (
     known_countries,
     lines_for,
 )
+from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category, read_rule_book
 from symptoms.safety.screening import Screen, Screening
 
@@ -33,6 +34,8 @@ __all__ = [
     "helplines",
     "known_countries",
     "lines_for",
+    "names_a_drug_or_dose",
+    "says_you_have",
     "screen",
 ]
 

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,6 +38,17 @@ class Service:
     server: LocalServer | None
     """The process behind a local service."""
     key: str = field(repr=False)
+
+    @contextmanager
+    def session(self) -> Generator[Service, None, None]:
+        """The same service with a session of its own, at whose end it frees all that was made in it."""
+        import tinker
+
+        client = tinker.ServiceClient(base_url=self.url, api_key=self.key)
+        try:
+            yield replace(self, client=client)
+        finally:
+            _finish(client, self.server)
 
     @property
     def is_lost(self) -> bool:

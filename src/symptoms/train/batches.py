@@ -50,27 +50,49 @@ def count_steps(config: TrainingConfig, num_examples: int) -> int:
     return steps
 
 
-def plan_steps(config: TrainingConfig, num_examples: int, after: int = 0) -> Iterator[Step]:
-    """The steps that follow step number `after`, the same on every call."""
-    per_epoch, total = steps_per_epoch(config, num_examples), count_steps(config, num_examples)
+def plan_steps(config: TrainingConfig, concerns: Sequence[str], after: int = 0) -> Iterator[Step]:
+    """The steps that follow step number `after`, the same on every call, over examples of these concerns."""
+    per_epoch, total = steps_per_epoch(config, len(concerns)), count_steps(config, len(concerns))
     size = config.batch_size
     order: tuple[int, list[int]] = (0, [])
     for number in range(after + 1, total + 1):
         epoch, place = divmod(number - 1, per_epoch)
         if order[0] != epoch + 1:
-            order = (epoch + 1, _order(config, num_examples, epoch + 1))
+            order = (epoch + 1, _order(config, concerns, epoch + 1))
         first = place * size * config.gradient_accumulation
         mine = order[1][first : first + size * config.gradient_accumulation]
         batches = tuple(tuple(mine[start : start + size]) for start in range(0, len(mine), size))
         yield Step(number, epoch + 1, batches, ends_epoch=place == per_epoch - 1)
 
 
-def _order(config: TrainingConfig, num_examples: int, epoch: int) -> list[int]:
-    order = list(range(num_examples))
-    if config.shuffle:
-        # A generator of its own for each epoch, so that a resumed run need not replay earlier ones.
-        Random(f"{config.seed} {epoch}").shuffle(order)
-    return order
+def _order(config: TrainingConfig, concerns: Sequence[str], epoch: int) -> list[int]:
+    order = list(range(len(concerns)))
+    if not config.shuffle:
+        return order
+    # A generator of its own for each epoch, so that a resumed run need not replay earlier ones.
+    random = Random(f"{config.seed} {epoch}")
+    random.shuffle(order)
+    return _dealt(order, concerns, random) if config.balanced else order
+
+
+def _dealt(order: Sequence[int], concerns: Sequence[str], random: Random) -> list[int]:
+    """The same examples in rounds that hold each concern at most once, while it has examples left.
+
+    A batch of few examples pushes the model towards whatever concerns happen to be in it, the next one
+    towards others. Where every batch holds many concerns, most of this noise cancels.
+    """
+    piles: dict[str, list[int]] = {}
+    for index in order:
+        piles.setdefault(concerns[index], []).append(index)
+    dealt: list[int] = []
+    while piles:
+        names = list(piles)
+        random.shuffle(names)
+        for name in names:
+            dealt.append(piles[name].pop())
+            if not piles[name]:
+                del piles[name]
+    return dealt
 
 
 class Batches:
@@ -84,9 +106,14 @@ class Batches:
         config: TrainingConfig,
         examples: Sequence[TokenizedExample],
         emphasised: Sequence[TokenizedExample],
+        concerns: Sequence[str],
     ) -> None:
-        """`emphasised` are the examples with the weights they are trained with, `examples` with 0 and 1."""
+        """`emphasised` are the examples with the weights they are trained with, `examples` with 0 and 1.
+
+        `concerns` names what each example is an example of, for batches that hold many.
+        """
         self.examples = examples
+        self.concerns = concerns
         self._reduction = config.reduction
         self._emphasised = emphasised
         self._datums = [to_datum(one) for one in emphasised] if config.reduction == "sum" else []
@@ -107,6 +134,11 @@ class Batches:
         else:
             divisor = sum(example.weights[1:]) * len(step.indices)
         return replace(example, weights=tuple(weight / divisor for weight in example.weights))
+
+
+def concern_line(output: str) -> str:
+    """The first line of an output, which names the concern; for balanced batches any first line will do."""
+    return output.partition("\n")[0]
 
 
 def emphasise_concern(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -30,11 +31,28 @@ def conclude(
 
     With test cases, the experiment's, it is held against what the original reached.
     """
-    summary = run.write_summary(config, service, checkpoint, tests)
+    _tell(run, write_conclusion(run, config, service, checkpoint, tests), tests, console)
+
+
+def write_conclusion(
+    run: RunDirectory,
+    config: ExperimentConfig | TrainingConfig,
+    service: Service,
+    checkpoint: str,
+    tests: Sequence[TestCase],
+) -> dict[str, Any]:
+    """Write loss.png, report.html and at last summary.json, by which a run is known to be finished."""
+    summary = run.summarise(config, service, checkpoint, tests)
     figure = run.path / "loss.png"
     title = f"{config.base_model}, {summary['num_steps']} steps"
     draw_loss(run.metrics(), run.evaluations(), title, figure, aim=AIM if tests else None)
-    write_report(run.path / "report.html", run.path.name, summary, figure, DISCLAIMER)
+    write_report(run.path / "report.html", run.name, summary, figure, DISCLAIMER)
+    run.write_summary(summary)
+    return summary
+
+
+def _tell(run: RunDirectory, summary: Mapping[str, Any], tests: Sequence[TestCase], console: Console) -> None:
+    checkpoint = summary["checkpoint"]
 
     def say(text: str = "", style: str | None = None) -> None:
         console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
@@ -66,7 +84,7 @@ def conclude(
     say()
     say(f"run directory  {run.path}  (loss.png, report.html)")
     say(f"checkpoint     {checkpoint}")
-    say(f'use it         {_command()} assess --run {run.path.name} "I have not slept properly for weeks"')
+    say(f'use it         {_command()} assess --run {run.name} "I have not slept properly for weeks"')
     say()
     say(DISCLAIMER)
 

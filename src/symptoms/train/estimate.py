@@ -36,7 +36,7 @@ class Work:
 def count_work(job: Job) -> Work:
     """Count without a service."""
     examples = job.batches.examples
-    steps = list(plan_steps(job.config, len(examples)))
+    steps = list(plan_steps(job.config, job.batches.concerns))
     trained_on = [example for step in steps for example in job.batches.trained_on(step)]
     evaluations = sum(job.evaluates(step) for step in steps)
     return Work(
@@ -61,13 +61,21 @@ def describe(work: Work, service: Service) -> Iterator[str]:
     if service.kind != "hosted":
         yield "cost: none, this service is not hosted Tinker"
         return
-    table: dict[str, Any] = json.loads(files("symptoms.train").joinpath("prices.json").read_text("utf-8"))
-    price = table["dollars_per_million_tokens"].get(service.base_model)
-    if price is None:
+    dollars, table = dollars_for(service.base_model, work.num_tokens, work.num_dev_tokens), _prices()
+    if dollars is None:
         yield f"cost: the price of {service.base_model} is not known here; see {table['source']}"
         return
-    dollars = (work.num_tokens * price["train"] + work.num_dev_tokens * price["prefill"]) / 1e6
     yield f"cost: about ${dollars:.2f} at the prices of {table['as_of']}; see {table['source']}"
+
+
+def dollars_for(base_model: str, num_tokens: int, num_dev_tokens: int) -> float | None:
+    """The price on hosted Tinker of training and evaluating so many tokens; None where it is not known."""
+    price = _prices()["dollars_per_million_tokens"].get(base_model)
+    return None if price is None else (num_tokens * price["train"] + num_dev_tokens * price["prefill"]) / 1e6
+
+
+def _prices() -> dict[str, Any]:
+    return json.loads(files("symptoms.train").joinpath("prices.json").read_text("utf-8"))
 
 
 def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> float:
@@ -78,7 +86,7 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
     from tinker import AdamParams
 
     # One more at first, since a service's first step is slower than those that follow.
-    steps = list(islice(plan_steps(job.config, len(job.batches.examples)), MEASURED_STEPS + 1))
+    steps = list(islice(plan_steps(job.config, job.batches.concerns), MEASURED_STEPS + 1))
     started, tokens = time.perf_counter(), 0
     for place, step in enumerate(steps):
         if place == 1:

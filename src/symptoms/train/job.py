@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from symptoms.config import TrainingConfig
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
-from symptoms.train.batches import Batches, Step, count_steps, emphasise_concern
+from symptoms.train.batches import Batches, Step, concern_line, count_steps, emphasise_concern
 from symptoms.train.training_data import TrainingData
 
 
@@ -45,7 +45,7 @@ def prepare(
     ]
     return Job(
         config=config,
-        batches=Batches(config, examples, emphasised),
+        batches=Batches(config, examples, emphasised, [concern_line(one.output) for one in data.examples]),
         dev_examples=() if dev is None else tuple(_tokenized(dev, tokenizer, context)),
         num_steps=count_steps(config, len(examples)),
     )

@@ -50,7 +50,7 @@ class LiveView:
         self._losses.append(metrics.loss)
         self._recent = [*self._recent[1 - RECENT_STEPS :], metrics]
         seconds = sum(line.seconds for line in self._recent) / len(self._recent)
-        left = _duration(seconds * (self._num_steps - metrics.step))
+        left = duration(seconds * (self._num_steps - metrics.step))
         self._bar.update(self._task, completed=metrics.step, left=f"{left} left")
         if not self._console.is_terminal and (
             metrics.step % RECENT_STEPS == 0 or metrics.step == self._num_steps
@@ -97,7 +97,8 @@ def sparkline(values: Sequence[float], width: int) -> str:
     return "".join(BARS[round((mean - low) / span * (len(BARS) - 1))] for mean in means)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As in `1:05` or `2:01:05`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

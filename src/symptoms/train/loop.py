@@ -11,16 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from symptoms.config import TrainingConfig
 from symptoms.service import Service
 from symptoms.tokens import mean_loss, to_datum
 from symptoms.train.batches import Step, plan_steps
-from symptoms.train.interruption import Interruption
 from symptoms.train.job import Job
-from symptoms.train.live_view import LiveView
 from symptoms.train.run_directory import RunDirectory, StepMetrics
+from symptoms.train.view import View
 from symptoms.train.writers import MetricsWriter
 
 if TYPE_CHECKING:
@@ -28,6 +27,13 @@ if TYPE_CHECKING:
 
 Evaluator = Callable[["tinker.SamplingClient"], Mapping[str, float]]
 """Further figures of the present weights, from whoever calls for training."""
+
+
+class StopWish(Protocol):
+    """`wanted` becomes True when training is to end after the step in hand."""
+
+    @property
+    def wanted(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ class TrainingLoop:
         run: RunDirectory,
         service: Service,
         training: tinker.TrainingClient,
-        view: LiveView,
+        view: View,
         writers: Sequence[MetricsWriter] = (),
         evaluator: Evaluator | None = None,
     ) -> None:
@@ -67,7 +73,7 @@ class TrainingLoop:
         self._clock = time.perf_counter()
         self._dev_datums = [to_datum(example) for example in job.dev_examples]
 
-    def run(self, interruption: Interruption) -> str | None:
+    def run(self, stop: StopWish) -> str | None:
         """Train what is left and save the weights; returns the checkpoint to use.
 
         None where it was interrupted: the last step is then done, and a state of it is saved.
@@ -75,16 +81,16 @@ class TrainingLoop:
         pending: deque[Submitted] = deque()
         ahead = self._job.config.in_flight
         self._clock = time.perf_counter()
-        for step in plan_steps(self._job.config, len(self._job.batches.examples), after=self.progress.step):
+        for step in plan_steps(self._job.config, self._job.batches.concerns, after=self.progress.step):
             pending.append(self._submit(step))
             waits = self._job.evaluates(step)
             while pending and (waits or len(pending) >= ahead):
                 self._finish(pending.popleft())
-            if self.stopped_early or interruption.wanted:
+            if self.stopped_early or stop.wanted:
                 break
         while pending:
             self._finish(pending.popleft())
-        if interruption.wanted and not self.stopped_early and self._last_step < self._job.num_steps:
+        if stop.wanted and not self.stopped_early and self._last_step < self._job.num_steps:
             if self.progress.step < self._last_step:
                 self._record(self._save_state(self._last_step).result().path)
             return None

@@ -11,6 +11,10 @@ runs/<name>/config.json        the resolved configuration
             calibration.json   temperature and threshold, once the run was evaluated
             loss.png           the loss curve
             report.html        the same for people
+            evaluation.json    figures on a test set, where it was evaluated
+            lock               held by the process that trains it
+
+A sweep keeps its runs in runs/<sweep>/<name>/, and they are called <sweep>/<name>.
 """
 
 from __future__ import annotations
@@ -19,7 +23,8 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -33,6 +38,7 @@ from symptoms.data import Example, Label, labels_of_taxonomy, symptoms_of_output
 from symptoms.errors import RunError
 from symptoms.service import Service
 from symptoms.tokens import TokenizedExample
+from symptoms.train.lock import locked
 
 RUNS = Path("runs")
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "torch", "transformers")
@@ -111,6 +117,17 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @property
+    def name(self) -> str:
+        """What `find_run` knows it by: a run of a sweep is named with its sweep."""
+        return self.path.relative_to(RUNS).as_posix() if self.path.is_relative_to(RUNS) else self.path.name
+
+    @contextmanager
+    def held(self) -> Generator[None, None, None]:
+        """Keep other processes from training this run; raises RunError where one does already."""
+        with locked(self.path / "lock", f"The run {self.name}"):
+            yield
 
     @classmethod
     def create(cls, name: str | None, root: Path = RUNS) -> RunDirectory:
@@ -218,6 +235,10 @@ class RunDirectory:
     def is_finished(self) -> bool:
         return (self.path / "summary.json").exists()
 
+    def summary(self) -> dict[str, Any]:
+        """What summary.json of a finished run holds."""
+        return json.loads((self.path / "summary.json").read_text(encoding="utf-8"))
+
     def manifest(self) -> dict[str, Any]:
         """Raises RunError where the directory is not a run's."""
         try:
@@ -252,14 +273,14 @@ class RunDirectory:
         last_epoch = [line.loss for line in metrics if line.epoch == metrics[-1].epoch]
         return sum(last_epoch) / len(last_epoch) if last_epoch else None
 
-    def write_summary(
+    def summarise(
         self,
         config: ExperimentConfig | TrainingConfig,
         service: Service,
         checkpoint: str,
         tests: Sequence[TestCase],
     ) -> dict[str, Any]:
-        """Summary of the metrics so far, with predictions; returns what summary.json holds."""
+        """What summary.json is to hold, from the metrics so far."""
         metrics = self.metrics()
         initial, final = metrics[0].loss, self.final_loss() or 0.0
         cases = [{**asdict(test), "match": test.match} for test in tests]
@@ -280,10 +301,13 @@ class RunDirectory:
             best = min(evaluations, key=lambda line: line["dev_loss"])
             summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"]}
             summary |= {"last_dev_loss": evaluations[-1]["dev_loss"]}
-        if cases:
-            self._rewrite("predictions.jsonl", cases)
-        self._write("summary.json", summary)
         return summary
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json, and the test cases as predictions."""
+        if summary["test_cases"]:
+            self._rewrite("predictions.jsonl", summary["test_cases"])
+        self._write("summary.json", summary)
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         self._replace(name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -315,7 +339,8 @@ class RunDirectory:
 
 def all_runs(root: Path = RUNS) -> list[RunDirectory]:
     """Every run, in the order in which they started."""
-    manifests = sorted(root.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    found = [*root.glob("*/manifest.json"), *root.glob("*/*/manifest.json")]
+    manifests = sorted(found, key=lambda path: path.stat().st_mtime)
     return [RunDirectory(path.parent) for path in manifests]
 
 

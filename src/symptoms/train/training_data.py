@@ -1,15 +1,25 @@
-"""The examples of a data file, as they are trained or evaluated on."""
+"""The examples of a data file, as they are trained or evaluated on, or a part of them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from symptoms.data import Example, Label, assessment_of, load_dataset, load_experiment, render_assessment
+from symptoms.data import (
+    Example,
+    Label,
+    assessment_of,
+    load_dataset,
+    load_experiment,
+    parse_assessment,
+    render_assessment,
+)
 from symptoms.data.reading import read_text
-from symptoms.errors import InputError
+from symptoms.data.subset import choose_per_condition
+from symptoms.errors import AssessmentFormatError, InputError
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class TrainingData:
 
     `labels` are those that a model trained on it chooses from, empty where the texts name no concern.
     `config` and `test_cases` are those of an experiment's file and empty for other files; `note` says
-    which examples of the file were left out.
+    which examples of the file were left out. `subset` says how a part of them was drawn, for the manifest.
     """
 
     path: Path
@@ -28,6 +38,7 @@ class TrainingData:
     config: Mapping[str, Any]
     test_cases: tuple[Example, ...]
     note: str | None
+    subset: Mapping[str, Any] | None = None
 
 
 def load_training_data(path: Path, split: Literal["train", "dev"]) -> TrainingData:
@@ -61,3 +72,41 @@ def load_training_data(path: Path, split: Literal["train", "dev"]) -> TrainingDa
         Example(one.input, render_assessment(assessment_of(one, dataset.labels)), one.line) for one in chosen
     )
     return TrainingData(path, examples, dataset.labels, dataset.digest, {}, (), note)
+
+
+def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int) -> TrainingData:
+    """So many examples of each condition, or all data for None; the same ones for the same seed.
+
+    A condition is what stands in the line of the primary concern. Test cases that are not among the
+    examples any more are left out. Raises InputError for an output that is not an assessment.
+    """
+    if examples_per_condition is None:
+        return data
+    conditions = [_concern(data, example) for example in data.examples]
+    places = choose_per_condition(conditions, examples_per_condition, seed)
+    examples = tuple(data.examples[place] for place in places)
+    chosen = Counter(conditions[place] for place in places)
+    fewer = {name: count for name, count in chosen.items() if count < examples_per_condition}
+    drawn = {
+        "examples_per_condition": examples_per_condition,
+        "seed": seed,
+        "num_conditions": len(chosen),
+        "num_examples_of_the_split": len(data.examples),
+        "conditions_with_fewer": fewer,
+    }
+    note = f"{data.path}: training on {len(examples)} of {len(data.examples)} examples, drawn by seed {seed}"
+    if fewer:
+        note += f"; {len(fewer)} of {len(chosen)} conditions have fewer than {examples_per_condition}"
+    cases = tuple(case for case in data.test_cases if case in examples)
+    notes = "\n".join(one for one in (data.note, note) if one)
+    return replace(data, examples=examples, test_cases=cases, note=notes, subset=drawn)
+
+
+def _concern(data: TrainingData, example: Example) -> str:
+    try:
+        return parse_assessment(example.output).concern
+    except AssessmentFormatError as error:
+        raise InputError(
+            f"{data.path}:{example.line}: examples_per_condition needs outputs that are assessments; "
+            "leave it out."
+        ) from error

@@ -47,7 +47,7 @@ class TrackioWriter:
 
     def __init__(self, run: RunDirectory, config: TrainingConfig) -> None:
         self._trackio = _module("trackio", "trackio")
-        self._trackio.init(project="symptoms", name=run.path.name, config=config.model_dump(), resume="allow")
+        self._trackio.init(project="symptoms", name=run.name, config=config.model_dump(), resume="allow")
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """The figures of one step."""

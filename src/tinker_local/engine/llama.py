@@ -11,17 +11,24 @@ adapters: every linear layer goes through a `Projection`, and a LoRA adapter is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tinker_local.engine.pointwise import rms_norm, rotate
+from tinker_local.engine.products import linear
+
 Projection = Callable[[str, Tensor, Tensor], Tensor]
 """(layer name, input [..., in], weight [out, in]) -> output [..., out]."""
 
 BIASED_LAYERS = (".q_proj", ".k_proj", ".v_proj")
+ATTENTION = ("q_proj", "k_proj", "v_proj")
+FEED_FORWARD = ("gate_proj", "up_proj")
+"""Layers that read the same input, whose weights may be joined under `joined_name`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,12 @@ class LlamaConfig:
 
 def plain_projection(_name: str, x: Tensor, weight: Tensor) -> Tensor:
     """The base model's own linear layer, without any adapter."""
-    return F.linear(x, weight)
+    return linear(x, weight)
+
+
+def joined_name(prefix: str, names: Sequence[str]) -> str:
+    """The name under which the weights of several layers may stand below each other in one matrix."""
+    return f"{prefix}.{'+'.join(names)}"
 
 
 def linear_layer_shapes(config: LlamaConfig) -> dict[str, tuple[int, int]]:
@@ -124,38 +136,39 @@ def rope_frequencies(config: LlamaConfig) -> Tensor:
 
 
 class KeyValueCache:
-    """Keys and values of the tokens seen so far, in one buffer a layer that grows as positions are reached.
+    """Keys and values of the tokens seen so far, in one buffer a layer that grows as it fills.
 
-    Each row of the batch writes at its own positions, so prompts of unequal length share one batch:
-    what lies beyond a row's position is never attended to and is overwritten when the row gets there.
+    Every row of the batch has as many places, `length`. Where rows are of unequal length, a mask says which
+    places belong to a row; their order in the cache is of no importance, since keys are rotated already.
     """
 
-    def __init__(self, model: Llama, batch: int) -> None:
+    def __init__(self, model: Llama, batch: int, room: int = 0) -> None:
+        """An empty cache of `batch` rows, each with room for so many tokens before it has to grow."""
         config = model.config
-        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, 0, config.head_dim)
+        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, room, config.head_dim)
         self.keys = torch.zeros(shape, dtype=model.dtype, device=model.device)
         self.values = torch.zeros(shape, dtype=model.dtype, device=model.device)
+        self.length = 0
 
-    def reach(self, length: int) -> None:
-        """Make room for at least this many positions; grown by half each time, so that copying stays rare."""
-        missing = length - self.keys.shape[3]
+    def reserve(self, fresh: int) -> None:
+        """Make room for so many more tokens; grown by half each time, so that copying stays rare."""
+        missing = self.length + fresh - self.keys.shape[3]
         if missing > 0:
             extra = max(missing, self.keys.shape[3] // 2)
             self.keys = F.pad(self.keys, (0, 0, 0, extra))
             self.values = F.pad(self.values, (0, 0, 0, extra))
 
-    def update(self, layer: int, keys: Tensor, values: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Store keys and values [batch, heads, length, head_dim] at positions [batch, length]; return all."""
-        rows = torch.arange(positions.shape[0], device=positions.device)[:, None]
-        self.keys[layer][rows, :, positions] = keys.transpose(1, 2)
-        self.values[layer][rows, :, positions] = values.transpose(1, 2)
-        return self.keys[layer], self.values[layer]
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Put a layer's keys and values [batch, heads, fresh, head_dim] behind the others; return all."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
-    def repeat(self, copies: Tensor) -> None:
-        """Make each row as many rows as `copies` [batch] says, side by side."""
-        if int(copies.max()) > 1:
-            self.keys = self.keys.repeat_interleave(copies, dim=1)
-            self.values = self.values.repeat_interleave(copies, dim=1)
+    def fill_row(self, row: int, other: KeyValueCache, places: Tensor) -> None:
+        """Begin a row with what stands at `places`, int64 [n], of a cache of one row."""
+        for own, theirs in ((self.keys, other.keys), (self.values, other.values)):
+            own[:, row, :, : len(places)] = theirs[:, 0, :, places]
 
     def keep(self, rows: Tensor) -> None:
         """Leave only these rows, int64 [kept], in this order."""
@@ -172,6 +185,7 @@ class Llama:
         self.device = weights["model.embed_tokens.weight"].device
         self.dtype = weights["model.embed_tokens.weight"].dtype
         self.num_parameters = sum(weight.numel() for weight in weights.values())
+        self._shapes = linear_layer_shapes(config)
         positions = torch.arange(config.max_position_embeddings, dtype=torch.float32)
         angles = torch.outer(positions, rope_frequencies(config)).repeat(1, 2)
         self.cosines = angles.cos().to(self.device)
@@ -183,31 +197,35 @@ class Llama:
         project: Projection = plain_projection,
         cache: KeyValueCache | None = None,
         positions: Tensor | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
         """Final normalised states [batch, length, hidden] of int64 tokens [batch, length].
 
-        Without a cache the tokens are whole sequences from position 0. With one, `positions`
-        [batch, length] says where each token stands, and earlier tokens are read from the cache.
+        Without `positions` [batch, length] the tokens are whole sequences. A cache is read and then extended
+        by these tokens. `mask`, bool [batch or 1, length, cached + length], says which tokens each one
+        attends to; without it, to all that stand before it.
         """
         length = tokens.shape[1]
+        past = 0 if cache is None else cache.length
         if positions is None:
             cosines, sines = self.cosines[None, None, :length], self.sines[None, None, :length]
         else:
             cosines, sines = self.cosines[positions][:, None], self.sines[positions][:, None]
-        mask = None
+        if mask is None and past and length > 1:
+            everything = torch.ones((1, length, past + length), dtype=torch.bool, device=tokens.device)
+            mask = everything.tril(past)
         if cache is not None:
-            assert positions is not None, "a cache needs positions"
-            cache.reach(int(positions.max()) + 1)
-            slots = torch.arange(cache.keys.shape[3], device=tokens.device)
-            mask = (slots <= positions[:, :, None])[:, None]
+            cache.reserve(length)
         x = F.embedding(tokens, self.weights["model.embed_tokens.weight"])
         rotation = (cosines.to(x.dtype), sines.to(x.dtype))
         for layer in range(self.config.num_hidden_layers):
             prefix = f"model.layers.{layer}"
             normed = self._norm(x, f"{prefix}.input_layernorm")
-            x = x + self._attention(layer, normed, project, rotation, cache, positions, mask)
+            x = x + self._attention(layer, normed, project, rotation, cache, mask)
             normed = self._norm(x, f"{prefix}.post_attention_layernorm")
             x = x + self._feed_forward(prefix, normed, project)
+        if cache is not None:
+            cache.length += length
         return self._norm(x, "model.norm")
 
     def logits(self, hidden: Tensor, project: Projection = plain_projection) -> Tensor:
@@ -216,15 +234,21 @@ class Llama:
         return project("lm_head", hidden, self.weights[f"{name}.weight"]).float()
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
-        # The mean of squares is taken in float32 whatever the weights are, as the reference does.
-        normed = F.rms_norm(x.float(), x.shape[-1:], eps=self.config.rms_norm_eps).to(x.dtype)
-        return normed * self.weights[f"{name}.weight"]
+        return rms_norm(x, self.config.rms_norm_eps) * self.weights[f"{name}.weight"]
 
     def _linear(self, name: str, x: Tensor, project: Projection) -> Tensor:
         # A bias is added outside the projection, so that adapters need not know of it.
         projected = project(name, x, self.weights[f"{name}.weight"])
-        biased = self.config.attention_bias and name.endswith(BIASED_LAYERS)
-        return projected + self.weights[f"{name}.bias"] if biased else projected
+        bias = self.weights.get(f"{name}.bias")
+        return projected if bias is None else projected + bias
+
+    def _several(self, prefix: str, names: Sequence[str], x: Tensor, project: Projection) -> Sequence[Tensor]:
+        """The outputs of several layers of one input, in one product where their weights are joined."""
+        joined = joined_name(prefix, names)
+        if f"{joined}.weight" not in self.weights:
+            return [self._linear(f"{prefix}.{name}", x, project) for name in names]
+        sizes = [self._shapes[f"{prefix}.{name}"][0] for name in names]
+        return cast(Sequence[Tensor], self._linear(joined, x, project).split(sizes, dim=-1))
 
     def _attention(
         self,
@@ -233,38 +257,35 @@ class Llama:
         project: Projection,
         rotation: tuple[Tensor, Tensor],
         cache: KeyValueCache | None,
-        positions: Tensor | None,
         mask: Tensor | None,
     ) -> Tensor:
         prefix = f"model.layers.{layer}.self_attn"
         batch, length, _ = x.shape
         split = (batch, length, -1, self.config.head_dim)
-        queries = self._linear(f"{prefix}.q_proj", x, project).view(split)
-        keys = self._linear(f"{prefix}.k_proj", x, project).view(split)
-        values = self._linear(f"{prefix}.v_proj", x, project).view(split)
+        queries, keys, values = (part.view(split) for part in self._several(prefix, ATTENTION, x, project))
         if self.config.query_key_norm:
             queries = self._norm(queries, f"{prefix}.q_norm")
             keys = self._norm(keys, f"{prefix}.k_norm")
         queries, keys, values = (t.transpose(1, 2) for t in (queries, keys, values))
         queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
-        if cache is not None and positions is not None:
-            keys, values = cache.update(layer, keys, values, positions)
-        groups = self.config.num_attention_heads // self.config.num_key_value_heads
-        if groups > 1:
-            keys, values = (t.repeat_interleave(groups, dim=1) for t in (keys, values))
+        if cache is not None:
+            keys, values = cache.append(layer, keys, values)
+        heads, kv_heads = self.config.num_attention_heads, self.config.num_key_value_heads
+        if length == 1:
+            # The queries that share keys stand as rows of one head, so that nothing has to be repeated.
+            queries = queries.reshape(batch, kv_heads, heads // kv_heads, -1)
+        elif heads > kv_heads:
+            keys, values = (t.repeat_interleave(heads // kv_heads, dim=1) for t in (keys, values))
         attended = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask, is_causal=mask is None and length > 1
+            queries,
+            keys,
+            values,
+            attn_mask=None if mask is None else mask[:, None],
+            is_causal=mask is None and length > 1,
         )
-        merged = attended.transpose(1, 2).reshape(batch, length, -1)
+        merged = attended.reshape(batch, heads, length, -1).transpose(1, 2).reshape(batch, length, -1)
         return self._linear(f"{prefix}.o_proj", merged, project)
 
     def _feed_forward(self, prefix: str, x: Tensor, project: Projection) -> Tensor:
-        gate = self._linear(f"{prefix}.mlp.gate_proj", x, project)
-        up = self._linear(f"{prefix}.mlp.up_proj", x, project)
+        gate, up = self._several(f"{prefix}.mlp", FEED_FORWARD, x, project)
         return self._linear(f"{prefix}.mlp.down_proj", F.silu(gate) * up, project)
-
-
-def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Rotary position embedding in the half-split layout that Hugging Face checkpoints use."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cosines + torch.cat((-second, first), dim=-1) * sines

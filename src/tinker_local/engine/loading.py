@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from tinker_local.engine.llama import Llama, LlamaConfig, RopeScaling, weight_shapes
+from tinker_local.engine.products import cpu_flags
 from tinker_local.errors import StartupError
 
 BUNDLED = Path(__file__).parent.parent / "bundled"
@@ -142,17 +143,8 @@ def choose_dtype(wanted: str, num_parameters: int, device: torch.device) -> torc
     if device.type == "cuda":
         return torch.bfloat16
     # A small model's steps are dominated by overhead, so it may as well have float32's accuracy.
-    fast = "avx512_bf16" in _cpu_flags() or "amx_bf16" in _cpu_flags()
+    fast = bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
     return torch.bfloat16 if fast and num_parameters >= LARGE_MODEL else torch.float32
-
-
-def _cpu_flags() -> frozenset[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return frozenset()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return frozenset(flags.split())
 
 
 def find_architecture(settings: Mapping[str, Any], folder: Path) -> str:

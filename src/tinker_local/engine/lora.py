@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tinker_local.engine.llama import LlamaConfig, linear_layer_shapes
+from tinker_local.engine.products import linear, product
 
 ALPHA = 32.0
 """The service fixes alpha at 32 whatever the rank, so the learning rate need not follow the rank."""
@@ -103,15 +104,12 @@ class Adapter:
 
     def project(self, name: str, x: Tensor, weight: Tensor) -> Tensor:
         """The base layer plus this adapter's term; the term is computed in float32."""
-        base = F.linear(x, weight)
         pair = self.matrices.get(name)
         if pair is None:
-            return base
-        a, b = pair
-        term = F.linear(F.linear(x.float(), a), b)
-        if self.scale != 1.0:
-            term = term * self.scale
-        return base + term.to(base.dtype)
+            return linear(x, weight)
+        if torch.is_grad_enabled() and (x.requires_grad or pair[0].requires_grad):
+            return cast(Any, _AdaptedLinear).apply(x, weight, *pair, self.scale)
+        return _adapted(x, product(x.float(), pair[0]), weight, pair[1], self.scale)
 
     def merged(self, weights: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:
         """New weights with the adapter folded in; `weights` is left as it was.
@@ -125,3 +123,39 @@ class Adapter:
             base = weights[f"{source}.weight"]
             folded[f"{name}.weight"] = (base.float() + self.scale * (b @ a)).to(base.dtype)
         return folded
+
+
+def _adapted(x: Tensor, low: Tensor, weight: Tensor, b: Tensor, scale: float) -> Tensor:
+    """The layer's output from its input and `low`, float32 [..., rank], which is the input times A."""
+    base = product(x, weight)
+    term = product(low, b)
+    return base.add_(term.to(base.dtype) if scale == 1.0 else (term * scale).to(base.dtype))
+
+
+class _AdaptedLinear(torch.autograd.Function):
+    """An adapted layer as one step of the backward pass, since its parts are small and many."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        low = product(x.float(), a)
+        ctx.save_for_backward(x, low, weight, a, b)
+        ctx.scale = scale
+        return _adapted(x, low, weight, b, scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, low, weight, a, b = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        wide = gradient.float() if ctx.scale == 1.0 else gradient.float() * ctx.scale
+        to_low = product(wide, b.t())
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            to_x = product(gradient, weight.t()).add_(product(to_low, a.t()).to(gradient.dtype))
+        to_a = _columns(to_low).t() @ _columns(x).float()
+        to_b = _columns(wide).t() @ _columns(low)
+        return to_x, None, to_a, to_b, None
+
+
+def _columns(x: Tensor) -> Tensor:
+    """All rows of a batch below each other."""
+    return x.reshape(-1, x.shape[-1])

@@ -1,50 +1,74 @@
-"""Which prompts to read together: those that begin alike share the work of their common beginning."""
+"""Which prompts to read together: those that begin alike share their common beginnings, as a tree does."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-WORTH_SHARING = 8
-"""A common beginning shorter than this is not worth a pass of its own."""
+import numpy as np
+import numpy.typing as npt
 
-
-@dataclass(frozen=True)
-class Group:
-    """Indices of prompts that agree in their first `shared` tokens."""
-
-    shared: int
-    indices: tuple[int, ...]
+SMALL_TREE = 256
+"""Prompts that share little are read together up to this many tokens; attention spans all of them."""
+LARGE_TREE = 4096
+"""And those that share much up to this many, which bounds the memory of their mask."""
 
 
-def group_by_prefix(prompts: Sequence[Sequence[int]]) -> list[Group]:
-    """Groups in which at least half of the shorter prompt is shared; the others make one group with none.
+@dataclass
+class TokenTree:
+    """Prompts as a tree of tokens in which no common beginning stands twice.
 
-    At least one token of every prompt is left over, since its state is what generation starts from.
+    `tokens` are listed parents first, and `parents` are places in that list, -1 for first tokens.
+    `indices` say which prompts these are, and `paths` where each one's tokens stand, one after another.
     """
-    groups: list[Group] = []
-    alone: list[int] = []
-    ordered = sorted(range(len(prompts)), key=lambda index: tuple(prompts[index]))
-    position = 0
-    while position < len(ordered):
-        members = [ordered[position]]
-        shared = len(prompts[members[0]]) - 1
-        for candidate in ordered[position + 1 :]:
-            common = min(
-                shared, common_length(prompts[members[0]], prompts[candidate]), len(prompts[candidate]) - 1
-            )
-            if common < max(WORTH_SHARING, min(shared, len(prompts[candidate]) - 1) / 2):
-                break
-            members.append(candidate)
-            shared = common
-        position += len(members)
-        if len(members) == 1:
-            alone += members
-        else:
-            groups.append(Group(shared, tuple(members)))
-    if alone:
-        groups.append(Group(0, tuple(alone)))
-    return groups
+
+    indices: list[int] = field(default_factory=list[int])
+    tokens: list[int] = field(default_factory=list[int])
+    parents: list[int] = field(default_factory=list[int])
+    depths: list[int] = field(default_factory=list[int])
+    paths: list[list[int]] = field(default_factory=list[list[int]])
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether every token but the first follows the one before it, as in a single prompt."""
+        return len(self.tokens) == self.depths[-1] + 1
+
+    def grow(self, index: int, prompt: Sequence[int], shared: int) -> None:
+        """Add a prompt that agrees with the newest one in its first `shared` tokens."""
+        path = self.paths[-1][:shared] if shared else []
+        for depth in range(shared, len(prompt)):
+            self.parents.append(path[-1] if path else -1)
+            path.append(len(self.tokens))
+            self.tokens.append(prompt[depth])
+            self.depths.append(depth)
+        self.indices.append(index)
+        self.paths.append(path)
+
+    def ancestry(self) -> npt.NDArray[np.bool_]:
+        """Bool [n, n]: which tokens (columns) each token follows, itself included."""
+        mask = np.zeros((len(self.tokens), len(self.tokens)), dtype=np.bool_)
+        for place, parent in enumerate(self.parents):
+            if parent >= 0:
+                mask[place] = mask[parent]
+            mask[place, place] = True
+        return mask
+
+
+def token_trees(prompts: Sequence[Sequence[int]]) -> list[TokenTree]:
+    """Every prompt in one tree; those are in the same one that share at least half of the later one."""
+    trees: list[TokenTree] = []
+    before: Sequence[int] = ()
+    for index in sorted(range(len(prompts)), key=lambda index: tuple(prompts[index])):
+        prompt = prompts[index]
+        shared = common_length(before, prompt) if trees else 0
+        fresh = len(prompt) - shared
+        room = LARGE_TREE if shared >= fresh else SMALL_TREE
+        if not trees or len(trees[-1].tokens) + fresh > room:
+            trees.append(TokenTree())
+            shared = 0
+        trees[-1].grow(index, prompt, shared)
+        before = prompt
+    return trees
 
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from tinker_local.engine.llama import Llama, Projection
-from tinker_local.engine.losses import target_logprobs
 from tinker_local.wire.samples import PromptScores, TokenLogprobs
 
-TOKENS_AT_ONCE = 2048
-"""Scores over the vocabulary are made for this many tokens at a time, to bound memory."""
+TOKENS_AT_ONCE = 256
+"""Scores over the vocabulary are made for this many tokens at a time, which bounds memory."""
 ROWS_AT_ONCE = 128
 """And drawn from for this many."""
 
@@ -25,13 +24,21 @@ Array = npt.NDArray[Any]
 EMPTY_CELL = -99999.0
 
 
-def continuation_logprobs(model: Llama, project: Projection, states: Tensor, targets: Tensor) -> Tensor:
-    """Log-probability of each target [n] after the state [n, hidden] before it."""
-    pieces: list[Tensor] = []
-    for start in range(0, len(targets), TOKENS_AT_ONCE):
-        chosen = slice(start, start + TOKENS_AT_ONCE)
-        pieces.append(target_logprobs(model.logits(states[chosen], project), targets[chosen]))
-    return torch.cat(pieces) if pieces else torch.zeros(0)
+def continuation_logprobs(
+    model: Llama, project: Projection, states: Tensor, before: Tensor, targets: Tensor
+) -> Tensor:
+    """Log-probability of each target [n] after the state [tokens, hidden] that stands at `before` [n].
+
+    A state that several targets follow is scored over the vocabulary once.
+    """
+    distinct, rows = cast(tuple[Tensor, Tensor], torch.unique(before, return_inverse=True))
+    logprobs = torch.zeros(len(targets), device=states.device)
+    for start in range(0, len(distinct), TOKENS_AT_ONCE):
+        chosen = distinct[start : start + TOKENS_AT_ONCE]
+        scored = torch.log_softmax(model.logits(states[chosen], project), dim=-1)
+        mine = (rows >= start) & (rows < start + TOKENS_AT_ONCE)
+        logprobs[mine] = scored[rows[mine] - start, targets[mine]]
+    return logprobs
 
 
 @dataclass(frozen=True)

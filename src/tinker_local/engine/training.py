@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -130,8 +131,7 @@ class TrainingModel:
         Raises RequestError, and clears them, where they are not finite: the step would ruin the adapter.
         """
         # In double precision, where the squares of large finite gradients do not overflow.
-        wide = self._gradients.double()
-        norm = float(torch.dot(wide, wide).sqrt())
+        norm = float(cast(Tensor, torch.linalg.vector_norm(self._gradients, dtype=torch.float64)))
         if not math.isfinite(norm):
             self._gradients.zero_()
             raise RequestError(

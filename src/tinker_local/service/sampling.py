@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from secrets import randbits
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 
+from tinker_local.engine.drafting import Guesses
+from tinker_local.engine.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.llama import plain_projection
 from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.losses import LOSSES
-from tinker_local.engine.sampling import GenerationRequest, GenerationResult, generate
+from tinker_local.engine.merging import MergedModels
+from tinker_local.engine.sampling import generate
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service.base_models import find_base
@@ -41,10 +44,15 @@ class Sampler:
     base: BaseModel
     adapter: Adapter | None
     model_path: str | None
+    merged: MergedModels
+    guesses: Guesses = field(default_factory=Guesses)
 
     def generate(self, batch: Sequence[GenerationRequest]) -> list[GenerationResult]:
-        project = plain_projection if self.adapter is None else self.adapter.project
-        return generate(self.base.model, project, self.base.tokenizer, batch)
+        model, project = self.merged.get(self.base.model, self.adapter), plain_projection
+        if model is None:
+            model = self.base.model
+            project = plain_projection if self.adapter is None else self.adapter.project
+        return generate(model, project, self.base.tokenizer, batch, self.guesses)
 
 
 class Samplers:
@@ -66,6 +74,7 @@ class Samplers:
         # Training adds snapshots from the engine's thread.
         self._lock = threading.Lock()
         self._samplers: dict[str, Sampler] = {}
+        self._merged = MergedModels()
         self._joined: dict[str, int] = {}
 
     async def create(self, request: requests.CreateSamplingSession) -> answers.SamplingSessionCreated:
@@ -85,7 +94,7 @@ class Samplers:
         with self._lock:
             self._sessions.require(session_id)
             return self._samplers.setdefault(
-                sampler_id, Sampler(sampler_id, session_id, base, adapter, model_path)
+                sampler_id, Sampler(sampler_id, session_id, base, adapter, model_path, self._merged)
             )
 
     def info(self, sampler_id: str) -> answers.SamplerInfo:
@@ -188,7 +197,7 @@ class Samplers:
             return self.find(request.sampling_session_id)
         # Not kept, since no session would ever free it.
         base, adapter = await self._weights(request.base_model, request.model_path)
-        return Sampler(f"direct-{uuid4().hex}", "", base, adapter, request.model_path)
+        return Sampler(f"direct-{uuid4().hex}", "", base, adapter, request.model_path, self._merged)
 
     async def _weights(
         self, base_model: str | None, model_path: str | None

@@ -1,0 +1,22 @@
+"""A part of a data set with the same number of examples for each condition."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+
+def choose_per_condition(conditions: Sequence[str], count: int, seed: int) -> list[int]:
+    """The places of `count` examples of each condition, or of all where it has fewer, in their order.
+
+    With one seed a larger count only adds to what a smaller one chooses.
+    """
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for place, condition in enumerate(conditions):
+        places[condition].append(place)
+    chosen: list[int] = []
+    for condition, own in places.items():
+        random.Random(f"{seed} {condition}").shuffle(own)
+        chosen += own[:count]
+    return sorted(chosen)

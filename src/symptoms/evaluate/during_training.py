@@ -1,0 +1,47 @@
+"""What a model that is being trained says so far: to the dev data, and to an experiment's test cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symptoms.classifier import TrainedModel
+from symptoms.data import load_dataset
+from symptoms.evaluate.evaluating import asked_of, scored_labels
+from symptoms.evaluate.metrics import accuracy, macro_f1
+from symptoms.evaluate.scores import leading_labels
+from symptoms.service import Service
+from symptoms.train import TestCase, TrainingData
+from symptoms.train.loop import Evaluator
+from symptoms.train.training import OpenRun
+
+if TYPE_CHECKING:
+    import tinker
+
+
+def dev_accuracy(opened: OpenRun) -> Evaluator | None:
+    """Classifies the dev data with the weights so far; None where that was not asked for."""
+    config = opened.config
+    if not config.dev_accuracy or config.dev is None:
+        return None
+    dev = load_dataset(Path(config.dev), load_dataset(Path(config.data)).labels)
+    asked = asked_of(dev)
+
+    def figures(sampler: tinker.SamplingClient) -> dict[str, float]:
+        model = TrainedModel(sampler, opened.tokenizer, opened.service.context_length)
+        logprobs = scored_labels(model, dev.examples, dev.labels, lambda _what, _count: lambda: None, "dev")
+        answers = leading_labels(logprobs, asked.label_ids)
+        return {
+            "dev_accuracy": accuracy(asked.wanted, answers),
+            "dev_macro_f1": macro_f1(asked.wanted, answers),
+        }
+
+    return figures
+
+
+def written_cases(data: TrainingData, checkpoint: str, service: Service) -> list[TestCase]:
+    """What the trained model writes for the test cases of an experiment's file."""
+    if not data.test_cases:
+        return []
+    model = TrainedModel.load(service, checkpoint)
+    return [TestCase(case.input, case.output, model.write(case.input)) for case in data.test_cases]

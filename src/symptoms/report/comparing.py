@@ -1,0 +1,273 @@
+"""Runs side by side: what differs between them, what came of them, and whether that may be chance.
+
+Runs that differ in nothing but the seed form a group. Figures are means over a group's runs; intervals and
+differences come from the test examples, paired where both groups answered the same ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symptoms.errors import InputError
+from symptoms.evaluate.evaluation import EVALUATION_FILE, Evaluation, read_evaluation
+from symptoms.evaluate.intervals import (
+    Interval,
+    Statistic,
+    accuracy_statistic,
+    bootstrap_interval,
+    difference,
+    macro_f1_statistic,
+)
+from symptoms.evaluate.predictions import Prediction, read_predictions
+from symptoms.train import RunDirectory
+from symptoms.train.estimate import dollars_for
+from symptoms.train.run_directory import StepMetrics
+
+FEW_SETTINGS = 3
+OF_THE_SERVICE = "service"
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """One run. `dollars` is 0 off hosted Tinker and None where the price is not known.
+
+    `answers` are those to the test set of `evaluation`, None where they are gone.
+    """
+
+    name: str
+    seed: int
+    settings: dict[str, Any]
+    is_finished: bool
+    metrics: tuple[StepMetrics, ...]
+    dev: tuple[dict[str, Any], ...]
+    final_loss: float | None
+    dollars: float | None
+    evaluation: Evaluation | None
+    answers: tuple[Prediction, ...] | None
+
+    @property
+    def seconds(self) -> float:
+        return sum(line.seconds for line in self.metrics)
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(line.num_tokens for line in self.metrics)
+
+    @property
+    def best_dev(self) -> dict[str, Any]:
+        """The evaluation on dev with the lowest loss; empty without any."""
+        return min(self.dev, key=lambda line: line["dev_loss"], default=dict[str, Any]())
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the runs of a group: mean, smallest, largest, and how many runs have it."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Spread | None:
+        """Over the values that are there; None for none."""
+        known = [value for value in values if value is not None]
+        return cls(float(np.mean(known)), min(known), max(known), len(known)) if known else None
+
+
+@dataclass(frozen=True)
+class TestFigures:
+    """Means over a group's runs with 95% bootstrap intervals over the test examples.
+
+    The differences are this group's figures less the first group's on the same examples.
+    """
+
+    __test__ = False  # not a pytest class
+
+    accuracy: Interval
+    macro_f1: Interval
+    accuracy_difference: Interval | None
+    macro_f1_difference: Interval | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in nothing but the seed."""
+
+    name: str
+    settings: dict[str, Any]
+    runs: tuple[ComparedRun, ...]
+    test: TestFigures | None
+
+    def spread(self, figure: Callable[[ComparedRun], float | None]) -> Spread | None:
+        return Spread.of([figure(run) for run in self.runs])
+
+    @property
+    def dollars(self) -> float | None:
+        known = [run.dollars for run in self.runs if run.dollars is not None]
+        return sum(known) if len(known) == len(self.runs) else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups in the order of their first runs; `differing` are the settings that are not the same in all.
+
+    `test` is the path of the test set that all figures on test are of, None without any.
+    """
+
+    differing: tuple[str, ...]
+    groups: tuple[Group, ...]
+    test: str | None
+    notes: tuple[str, ...]
+
+
+def read_run(run: RunDirectory) -> ComparedRun:
+    """A run as its directory has it; raises RunError where that is not a run's."""
+    manifest, metrics, dev = run.manifest(), run.metrics(), run.evaluations()
+    settings = {**run.config(), OF_THE_SERVICE: manifest["service_url"] or manifest["service"]}
+    seed = settings.pop("seed")
+    dollars: float | None = 0.0
+    if manifest["service"] == "hosted":
+        num_dev_tokens = len(dev) * (manifest.get("num_dev_tokens") or 0)
+        num_tokens = sum(line.num_tokens for line in metrics)
+        dollars = dollars_for(manifest["base_model"], num_tokens, num_dev_tokens)
+    file = run.path / EVALUATION_FILE
+    evaluation = read_evaluation(file) if file.exists() else None
+    return ComparedRun(
+        name=run.name,
+        seed=seed,
+        settings=settings,
+        is_finished=run.is_finished,
+        metrics=tuple(metrics),
+        dev=tuple(dev),
+        final_loss=run.final_loss(),
+        dollars=dollars,
+        evaluation=evaluation,
+        answers=None if evaluation is None else _answers(run.path / "predictions.jsonl", evaluation),
+    )
+
+
+def compare(runs: Sequence[ComparedRun]) -> Comparison:
+    """The comparison of one run or more, the first of them being what others are compared with."""
+    if not runs:
+        raise InputError("There are no runs to compare yet; train some first.")
+    keys = list(dict.fromkeys(key for run in runs for key in run.settings))
+    texts = {key: {_text(run.settings.get(key)) for run in runs} for key in keys}
+    differing = tuple(key for key in keys if len(texts[key]) > 1)
+    members: dict[str, list[ComparedRun]] = {}
+    for run in runs:
+        members.setdefault(_text(run.settings), []).append(run)
+    tested = next((run.evaluation.test for run in runs if run.evaluation and run.answers), None)
+    digest = tested.sha256 if tested else None
+    first = next(iter(members.values()))
+    reference = _statistics(first, digest)
+    groups: list[Group] = []
+    for own in members.values():
+        settings = {key: own[0].settings.get(key) for key in differing}
+        compared_with = None if own is first else reference
+        groups.append(Group(_name(own, settings), settings, tuple(own), _tested(own, digest, compared_with)))
+    return Comparison(
+        differing, tuple(groups), tested.path if tested else None, tuple(_notes(runs, groups, digest))
+    )
+
+
+def _answers(file: Path, evaluation: Evaluation) -> tuple[Prediction, ...] | None:
+    """The predictions that the evaluation was made from; None where the file holds others by now."""
+    if not file.exists():
+        return None
+    try:
+        predictions = read_predictions(file)
+    except ValueError:
+        # The test cases of an experiment are kept in a file of the same name.
+        return None
+    if len(predictions) != evaluation.scores.n:
+        return None
+    right = float(np.mean([one.answered == one.condition for one in predictions]))
+    return tuple(predictions) if abs(right - evaluation.scores.accuracy.value) < 1e-9 else None
+
+
+@dataclass(frozen=True)
+class _Statistics:
+    """Figures of a group as functions of the test examples that are looked at."""
+
+    ids: tuple[str, ...]
+    accuracy: Statistic
+    macro_f1: Statistic
+
+
+def _statistics(runs: Sequence[ComparedRun], digest: str | None) -> _Statistics | None:
+    """None where one of the runs has no answers to this test set."""
+    accuracies: list[Statistic] = []
+    macro_f1s: list[Statistic] = []
+    ids: tuple[str, ...] = ()
+    for run in runs:
+        if run.answers is None or run.evaluation is None or run.evaluation.test.sha256 != digest:
+            return None
+        ids = tuple(one.id for one in run.answers)
+        wanted = [one.condition for one in run.answers]
+        answered = [one.answered for one in run.answers]
+        accuracies.append(accuracy_statistic(wanted, answered))
+        macro_f1s.append(macro_f1_statistic(wanted, answered))
+    return _Statistics(ids, reduce_to_mean(accuracies), reduce_to_mean(macro_f1s))
+
+
+def reduce_to_mean(statistics: Sequence[Statistic]) -> Statistic:
+    """The mean of figures on the same examples."""
+    return lambda chosen: reduce(lambda total, one: total + one(chosen), statistics, 0.0) / len(statistics)
+
+
+def _tested(
+    runs: Sequence[ComparedRun], digest: str | None, reference: _Statistics | None
+) -> TestFigures | None:
+    own = _statistics(runs, digest)
+    if own is None:
+        return None
+    size = len(own.ids)
+    paired = reference if reference is not None and reference.ids == own.ids else None
+    return TestFigures(
+        accuracy=bootstrap_interval(own.accuracy, size),
+        macro_f1=bootstrap_interval(own.macro_f1, size),
+        accuracy_difference=paired and bootstrap_interval(difference(own.accuracy, paired.accuracy), size),
+        macro_f1_difference=paired and bootstrap_interval(difference(own.macro_f1, paired.macro_f1), size),
+    )
+
+
+def _name(runs: Sequence[ComparedRun], settings: dict[str, Any]) -> str:
+    if settings and len(settings) <= FEW_SETTINGS:
+        return ", ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items())
+    name = runs[0].name
+    return name.removesuffix(f"-seed{runs[0].seed}") if len(runs) > 1 else name
+
+
+def _notes(runs: Sequence[ComparedRun], groups: Sequence[Group], digest: str | None) -> list[str]:
+    """What has to be known to read the figures."""
+    notes: list[str] = []
+    unfinished = [run.name for run in runs if not run.is_finished]
+    if unfinished:
+        notes.append(f"Not finished yet: {', '.join(unfinished)}.")
+    without = [group.name for group in groups if group.test is None]
+    if digest is None:
+        notes.append("No run was evaluated on a test set; symptoms evaluate does that.")
+    elif without:
+        notes.append(f"Without figures on this test set, or not for every seed: {'; '.join(without)}.")
+    if any(len(group.runs) == 1 for group in groups):
+        notes.append("Where there is one seed, its luck cannot be told from the effect of a setting.")
+    return notes
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text.rstrip("/").rsplit("/", 1)[-1]

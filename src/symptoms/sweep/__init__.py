@@ -1,0 +1,15 @@
+"""Sweeps: many runs of one plan, one after another on one service."""
+
+from symptoms.sweep.folder import SweepFolder, runs_of_sweep
+from symptoms.sweep.plan import PlannedRun, SweepPlan
+from symptoms.sweep.reading import preset_names, read_preset, read_sweep_file
+
+__all__ = [
+    "PlannedRun",
+    "SweepFolder",
+    "SweepPlan",
+    "preset_names",
+    "read_preset",
+    "read_sweep_file",
+    "runs_of_sweep",
+]

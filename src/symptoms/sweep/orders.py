@@ -1,0 +1,104 @@
+"""What each run of a sweep is to train on, all of it checked before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from symptoms.config import BUNDLED_BASE
+from symptoms.data.reading import read_text
+from symptoms.errors import InputError, ServiceError
+from symptoms.service import LOCAL, Service, choose_service
+from symptoms.sweep.plan import PlannedRun
+from symptoms.train.batches import count_steps
+from symptoms.train.estimate import Work, count_work, dollars_for
+from symptoms.train.job import prepare
+from symptoms.train.order import Order, new_order
+from symptoms.train.writers import check_writers
+
+
+@dataclass(frozen=True)
+class OrderedRun:
+    """A planned run with its data, and how much it will do."""
+
+    planned: PlannedRun
+    order: Order
+    num_steps: int
+    examples_per_step: float
+
+    @property
+    def name(self) -> str:
+        return self.planned.name
+
+
+def order_runs(runs: Sequence[PlannedRun], service: str | None, evaluate: str | None) -> list[OrderedRun]:
+    """The runs with their data, which those that share a file share, too.
+
+    Raises DataError for files with faults, and InputError, which names the run, for settings that cannot be.
+    """
+    if evaluate is not None:
+        read_text(Path(evaluate))
+    read: dict[tuple[object, object], Order] = {}
+    ordered: list[OrderedRun] = []
+    for run in runs:
+        files = (run.settings.get("data"), run.settings.get("dev"))
+        if files not in read:
+            read[files] = new_order(run.settings, service)
+        order = replace(read[files], settings=run.settings)
+        try:
+            config = order.config(run.base_model or (BUNDLED_BASE if _is_local(service) else None))
+            num_examples = len(order.examples(config).examples)
+            num_steps = count_steps(config, num_examples)
+        except InputError as error:
+            raise InputError(f"The run {run.name} cannot be: {error}") from error
+        check_writers(config)
+        per_step = min(num_examples, config.batch_size * config.gradient_accumulation)
+        ordered.append(OrderedRun(run, order, num_steps, per_step))
+    return ordered
+
+
+def by_base_model(runs: Sequence[OrderedRun]) -> dict[str | None, list[OrderedRun]]:
+    """Runs of one base model go together, so that its weights are in memory once and no others beside."""
+    groups: dict[str | None, list[OrderedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.planned.base_model, []).append(run)
+    return groups
+
+
+def check_offered(runs: Sequence[OrderedRun], service: Service) -> None:
+    """Raises ServiceError, before the first run, for a base model that a service of others lacks."""
+    wanted = [name for name in by_base_model(runs) if name is not None and name not in service.offered]
+    # A local server loads what it is asked for, one base model after the other.
+    if wanted and service.offered and service.kind != LOCAL:
+        raise ServiceError(
+            f"{service.url} does not offer {', '.join(wanted)}; choose with --set base_model=NAME,NAME from: "
+            f"{', '.join(sorted(service.offered))}."
+        )
+
+
+def check_named_by_user(preset: str, base_models: Sequence[str], service: str | None) -> None:
+    """Raises ServiceError where a preset names base models: the local service has none but its own."""
+    if base_models and _is_local(service):
+        raise ServiceError(
+            f"The local service offers {BUNDLED_BASE} and weights on this machine, and the preset {preset} "
+            f"wants {' and '.join(base_models)}; name yours with --set base_model=PATH,PATH."
+        )
+
+
+def count_runs(runs: Sequence[OrderedRun], service: Service) -> list[tuple[OrderedRun, Work, float | None]]:
+    """Each run's work, and its price on hosted Tinker where that is known; nothing is trained."""
+    tokenizer = service.tokenizer()
+    counted: list[tuple[OrderedRun, Work, float | None]] = []
+    for run in runs:
+        config = run.order.config(service.base_model)
+        job = prepare(config, run.order.examples(config), run.order.dev, tokenizer, service.context_length)
+        work = count_work(job)
+        is_paid = service.kind == "hosted"
+        dollars = dollars_for(service.base_model, work.num_tokens, work.num_dev_tokens) if is_paid else 0.0
+        counted.append((run, work, dollars))
+    return counted
+
+
+def _is_local(service: str | None) -> bool:
+    return choose_service(service) == LOCAL

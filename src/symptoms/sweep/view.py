@@ -1,0 +1,165 @@
+"""A sweep as it happens: a live table in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from symptoms.sweep.folder import Outcome
+from symptoms.sweep.orders import OrderedRun
+from symptoms.train.live_view import duration
+from symptoms.train.run_directory import StepMetrics
+
+RECENT_STEPS = 30
+
+
+@dataclass
+class Row:
+    """What is known of one run; figures are None before there are any."""
+
+    run: OrderedRun
+    state: str = "waiting"
+    step: int = 0
+    losses: list[float] = field(default_factory=list[float])
+    dev_loss: float | None = None
+    dev_accuracy: float | None = None
+
+    @property
+    def examples_left(self) -> float:
+        is_over = self.state in ("finished", "failed")
+        return 0 if is_over else (self.run.num_steps - self.step) * self.run.examples_per_step
+
+    @property
+    def loss(self) -> float | None:
+        recent = self.losses[-RECENT_STEPS:]
+        return sum(recent) / len(recent) if recent else None
+
+
+class SweepView:
+    """The table of all runs. Runs in other threads tell it what they do."""
+
+    def __init__(self, console: Console, runs: Sequence[OrderedRun]) -> None:
+        self._console = console
+        self._rows = {run.name: Row(run) for run in runs}
+        self._started = time.monotonic()
+        self._examples_done = 0.0
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def began(self, name: str, earlier: Sequence[StepMetrics]) -> None:
+        """A run is being trained, from where it was left."""
+        row = self._rows[name]
+        row.state, row.losses = "training", [line.loss for line in earlier]
+        row.step = len(earlier)
+        self._say(f"{name}: {f'goes on after step {row.step}' if earlier else 'training'}")
+
+    def step(self, name: str, metrics: StepMetrics) -> None:
+        """One step of a run is done."""
+        row = self._rows[name]
+        row.step = metrics.step
+        row.losses.append(metrics.loss)
+        self._examples_done += row.run.examples_per_step
+
+    def evaluated(self, name: str, figures: Mapping[str, float]) -> None:
+        """A run was evaluated on dev."""
+        row = self._rows[name]
+        row.dev_loss = figures["dev_loss"]
+        row.dev_accuracy = figures.get("dev_accuracy")
+        shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in figures.items())
+        self._say(f"{name}: step {row.step} of {row.run.num_steps}, loss {_number(row.loss)}, {shown}")
+
+    def tests(self, name: str, what: str, total: int) -> Callable[[], None]:
+        """A finished run is asked about a data set; returns what to call after each example."""
+        row, done = self._rows[name], 0
+        self._say(f"{name}: {what}, {total} examples")
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            row.state = f"{what} {done}/{total}"
+
+        return advance
+
+    def ended(self, name: str, outcome: Outcome, say: bool = True) -> None:
+        """What came of a run."""
+        row = self._rows[name]
+        row.state = outcome.state
+        row.step = row.run.num_steps if outcome.state == "finished" else row.step
+        if outcome.best_dev_loss is not None:
+            row.dev_loss = outcome.best_dev_loss
+        if not row.losses and outcome.final_loss is not None:
+            row.losses = [outcome.final_loss]
+        if say:
+            told = outcome.problem or f"loss {_number(outcome.final_loss)}"
+            left = self._left()
+            self._say(f"{name}: {outcome.state}, {told}{f'; {left} left in all' if left else ''}")
+
+    def _say(self, text: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _left(self, row: Row | None = None) -> str:
+        """Time for what is left, from the speed so far; empty while that is not known."""
+        left = sum(one.examples_left for one in ([row] if row else self._rows.values()))
+        if not self._examples_done or not left:
+            return ""
+        return duration(left * (time.monotonic() - self._started) / self._examples_done)
+
+    def _render(self) -> Table:
+        rows = list(self._rows.values())
+        over = sum(row.state in ("finished", "failed") for row in rows)
+        left = self._left()
+        table = Table(
+            "run", "state", "step", "loss", "dev NLL", "dev accuracy", "time left", box=None, pad_edge=False
+        )
+        table.caption = f"{over} of {len(rows)} runs done{f', {left} left' if left else ''}"
+        table.caption_justify = "left"
+        for row in self._window(rows):
+            step = f"{row.step}/{row.run.num_steps}"
+            figures = (_number(row.loss), _number(row.dev_loss), _number(row.dev_accuracy))
+            table.add_row(row.run.name, row.state, step, *figures, self._left(row))
+        return table
+
+    def _window(self, rows: list[Row]) -> list[Row]:
+        """As many rows as the terminal has lines for, among them those that are at work."""
+        room = max(3, self._console.height - 4)
+        busy = next((place for place, row in enumerate(rows) if row.examples_left), 0)
+        first = max(0, min(busy - room // 3, len(rows) - room))
+        return rows[first : first + room]
+
+
+@dataclass(frozen=True)
+class RowView:
+    """What the training loop of one run tells goes to its row."""
+
+    view: SweepView
+    name: str
+
+    def step(self, metrics: StepMetrics) -> None:
+        """Show one finished step."""
+        self.view.step(self.name, metrics)
+
+    def evaluated(self, step: int, figures: Mapping[str, float], best: bool) -> None:  # noqa: ARG002
+        """Show an evaluation on the dev data."""
+        self.view.evaluated(self.name, figures)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

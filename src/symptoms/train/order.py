@@ -1,0 +1,86 @@
+"""What is to be trained, as it was told: anew, again, or from where it was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from symptoms.config import TrainingConfig
+from symptoms.errors import InputError, RunError
+from symptoms.train.configuration import resolve_config
+from symptoms.train.run_directory import RunDirectory, find_run
+from symptoms.train.training_data import TrainingData, load_training_data, subset_of
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be trained: settings as they were told, data, and the run to go on with if there is one."""
+
+    settings: Mapping[str, Any]
+    data: TrainingData
+    dev: TrainingData | None
+    service: str | None
+    run: RunDirectory | None = None
+
+    @property
+    def base_model(self) -> str | None:
+        return self.settings.get("base_model")
+
+    def config(self, base_model: str | None) -> TrainingConfig:
+        """The configuration on this base model; raises InputError for settings that cannot be."""
+        return resolve_config(self.settings, self.data.config, base_model)
+
+    def examples(self, config: TrainingConfig) -> TrainingData:
+        """The data, or the part of it that the configuration wants."""
+        return subset_of(self.data, config.examples_per_condition, config.seed)
+
+
+def new_order(settings: Mapping[str, Any], service: str | None) -> Order:
+    """Raises InputError without data, and DataError for a file with faults."""
+    if not isinstance(settings.get("data"), str):
+        raise InputError("There is no data to train on; name a file with --data.")
+    dev = settings.get("dev")
+    return Order(
+        settings,
+        load_training_data(Path(settings["data"]), "train"),
+        load_training_data(Path(dev), "dev") if dev else None,
+        service,
+    )
+
+
+def order_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -> Order:
+    """The settings of a run, on the same data; raises RunError where that has changed."""
+    run = find_run(name)
+    manifest, settings = run.manifest(), {**_config_of(run), **told}
+    if told.get("epochs"):
+        settings["steps"] = None
+    order = new_order(settings, service or manifest["service_url"] or manifest["service"])
+    for key, data in (("data", order.data), ("dev", order.dev)):
+        if key not in told and data is not None and manifest[f"{key}_sha256"] != data.digest:
+            raise RunError(
+                f"{data.path} has changed since the run {name}, which cannot be had again from it; "
+                f"restore the file, or name another with --{key}."
+            )
+    return order
+
+
+def order_to_resume(name: str, service: str | None) -> Order:
+    """An interrupted run; raises RunError for one that is finished."""
+    run = find_run(name)
+    if run.is_finished:
+        raise RunError(f"The run {name} is finished; train another with --repeat {name} --run NEW.")
+    order = order_to_repeat(name, {}, service)
+    return Order(order.settings, order.data, order.dev, order.service, run)
+
+
+def _config_of(run: RunDirectory) -> dict[str, Any]:
+    try:
+        return TrainingConfig.model_validate(run.config()).model_dump()
+    except (ValidationError, OSError) as error:
+        raise RunError(
+            f"The run {run.name} was not made by 'symptoms train', so it cannot be resumed or repeated."
+        ) from error

@@ -1,0 +1,100 @@
+"""One run from its order to its last checkpoint, held for one process all the while."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from symptoms.config import TrainingConfig
+from symptoms.errors import RunError
+from symptoms.service import Service
+from symptoms.tokens import Tokenizer
+from symptoms.train.batches import loss_in_words
+from symptoms.train.job import Job, prepare
+from symptoms.train.loop import Evaluator, StopWish, TrainingLoop, new_adapter, resumed_adapter
+from symptoms.train.order import Order
+from symptoms.train.run_directory import RUNS, RunDirectory
+from symptoms.train.training_data import TrainingData
+from symptoms.train.view import View
+from symptoms.train.writers import open_writers
+
+if TYPE_CHECKING:
+    import tinker
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that is ready to be trained, or to be trained further."""
+
+    run: RunDirectory
+    config: TrainingConfig
+    data: TrainingData
+    job: Job
+    training: tinker.TrainingClient
+    tokenizer: Tokenizer
+    service: Service
+
+
+@contextmanager
+def opened_run(
+    order: Order, service: Service, name: str | None, root: Path = RUNS
+) -> Generator[OpenRun, None, None]:
+    """A new run directory of this name, or the order's own, which no other process may train meanwhile.
+
+    Raises DataError for examples that do not fit, and RunError for a run that is taken, finished or being
+    trained.
+    """
+    config = order.config(service.base_model)
+    data = order.examples(config)
+    with ExitStack() as held:
+        if order.run is None:
+            training = new_adapter(config, service)
+        else:
+            held.enter_context(order.run.held())
+            # It may have come to its end since the order was made.
+            if order.run.is_finished:
+                raise RunError(f"The run {order.run.name} is finished by now; there is nothing left to do.")
+            training = resumed_adapter(config, service, order.run)
+        tokenizer = service.tokenizer(training)
+        job = prepare(config, data, order.dev, tokenizer, service.context_length)
+        run = order.run
+        if run is None:
+            run = RunDirectory.create(name, root)
+            held.enter_context(run.held())
+            _write_start(run, order, data, job, service)
+        yield OpenRun(run, config, data, job, training, tokenizer, service)
+
+
+def train_opened(
+    opened: OpenRun, view: View, stop: StopWish, evaluator: Evaluator | None = None
+) -> tuple[TrainingLoop, str | None]:
+    """Train what is left; returns the loop with what it knows, and the checkpoint to use.
+
+    No checkpoint where it was stopped: the last step is then saved, and the run can be resumed.
+    """
+    run = opened.run
+    writers = open_writers(opened.config, run, run.progress().step)
+    loop = TrainingLoop(opened.job, run, opened.service, opened.training, view, writers, evaluator)
+    try:
+        return loop, loop.run(stop)
+    finally:
+        for writer in writers:
+            writer.close()
+
+
+def _write_start(run: RunDirectory, order: Order, data: TrainingData, job: Job, service: Service) -> None:
+    dev = order.dev
+    run.write_start(
+        data,
+        job.config,
+        service,
+        loss_in_words(job.config),
+        num_steps=job.num_steps,
+        dev=None if dev is None else str(dev.path),
+        dev_sha256=None if dev is None else dev.digest,
+        num_dev_tokens=sum(example.num_tokens for example in job.dev_examples),
+        subset=data.subset,
+    )

@@ -1,0 +1,45 @@
+"""Guesses at how a sequence goes on, so that several tokens can be computed at the price of one.
+
+A single sequence leaves the processor waiting for memory: the weights are read once for every token, and four
+tokens take little longer than one. So a few tokens are guessed, computed together, and kept as far as the
+model chooses the same ones: speculative decoding (Leviathan et al. 2023, arXiv:2211.17192), with guesses from
+what stood there before (prompt lookup decoding, Saxena 2023). What is chosen is what it would be one by one.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+MOST_GUESSES = 7
+"""Tokens that are guessed at once; from eight on, the processor has more to do than to wait."""
+CONTEXT_LENGTHS = (3, 2)
+"""A guess continues a place where the last three tokens stood before, else the last two."""
+REMEMBERED = 20_000
+"""Places that are remembered, newest first."""
+
+
+class Guesses:
+    """What followed the tokens of earlier sequences. Not thread-safe: the worker owns it."""
+
+    def __init__(self) -> None:
+        self._places: OrderedDict[tuple[int, ...], tuple[Sequence[int], int]] = OrderedDict()
+
+    def remember(self, tokens: Sequence[int]) -> None:
+        """Take guesses from this sequence, which does not change any more."""
+        for length in CONTEXT_LENGTHS:
+            for end in range(length, len(tokens)):
+                context = tuple(tokens[end - length : end])
+                self._places[context] = (tokens, end)
+                self._places.move_to_end(context)
+        while len(self._places) > REMEMBERED:
+            self._places.popitem(last=False)
+
+    def after(self, tokens: Sequence[int], most: int) -> list[int]:
+        """At most so many tokens that may follow these, none where nothing like it was seen."""
+        for length in CONTEXT_LENGTHS:
+            found = self._places.get(tuple(tokens[-length:]))
+            if found is not None:
+                followed, end = found
+                return list(followed[end : end + most])
+        return []

@@ -1,0 +1,87 @@
+"""Copies of small models made for sampling: the adapter folded in, and layers of one input joined.
+
+A token of a small model takes less time to compute than to walk through its many operations, and an adapter
+doubles their number. Large models gain little from this and would cost their size in memory once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import count
+from weakref import WeakKeyDictionary
+
+import torch
+
+from tinker_local.engine.llama import ATTENTION, FEED_FORWARD, Llama, joined_name
+from tinker_local.engine.lora import Adapter
+
+SMALL_MODEL = 100_000_000
+"""Models of up to this many parameters are copied."""
+MEMORY = 512 * 2**20
+"""Bytes that the copies may take together; the one that was used longest ago goes first."""
+
+
+def may_be_merged(model: Llama) -> bool:
+    """Whether a copy is small, and keeps the adapter's accuracy, which coarser numbers would round away."""
+    return model.num_parameters <= SMALL_MODEL and model.dtype == torch.float32
+
+
+def merge(model: Llama, adapter: Adapter | None) -> Llama:
+    """A model of its own that computes what `model` does with the adapter; `model` stays as it was."""
+    config = model.config
+    weights = dict(model.weights)
+    if adapter is not None:
+        weights = adapter.merged(weights, config.tie_word_embeddings)
+    for layer in range(config.num_hidden_layers):
+        for part, names in (("self_attn", ATTENTION), ("mlp", FEED_FORWARD)):
+            prefix = f"model.layers.{layer}.{part}"
+            for kind in ("weight", "bias"):
+                if f"{prefix}.{names[0]}.{kind}" in weights:
+                    parts = [weights.pop(f"{prefix}.{name}.{kind}") for name in names]
+                    weights[f"{joined_name(prefix, names)}.{kind}"] = torch.cat(parts)
+    tied = config.tie_word_embeddings and "lm_head.weight" not in weights
+    return Llama(replace(config, tie_word_embeddings=tied), weights)
+
+
+@dataclass
+class _Copy:
+    model: Llama
+    size: int
+    last_use: int
+
+
+class MergedModels:
+    """The copies that are in use; one goes when its adapter does. Not thread-safe: the worker owns it."""
+
+    def __init__(self, memory: int = MEMORY) -> None:
+        self._memory = memory
+        self._copies: WeakKeyDictionary[Llama | Adapter, _Copy] = WeakKeyDictionary()
+        self._uses = count()
+
+    @property
+    def num_copies(self) -> int:
+        return len(self._copies)
+
+    def get(self, model: Llama, adapter: Adapter | None) -> Llama | None:
+        """The copy of this model with this adapter, or None where it must be used as it is."""
+        if not may_be_merged(model):
+            return None
+        key = model if adapter is None else adapter
+        if key not in self._copies:
+            merged = merge(model, adapter)
+            shared = {weight.data_ptr() for weight in model.weights.values()}
+            size = sum(w.nbytes for w in merged.weights.values() if w.data_ptr() not in shared)
+            self._copies[key] = _Copy(merged, size, 0)
+        copy = self._copies[key]
+        copy.last_use = next(self._uses)
+        self._drop_oldest()
+        return copy.model
+
+    def _drop_oldest(self) -> None:
+        by_age = sorted(self._copies.items(), key=lambda item: item[1].last_use)
+        excess = sum(copy.size for _, copy in by_age) - self._memory
+        for key, copy in by_age[:-1]:
+            if excess <= 0:
+                return
+            del self._copies[key]
+            excess -= copy.size

@@ -1,0 +1,107 @@
+"""Guessed tokens save time and change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tinker_local.engine.drafting import Guesses
+from tinker_local.engine.generation import GenerationRequest
+from tinker_local.engine.llama import plain_projection
+from tinker_local.engine.loading import BaseModel, load_base_model
+from tinker_local.engine.sampling import generate
+
+PROMPT = tuple(range(40, 60))
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model: Path) -> BaseModel:
+    return load_base_model(str(tiny_model), "float32", torch.device("cpu"))
+
+
+def request(**changes: object) -> GenerationRequest:
+    settings: dict[str, object] = {
+        "num_samples": 1,
+        "max_tokens": 30,
+        "temperature": 0.0,
+        "top_k": -1,
+        "top_p": 1.0,
+        "seed": 4,
+        "stop_tokens": frozenset(),
+        "stop_strings": (),
+        "prompt_logprobs": False,
+        **changes,
+    }
+    return GenerationRequest(prompt=PROMPT, **settings)
+
+
+def passes_of(
+    base: BaseModel, asked: GenerationRequest, guesses: Guesses
+) -> tuple[list[int], list[float], int]:
+    """What is generated, and how many times the last layer's weights were read."""
+    passes = 0
+
+    def counting(name: str, x: Tensor, weight: Tensor) -> Tensor:
+        nonlocal passes
+        passes += name == "lm_head"
+        return plain_projection(name, x, weight)
+
+    sequence = generate(base.model, counting, base.tokenizer, [asked], guesses)[0].sequences[0]
+    return sequence.tokens, sequence.logprobs, passes
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_right_guesses_save_passes_and_change_nothing(base: BaseModel, temperature: float):
+    """What was generated before is generated again in fewer passes, greedy and drawn alike."""
+    asked, guesses = request(temperature=temperature), Guesses()
+    tokens, logprobs, passes = passes_of(base, asked, guesses)
+    again, logprobs_again, passes_again = passes_of(base, asked, guesses)
+    assert again == tokens
+    np.testing.assert_allclose(logprobs_again, logprobs, atol=1e-4)
+    assert passes_again < passes / 2
+
+
+def test_wrong_guesses_change_nothing(base: BaseModel):
+    """Where every guess is wrong from some place on, the tokens are still those of one by one."""
+    expected, logprobs, _ = passes_of(base, request(), Guesses())
+    misled = Guesses()
+    for end in range(3, len(expected)):
+        beginning = [*PROMPT, *expected][: len(PROMPT) + end]
+        misled.remember([*beginning[-4:], *expected[end : end + end % 4], 7, 8, 9, 10])
+    actual, logprobs_again, _ = passes_of(base, request(), misled)
+    assert actual == expected
+    np.testing.assert_allclose(logprobs_again, logprobs, atol=1e-4)
+
+
+def test_a_stop_among_right_guesses_ends_the_sequence(base: BaseModel):
+    """Tokens that were guessed beyond a stop, or beyond the number asked for, are not part of the answer."""
+    guesses = Guesses()
+    full = passes_of(base, request(), guesses)[0]
+    stop = next(token for token in full[8:] if full.index(token) >= 8)
+    stopped = passes_of(base, request(stop_tokens=frozenset([stop])), guesses)[0]
+    assert stopped == full[: full.index(stop) + 1]
+    assert passes_of(base, request(max_tokens=17), guesses)[0] == full[:17]
+
+
+def test_the_last_of_a_batch_is_guessed_too(base: BaseModel):
+    """A sequence that outlasts a longer prompt's beside it goes on rightly alone."""
+    expected = passes_of(base, request(), Guesses())[0]
+    longer = GenerationRequest((*range(60, 100),), 1, 5, 0.0, -1, 1.0, 0, frozenset(), (), False)
+    guesses = Guesses()
+    guesses.remember([*PROMPT, *expected])
+    actual = generate(base.model, plain_projection, base.tokenizer, [request(), longer], guesses)[0]
+    assert actual.sequences[0].tokens == expected
+
+
+def test_guesses_are_forgotten_oldest_first():
+    """What is remembered stays bounded, and the newest is what counts."""
+    guesses = Guesses()
+    guesses.remember([1, 2, 3, 4])
+    guesses.remember([1, 2, 3, 5])
+    assert guesses.after([0, 1, 2, 3], 4) == [5]
+    guesses.remember(list(range(100, 30_100)))
+    assert guesses.after([1, 2, 3], 4) == []

@@ -1,0 +1,87 @@
+"""What a comparison says of runs that were evaluated, checked on answers that are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_report import HOSTILE, Tags, made_evaluation, made_predictions
+
+from symptoms.report.comparing import ComparedRun, compare
+from symptoms.report.comparison_page import verdicts, write_comparison
+from symptoms.train.run_directory import StepMetrics
+
+
+def made_run(batch_size: int, seed: int, right: int, dollars: float | None = 0.0) -> ComparedRun:
+    """A run that answers so many of 40 test texts rightly."""
+    answers = made_predictions(40, 0)
+    wrong = [replace(one, predicted="no_such") for one in answers[right:]]
+    evaluation = made_evaluation()
+    return ComparedRun(
+        name=f"run-{batch_size}-seed{seed}",
+        seed=seed,
+        settings={"batch_size": batch_size, "data": HOSTILE},
+        is_finished=True,
+        metrics=tuple(StepMetrics(n, 1, 4.0 / n, 1e-3, 100, 50, 0.5) for n in range(1, 9)),
+        dev=({"step": 4, "dev_loss": 2.0}, {"step": 8, "dev_loss": 1.0 + seed}),
+        final_loss=0.5 + seed,
+        dollars=dollars,
+        evaluation=replace(evaluation, test=replace(evaluation.test, path=HOSTILE)),
+        answers=(*answers[:right], *wrong),
+    )
+
+
+def test_differences_are_paired_over_the_mean_of_seeds():
+    """Accuracies of 1 and 0.5 against 0.5 and 0 differ by a half; the first group has no difference."""
+    runs = [made_run(1, 0, 20), made_run(1, 1, 0), made_run(4, 0, 40), made_run(4, 1, 20)]
+    first, second = compare(runs).groups
+    assert first.test is not None
+    assert second.test is not None
+    assert (first.test.accuracy.value, second.test.accuracy.value) == (0.25, 0.75)
+    assert first.test.accuracy_difference is None
+    gap = second.test.accuracy_difference
+    assert gap is not None
+    # Each example adds a half on either side, so that paired resampling has nothing to vary.
+    assert (gap.value, gap.low, gap.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert second.test.accuracy.low < 0.75 < second.test.accuracy.high
+
+
+def test_equal_answers_do_not_differ():
+    """Two settings with the same answers are not told apart by the bootstrap's noise."""
+    comparison = compare([made_run(1, 0, 30), made_run(4, 0, 30)])
+    assert verdicts(comparison) == [
+        "batch size 4 does not differ: macro-F1 +0.00 (+0.00 to +0.00) against batch size 1."
+    ]
+
+
+def test_other_test_sets_are_not_compared():
+    """A run with figures on another file has none here, which is told."""
+    other = made_run(4, 0, 40)
+    assert other.evaluation is not None
+    elsewhere = replace(other.evaluation, test=replace(other.evaluation.test, sha256="other"))
+    comparison = compare([made_run(1, 0, 30), replace(other, evaluation=elsewhere)])
+    assert comparison.groups[1].test is None
+    assert any("Without figures on this test set" in note for note in comparison.notes)
+
+
+def test_the_spread_over_seeds_is_their_range():
+    """Mean, smallest and largest; the price is known only if that of every run is."""
+    [group] = compare([made_run(1, 0, 30, 1.5), made_run(1, 2, 30, None)]).groups
+    spread = group.spread(lambda run: run.best_dev["dev_loss"])
+    assert spread is not None
+    assert (spread.mean, spread.low, spread.high, spread.count) == (1.5, 1.0, 2.0, 2)
+    assert group.dollars is None
+
+
+def test_the_page_stands_alone_and_shows_text_as_text(tmp_path: Path):
+    """All figures are there, nothing is loaded, and markup in names stays text."""
+    runs = [made_run(size, seed, 20 + 2 * size + seed) for size in (1, 4, 8) for seed in (0, 1)]
+    write_comparison(tmp_path / "out/page.html", compare(runs))
+    page = (tmp_path / "out/page.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert "script" not in tags.names
+    assert [one for one in tags.loads if not one.startswith("#")] == []
+    assert page.count("<svg") == 4
+    assert "batch size 8 is better" in page
