@@ -61,7 +61,7 @@ def create_app(served: Served) -> Starlette:
         Route("/api/assess/batch", handlers.assess_batch, methods=["POST"]),
         Route("/api/model", handlers.model, methods=["GET"]),
         Route("/api/runs", handlers.runs, methods=["GET"]),
-        Route("/api/runs/{name}", handlers.run, methods=["GET"]),
+        Route("/api/runs/{name:path}", handlers.run, methods=["GET"]),
     ]
     return Starlette(
         routes=routes,

@@ -58,7 +58,9 @@ def serve(options: ServeOptions, ready: Callable[[str, str], None]) -> None:
     access = _access(options)
     run = _run_directory(options.run)
     listener = _bind(options.host, options.port)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Also SIGINT, which the end of a local server is told by, and which a background job is born ignoring.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     line = WaitingLine(WAITING)
     http: _HttpThread | None = None
     started = time.monotonic()
@@ -142,7 +144,7 @@ def _load(options: ServeOptions, run: RunDirectory | None) -> Classifier:
 
 def _model_answer(options: ServeOptions, run: RunDirectory | None, classifier: Classifier) -> ModelAnswer:
     return ModelAnswer(
-        run=None if run is None else run.path.name,
+        run=None if run is None else run.name,
         checkpoint=classifier.checkpoint,
         base_model=Path(classifier.base_model).name,
         service=classifier.service,

@@ -25,7 +25,7 @@ def shown_runs(answering: Path | None) -> RunsAnswer:
 def shown_run(name: str, after: int, answering: Path | None) -> RunAnswer:
     """A run with its steps after step `after`; raises ApiError where there is none of that name."""
     # Looked for among those there are, so that no name leads out of runs/.
-    run = next((run for run in all_runs() if run.path.name == name), None)
+    run = next((run for run in all_runs() if run.name == name), None)
     if run is None:
         raise ApiError(404, "There is no run of this name; GET /api/runs lists those there are.")
     try:
@@ -55,7 +55,7 @@ def _outline(run: RunDirectory, answering: Path | None) -> RunOutline:
     except (RunError, ValueError, KeyError, TypeError, OSError):
         # A run that was removed or damaged by hand must not hide the others.
         return RunOutline(
-            name=run.path.name,
+            name=run.name,
             state="unreadable",
             started=None,
             base_model=None,
@@ -76,7 +76,7 @@ def _read_outline(run: RunDirectory, answering: Path | None) -> RunOutline:
     manifest, config, metrics = run.manifest(), run.config(), run.metrics()
     dev_losses: list[float] = [line["dev_loss"] for line in run.evaluations()]
     return RunOutline(
-        name=run.path.name,
+        name=run.name,
         state=_state(run),
         started=manifest.get("started"),
         base_model=manifest.get("base_model"),
