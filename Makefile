@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs install clean help
+.PHONY: train test lint browser soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -12,7 +12,7 @@ help:  ## show the targets
 train: $(VENV)/installed  ## set up and run the experiment
 	$(BIN)/python train_mental_health.py
 
-test: $(VENV)/installed-dev lint  ## set up and run every check
+test: $(VENV)/installed-dev lint browser  ## set up and run every check
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-dev
@@ -42,6 +42,12 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/installed-dev: $(VENV)/installed
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
+
+# Tests of the page skip, and say so, where this does not work.
+browser:  ## install Chromium for the tests of the page, on Debian as root
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; } \
+		|| echo "There is no Chromium, so the page is not tested."
 
 cli-docs: $(VENV)/installed  ## write the help of every command into docs/cli.md
 	$(BIN)/python -m symptoms.cli.help_pages docs/cli.md

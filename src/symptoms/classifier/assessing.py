@@ -91,6 +91,20 @@ class Classifier:
         """Whether probabilities, and when to abstain, were fitted on held-out examples."""
         return self._chooser.calibration is not None
 
+    @property
+    def base_model(self) -> str:
+        return self._service.base_model
+
+    @property
+    def service(self) -> str:
+        """`local`, `hosted` or `url`."""
+        return self._service.kind
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its local server ended while it was in use; then it can only be closed."""
+        return self._service.is_lost
+
     def close(self) -> None:
         """Leave the service; a local server ends."""
         self._held.close()

@@ -17,6 +17,7 @@ from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.runs_commands import runs_app
+from symptoms.cli.serve_command import serve
 from symptoms.cli.sweep_commands import sweep
 from symptoms.cli.token_view import print_examples
 from symptoms.cli.train_commands import train
@@ -40,6 +41,7 @@ app.command()(sweep)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(results)
+app.command()(serve)
 app.command()(doctor)
 
 

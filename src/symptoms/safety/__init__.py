@@ -15,6 +15,7 @@ from symptoms.safety.helplines import (
     country_of_locale,
     crisis_notice,
     helplines,
+    known_countries,
     lines_for,
 )
 from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
@@ -31,6 +32,7 @@ __all__ = [
     "country_of_locale",
     "crisis_notice",
     "helplines",
+    "known_countries",
     "lines_for",
     "names_a_drug_or_dose",
     "says_you_have",

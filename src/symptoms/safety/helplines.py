@@ -116,6 +116,12 @@ def helplines(country: str | None) -> Helplines:
     return Helplines(name=found.name, emergency=found.emergency, lines=found.lines, directory=known.directory)
 
 
+def known_countries() -> tuple[str, ...]:
+    """ISO 3166 codes of the countries whose emergency number is known, in order."""
+    known = _file()
+    return tuple(sorted({*known.countries, *known.european_union.members}))
+
+
 def country_of_locale() -> str | None:
     """The country that LC_ALL, LC_MESSAGES or LANG name, the first that is set, or None."""
     settings = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))

@@ -1,0 +1,209 @@
+"""Bodies of requests and answers, as the API document shows them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_BATCH = 100
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _readable(value: object) -> object:
+    """Halves of surrogate pairs, which JSON can escape, become U+FFFD one for one: places stay."""
+    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+
+
+Text = Annotated[
+    str,
+    BeforeValidator(_readable),
+    Field(description="A description in the person's own words.", examples=["I have not slept for weeks."]),
+]
+Country = Annotated[
+    str | None,
+    Field(
+        default=None,
+        pattern="^[A-Za-z]{2}$",
+        description="ISO 3166 code of the country whose helplines a crisis notice has.",
+        examples=["GB"],
+    ),
+]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AssessRequest(_Request):
+    """One description."""
+
+    text: Text
+    country: Country
+
+
+class BatchRequest(_Request):
+    """Several descriptions."""
+
+    texts: list[Text] = Field(min_length=1, max_length=MAX_BATCH)
+    country: Country
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LabelAnswer(_Answer):
+    """A label and how probable it is."""
+
+    condition: str
+    primary_concern: str
+    probability: float = Field(ge=0, le=1)
+
+
+class EvidenceAnswer(_Answer):
+    """Unicode code points `start` to `end` (exclusive) of the description, which read `text`."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    text: str
+
+
+class KeySymptomAnswer(_Answer):
+    """A symptom and the words that bear it out."""
+
+    symptom: str
+    evidence: list[EvidenceAnswer]
+
+
+class NoticeLineAnswer(_Answer):
+    """A helpline."""
+
+    name: str
+    call: str | None
+    text: str | None
+    url: str | None
+    hours: str
+
+
+class CrisisNoticeAnswer(_Answer):
+    """Words and numbers for someone who may be in danger; the first line of `text` is the opening."""
+
+    category: str
+    text: str
+    country: str | None
+    emergency: str | None
+    lines: list[NoticeLineAnswer]
+
+
+class AssessmentAnswer(_Answer):
+    """What a description resembles. It is for learning, and not a diagnosis."""
+
+    condition: str | None
+    primary_concern: str | None
+    probability: float = Field(ge=0, le=1)
+    alternatives: list[LabelAnswer]
+    leading: list[LabelAnswer]
+    key_symptoms: list[KeySymptomAnswer]
+    recommendation: str
+    abstained: bool
+    abstained_because: str | None
+    calibrated: bool
+    crisis: bool
+    crisis_notice: CrisisNoticeAnswer | None
+    text: str
+    disclaimer: str
+
+
+class ScreenAnswer(_Answer):
+    """What the crisis screen finds; no model is asked."""
+
+    crisis: bool
+    crisis_notice: CrisisNoticeAnswer | None
+
+
+class BatchItem(_Answer):
+    """The assessment of one description, or the sentence that says why there is none."""
+
+    assessment: AssessmentAnswer | None
+    error: str | None
+
+
+class BatchAnswer(_Answer):
+    """One item for each description, in their order."""
+
+    results: list[BatchItem]
+
+
+class ModelAnswer(_Answer):
+    """What answers. `run` is None for a checkpoint that no run here saved."""
+
+    run: str | None
+    checkpoint: str
+    base_model: str
+    service: str
+    calibrated: bool
+    country: str | None = Field(description="Whose helplines are shown where a request names none.")
+    countries: list[str] = Field(description="Countries whose emergency number is known.")
+    disclaimer: str
+    version: str
+
+
+class RunOutline(_Answer):
+    """A training run at a glance; losses are means per trained token in nats."""
+
+    name: str
+    state: Literal["training", "finished", "stopped", "unreadable"]
+    started: str | None
+    base_model: str | None
+    data: str | None
+    steps: int
+    num_steps: int | None
+    learning_rate: float | None
+    batch_size: int | None
+    loss: float | None = Field(description="Of the newest step.")
+    final_loss: float | None = Field(description="The mean over the last epoch.")
+    best_dev_loss: float | None
+    train_seconds: float
+    answers: bool = Field(description="Whether this is the run that answers here.")
+
+
+class RunsAnswer(_Answer):
+    """Runs, the newest first."""
+
+    runs: list[RunOutline]
+
+
+class StepPoint(_Answer):
+    """One training step."""
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    seconds: float
+
+
+class DevPoint(_Answer):
+    """One evaluation on held-out data."""
+
+    step: int
+    loss: float
+
+
+class RunAnswer(_Answer):
+    """A run with its curve after the step that was asked for."""
+
+    run: RunOutline
+    metrics: list[StepPoint]
+    dev: list[DevPoint]
+
+
+class HealthAnswer(_Answer):
+    """That the server answers, and how many descriptions wait."""
+
+    status: Literal["ok"]
+    waiting: int

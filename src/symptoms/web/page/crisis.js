@@ -1,0 +1,57 @@
+// The panel that comes before everything else: calm words, and numbers of the chosen country.
+import { byId, element } from "./elements.js";
+
+export function showCrisis(notice) {
+  const panel = byId("crisis");
+  // Where numbers are shown, they can be changed.
+  const place = byId(notice === null ? "form-country" : "crisis-country");
+  if (byId("country-field").parentElement !== place) place.append(byId("country-field"));
+  if (notice === null) {
+    panel.hidden = true;
+    return;
+  }
+  byId("crisis-opening").textContent = notice.text.split("\n")[0];
+  const emergency = byId("crisis-emergency");
+  emergency.replaceChildren();
+  if (notice.emergency) {
+    emergency.append("Emergency: ");
+    notice.emergency.split(" or ").forEach((number, place) => {
+      if (place > 0) emergency.append(" or ");
+      emergency.append(callLink(number));
+    });
+  }
+  byId("crisis-lines").replaceChildren(...notice.lines.map((one, place) => line(one, leadOf(notice, one, place))));
+  const appears = panel.hidden;
+  panel.hidden = false;
+  if (appears) {
+    panel.focus({ preventScroll: true });
+    panel.scrollIntoView({ block: "start" });
+  }
+}
+
+// What stands before a line's name, such as for whom it is; the notice's text has a line for each.
+function leadOf(notice, { name }, place) {
+  const written = notice.text.split("\n")[place + 1] ?? "";
+  return written.slice(0, Math.max(0, written.indexOf(name))).trimStart();
+}
+
+function line({ name, call, text, url, hours }, lead) {
+  const item = element("li", lead);
+  item.append(element("strong", name), ` (${hours})`);
+  const ways = [];
+  if (call) ways.push(["call ", callLink(call)]);
+  if (text) ways.push([`text ${text}`]);
+  if (url) ways.push([webLink(url)]);
+  ways.forEach((way, place) => item.append(place === 0 ? ": " : ", ", ...way));
+  return item;
+}
+
+function callLink(number) {
+  return element("a", number, { href: `tel:${number.replace(/[^0-9+]/g, "")}` });
+}
+
+function webLink(url) {
+  // Only addresses of the web become links, whatever the service says.
+  if (!url.startsWith("https://")) return document.createTextNode(url);
+  return element("a", new URL(url).hostname, { href: url, rel: "noreferrer noopener", target: "_blank" });
+}

@@ -1,0 +1,118 @@
+// Training runs side by side, and the newest one live while it trains.
+import { ask } from "./api.js";
+import { lossChart, lossTable } from "./chart.js";
+import { byId, element, show } from "./elements.js";
+
+const POLL_SECONDS = 2;
+const MOST_CHOSEN = 4;
+const HEADS = [
+  "show", "run", "state", "steps", "final loss", "held-out loss", "rate", "batch", "base model", "data",
+];
+
+const curves = new Map(); // by name: {metrics, dev}
+let chosen = null; // names in the order in which they were chosen
+let timer = null;
+let isShown = false;
+
+export function showRuns(isOpen) {
+  isShown = isOpen;
+  clearTimeout(timer);
+  if (isOpen) refresh();
+}
+
+async function refresh() {
+  let training = false;
+  try {
+    const { runs } = await ask("api/runs");
+    show("runs-problem", "");
+    byId("runs-empty").hidden = runs.length > 0;
+    const names = runs.map(({ name }) => name);
+    chosen = chosen === null ? names.slice(0, 1) : chosen.filter((name) => names.includes(name));
+    await follow();
+    tellLive(runs);
+    renderRuns(runs);
+    training = runs.some(({ state }) => state === "training");
+  } catch (error) {
+    show("runs-problem", error.message);
+  }
+  clearTimeout(timer);
+  // Less often while nothing trains; not at all while the tab is closed.
+  if (isShown) timer = setTimeout(refresh, POLL_SECONDS * 1000 * (training ? 1 : 5));
+}
+
+async function follow() {
+  for (const name of chosen) {
+    const known = curves.get(name) ?? { metrics: [], dev: [] };
+    const last = known.metrics.length ? known.metrics[known.metrics.length - 1].step : 0;
+    const { run, metrics, dev } = await ask(`api/runs/${encodeURIComponent(name)}?after=${last}`);
+    // A resumed run goes back some steps; then its curve is read anew.
+    const rewound = run.steps < known.metrics.length;
+    if (rewound) {
+      const whole = await ask(`api/runs/${encodeURIComponent(name)}`);
+      curves.set(name, { metrics: whole.metrics, dev: whole.dev });
+      continue;
+    }
+    const steps = new Set(known.dev.map(({ step }) => step));
+    curves.set(name, {
+      metrics: [...known.metrics, ...metrics],
+      dev: [...known.dev, ...dev.filter(({ step }) => !steps.has(step))],
+    });
+  }
+  renderCurves();
+}
+
+function renderCurves() {
+  const series = chosen.map((name) => ({ name, ...(curves.get(name) ?? { metrics: [], dev: [] }) }));
+  byId("chart").replaceChildren(lossChart(series, byId("chart").clientWidth || 640));
+  lossTable(byId("curve-table"), series);
+  const entries = series.map(({ name, dev }, place) => {
+    const entry = element("li", "", { class: `series-${place + 1}` });
+    entry.append(element("span", dev.length ? `${name} (dashed: held-out)` : name));
+    return entry;
+  });
+  byId("legend").replaceChildren(...entries);
+}
+
+function tellLive(runs) {
+  const live = runs.find(({ state }) => state === "training");
+  const of = live?.num_steps ? ` of ${live.num_steps}` : "";
+  const loss = live && live.loss !== null ? `, loss ${live.loss.toFixed(3)}` : "";
+  const told = live ? `${live.name} is training: step ${live.steps}${of}${loss}.` : "Nothing is training now.";
+  if (byId("live").textContent !== told) byId("live").textContent = told;
+}
+
+function renderRuns(runs) {
+  const focused = document.activeElement?.dataset?.run;
+  const head = element("tr");
+  for (const name of HEADS) head.append(element("th", name, { scope: "col" }));
+  byId("runs").replaceChildren(head, ...runs.map(row));
+  if (focused !== undefined) {
+    [...byId("runs").querySelectorAll("input")].find((box) => box.dataset.run === focused)?.focus();
+  }
+}
+
+function row(run) {
+  const made = element("tr");
+  const box = element("input", "", { type: "checkbox", "aria-label": `show ${run.name}` });
+  box.dataset.run = run.name;
+  box.checked = chosen.includes(run.name);
+  box.disabled = !box.checked && chosen.length >= MOST_CHOSEN;
+  box.addEventListener("change", () => {
+    chosen = box.checked ? [...chosen, run.name] : chosen.filter((name) => name !== run.name);
+    refresh();
+  });
+  const cell = element("td");
+  cell.append(box);
+  const steps = run.num_steps && run.num_steps !== run.steps ? `${run.steps} of ${run.num_steps}` : String(run.steps);
+  made.append(cell, element("th", run.answers ? `${run.name} (answers here)` : run.name, { scope: "row" }));
+  const told = [
+    run.state, steps, figure(run.final_loss), figure(run.best_dev_loss), run.learning_rate ?? "–", run.batch_size ?? "–",
+    run.base_model ?? "–", run.data ?? "–",
+  ];
+  for (const text of told) made.append(element("td", String(text)));
+  return made;
+}
+
+function figure(loss) {
+  return loss === null ? "–" : loss.toFixed(3);
+}

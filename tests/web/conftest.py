@@ -1,0 +1,91 @@
+"""One `symptoms serve` process for all tests of the page and the API."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from symptoms.classifier import RunCalibration, write_calibration
+from symptoms.train import RunDirectory
+from training_runs import environment, train
+from web_texts import EXAMPLES
+
+STOP_SECONDS = 20
+
+
+@pytest.fixture(scope="session")
+def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run `learned`, which knows the few texts of EXAMPLES and is unsure of others."""
+    folder = tmp_path_factory.mktemp("web")
+    (folder / "train.jsonl").write_text("".join(json.dumps(one) + "\n" for one in EXAMPLES))
+    done = train(
+        folder, "--data", "train.jsonl", "--run", "learned", "--steps", "30", "--batch-size", "4",
+        "--learning-rate", "0.004", "--lora-rank", "8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = RunDirectory(folder / "runs" / "learned")
+    calibration = RunCalibration(
+        temperature=1.0,
+        threshold=0.9,
+        fitted_on="dev.jsonl",
+        examples=4,
+        checkpoint=run.final_checkpoint(),
+        labels=tuple(label.id for label in run.labels()),
+    )
+    write_calibration(run.path, calibration)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def web_url(web_folder: Path) -> Iterator[str]:
+    """Where the page is served; Ctrl-C at the end has to end the process cleanly and leave nothing behind."""
+    command = [sys.executable, "-m", "symptoms", "serve", "learned", "--port", "0"]
+    with (web_folder / "serve.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--per-minute", "100000"],
+            cwd=web_folder,
+            env={**environment(web_folder), "LC_ALL": "C.UTF-8"},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert " answers at http://127.0.0.1:" in line, (web_folder / "serve.log").read_text()
+        yield line.split(" answers at ")[1].split()[0]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOP_SECONDS) == 0
+        # Nothing but the farewell was logged: no error, and no word of any description.
+        assert (web_folder / "serve.log").read_text().splitlines() in ([], ["Stopped."])
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def api(web_url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=web_url, timeout=60, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def live_run(web_folder: Path) -> Iterator[RunDirectory]:
+    """The run `live`, in the middle of its training: ten steps are done."""
+    path = web_folder / "runs" / "live"
+    shutil.copytree(web_folder / "runs" / "learned", path)
+    (path / "summary.json").unlink()
+    run = RunDirectory(path)
+    run.rewind(10)
+    yield run
+    shutil.rmtree(path)

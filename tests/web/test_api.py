@@ -1,0 +1,187 @@
+"""The API over HTTP, with a model that answers."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import httpx
+import pytest
+
+from symptoms.train import RunDirectory
+from web_texts import DANGER, EXAMPLES, ODD, SLEEP, UNCLEAR
+
+
+def test_an_assessment_has_its_evidence_in_code_points(api: httpx.Client):
+    """Places count characters, also behind an emoji."""
+    answer = api.post("/api/assess", json={"text": f"😀 {SLEEP}"}).json()
+    assert answer["condition"] == "insomnia"
+    spans = [span for symptom in answer["key_symptoms"] for span in symptom["evidence"]]
+    assert {"lie awake", "tired"} == {span["text"] for span in spans}
+    assert all(f"😀 {SLEEP}"[span["start"] : span["end"]] == span["text"] for span in spans)
+
+
+def test_an_unclear_text_gets_no_condition(api: httpx.Client):
+    """Below the run's threshold the answer abstains and says why."""
+    answer = api.post("/api/assess", json={"text": UNCLEAR}).json()
+    assert (answer["abstained"], answer["condition"]) == (True, None)
+    assert answer["abstained_because"].startswith("This description does not clearly resemble")
+
+
+@pytest.mark.parametrize(("country", "emergency"), [("GB", "999"), ("us", "911"), ("ZZ", None)])
+def test_a_crisis_has_the_numbers_of_the_country_that_was_asked_for(
+    api: httpx.Client, country: str, emergency: str | None
+):
+    """Of each request by itself, by the screen alone as with the model."""
+    asked = {"text": DANGER, "country": country}
+    screened = api.post("/api/screen", json=asked).json()
+    assessed = api.post("/api/assess", json=asked).json()
+    assert screened["crisis_notice"] == assessed["crisis_notice"]
+    assert screened["crisis_notice"]["emergency"] == emergency
+
+
+def test_a_batch_keeps_its_order_and_tells_what_cannot_be_read(api: httpx.Client):
+    """One description that is empty leaves the others their answers."""
+    texts = [example["input"] for example in EXAMPLES] + [" "]
+    results = api.post("/api/assess/batch", json={"texts": texts}).json()["results"]
+    answered = [one["assessment"]["condition"] for one in results[:-1]]
+    assert answered == [example["condition"] for example in EXAMPLES]
+    assert results[-1] == {
+        "assessment": None,
+        "error": "The description is empty; tell in a sentence or two what is going on.",
+    }
+
+
+@pytest.mark.parametrize("text", ODD.values(), ids=ODD)
+def test_odd_texts_get_an_assessment(api: httpx.Client, text: str):
+    """In UTF-8, and with nothing in it that the text ordered."""
+    response = api.post(
+        "/api/assess", content=json.dumps({"text": text}), headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 200, response.text
+    assert "gold" not in response.json()["text"]
+
+
+REFUSED = {
+    "empty": (b'{"text": ""}', 422),
+    "too long for the model": (json.dumps({"text": "word " * 20_000}).encode(), 422),
+    "a megabyte": (json.dumps({"text": "a" * 1_000_000}).encode(), 413),
+    "twenty megabytes": (b'"' + b"a" * 20_000_000, 413),
+    "no JSON": (b"sleep", 400),
+    "no UTF-8": (b'{"text": "\xff"}', 400),
+    "too deep": (b"[" * 100_000, 400),
+    "a number of many digits": (b'{"text": ' + b"9" * 5_000 + b"}", 400),
+    "no object": (b'["sleep"]', 422),
+    "another field": (b'{"text": "sleep", "\\ud800": 1}', 422),
+    "no country": (b'{"text": "sleep", "country": "Britain"}', 422),
+    "nothing": (b"", 400),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_read_ends_in_one_sentence(api: httpx.Client, body: bytes, status: int):
+    """With the status that fits, as JSON with the request's id."""
+    try:
+        response = api.post("/api/assess", content=body, headers={"Content-Type": "application/json"})
+    except httpx.WriteError:
+        # So long a body is not read to its end.
+        assert len(body) > 16 * 2**20
+        return
+    assert response.status_code == status
+    answer = response.json()
+    assert answer["request_id"] == response.headers["X-Request-Id"]
+    assert answer["error"].endswith(".")
+    assert "\n" not in answer["error"]
+
+
+def test_another_media_type_is_refused(api: httpx.Client):
+    """A form of another page could send it without asking."""
+    assert api.post("/api/assess", content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example:80"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+    ids=str,
+)
+def test_other_hosts_and_origins_are_refused(api: httpx.Client, headers: dict[str, str]):
+    """A page elsewhere cannot ask, not even under a name that it made point here."""
+    response = api.post("/api/assess", json={"text": SLEEP}, headers=headers)
+    assert response.status_code == 403
+
+
+def test_the_own_origin_may_ask(api: httpx.Client, web_url: str):
+    """By the address that was printed, and as localhost."""
+    for url in (web_url, web_url.replace("127.0.0.1", "localhost")):
+        response = httpx.get(f"{url}/api/model", headers={"Origin": url}, trust_env=False)
+        assert response.json()["run"] == "learned"
+
+
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/api/model", "/nowhere", "/openapi.json"])
+def test_every_answer_is_protected(api: httpx.Client, path: str):
+    """No inline code, no frames, no guessing of types, no referrer."""
+    headers = api.get(path).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_a_request_may_bring_its_id(api: httpx.Client):
+    """One that could not be a header's value is replaced."""
+    assert api.get("/healthz", headers={"X-Request-Id": "mine-7"}).headers["X-Request-Id"] == "mine-7"
+    assert api.get("/healthz", headers={"X-Request-Id": "a b"}).headers["X-Request-Id"] != "a b"
+
+
+def test_a_training_can_be_followed(api: httpx.Client, live_run: RunDirectory):
+    """Only steps after the one that is known are sent."""
+    outline = next(run for run in api.get("/api/runs").json()["runs"] if run["name"] == "live")
+    assert (outline["state"], outline["steps"], outline["num_steps"]) == ("training", 10, 30)
+    followed = api.get("/api/runs/live", params={"after": 8}).json()
+    assert [point["step"] for point in followed["metrics"]] == [9, 10]
+    assert followed["metrics"][0]["loss"] == live_run.metrics()[8].loss
+
+
+def test_a_damaged_run_hides_no_other(api: httpx.Client, live_run: RunDirectory):
+    """It is listed as unreadable."""
+    (live_run.path / "manifest.json").write_text("{")
+    states = {run["name"]: run["state"] for run in api.get("/api/runs").json()["runs"]}
+    assert states == {"learned": "finished", "live": "unreadable"}
+    assert api.get("/api/runs/live").json()["run"]["state"] == "unreadable"
+
+
+@pytest.mark.parametrize("name", ["none", "..%2f..", "..", "%2Fetc"])
+def test_a_run_that_is_not_there_is_not_found(api: httpx.Client, name: str):
+    """No name leads out of runs/."""
+    assert api.get(f"/api/runs/{name}").status_code == 404
+
+
+def test_many_at_once_are_neither_lost_nor_mixed_up(api: httpx.Client, web_url: str):
+    """200 assessments by 16 clients: each answer belongs to its text."""
+    wanted = {example["input"]: example["condition"] for example in EXAMPLES}
+    texts = [f"{text}{' ' * number}" for number, text in product(range(50), wanted)]
+
+    def ask(text: str) -> tuple[str, float, dict[str, object]]:
+        started = time.perf_counter()
+        answer = api.post("/api/assess", json={"text": text})
+        return text, time.perf_counter() - started, answer.json()
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, texts))
+    assert len(answers) == 200
+    assert all(answer["leading"][0]["condition"] == wanted[text.rstrip()] for text, _, answer in answers)  # type: ignore[index]
+    seconds = [taken for _, taken, _ in answers]
+    p95 = statistics.quantiles(seconds, n=20)[-1]
+    print(f"\n200 assessments from 16 clients: median {statistics.median(seconds):.2f} s, p95 {p95:.2f} s")

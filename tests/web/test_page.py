@@ -1,0 +1,227 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from symptoms.train import RunDirectory
+from web_texts import DANGER, SLEEP, UNCLEAR
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+INJECTION = (
+    "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script> I lie awake"
+)
+ANSWER_MS = 60_000
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)"
+)
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, web_url: str) -> Iterator[OpenPage]:
+    """Opens the page, and at the end finds no error in its console and no request to anywhere else."""
+    contexts = []
+    complaints: list[str] = []
+
+    def make(**settings: object) -> Page:
+        context = browser.new_context(**{"locale": "en-GB", **settings})  # type: ignore[arg-type]
+        contexts.append(context)
+        context.set_default_timeout(ANSWER_MS)
+        page = context.new_page()
+        # That a request failed is told on purpose in one test; everything else is an error of ours.
+        page.on(
+            "console",
+            lambda said: (
+                complaints.append(said.text)
+                if said.type == "error" and "net::ERR_FAILED" not in said.text
+                else None
+            ),
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda asked: asked.url.startswith(web_url) or complaints.append(asked.url))
+        page.goto(web_url)
+        expect(page.locator("#model")).to_contain_text("The run learned answers")
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def send(page: Page, text: str) -> None:
+    page.locator("#description").fill(text)
+    page.locator("#submit").click()
+    expect(page.locator("#result")).to_be_visible(timeout=ANSWER_MS)
+
+
+def serious(page: Page) -> list[str]:
+    """What axe finds that keeps people out."""
+    found = Axe().run(page).response["violations"]
+    return [one["id"] for one in found if one["impact"] in ("serious", "critical")]
+
+
+def test_the_card_tells_what_the_description_resembles(open_page: OpenPage):
+    """With bars, symptoms, a suggestion and the standing line."""
+    page = open_page()
+    send(page, SLEEP)
+    expect(page.locator("#result")).to_contain_text("This description resembles")
+    expect(page.locator("#result-concern")).to_have_text("Insomnia (Chronic Insomnia Disorder)")
+    expect(page.locator("#bars li")).to_have_count(5)
+    expect(page.locator("#bars li").first).to_contain_text("%")
+    expect(page.locator("#recommendation")).to_have_text("A GP can help you find out what keeps you awake.")
+    expect(page.locator("header")).to_contain_text("Not medical advice or a diagnosis")
+    expect(page.locator("#crisis")).to_be_hidden()
+    assert "you have " not in page.inner_text("body").lower()
+
+
+def test_words_are_marked_where_they_are(open_page: OpenPage):
+    """Also behind characters that are two units long in JavaScript."""
+    page = open_page()
+    send(page, f"😀🫠 {SLEEP}")
+    assert page.locator("#words mark").all_inner_texts() == ["lie awake", "tired"]
+    assert page.inner_text("#words") == f"😀🫠 {SLEEP}"
+
+
+def test_an_unclear_description_gets_a_plain_no(open_page: OpenPage):
+    """The nearest conditions are there, and none is called the answer."""
+    page = open_page()
+    send(page, UNCLEAR)
+    expect(page.locator("#result-title")).to_have_text("No clear answer")
+    expect(page.locator("#result-concern")).to_contain_text("does not clearly resemble one condition")
+
+
+def test_the_crisis_panel_comes_first(open_page: OpenPage):
+    """Above everything, in focus, with numbers that follow the chosen country; another text takes it away."""
+    page = open_page()
+    send(page, DANGER)
+    panel = page.locator("#crisis")
+    expect(panel).to_be_focused()
+    expect(panel).to_be_in_viewport()
+    expect(panel).to_contain_text("116 123")
+    tops = [place.bounding_box()["y"] for place in (panel, page.locator("header"), page.locator("main"))]  # type: ignore[index]
+    assert tops == sorted(tops)
+    expect(panel.get_by_role("link", name="999")).to_have_attribute("href", "tel:999")
+    page.get_by_label("Helplines of").select_option("US")
+    expect(panel).to_contain_text("988")
+    page.get_by_label("Helplines of").select_option("")
+    expect(panel).to_contain_text("your local emergency number")
+    send(page, SLEEP)
+    expect(panel).to_be_hidden()
+
+
+def test_the_crisis_panel_needs_no_model(open_page: OpenPage):
+    """It is there while the model still reads, and stays when that fails."""
+    page = open_page()
+    page.route("**/api/assess", lambda route: route.abort())
+    page.locator("#description").fill(DANGER)
+    page.locator("#submit").click()
+    expect(page.locator("#crisis")).to_contain_text("116 123")
+    expect(page.locator("#problem")).to_contain_text("does not answer")
+
+
+@pytest.mark.parametrize(
+    ("locale", "country"), [("de", "DE"), ("en-US", "US"), ("en", ""), ("fr-CA", "CA"), ("ja-JP", "")]
+)
+def test_the_country_is_the_browsers(open_page: OpenPage, locale: str, country: str):
+    """By its language's region; English alone says nothing."""
+    expect(open_page(locale=locale).locator("#country")).to_have_value(country)
+
+
+def test_all_of_it_works_with_the_keyboard(open_page: OpenPage):
+    """Tab reaches the form, Ctrl and Enter sends it, arrows change the tab."""
+    page = open_page()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    expect(page.locator("#tab-assess")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#description")).to_be_focused()
+    page.keyboard.type(SLEEP)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#result")).to_be_focused(timeout=ANSWER_MS)
+    page.locator("#tab-assess").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#tab-runs")).to_be_focused()
+    expect(page.locator("#panel-runs")).to_be_visible()
+    expect(page.locator("#panel-assess")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_and_axe_finds_nothing_serious(open_page: OpenPage, scheme: str):
+    """No scrolling sideways at 320 pixels, in light and in the dark, on both tabs, in a crisis, too."""
+    page = open_page(viewport={"width": 320, "height": 640}, color_scheme=scheme)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(","))) < 150) == (scheme == "dark")
+    assert serious(page) == []
+    send(page, f"{DANGER} {SLEEP} " + "W" * 200)
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    assert serious(page) == []
+    page.locator("#tab-runs").click()
+    expect(page.locator("#chart path").first).to_be_attached()
+    page.locator("summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    assert serious(page) == []
+
+
+def test_markup_in_a_text_stays_text(open_page: OpenPage):
+    """In the card and in the history."""
+    page = open_page()
+    send(page, INJECTION)
+    assert page.inner_text("#words") == INJECTION
+    expect(page.locator("#history-list")).to_contain_text("<img src=x")
+    assert page.locator("main img, main script").count() == 0
+    assert page.title() == "Mental Health Symptom Classifier"
+
+
+def test_the_history_lives_in_the_page_alone(open_page: OpenPage):
+    """It opens earlier cards, can be cleared, is stored nowhere and gone after a reload."""
+    page = open_page()
+    send(page, SLEEP)
+    send(page, UNCLEAR)
+    page.locator("#history-list button", has_text="Night after night").click()
+    expect(page.locator("#result-concern")).to_contain_text("Insomnia")
+    page.get_by_role("button", name="Clear the history").click()
+    expect(page.locator("#history")).to_be_hidden()
+    send(page, SLEEP)
+    expect(page.locator("#history")).to_be_visible()
+    assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+    page.reload()
+    expect(page.locator("#model")).to_contain_text("answers")
+    expect(page.locator("#history")).to_be_hidden()
+    assert page.input_value("#description") == ""
+
+
+def test_a_training_is_shown_live_beside_others(open_page: OpenPage, live_run: RunDirectory):
+    """The curve grows as steps are written; a second run gets a line of its own; a table says the same."""
+    page = open_page()
+    page.locator("#tab-runs").click()
+    expect(page.locator("#live")).to_contain_text("live is training: step 10 of 30")
+    before = page.locator("#chart path.series-1").first.get_attribute("d")
+    eleventh = replace(live_run.metrics()[-1], step=11, loss=9.0)
+    live_run.append_metrics(eleventh)
+    expect(page.locator("#live")).to_contain_text("step 11 of 30, loss 9.000", timeout=15_000)
+    assert page.locator("#chart path.series-1").first.get_attribute("d") != before
+    page.get_by_label("show learned").check()
+    expect(page.locator("#legend li")).to_have_count(2)
+    words = page.locator("#chart svg").get_attribute("aria-label") or ""
+    assert "live: loss from" in words
+    assert "learned: loss from" in words
+    page.locator("summary").click()
+    expect(page.locator("#curve-table")).to_contain_text("9.000")
