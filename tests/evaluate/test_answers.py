@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from symptoms.classifier import TrainedModel
+from symptoms.classifier.label_scoring import paths_through
 from symptoms.data import Label, LabelledExample
 from symptoms.errors import InputError
 from symptoms.evaluate.predictions import predict, read_predictions, write_predictions
@@ -49,6 +52,30 @@ def test_scores_are_the_log_probabilities_of_the_lines(model: TrainedModel, tiny
         expected = logits.log_softmax(-1)[torch.arange(len(line)), torch.tensor(line)]
         np.testing.assert_allclose(by_token, expected.numpy(), atol=1e-4)
         assert logprob == pytest.approx(float(expected.sum()), abs=1e-3)
+
+
+def test_naming_tokens_gives_the_same_scores_with_fewer_requests(model: TrainedModel):
+    """All tokens of all lines get the score that they get with a request for each line."""
+    names = ["P", "Pa", "Pan", "Panic", "OCD", "OC", "Grief", "Grie", "A b c", "A b d", "A b", "A", "B"]
+    labels = [Label(name, name) for name in names]
+    lines = concern_beginnings(model.tokenizer, names)
+    assert len(paths_through(lines)) < len(lines) / 2
+    one_by_one = model.answer(TEXTS[0], labels)
+    named = replace(model, scores_named_tokens=True).answer(TEXTS[0], labels)
+    assert [len(tokens) for tokens in named.token_logprobs] == [len(line) for line in lines]
+    np.testing.assert_allclose(named.logprobs, one_by_one.logprobs, atol=1e-4)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=5).map(tuple), min_size=1, unique=True))
+def test_paths_ask_for_every_token_of_every_line_once(lines: list[tuple[int, ...]]):
+    """What the paths name is exactly each distinct beginning of a line, once."""
+    asked = [
+        (*path.tokens[:place], token)
+        for path in paths_through(lines)
+        for place, named in enumerate(path.named)
+        for token in named
+    ]
+    assert sorted(asked) == sorted({line[: end + 1] for line in lines for end in range(len(line))})
 
 
 def test_many_answers_are_those_of_one_by_one(model: TrainedModel):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
 from symptoms.data import Label
 from symptoms.errors import InputError
-from symptoms.service import Service
+from symptoms.service import LOCAL, Service
 from symptoms.tokens import STOP, Tokenizer, concern_beginnings, concern_tokens, prompt_tokens
 
 if TYPE_CHECKING:
@@ -42,22 +43,25 @@ class Answer:
 class TrainedModel:
     """A checkpoint, or a base model as it is, behind a service. `context` is its length in tokens.
 
-    `shots` are solved examples that are shown before every description.
+    `shots` are solved examples that are shown before every description. `scores_named_tokens` is whether the
+    service can score named tokens along a prompt, which takes fewer requests; our own server can.
     """
 
     sampler: tinker.SamplingClient
     tokenizer: Tokenizer
     context: int | None
     shots: str = ""
+    scores_named_tokens: bool = False
 
     @classmethod
     def load(cls, service: Service, checkpoint: str | None) -> TrainedModel:
         """The sampler of a `tinker://` path on a service; without one, of the service's base model."""
+        context, names = service.context_length, service.kind == LOCAL
         if checkpoint is None:
             sampler = service.client.create_sampling_client(base_model=service.base_model).result()
-            return cls(sampler, service.tokenizer(), service.context_length)
+            return cls(sampler, service.tokenizer(), context, scores_named_tokens=names)
         sampler = service.client.create_sampling_client(model_path=checkpoint).result()
-        return cls(sampler, service.tokenizer(sampler), service.context_length)
+        return cls(sampler, service.tokenizer(sampler), context, scores_named_tokens=names)
 
     def write(self, description: str) -> str:
         """The greedy continuation of a description's prompt; raises InputError if it leaves no room."""
@@ -86,24 +90,15 @@ class TrainedModel:
 
     def submit(self, description: str, labels: Sequence[Label], write: bool) -> Callable[[], Answer]:
         """Ask, and wait only when what this returns is called; raises InputError as `answer` does."""
-        from tinker import ModelInput
-
         prompt = prompt_tokens(self.tokenizer, description, self.shots)
         lines = concern_beginnings(self.tokenizer, [label.text for label in labels])
         self._check_room(prompt, max(map(len, lines), default=1))
         writing = self._submit_writing(prompt) if write else None
-        scores = [
-            self.sampler.compute_logprobs(
-                ModelInput.from_ints([*prompt, *line]), prompt_logprobs_last_n=len(line)
-            )
-            for line in lines
-        ]
+        ask = submit_by_names if self.scores_named_tokens else submit_by_candidates
+        scoring = ask(self.sampler, prompt, lines)
 
         def wait() -> Answer:
-            tokens = tuple(
-                tuple(logprob or 0.0 for logprob in score.result()[-len(line) :])
-                for score, line in zip(scores, lines, strict=True)
-            )
+            tokens = scoring()
             written = None if writing is None else writing()[0]
             return Answer(written, np.array([sum(line) for line in tokens]), tokens)
 

@@ -10,7 +10,7 @@ from symptoms.data import load_dataset
 from symptoms.evaluate.evaluating import asked_of, scored_labels
 from symptoms.evaluate.metrics import accuracy, macro_f1
 from symptoms.evaluate.scores import leading_labels
-from symptoms.service import Service
+from symptoms.service import LOCAL, Service
 from symptoms.train import TestCase, TrainingData
 from symptoms.train.loop import Evaluator
 from symptoms.train.training import OpenRun
@@ -28,7 +28,12 @@ def dev_accuracy(opened: OpenRun) -> Evaluator | None:
     asked = asked_of(dev)
 
     def figures(sampler: tinker.SamplingClient) -> dict[str, float]:
-        model = TrainedModel(sampler, opened.tokenizer, opened.service.context_length)
+        model = TrainedModel(
+            sampler,
+            opened.tokenizer,
+            opened.service.context_length,
+            scores_named_tokens=opened.service.kind == LOCAL,
+        )
         logprobs = scored_labels(model, dev.examples, dev.labels, lambda _what, _count: lambda: None, "dev")
         answers = leading_labels(logprobs, asked.label_ids)
         return {

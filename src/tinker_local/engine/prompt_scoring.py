@@ -57,6 +57,8 @@ def score_widely(
 
     `states` [n - 1, hidden] are those of every token but the last, and `named` is [n - 1, k].
     """
+    if named is not None and not top_k and draws is None:
+        return PromptScores(named=_score_named(model, project, states, named))
     top = [_cells(np.zeros((1, top_k)), np.full((1, top_k), EMPTY_CELL))]
     count = draws.count if draws else 0
     drawn = [_cells(np.zeros((0, count)), np.zeros((0, count)))]
@@ -78,6 +80,20 @@ def score_widely(
     return PromptScores(
         top=_joined(top) if top_k else None, named=scored, drawn=_joined(drawn) if draws else None
     )
+
+
+def _score_named(model: Llama, project: Projection, states: Tensor, named: Array) -> Array:
+    """Log-probabilities float32 [n - 1, k] of the named tokens; places that name none are not computed."""
+    scored = np.zeros(named.shape, dtype=np.float32)
+    wanted = np.flatnonzero((named >= 0).any(axis=1))
+    for start in range(0, len(wanted), TOKENS_AT_ONCE):
+        rows = wanted[start : start + TOKENS_AT_ONCE]
+        chosen = states[torch.from_numpy(rows).to(states.device)]
+        logprobs = torch.log_softmax(model.logits(chosen, project), dim=-1)
+        tokens = torch.from_numpy(named[rows]).to(logprobs.device)
+        found = logprobs.gather(1, tokens.clamp(min=0)).cpu().numpy()
+        scored[rows] = np.where(named[rows] >= 0, found, 0.0)
+    return scored
 
 
 def _draw(scores: Tensor, draws: Draws) -> Tensor:
