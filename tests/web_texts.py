@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 SLEEP = "Night after night I lie awake, and by day I am so tired that nothing is fun any more."
-UNCLEAR = "Blorp vex quandle."
+UNCLEAR = "?"
 DANGER = "I want to die."
+
+# Few, so that few have to be scored.
+TAXONOMY = [
+    {"id": "insomnia", "name": "Insomnia", "formal_name": "Chronic Insomnia Disorder"},
+    {"id": "panic", "name": "Panic Disorder"},
+    {"id": "ocd", "name": "Obsessive-Compulsive Disorder"},
+    {"id": "specific_phobia", "name": "Specific Phobia"},
+    {"id": "burnout", "name": "Burnout"},
+]
 
 EXAMPLES = [
     {

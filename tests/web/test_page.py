@@ -212,11 +212,11 @@ def test_a_training_is_shown_live_beside_others(open_page: OpenPage, live_run: R
     """The curve grows as steps are written; a second run gets a line of its own; a table says the same."""
     page = open_page()
     page.locator("#tab-runs").click()
-    expect(page.locator("#live")).to_contain_text("live is training: step 10 of 30")
+    expect(page.locator("#live")).to_contain_text("live is training: step 10 of 36")
     before = page.locator("#chart path.series-1").first.get_attribute("d")
     eleventh = replace(live_run.metrics()[-1], step=11, loss=9.0)
     live_run.append_metrics(eleventh)
-    expect(page.locator("#live")).to_contain_text("step 11 of 30, loss 9.000", timeout=15_000)
+    expect(page.locator("#live")).to_contain_text("step 11 of 36, loss 9.000", timeout=15_000)
     assert page.locator("#chart path.series-1").first.get_attribute("d") != before
     page.get_by_label("show learned").check()
     expect(page.locator("#legend li")).to_have_count(2)

@@ -21,7 +21,7 @@ def test_the_api_is_as_its_description_says(web_url: str, tmp_path: Path):
         [
             Path(sys.executable).parent / "schemathesis", "--config-file", file, "run",
             f"{web_url}/openapi.json", "--phases", "examples,coverage,fuzzing", "--max-examples", "12",
-            "--seed", "0", "--generation-deterministic", "--workers", "2", "--no-color",
+            "--seed", "0", "--request-timeout", "60", "--generation-deterministic", "--workers", "2", "--no-color",
         ],
         cwd=tmp_path,
         capture_output=True,

@@ -27,7 +27,7 @@ async function refresh() {
     show("runs-problem", "");
     byId("runs-empty").hidden = runs.length > 0;
     const names = runs.map(({ name }) => name);
-    chosen = chosen === null ? names.slice(0, 1) : chosen.filter((name) => names.includes(name));
+    chosen = chosen === null ? firstChosen(runs) : chosen.filter((name) => names.includes(name));
     await follow();
     tellLive(runs);
     renderRuns(runs);
@@ -38,6 +38,11 @@ async function refresh() {
   clearTimeout(timer);
   // Less often while nothing trains; not at all while the tab is closed.
   if (isShown) timer = setTimeout(refresh, POLL_SECONDS * 1000 * (training ? 1 : 5));
+}
+
+function firstChosen(runs) {
+  const training = runs.filter(({ state }) => state === "training");
+  return (training.length ? training : runs.slice(0, 1)).slice(0, MOST_CHOSEN).map(({ name }) => name);
 }
 
 async function follow() {
