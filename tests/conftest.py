@@ -14,6 +14,7 @@ from symptoms import Classifier
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
 from training_runs import train, write_examples
+from web_service import api, live_run, web_folder, web_url  # noqa: F401 - fixtures of tests/web
 
 ROOT = Path(__file__).parent.parent
 

@@ -20,8 +20,9 @@ def test_the_api_is_as_its_description_says(web_url: str, tmp_path: Path):
     done = subprocess.run(
         [
             Path(sys.executable).parent / "schemathesis", "--config-file", file, "run",
-            f"{web_url}/openapi.json", "--phases", "examples,coverage,fuzzing", "--max-examples", "12",
-            "--seed", "0", "--request-timeout", "60", "--generation-deterministic", "--workers", "2", "--no-color",
+            f"{web_url}/openapi.json", "--phases", "examples,coverage,fuzzing", "--max-examples", "8",
+            "--seed", "0", "--request-timeout", "60", "--generation-deterministic",
+            "--workers", "2", "--no-color",
         ],
         cwd=tmp_path,
         capture_output=True,

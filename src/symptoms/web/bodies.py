@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_BODY_BYTES = 256 * 1024
-MAX_BATCH = 100
+MAX_BATCH = 50
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -16,7 +16,7 @@ import pytest
 from symptoms.classifier import RunCalibration, write_calibration
 from symptoms.train import RunDirectory
 from training_runs import environment, train
-from web_texts import EXAMPLES, TAXONOMY
+from web_texts import DANGER, EXAMPLES, ODD, SLEEP, TAXONOMY
 
 STOP_SECONDS = 20
 
@@ -65,8 +65,9 @@ def web_url(web_folder: Path) -> Iterator[str]:
         yield line.split(" answers at ")[1].split()[0]
         process.send_signal(signal.SIGINT)
         assert process.wait(STOP_SECONDS) == 0
-        # Nothing but the farewell was logged: no error, and no word of any description.
-        assert (web_folder / "serve.log").read_text().splitlines() in ([], ["Stopped."])
+        logged = (web_folder / "serve.log").read_text()
+        assert "was not expected" not in logged, logged
+        assert not [text for text in (SLEEP, DANGER, *ODD.values()) if repr(text)[1:-1] in logged]
     finally:
         process.kill()
         process.wait()
