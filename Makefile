@@ -13,7 +13,7 @@ train: $(VENV)/installed  ## set up and run the experiment
 	$(BIN)/python train_mental_health.py
 
 test: $(VENV)/installed-dev lint browser  ## set up and run every check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
