@@ -105,8 +105,12 @@ class TrainingConfig(_LoraAndAdam):
 
     evaluate_every: int = Field(default=0, ge=0, description="Steps between evaluations; 0 for each epoch.")
     dev_accuracy: bool = Field(default=False, description="Also classify the dev data at each evaluation.")
+    best_by: Literal["dev_loss", "dev_concern_loss"] = Field(
+        default="dev_loss",
+        description="Keep the weights where this is lowest: of all tokens, or the concern's.",
+    )
     patience: int | None = Field(
-        default=None, ge=1, description="Stop after this many evaluations without a lower dev loss."
+        default=None, ge=1, description="Stop after this many evaluations without a better one."
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between states to resume from.")
     keep_checkpoints: int = Field(default=2, ge=1, description="How many such states are kept.")

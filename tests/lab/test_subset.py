@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from symptoms.data.subset import choose_per_condition
+from symptoms.data import load_dataset
+from symptoms.data.subset import choose_per_condition, part_of
 from symptoms.errors import InputError
 from symptoms.train import load_training_data
 from symptoms.train.training_data import subset_of
@@ -46,6 +47,16 @@ def test_the_part_is_stated(tmp_path: Path):
     assert part.note is not None
     assert "2 of 4 conditions have fewer than 3" in part.note
     assert subset_of(data, None, seed=1) is data
+
+
+def test_a_data_set_is_cut_to_the_part_that_was_trained_on(tmp_path: Path):
+    """So that baselines beside a run learn from the very examples it learnt from."""
+    path = write_examples(tmp_path / "train.jsonl", 30)
+    for seed in range(3):
+        trained_on = subset_of(load_training_data(path, "train"), 3, seed)
+        part = part_of(load_dataset(path), 3, seed)
+        assert [one.input for one in part.examples] == [one.input for one in trained_on.examples]
+        assert 0 < len(part.examples) < 30
 
 
 def test_outputs_without_a_condition_are_refused(tmp_path: Path):

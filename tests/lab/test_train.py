@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -114,19 +115,44 @@ def test_a_run_leaves_its_files_and_a_classifier(trained: Train, tmp_path: Path,
 
 
 def test_the_dev_loss_is_that_of_the_reference(trained: Train, tmp_path: Path, tiny_model: Path):
-    """With steps too small to matter, the dev loss is what transformers computes on the base model."""
-    trained("--dev", "dev.jsonl", "--run", "still", "--steps", "1", "--learning-rate", "1e-12")
+    """With steps too small to matter, both dev losses are what transformers computes on the base model."""
+    still = ("--steps", "1", "--learning-rate", "1e-12", "--best-by", "dev_concern_loss")
+    trained("--dev", "dev.jsonl", "--run", "still", *still)
     model = LlamaForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
-    total, count = 0.0, 0.0
+    tokenizer = as_tokenizer(tiny_tokenizer())
+    lost: list[float] = []
+    lost_on_the_concern: list[float] = []
     for example in load_training_data(tmp_path / "dev.jsonl", "dev").examples:
-        tokenized = tokenize(as_tokenizer(tiny_tokenizer()), example)
-        tokens, weights = torch.tensor([tokenized.tokens]), torch.tensor(tokenized.weights[1:])
+        tokenized = tokenize(tokenizer, example)
+        line = f" {example.output.splitlines()[0]}\n"
+        in_line = len(tokenizer.encode(line, add_special_tokens=False, split_special_tokens=True))
+        tokens = torch.tensor([tokenized.tokens])
         with torch.no_grad():
             scores = model(tokens).logits[0, :-1].log_softmax(-1)
-        total -= float((scores.gather(1, tokens[0, 1:, None])[:, 0] * weights).sum())
-        count += float(weights.sum())
+        logprobs = scores.gather(1, tokens[0, 1:, None])[:, 0].tolist()
+        trained_on = [-one for one, weight in zip(logprobs, tokenized.weights[1:], strict=True) if weight]
+        lost += trained_on
+        lost_on_the_concern += trained_on[:in_line]
     [line] = lines_of(tmp_path, "still", "dev_metrics.jsonl")
-    assert line["dev_loss"] == pytest.approx(total / count, rel=1e-4)
+    assert line["dev_loss"] == pytest.approx(np.mean(lost), rel=1e-4)
+    assert line["dev_concern_loss"] == pytest.approx(np.mean(lost_on_the_concern), rel=1e-4)
+
+
+def test_the_best_checkpoint_is_the_best_by_the_measure_that_was_chosen(trained: Train, tmp_path: Path):
+    """The same run keeps other weights by its concern's loss than by its whole loss, each the lowest."""
+    kept: list[int] = []
+    for measure in ("dev_loss", "dev_concern_loss"):
+        trained(
+            "--run", measure, "--dev", "dev.jsonl", "--epochs", "6", "--learning-rate", "0.1",
+            "--batch-size", "2", "--best-by", measure,
+        )  # fmt: skip
+        evaluations = lines_of(tmp_path, measure, "dev_metrics.jsonl")
+        best = min(evaluations, key=lambda one: one[measure])
+        summary = summary_of(tmp_path, measure)
+        assert summary["checkpoint"].endswith(f"best-step-{best['step']}")
+        assert (summary["best_step"], summary["best_by"]) == (best["step"], measure)
+        kept.append(best["step"])
+    assert kept[0] != kept[1]
 
 
 def test_accumulated_batches_train_like_one(trained: Train, tmp_path: Path):
@@ -268,6 +294,12 @@ def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, serve
     checkpoint = summary_of(tmp_path, "one")["checkpoint"]
     assert checkpoint in shown
     assert folder_of(checkpoint).exists()
+    with (
+        RunDirectory(tmp_path / "runs/one").held(),
+        pytest.raises(RunError, match="being worked on by process"),
+    ):
+        trained("rm", "one", "--yes", to="runs")
+    assert checkpoint in trained("show", "one", to="runs")
     assert "Removed" in trained("rm", "one", "--yes", "--checkpoints", to="runs")
     assert not (tmp_path / "runs/one").exists()
     assert not folder_of(checkpoint).exists()

@@ -74,14 +74,15 @@ def rm(
     also = f" and {len(saved)} checkpoints" if checkpoints else ""
     if not yes and not typer.confirm(f"Remove {run.path}{also}?"):
         raise RunError("Nothing was removed.")
-    if checkpoints and saved:
-        from symptoms.service import connect
+    with run.held():
+        if checkpoints and saved:
+            from symptoms.service import connect
 
-        manifest = run.manifest()
-        where = service or manifest["service_url"] or manifest["service"]
-        with connect(where, manifest["base_model"]) as connected:
-            connected.delete_checkpoints(saved)
-    shutil.rmtree(run.path)
+            manifest = run.manifest()
+            where = service or manifest["service_url"] or manifest["service"]
+            with connect(where, manifest["base_model"]) as connected:
+                connected.delete_checkpoints(saved)
+        shutil.rmtree(run.path)
     typer.echo(f"Removed {run.path}{also}.")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
+
+from symptoms.data.dataset import Dataset
 
 
 def choose_per_condition(conditions: Sequence[str], count: int, seed: int) -> list[int]:
@@ -20,3 +23,10 @@ def choose_per_condition(conditions: Sequence[str], count: int, seed: int) -> li
         random.Random(f"{seed} {condition}").shuffle(own)
         chosen += own[:count]
     return sorted(chosen)
+
+
+def part_of(dataset: Dataset, count: int, seed: int) -> Dataset:
+    """The part of a data set that training with `examples_per_condition` of `count` draws."""
+    names = {label.id: label.text for label in dataset.labels}
+    places = choose_per_condition([names[one.condition] for one in dataset.examples], count, seed)
+    return replace(dataset, examples=tuple(dataset.examples[place] for place in places))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from symptoms.classifier import RunCalibration, TrainedModel, write_calibration
 from symptoms.data import Dataset, assessment_of, check_leakage, load_dataset, render_assessment
+from symptoms.data.subset import part_of
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluating import (
     SHOTS,
@@ -150,7 +151,16 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
     dev = None if dev_path is None else load_dataset(dev_path, test.labels)
     if train is not None:
         check_leakage(train, test, request.allowed_duplicates)
+        if run is not None and request.train is None:
+            train = _as_trained_on(train, run)
     return _Sets(test, dev, train)
+
+
+def _as_trained_on(train: Dataset, run: RunDirectory) -> Dataset:
+    """The part of its training file that a run drew, so that baselines learn from no more than it did."""
+    config = run.config()
+    count = config.get("examples_per_condition")
+    return train if count is None else part_of(train, count, config["seed"])
 
 
 def _existing(path: str | None) -> Path | None:

@@ -152,7 +152,8 @@ def emphasise_concern(
         return example
     if not output.startswith(CONCERN):
         raise InputError(
-            f"concern_weight needs outputs that begin with {CONCERN!r}, found {output[:30]!r}; leave it at 1."
+            f"concern_weight and best_by dev_concern_loss need outputs that begin with {CONCERN!r}, found "
+            f"{output[:30]!r}; leave them out."
         )
     weights = list(example.weights)
     for place in range(weights.index(1.0), len(weights)):
@@ -160,6 +161,15 @@ def emphasise_concern(
         if "\n" in str(tokenizer.decode([example.tokens[place]], skip_special_tokens=False)):
             break
     return replace(example, weights=tuple(weights))
+
+
+def concern_alone(tokenizer: Tokenizer, output: str, example: TokenizedExample) -> TokenizedExample:
+    """The example with weight 1 on the tokens of the `Primary concern` line and 0 on all others.
+
+    Raises InputError for an output that does not begin with such a line.
+    """
+    marked = emphasise_concern(tokenizer, output, example, 2)
+    return replace(example, weights=tuple(float(weight == 2) for weight in marked.weights))
 
 
 REDUCTIONS = {

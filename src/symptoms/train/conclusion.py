@@ -72,7 +72,8 @@ def _tell(run: RunDirectory, summary: Mapping[str, Any], tests: Sequence[TestCas
     say(f"final loss     {final:.3f}  ({summary['final_loss_is']})")
     say(f"reduction      {summary['reduction']:.1%}")
     if "best_dev_loss" in summary:
-        say(f"dev loss       {summary['best_dev_loss']:.3f} after step {summary['best_step']}, the best")
+        by = "" if summary["best_by"] == "dev_loss" else f" by {summary['best_by']}"
+        say(f"dev loss       {summary['best_dev_loss']:.3f} after step {summary['best_step']}, the best{by}")
     if tests:
         say(f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on")
     say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 from symptoms.config import TrainingConfig
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
-from symptoms.train.batches import Batches, Step, concern_line, count_steps, emphasise_concern
+from symptoms.train.batches import Batches, Step, concern_alone, concern_line, count_steps, emphasise_concern
 from symptoms.train.training_data import TrainingData
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a run needs besides a service. `dev_examples` is empty without dev data."""
+    """All that a run needs besides a service.
+
+    `dev_examples` is empty without dev data. `dev_concerns` are the same with weights on the concern's line
+    alone, empty where the configuration does not ask for its loss.
+    """
 
     config: TrainingConfig
     batches: Batches
     dev_examples: tuple[TokenizedExample, ...]
+    dev_concerns: tuple[TokenizedExample, ...]
     num_steps: int
 
     def evaluates(self, step: Step) -> bool:
@@ -43,10 +48,16 @@ def prepare(
         emphasise_concern(tokenizer, example.output, tokens, config.concern_weight)
         for example, tokens in zip(data.examples, examples, strict=True)
     ]
+    dev_examples = () if dev is None else tuple(_tokenized(dev, tokenizer, context))
+    dev_concerns: tuple[TokenizedExample, ...] = ()
+    if dev is not None and config.best_by == "dev_concern_loss":
+        pairs = zip(dev.examples, dev_examples, strict=True)
+        dev_concerns = tuple(concern_alone(tokenizer, one.output, tokens) for one, tokens in pairs)
     return Job(
         config=config,
         batches=Batches(config, examples, emphasised, [concern_line(one.output) for one in data.examples]),
-        dev_examples=() if dev is None else tuple(_tokenized(dev, tokenizer, context)),
+        dev_examples=dev_examples,
+        dev_concerns=dev_concerns,
         num_steps=count_steps(config, len(examples)),
     )
 

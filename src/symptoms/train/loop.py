@@ -147,10 +147,12 @@ class TrainingLoop:
             self._record((submitted.state or self._save_state(step.number)).result().path)
 
     def _evaluate(self, step: Step) -> None:
-        """The loss on the dev data; keeps the weights where it is the lowest so far."""
+        """The losses on the dev data; keeps the weights where the one to go by is the lowest so far."""
         started = time.perf_counter()
         outputs = self._training.forward(self._dev_datums, "cross_entropy").result().loss_fn_outputs
         figures = {"dev_loss": mean_loss(outputs, self._job.dev_examples)}
+        if self._job.dev_concerns:
+            figures["dev_concern_loss"] = mean_loss(outputs, self._job.dev_concerns)
         if self._evaluator is not None:
             figures |= self._evaluator(self._training.save_weights_and_get_sampling_client().result())
         self._run.append_evaluation(
@@ -163,7 +165,8 @@ class TrainingLoop:
         )
         self._write(step.number, figures)
         before = self.progress.best_loss
-        is_best = before is None or figures["dev_loss"] < before
+        measure = figures[self._job.config.best_by]
+        is_best = before is None or measure < before
         self._view.evaluated(step.number, figures, is_best)
         if is_best:
             path = self._training.save_weights_for_sampler(f"best-step-{step.number}").result().path
@@ -171,7 +174,7 @@ class TrainingLoop:
             self.progress = replace(
                 self.progress,
                 best_step=step.number,
-                best_loss=figures["dev_loss"],
+                best_loss=measure,
                 best_checkpoint=path,
                 evaluations_since_best=0,
             )
