@@ -105,9 +105,9 @@ class TrainingConfig(_LoraAndAdam):
 
     evaluate_every: int = Field(default=0, ge=0, description="Steps between evaluations; 0 for each epoch.")
     dev_accuracy: bool = Field(default=False, description="Also classify the dev data at each evaluation.")
-    best_by: Literal["dev_loss", "dev_concern_loss"] = Field(
+    best_by: Literal["dev_loss", "dev_concern_loss", "last"] = Field(
         default="dev_loss",
-        description="Keep the weights where this is lowest: of all tokens, or the concern's.",
+        description="Use the weights where this is lowest, of all tokens or the concern's; or the last ones.",
     )
     patience: int | None = Field(
         default=None, ge=1, description="Stop after this many evaluations without a better one."
@@ -125,6 +125,8 @@ class TrainingConfig(_LoraAndAdam):
             raise ValueError(f"warmup_steps {self.warmup_steps} must be fewer than the {self.steps} steps")
         if self.dev is None and (self.patience is not None or self.dev_accuracy):
             raise ValueError("patience and dev_accuracy need dev, the data to evaluate on")
+        if self.best_by == "last" and self.patience is not None:
+            raise ValueError("patience waits for better weights, and best_by last takes the last ones")
         if self.balanced and not self.shuffle:
             raise ValueError("balanced deals a shuffled order out by condition and needs shuffle")
         if not (self.train_attn or self.train_mlp or self.train_unembed):

@@ -13,7 +13,7 @@ from rich.console import Console
 from symptoms.config import DISCLAIMER, ExperimentConfig, TrainingConfig
 from symptoms.service import Service
 from symptoms.train.figure import draw_loss
-from symptoms.train.report import write_report
+from symptoms.train.report import best_in_words, write_report
 from symptoms.train.run_directory import RunDirectory, TestCase
 
 AIM = 0.25
@@ -72,8 +72,7 @@ def _tell(run: RunDirectory, summary: Mapping[str, Any], tests: Sequence[TestCas
     say(f"final loss     {final:.3f}  ({summary['final_loss_is']})")
     say(f"reduction      {summary['reduction']:.1%}")
     if "best_dev_loss" in summary:
-        by = "" if summary["best_by"] == "dev_loss" else f" by {summary['best_by']}"
-        say(f"dev loss       {summary['best_dev_loss']:.3f} after step {summary['best_step']}, the best{by}")
+        say(f"dev loss       {best_in_words(summary)}")
     if tests:
         say(f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on")
     say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")

@@ -147,7 +147,7 @@ class TrainingLoop:
             self._record((submitted.state or self._save_state(step.number)).result().path)
 
     def _evaluate(self, step: Step) -> None:
-        """The losses on the dev data; keeps the weights where the one to go by is the lowest so far."""
+        """The losses on the dev data; keeps the weights where the one to go by is the lowest so far, or always."""
         started = time.perf_counter()
         outputs = self._training.forward(self._dev_datums, "cross_entropy").result().loss_fn_outputs
         figures = {"dev_loss": mean_loss(outputs, self._job.dev_examples)}
@@ -164,9 +164,9 @@ class TrainingLoop:
             }
         )
         self._write(step.number, figures)
-        before = self.progress.best_loss
-        measure = figures[self._job.config.best_by]
-        is_best = before is None or measure < before
+        before, best_by = self.progress.best_loss, self._job.config.best_by
+        measure = figures["dev_loss" if best_by == "last" else best_by]
+        is_best = before is None or measure < before or best_by == "last"
         self._view.evaluated(step.number, figures, is_best)
         if is_best:
             path = self._training.save_weights_for_sampler(f"best-step-{step.number}").result().path

@@ -48,6 +48,18 @@ model has memorised, and not how it does on new text.</p>
 """
 
 
+def best_in_words(summary: Mapping[str, Any]) -> str:
+    """The best dev loss of a run, and by what its weights were chosen."""
+    said = f"{summary['best_dev_loss']:.3f} after step {summary['best_step']}"
+    match summary["best_by"]:
+        case "last":
+            return f"{said}, the lowest; the last weights are used"
+        case "dev_concern_loss":
+            return f"{said}, where the concern's line had the lowest"
+        case _:
+            return f"{said}, the best"
+
+
 def write_report(path: Path, name: str, summary: Mapping[str, Any], figure: Path, disclaimer: str) -> None:
     """Write the page for a run's summary and its loss curve."""
     facts = {
@@ -60,7 +72,7 @@ def write_report(path: Path, name: str, summary: Mapping[str, Any], figure: Path
         "Checkpoint": summary["checkpoint"],
     }
     if "best_dev_loss" in summary:
-        facts["Dev loss"] = f"{summary['best_dev_loss']:.3f} after step {summary['best_step']}, the best"
+        facts["Dev loss"] = best_in_words(summary)
     cases = "\n".join(
         f"<article><h3>{'Exact match' if case['match'] else 'Different'}</h3>"
         f"<strong>Description</strong><pre>{escape(case['input'])}</pre>"

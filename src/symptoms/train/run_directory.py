@@ -299,7 +299,7 @@ class RunDirectory:
         }
         if evaluations := self.evaluations():
             best_by = config.best_by if isinstance(config, TrainingConfig) else "dev_loss"
-            best = min(evaluations, key=lambda line: line[best_by])
+            best = min(evaluations, key=lambda line: line["dev_loss" if best_by == "last" else best_by])
             summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"], "best_by": best_by}
             summary |= {"last_dev_loss": evaluations[-1]["dev_loss"]}
         return summary
