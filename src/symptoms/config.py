@@ -17,8 +17,23 @@ BUNDLED_BASE = "symptoms-base"
 RECOMMENDED: dict[str, dict[str, Any]] = {
     BUNDLED_BASE: {"learning_rate": 4e-3, "learning_rate_schedule": "linear"},
 }
-"""Settings by base model. One of a few million parameters needs larger steps than one of a billion, and
-with a batch of one their noise has to fade at the end: docs/log.md has the figures."""
+"""Settings by base model for the experiment. One of a few million parameters needs larger steps than one of
+a billion, and with a batch of one their noise has to fade at the end: docs/log.md has the figures."""
+
+RECOMMENDED_FOR_DATA_SETS: dict[str, dict[str, Any]] = {
+    BUNDLED_BASE: {
+        "learning_rate": 7e-3,
+        "epochs": 8,
+        "batch_size": 15,
+        "balanced": True,
+        "concern_weight": 3.0,
+        "weight_decay": 0.5,
+        "train_attn": False,
+        "best_by": "last",
+    },
+}
+"""Settings by base model for hundreds of examples of many conditions. A small model's attention gathers what
+a text is about, and loses that where so few examples move it: docs/log.md has the figures."""
 
 
 class _LoraAndAdam(BaseModel):

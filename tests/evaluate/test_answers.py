@@ -17,6 +17,7 @@ from symptoms.classifier import TrainedModel
 from symptoms.classifier.label_scoring import paths_through
 from symptoms.data import Label, LabelledExample
 from symptoms.errors import InputError
+from symptoms.evaluate.evaluating import score_labels
 from symptoms.evaluate.predictions import predict, read_predictions, write_predictions
 from symptoms.service import LocalServer, connect
 from symptoms.tokens import completion_text, concern_beginnings, concern_tokens, prompt_tokens
@@ -115,10 +116,13 @@ def test_examples_shown_before_change_the_scores(model: TrainedModel):
 
 def test_an_unreadable_answer_is_wrong_whatever_was_scored(model: TrainedModel):
     """An untrained model writes no assessment: the label is scored, and the answer does not count."""
-    first = predict(model, examples(), LABELS)[0]
+    predictions = predict(model, examples(), LABELS)
+    first = predictions[0]
     assert first.predicted in ("panic", "ocd", "pan")
     assert not first.is_parsed
     assert first.answered is None
+    right = [one.predicted == one.condition for one in predictions]
+    assert score_labels(predictions, 0).accuracy.value == sum(right) / len(right)
 
 
 def test_predictions_are_read_as_they_were_written(model: TrainedModel, tmp_path: Path):

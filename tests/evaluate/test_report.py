@@ -14,6 +14,7 @@ from symptoms.errors import InputError
 from symptoms.evaluate.evaluating import (
     Calibrator,
     score_baseline,
+    score_labels,
     score_predictions,
     score_written,
     worst_mistakes,
@@ -67,6 +68,7 @@ def made_evaluation(right: int = 30, wrong: int = 10, seed: int = 0, trained_on:
         threshold=calibrator.threshold,
         dev="dev.jsonl",
         scores=score_predictions(test, predictions, calibrator, seed),
+        by_label=score_labels(predictions, seed),
         written=score_written(predictions, seed),
         confusion=tuple(tuple(row) for row in confusion(wanted, [one.answered for one in predictions], ids)),
         mistakes=worst_mistakes(test, predictions, calibrator.temperature),

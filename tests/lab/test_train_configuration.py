@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from symptoms.config import BUNDLED_BASE, RECOMMENDED, ExperimentConfig
+from symptoms.config import (
+    BUNDLED_BASE,
+    RECOMMENDED,
+    RECOMMENDED_FOR_DATA_SETS,
+    ExperimentConfig,
+    TrainingConfig,
+)
 from symptoms.errors import DataError, InputError
 from symptoms.train import read_config_file, resolve_config
 
@@ -22,6 +28,23 @@ def test_what_is_told_wins_over_the_base_model_and_that_over_the_data():
     assert resolve_config(told, OF_THE_FILE, BUNDLED_BASE).learning_rate == 0.5
     of_the_file = {**OF_THE_FILE, "base_model": BUNDLED_BASE}
     assert resolve_config({"data": "x"}, of_the_file, BUNDLED_BASE).learning_rate == 1e-4
+
+
+def test_a_data_set_gets_other_recommendations_than_the_experiment():
+    """What suits one example a step does not suit many conditions; other base models get neither."""
+    suited = RECOMMENDED_FOR_DATA_SETS[BUNDLED_BASE]
+    config = resolve_config({"data": "x"}, {}, BUNDLED_BASE)
+    assert {key: getattr(config, key) for key in suited} == suited
+    assert resolve_config({"data": "x", "batch_size": 4}, {}, BUNDLED_BASE).batch_size == 4
+    assert resolve_config({"data": "x"}, {}, "other") == TrainingConfig(data="x", base_model="other")
+
+
+def test_a_recommendation_gives_way_to_what_it_does_not_fit():
+    """Asking for patience, or for the file's order, is enough: nothing else has to be taken back."""
+    patient = resolve_config({"data": "x", "dev": "y", "patience": 3}, {}, BUNDLED_BASE)
+    assert (patient.patience, patient.best_by) == (3, "dev_loss")
+    in_order = resolve_config({"data": "x", "shuffle": False}, {}, BUNDLED_BASE)
+    assert (in_order.shuffle, in_order.balanced) == (False, False)
 
 
 def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path):
@@ -51,6 +74,7 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path):
             "batch_size cannot be 0.*\nepochs|epochs.*\nbatch_size",
         ),
         ({"data": "x", "patience": 3}, "patience and dev_accuracy need dev"),
+        ({"data": "x", "dev": "y", "patience": 3, "best_by": "last"}, "best_by last takes the last ones"),
         ({"data": "x", "steps": 5, "warmup_steps": 5}, "must be fewer than the 5 steps"),
         ({"data": "x", "learning_rate_schedule": "quadratic"}, "'constant', 'linear', 'cosine' or 'wsd'"),
         (

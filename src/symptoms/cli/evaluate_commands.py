@@ -116,7 +116,8 @@ def _print_result(evaluation: Evaluation, page: Path) -> None:
     console.print(table)
     symptoms = evaluation.written.symptoms
     console.print(
-        f"\nreadable answers {percent_text(evaluation.written.parse_rate)}"
+        f"\nthe likeliest label is right in {interval_text(evaluation.by_label.accuracy)}, readable answers "
+        f"{percent_text(evaluation.written.parse_rate)}"
         + (f", key symptoms micro-F1 {symptoms.micro_f1:.2f}" if symptoms else "")
         + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n{page}\n\n{DISCLAIMER}",
         highlight=False,

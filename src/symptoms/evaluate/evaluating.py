@@ -16,7 +16,7 @@ from symptoms.errors import InputError
 from symptoms.evaluate.abstention import OUT_OF_SCOPE
 from symptoms.evaluate.baselines import fit_baselines
 from symptoms.evaluate.calibration import fit_temperature, label_indices
-from symptoms.evaluate.evaluation import BaselineScores, ExternalScores, Mistake, Written
+from symptoms.evaluate.evaluation import BaselineScores, ExternalScores, LabelScores, Mistake, Written
 from symptoms.evaluate.external import ExternalSet
 from symptoms.evaluate.intervals import accuracy_statistic, bootstrap_interval, difference, macro_f1_statistic
 from symptoms.evaluate.metrics import SymptomScores, accuracy, symptom_scores
@@ -92,6 +92,16 @@ def score_predictions(
     probabilities = probabilities_of(logprobs_of(predictions), calibrator.temperature if calibrator else 1.0)
     answered = [prediction.answered for prediction in predictions]
     return score(asked_of(test), probabilities, calibrator.threshold if calibrator else None, seed, answered)
+
+
+def score_labels(predictions: Sequence[Prediction], seed: int) -> LabelScores:
+    """Scores of the likeliest label alone, which is what the classifier shows."""
+    wanted = [prediction.condition for prediction in predictions]
+    likeliest = [prediction.predicted for prediction in predictions]
+    return LabelScores(
+        accuracy=bootstrap_interval(accuracy_statistic(wanted, likeliest), len(wanted), seed),
+        macro_f1=bootstrap_interval(macro_f1_statistic(wanted, likeliest), len(wanted), seed),
+    )
 
 
 def score_written(predictions: Sequence[Prediction], seed: int) -> Written:

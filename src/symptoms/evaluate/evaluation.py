@@ -64,6 +64,14 @@ class Written:
 
 
 @dataclass(frozen=True)
+class LabelScores:
+    """Scores of the likeliest label, whether or not the rest of the answer could be read."""
+
+    accuracy: Interval
+    macro_f1: Interval
+
+
+@dataclass(frozen=True)
 class BaselineScores:
     """A baseline on the same examples; differences are the checkpoint's figure less the baseline's."""
 
@@ -109,6 +117,7 @@ class Evaluation:
     dev: str | None
     scores: Scores
     written: Written
+    by_label: LabelScores
     confusion: tuple[tuple[int, ...], ...]
     mistakes: tuple[Mistake, ...]
     seconds: float
@@ -130,6 +139,8 @@ def summary_of(evaluation: Evaluation) -> dict[str, Any]:
         "accuracy_interval": [scores.accuracy.low, scores.accuracy.high],
         "macro_f1": scores.macro_f1.value,
         "macro_f1_interval": [scores.macro_f1.low, scores.macro_f1.high],
+        "label_accuracy": evaluation.by_label.accuracy.value,
+        "label_macro_f1": evaluation.by_label.macro_f1.value,
         "balanced_accuracy": scores.balanced_accuracy,
         "parse_rate": evaluation.written.parse_rate,
         "ece": scores.calibration.ece,

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from symptoms.config import RECOMMENDED, TrainingConfig
+from symptoms.config import RECOMMENDED, RECOMMENDED_FOR_DATA_SETS, TrainingConfig
 from symptoms.data.reading import nearest, read_text
 from symptoms.errors import DataError, Fault, InputError
 
@@ -31,6 +31,10 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return settings
 
 
+GIVES_WAY_TO = {"best_by": "patience", "balanced": "shuffle"}
+"""Which recommended setting is left out where another one is told, with which it need not fit together."""
+
+
 def resolve_config(
     told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
 ) -> TrainingConfig:
@@ -39,7 +43,10 @@ def resolve_config(
     A data file that names the base model itself is taken at its word. Raises InputError with every
     setting that cannot be.
     """
-    suited = {} if of_the_data.get("base_model") == base_model else RECOMMENDED.get(base_model or "", {})
+    recommended = RECOMMENDED if of_the_data else RECOMMENDED_FOR_DATA_SETS
+    suited = {} if of_the_data.get("base_model") == base_model else recommended.get(base_model or "", {})
+    # Nobody should have to take back what we recommend in order to have what they ask for.
+    suited = {key: value for key, value in suited.items() if GIVES_WAY_TO.get(key) not in told}
     settings = {**of_the_data, **suited, **told}
     if base_model is not None:
         settings["base_model"] = base_model

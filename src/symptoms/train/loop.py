@@ -147,7 +147,10 @@ class TrainingLoop:
             self._record((submitted.state or self._save_state(step.number)).result().path)
 
     def _evaluate(self, step: Step) -> None:
-        """The losses on the dev data; keeps the weights where the one to go by is the lowest so far, or always."""
+        """The losses on the dev data; keeps the weights where the one to go by is the lowest so far.
+
+        Where it goes by the last, it keeps them always.
+        """
         started = time.perf_counter()
         outputs = self._training.forward(self._dev_datums, "cross_entropy").result().loss_fn_outputs
         figures = {"dev_loss": mean_loss(outputs, self._job.dev_examples)}
