@@ -130,6 +130,21 @@ def test_stored_results_become_a_table(trained: Path):
     assert "nearest neighbour" in done.stdout
 
 
+def test_results_of_smaller_training_sets_make_a_learning_curve(trained: Path):
+    """A report beside the result of a run on fewer examples draws both."""
+    first = run(trained, "evaluate", "small", "--data", "test.jsonl", "--json", "many.json")
+    assert first.returncode == 0, first.stderr
+    fewer = json.loads((trained / "many.json").read_text())
+    fewer["details"]["subject"]["num_trained_on"] = 3
+    (trained / "fewer.json").write_text(json.dumps(fewer))
+    done = run(
+        trained, "evaluate", "small", "--data", "test.jsonl", "--curve", "fewer.json", "--report", "curve"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "More examples" in (trained / "curve" / "report.html").read_text()
+    assert "More examples" not in (trained / "runs" / "small" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

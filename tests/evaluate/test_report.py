@@ -146,6 +146,13 @@ def test_seeds_share_a_row_with_mean_and_range():
     assert " to 1.00)" in rows[0]
 
 
+def test_baselines_come_from_the_result_that_has_them():
+    """Results without baselines, as a sweep writes them, leave those of another one in the table."""
+    bare = replace(made_evaluation(trained_on=900), baselines=())
+    assert "| even |" in results_table([bare, made_evaluation(seed=1, trained_on=900)])
+    assert "| even |" not in results_table([bare])
+
+
 def test_results_of_different_tests_are_not_compared():
     """Their figures would not be of the same texts."""
     one = made_evaluation()

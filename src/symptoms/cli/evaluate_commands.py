@@ -38,6 +38,13 @@ def evaluate(
     beside: Annotated[
         list[str] | None, typer.Option(help="Another run, evaluated as a baseline; may be repeated.")
     ] = None,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An evaluated run on fewer or more examples, or a file of --json, for the learning curve; "
+            "may be repeated."
+        ),
+    ] = None,
     external: Annotated[
         list[str] | None,
         typer.Option(help="Texts from elsewhere as KIND=PATH, such as mentalbench=PATH; may be repeated."),
@@ -51,8 +58,8 @@ def evaluate(
     base_model: BaseModelOption = None,
 ) -> None:
     """Measure a run on held-out examples, next to baselines, with intervals."""
-    from symptoms.evaluate.command import EvaluationRequest, evaluate_run
-    from symptoms.evaluate.evaluation import write_evaluation
+    from symptoms.evaluate.command import EvaluationRequest, evaluate_run, stored_evaluation
+    from symptoms.evaluate.evaluation import read_evaluation, write_evaluation
     from symptoms.report.pages import write_report
 
     request = EvaluationRequest(
@@ -68,6 +75,7 @@ def evaluate(
         service=service,
         base_model=base_model,
     )
+    others = [read_evaluation(stored_evaluation(one)) for one in curve or ()]
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -85,7 +93,7 @@ def evaluate(
         evaluation, folder = evaluate_run(request, track)
     if json_file is not None:
         write_evaluation(json_file, evaluation)
-    page = write_report(report or folder, evaluation)
+    page = write_report(report or folder, evaluation, others)
     _print_result(evaluation, page)
 
 

@@ -87,6 +87,12 @@ def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, 
         return _evaluate(request, run, sets, service, track)
 
 
+def stored_evaluation(run_or_file: str) -> Path:
+    """Where the evaluation of a run is, or the file itself; raises RunError where there is no such run."""
+    file = Path(run_or_file)
+    return file if file.is_file() else find_run(run_or_file).path / EVALUATION_FILE
+
+
 def evaluate_connected(request: EvaluationRequest, service: Service, track: Track) -> Evaluation:
     """The same on a service that is connected already."""
     run = _run_of(request)

@@ -71,8 +71,11 @@ def _models(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
 
 
 def _baselines(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
-    """Those of the largest training set; they have no seeds worth the name."""
-    largest = max(evaluations, key=lambda one: one.subject.num_trained_on or 0)
+    """Those of the largest training set that has any; they have no seeds worth the name."""
+    having = [one for one in evaluations if one.baselines]
+    if not having:
+        return
+    largest = max(having, key=lambda one: one.subject.num_trained_on or 0)
     count = largest.subject.num_trained_on
     for baseline in largest.baselines:
         trained_on = "" if baseline.name.startswith("base model") or count is None else f"{count} examples"
