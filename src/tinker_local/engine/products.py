@@ -40,6 +40,11 @@ def _prefers_onednn() -> bool:
 _PREFERS_ONEDNN = _prefers_onednn()
 
 
+def rounded_up(count: int, multiple: int) -> int:
+    """The least multiple that is no smaller: products of few different sizes are prepared less often."""
+    return -(-count // multiple) * multiple
+
+
 def product(x: Tensor, weight: Tensor) -> Tensor:
     """`x` times the transposed weight; no gradient passes through it (see `linear`)."""
     if (

@@ -12,6 +12,7 @@ from torch import Tensor
 from tinker_local.engine.generation import GenerationRequest
 from tinker_local.engine.llama import KeyValueCache, Llama, Projection
 from tinker_local.engine.prefixes import TokenTree, token_trees
+from tinker_local.engine.products import rounded_up
 from tinker_local.engine.prompt_scoring import Draws, continuation_logprobs, score_widely
 from tinker_local.engine.threads import use_threads_for
 from tinker_local.wire.samples import PromptScores
@@ -43,7 +44,7 @@ def read_prompts(model: Llama, project: Projection, requests: Sequence[Generatio
     for tree in token_trees([request.prompt for request in requests]):
         mine = [requests[index] for index in tree.indices]
         continues = any(request.max_tokens > 1 for request in mine)
-        cache = KeyValueCache(model, 1, _rounded(len(tree.tokens))) if continues else None
+        cache = KeyValueCache(model, 1, rounded_up(len(tree.tokens), LENGTHS_APART)) if continues else None
         states = _read_tree(model, project, tree, cache)
         scored = _score_prompts(model, project, mine, tree, states)
         for index, request, path, score in zip(tree.indices, mine, tree.paths, scored, strict=True):
@@ -59,13 +60,9 @@ def read_prompts(model: Llama, project: Projection, requests: Sequence[Generatio
     )
 
 
-def _rounded(length: int) -> int:
-    return LENGTHS_APART * -(-length // LENGTHS_APART)
-
-
 def _read_tree(model: Llama, project: Projection, tree: TokenTree, cache: KeyValueCache | None) -> Tensor:
     """The state [tokens or more, hidden] of every token of a tree; what is beyond them is padding."""
-    padding = [0] * (_rounded(len(tree.tokens)) - len(tree.tokens))
+    padding = [0] * (rounded_up(len(tree.tokens), LENGTHS_APART) - len(tree.tokens))
     tokens = torch.tensor([tree.tokens + padding], device=model.device)
     depths = torch.tensor([tree.depths + padding], device=model.device)
     use_threads_for(model.num_parameters, tokens.numel())

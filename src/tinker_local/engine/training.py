@@ -14,12 +14,17 @@ from torch import Tensor
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.losses import Loss, check_datums, find_loss, target_logprobs
+from tinker_local.engine.products import rounded_up
 from tinker_local.engine.threads import use_threads_for
 from tinker_local.errors import CheckpointError, RequestError
 from tinker_local.wire.datums import Datum, DatumOutput
 
 TOKENS_PER_PASS = 4096
 """Datums are padded together up to about this many tokens, which bounds the memory of one pass."""
+
+ROW_LENGTHS, SCORED_ROWS = 8, 64
+"""Batches are padded to a multiple of this many tokens, and scored in a multiple of this many rows. Every
+shape has a kernel made for it and kept, with memory of its own, so that there should be few shapes."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,15 @@ class TrainingModel:
     ) -> tuple[list[DatumOutput], float]:
         device = self.base.device
         lengths = [len(datum.tokens) for datum in datums]
-        tokens = torch.zeros((len(datums), max(lengths)), dtype=torch.int64)
+        longest = max(lengths)
+        if len(datums) > 1:
+            longest = min(rounded_up(longest, ROW_LENGTHS), self.base.config.max_position_embeddings)
+        tokens = torch.zeros((len(datums), longest), dtype=torch.int64)
         for row, datum in enumerate(datums):
             # Padding stands on the right, where causal attention never looks back at it.
             tokens[row, : lengths[row]] = torch.from_numpy(datum.tokens)
         use_threads_for(self.base.num_parameters, tokens.numel(), passes=1 if forward_only else 3)
-        is_token = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        is_token = torch.arange(longest) < torch.tensor(lengths)[:, None]
         targets = _joined(datums, "target_tokens").to(device)
         inputs = {name: _joined(datums, name).float().to(device) for name in loss.inputs}
         weights = inputs[loss.weight_input]
@@ -112,18 +120,24 @@ class TrainingModel:
             # Tokens of weight zero are reported but not differentiated: the unembedding is a large
             # share of a small model's work, and prompts are about half of the tokens.
             if counted.any():
-                scores = self.base.logits(hidden[counted], self._leaves.project)
-                scored = target_logprobs(scores, targets[counted])
+                scored = self._scored(hidden, targets, counted)
                 if not forward_only:
                     counted_inputs = {name: values[counted] for name, values in inputs.items()}
                     loss.elementwise(counted_inputs, scored, settings).sum().backward()
                 logprobs[counted] = scored.detach()
         if not counted.all():
             with torch.no_grad():
-                scores = self.base.logits(hidden.detach()[~counted], self._leaves.project)
-                logprobs[~counted] = target_logprobs(scores, targets[~counted])
+                logprobs[~counted] = self._scored(hidden.detach(), targets, ~counted)
         elementwise = loss.elementwise(inputs, logprobs, settings)
         return _split(lengths, logprobs, elementwise), float(elementwise.sum(dtype=torch.float64))
+
+    def _scored(self, hidden: Tensor, targets: Tensor, chosen: Tensor) -> Tensor:
+        """Log-probabilities of the targets of the rows that are chosen, in their order."""
+        rows = chosen.nonzero()[:, 0]
+        number = len(rows)
+        if number > SCORED_ROWS:
+            rows = torch.cat([rows, rows[-1:].expand(rounded_up(number, SCORED_ROWS) - number)])
+        return target_logprobs(self.base.logits(hidden[rows], self._leaves.project), targets[rows])[:number]
 
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:
         """One Adam step on the gathered gradients, which are then cleared.
