@@ -19,7 +19,7 @@ from symptoms.service import LocalServer
 from symptoms.train.lock import locked
 from symptoms.train.run_directory import RunDirectory
 from tiny_models import write_tiny_llama
-from training_runs import environment, lines_of, run, write_examples
+from training_runs import COLOURS, environment, lines_of, run, write_examples
 
 PLAN = """
 data = "train.jsonl"
@@ -96,6 +96,40 @@ def test_a_run_of_a_sweep_is_that_of_train(done: Path, server: LocalServer, tiny
         standalone_mode=False,
     )  # fmt: skip
     assert lines_of(done, "alone") == lines_of(done, f"done/{NAMES[3]}")
+
+
+def test_runs_are_evaluated_where_that_is_asked_for(folder: Path, sweep: Sweep):
+    """Each run gets its figures on the test set, and one whose evaluation is missing is only evaluated."""
+    texts = (
+        "nobody came to supper",
+        "the roof leaks again",
+        "seven letters arrived",
+        "two buses never stopped",
+    )
+    lines = [
+        {"input": text, "condition": colour, "symptoms": ["tired"], "recommendation": "Rest."}
+        for text, colour in zip(texts, COLOURS, strict=True)
+    ]
+    (folder / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    wanted = ("--data", "train.jsonl", "--dev", "dev.jsonl", "--steps", "2", "--set", "lora_rank=2,4")
+    sweep(*wanted, "--evaluate", "test.jsonl", "--name", "tested")
+    record = json.loads((folder / "runs/tested/sweep.json").read_text())
+    figures = {entry["name"]: entry["outcome"]["test"] for entry in record["runs"]}
+    assert [figure["n"] for figure in figures.values()] == [4, 4]
+    files = {name: folder / "runs/tested" / name / "evaluation.json" for name in figures}
+    for name, file in files.items():
+        assert json.loads(file.read_text())["brier"] == figures[name]["brier"]
+    first, second = files.values()
+    times = [(file.parent / "metrics.jsonl").stat().st_mtime_ns for file in files.values()]
+    kept = second.stat().st_mtime_ns
+    first.unlink()
+    sweep(*wanted, "--evaluate", "test.jsonl", "--name", "tested")
+    # Which texts are batched together may move the last digits.
+    assert json.loads(first.read_text())["brier"] == pytest.approx(
+        figures[first.parent.name]["brier"], rel=1e-5
+    )
+    assert second.stat().st_mtime_ns == kept
+    assert [(file.parent / "metrics.jsonl").stat().st_mtime_ns for file in files.values()] == times
 
 
 def test_what_is_finished_is_not_done_again(done: Path, sweep: Sweep, capsys: pytest.CaptureFixture[str]):
