@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import tinker
 
 MAX_NEW_TOKENS = 200
-DESCRIPTIONS_IN_FLIGHT = 8
-"""Enough for the service to fill its batches, few enough to keep every answer's memory small."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,15 @@ class TrainedModel:
         sampler = service.client.create_sampling_client(model_path=checkpoint).result()
         return cls(sampler, service.tokenizer(sampler), context, scores_named_tokens=names)
 
+    @property
+    def descriptions_in_flight(self) -> int:
+        """How many descriptions are asked about at once, so that the service batches them.
+
+        Many where each takes few requests; where each takes one request a label, fewer are many already. Not
+        all, which keeps the memory for answers small.
+        """
+        return 32 if self.scores_named_tokens else 8
+
     def write(self, description: str) -> str:
         """The greedy continuation of a description's prompt; raises InputError if it leaves no room."""
         prompt = prompt_tokens(self.tokenizer, description, self.shots)
@@ -83,7 +90,7 @@ class TrainedModel:
         pending: deque[Callable[[], Answer]] = deque()
         for description in descriptions:
             pending.append(self.submit(description, labels, write))
-            if len(pending) == DESCRIPTIONS_IN_FLIGHT:
+            if len(pending) == self.descriptions_in_flight:
                 yield pending.popleft()()
         while pending:
             yield pending.popleft()()

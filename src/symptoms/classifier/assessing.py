@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
-from symptoms.classifier.answers import DESCRIPTIONS_IN_FLIGHT, TrainedModel
+from symptoms.classifier.answers import TrainedModel
 from symptoms.classifier.assessment import Assessment, notice_for
 from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.run_calibration import read_calibration
@@ -149,18 +149,19 @@ class Classifier:
         self, texts: Iterable[str], country: str | None = None
     ) -> Generator[Assessment | InputError, None, None]:
         """As `assess_many`, one by one as they come, and with the error in place of what cannot be read."""
+        at_once = self._model.descriptions_in_flight
         scoring: deque[_Task] = deque()
         writing: deque[_Task] = deque()
         for text in texts:
             scoring.append(_Task(self._steps(text, country or self.country)))
-            if len(scoring) == DESCRIPTIONS_IN_FLIGHT:
+            if len(scoring) == at_once:
                 writing.append(scoring.popleft().advanced())
-            if len(writing) == DESCRIPTIONS_IN_FLIGHT:
+            if len(writing) == at_once:
                 yield writing.popleft().outcome()
         while scoring or writing:
             if scoring:
                 writing.append(scoring.popleft().advanced())
-            if not scoring or len(writing) == DESCRIPTIONS_IN_FLIGHT:
+            if not scoring or len(writing) == at_once:
                 yield writing.popleft().outcome()
 
     def _steps(self, text: str, country: str | None) -> Steps:

@@ -14,24 +14,32 @@ from symptoms.evaluate.scores import Scores
 
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
 HEADER = (
-    "| model | trained on | seeds | macro-F1 | accuracy | accuracy, surest 80% | calibration error |\n"
-    "|---|---|---|---|---|---|---|"
+    "| model | trained on | seeds | macro-F1 | accuracy | of the likeliest label | readable answers "
+    "| accuracy, surest 80% | calibration error |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Scores of one model trained several times; the table has their means and ranges."""
+    """Scores of one model trained several times; the table has their means and ranges.
+
+    `label_accuracies` and `parse_rates` are those of models that write, and empty for others.
+    """
 
     name: str
     trained_on: str
     scores: tuple[Scores, ...]
+    label_accuracies: tuple[float, ...] = ()
+    parse_rates: tuple[float, ...] = ()
     repeats: bool = True
 
     def markdown(self) -> str:
         figures = (
             [one.macro_f1.value for one in self.scores],
             [one.accuracy.value for one in self.scores],
+            self.label_accuracies,
+            self.parse_rates,
             [one.accuracy_at_80_coverage for one in self.scores],
             [one.calibration.ece for one in self.scores],
         )
@@ -60,14 +68,20 @@ def results_table(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _models(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
-    groups: dict[tuple[str, str, int | None], list[Scores]] = {}
+    groups: dict[tuple[str, str, int | None], list[Evaluation]] = {}
     for evaluation in evaluations:
         subject = evaluation.subject
         key = (subject.base_model, subject.service, subject.num_trained_on)
-        groups.setdefault(key, []).append(evaluation.scores)
-    for (base_model, service, count), scores in groups.items():
+        groups.setdefault(key, []).append(evaluation)
+    for (base_model, service, count), mine in groups.items():
         trained_on = "not known" if count is None else f"{count} examples"
-        yield ResultRow(f"**{base_model}, fine-tuned** ({service})", trained_on, tuple(scores))
+        yield ResultRow(
+            f"**{base_model}, fine-tuned** ({service})",
+            trained_on,
+            tuple(one.scores for one in mine),
+            tuple(one.by_label.accuracy.value for one in mine),
+            tuple(one.written.parse_rate for one in mine),
+        )
 
 
 def _baselines(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
@@ -83,6 +97,8 @@ def _baselines(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
 
 
 def _mean_and_range(values: Sequence[float]) -> str:
+    if not values:
+        return ""
     mean = f"{np.mean(values):.2f}"
     return mean if len(values) == 1 else f"{mean} ({min(values):.2f} to {max(values):.2f})"
 
