@@ -134,11 +134,11 @@ def _symptoms(predictions: Sequence[Prediction]) -> SymptomScores | None:
 def worst_mistakes(
     test: Dataset, predictions: Sequence[Prediction], temperature: float
 ) -> tuple[Mistake, ...]:
-    """The wrong answers that were given with the most confidence."""
+    """The wrong labels that were given with the most confidence, whether or not the rest could be read."""
     ids = [label.id for label in test.labels]
     found: list[tuple[float, Mistake]] = []
     for prediction in predictions:
-        if prediction.answered == prediction.condition:
+        if prediction.predicted == prediction.condition:
             continue
         probabilities = probabilities_of(np.array(prediction.logprobs), temperature)
         order = sorted(range(len(ids)), key=lambda index: -probabilities[index])[:LEADING]
