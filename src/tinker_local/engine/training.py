@@ -132,10 +132,13 @@ class TrainingModel:
         return _split(lengths, logprobs, elementwise), float(elementwise.sum(dtype=torch.float64))
 
     def _scored(self, hidden: Tensor, targets: Tensor, chosen: Tensor) -> Tensor:
-        """Log-probabilities of the targets of the rows that are chosen, in their order."""
+        """Log-probabilities of the targets of the rows that are chosen, in their order.
+
+        Many rows are made a round number by repeating the last; of few, that would be too large a share.
+        """
         rows = chosen.nonzero()[:, 0]
         number = len(rows)
-        if number > SCORED_ROWS:
+        if number > 4 * SCORED_ROWS:
             rows = torch.cat([rows, rows[-1:].expand(rounded_up(number, SCORED_ROWS) - number)])
         return target_logprobs(self.base.logits(hidden[rows], self._leaves.project), targets[rows])[:number]
 
