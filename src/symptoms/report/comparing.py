@@ -30,6 +30,10 @@ from symptoms.train import RunDirectory
 from symptoms.train.estimate import dollars_for
 from symptoms.train.run_directory import StepMetrics
 
+ONLY_WATCHING = frozenset(
+    {"evaluate_every", "dev_accuracy", "checkpoint_every", "keep_checkpoints", "log_to"}
+)
+"""Settings that change nothing in what is learnt."""
 FEW_SETTINGS = 3
 OF_THE_SERVICE = "service"
 
@@ -239,7 +243,9 @@ def _tested(
     )
 
 
-def _name(runs: Sequence[ComparedRun], settings: dict[str, Any]) -> str:
+def _name(runs: Sequence[ComparedRun], differing: dict[str, Any]) -> str:
+    # What only watches a run is left out, where anything else tells it from others.
+    settings = {key: value for key, value in differing.items() if key not in ONLY_WATCHING} or differing
     if settings and len(settings) <= FEW_SETTINGS:
         return ", ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items())
     name = runs[0].name

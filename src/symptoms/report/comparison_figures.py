@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
+from textwrap import fill
 
 from symptoms.evaluate.intervals import Interval
 from symptoms.report.comparing import ComparedRun, Comparison, Group, TestFigures
@@ -14,6 +15,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#2
 LINES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 SMOOTHED_POINTS = 60
+NAME_WIDTH = 44
+"""Characters in a line of a group's name, so that two stand side by side below a figure."""
 
 Curve = Callable[[ComparedRun], tuple[list[float], list[float]]]
 
@@ -57,11 +60,10 @@ def test_differences(comparison: Comparison) -> str | None:
     """Macro-F1 less that of the first group, paired; None where nothing can be paired."""
     if not any(group.test and group.test.macro_f1_difference for group in comparison.groups):
         return None
-    name = comparison.groups[0].name
     return _intervals(
         comparison,
         lambda test: test.macro_f1_difference,
-        f"macro-F1 less that of {name}, with 95% interval",
+        "macro-F1 less that of the first setting, with 95% interval",
         lambda _: [],
         zero=True,
     )
@@ -82,7 +84,7 @@ def _curves(comparison: Comparison, curve: Curve, label: str, marked: bool) -> s
                 markersize=4,
                 linewidth=1.3,
                 alpha=0.85,
-                label=group.name if number == 0 else None,
+                label=fill(group.name, NAME_WIDTH) if number == 0 else None,
             )
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
@@ -105,7 +107,7 @@ def _intervals(
         for place, group in enumerate(comparison.groups)
         if group.test is not None and (interval := interval_of(group.test)) is not None
     ]
-    figure, axes = new_figure(7.5, 0.9 + 0.4 * len(shown))
+    figure, axes = new_figure(7.5, 0.9 + 0.5 * len(shown))
     for line, (place, group, interval) in enumerate(reversed(shown)):
         colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
         axes.plot([interval.low, interval.high], [line, line], color=colour, linewidth=2.5)
@@ -114,7 +116,7 @@ def _intervals(
         right = max(interval.high, *seeds(group)) if seeds(group) else interval.high
         text = f"{interval.value:+.2f}" if zero else f"{interval.value:.2f}"
         axes.annotate(text, (right, line), (6, -3), textcoords="offset points", color=INK)
-    axes.set_yticks(range(len(shown)), [group.name for _, group, _ in reversed(shown)])
+    axes.set_yticks(range(len(shown)), [fill(group.name, NAME_WIDTH) for _, group, _ in reversed(shown)])
     axes.set_ylim(-0.6, len(shown) - 0.4)
     if zero:
         axes.axvline(0, color=INK, linewidth=1)
