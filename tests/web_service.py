@@ -29,7 +29,8 @@ def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "taxonomy.json").write_text(json.dumps(TAXONOMY))
     done = train(
         folder, "--data", "train.jsonl", "--run", "learned", "--steps", "36", "--batch-size", "4",
-        "--learning-rate", "0.004", "--lora-rank", "8",
+        "--learning-rate", "0.004", "--lora-rank", "8", "--train-attn", "--no-balanced",
+        "--weight-decay", "0", "--concern-weight", "1",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     run = RunDirectory(folder / "runs" / "learned")

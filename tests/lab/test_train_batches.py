@@ -117,5 +117,5 @@ def test_the_concern_line_can_weigh_more():
     assert tokenizer.decode(chosen, skip_special_tokens=False) == " Primary concern: Grief\n"
     assert [weight > 0 for weight in heavy.weights] == [weight > 0 for weight in example.weights]
     assert set(heavy.weights) == {0.0, 1.0, 4.0}
-    with pytest.raises(InputError, match="leave it at 1"):
+    with pytest.raises(InputError, match="leave them out"):
         emphasise_concern(tokenizer, "Grief", example, 4.0)
