@@ -11,7 +11,8 @@ from rich.text import Text
 from symptoms.classifier import Assessment, CrisisNotice, KeySymptom
 from symptoms.config import DISCLAIMER
 
-BAR_WIDTH = 24
+BAR_WIDTH, BESIDE_BAR, NARROWEST_NAME = 24, 14, 12
+"""Columns of a bar, of what stands beside bar and name (indent, gaps, percentage), and of a name at least."""
 QUOTES = 3
 
 
@@ -58,7 +59,8 @@ def _probabilities_title(assessment: Assessment) -> str:
 def _bars(console: Console, assessment: Assessment) -> Padding:
     block = "█" if console.encoding.lower().startswith("utf") else "#"
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
+    # Long names are cut, so that in a narrow window the figures are not.
+    table.add_column(no_wrap=True, max_width=max(NARROWEST_NAME, console.width - BAR_WIDTH - BESIDE_BAR))
     table.add_column(width=BAR_WIDTH, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     for place, label in enumerate(assessment.leading):
