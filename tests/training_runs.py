@@ -49,7 +49,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "symptoms", "train", *arguments]
 
 
-def run(folder: Path, *program: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *program: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """A Python program in the folder, until it ends."""
     return subprocess.run(
         [sys.executable, *program],
@@ -57,7 +57,7 @@ def run(folder: Path, *program: str) -> subprocess.CompletedProcess[str]:
         env=environment(folder),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
         check=False,
     )
 

@@ -134,6 +134,11 @@ class TrainingConfig(_LoraAndAdam):
         default=[], description="Also write metrics there; may be repeated."
     )
 
+    @property
+    def dev_measure(self) -> Literal["dev_loss", "dev_concern_loss"]:
+        """Which dev loss tells how good the weights are, also where the last ones are used in any case."""
+        return "dev_loss" if self.best_by == "last" else self.best_by
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.steps is not None and self.warmup_steps >= self.steps:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from symptoms.web.bodies import ModelAnswer
 from symptoms.web.guard import LOOPBACK_NAMES, Access
 from symptoms.web.rate_limit import RateLimit
 from symptoms.web.waiting_line import WaitingLine
-from training_runs import environment
+from training_runs import run
 from web_texts import DANGER, SLEEP
 
 KEY = "a-key-of-some-length"
@@ -124,15 +122,7 @@ def test_a_bucket_fills_again():
 )
 def test_what_cannot_be_served_ends_in_a_sentence(tmp_path: Path, arguments: list[str], code: int, told: str):
     """On standard error, with the exit code of its kind."""
-    done = subprocess.run(
-        [sys.executable, "-m", "symptoms", "serve", *arguments],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(tmp_path, "-m", "symptoms", "serve", *arguments, timeout=60)
     assert done.returncode == code
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

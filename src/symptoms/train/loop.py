@@ -167,17 +167,16 @@ class TrainingLoop:
             }
         )
         self._write(step.number, figures)
-        before, best_by = self.progress.best_loss, self._job.config.best_by
-        measure = figures["dev_loss" if best_by == "last" else best_by]
-        is_best = before is None or measure < before or best_by == "last"
+        before, measure = self.progress.best_loss, figures[self._job.config.dev_measure]
+        is_best = before is None or measure < before
         self._view.evaluated(step.number, figures, is_best)
-        if is_best:
+        if is_best or self._job.config.best_by == "last":
             path = self._training.save_weights_for_sampler(f"best-step-{step.number}").result().path
             self._run.append_checkpoint(path, step.number, "best")
             self.progress = replace(
                 self.progress,
                 best_step=step.number,
-                best_loss=measure,
+                best_loss=measure if is_best else before,
                 best_checkpoint=path,
                 evaluations_since_best=0,
             )

@@ -298,8 +298,9 @@ class RunDirectory:
             "train_seconds": sum(line.seconds for line in metrics),
         }
         if evaluations := self.evaluations():
-            best_by = config.best_by if isinstance(config, TrainingConfig) else "dev_loss"
-            best = min(evaluations, key=lambda line: line["dev_loss" if best_by == "last" else best_by])
+            trained = config if isinstance(config, TrainingConfig) else None
+            measure, best_by = (trained.dev_measure, trained.best_by) if trained else ("dev_loss", "dev_loss")
+            best = min(evaluations, key=lambda line: line[measure])
             summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"], "best_by": best_by}
             summary |= {"last_dev_loss": evaluations[-1]["dev_loss"]}
         return summary
