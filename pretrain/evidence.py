@@ -1,7 +1,7 @@
 r"""How good base models are, side by side: bits per character of held-out text, and what probes find.
 
     python pretrain/evidence.py --corpora ../shared/corpora build/corpora --examples data \
-        --model symptoms-base --model before=build/old-base --model untrained=build/untrained-base
+        --model symptoms-base --model before=build/base-2 --model untrained=build/untrained-base
 
 Each `--model` is a name or a folder in Hugging Face's layout, with a name for the table before `=`. Bits per
 character can be compared between models with different tokenizers, bits per token cannot. The held-out
