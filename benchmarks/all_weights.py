@@ -33,7 +33,6 @@ from tinker_local.engine.loading import load_base_model
 
 ROOT = Path(__file__).parent.parent
 BASE_MODEL = "symptoms-base"
-BETAS, EPSILON = (0.9, 0.95), 1e-8
 EVALUATED_TOGETHER = 30
 
 
@@ -82,7 +81,10 @@ def main() -> None:
     weights = {name: weight.clone().requires_grad_() for name, weight in base.model.weights.items()}
     model = Llama(base.model.config, weights)
     optimizer = torch.optim.AdamW(
-        weights.values(), betas=BETAS, eps=EPSILON, weight_decay=options.weight_decay
+        weights.values(),
+        betas=(config.adam_beta1, config.adam_beta2),
+        eps=config.adam_eps,
+        weight_decay=options.weight_decay,
     )
     on_concerns = [to_datum(example) for example in job.dev_concerns]
     for step in plan_steps(config, job.batches.concerns):

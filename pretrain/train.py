@@ -1,6 +1,6 @@
 """Pretrain the bundled base model on what `tokenize_corpora.py` and `teacher.py` wrote.
 
-    python pretrain/train.py --data build/pretrain --steps 5000
+    python pretrain/train.py --data build/pretrain
 
 Each step reads stretches of documents, to predict the next token, and short passages, whose last state is
 also drawn to the teacher's embedding. Interrupt it at any time: the state is saved every few minutes and the
@@ -178,7 +178,7 @@ class Training:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
-    arguments.add_argument("--steps", type=int, default=5000, help=f"each of {2 * TOKENS_PER_BATCH} tokens")
+    arguments.add_argument("--steps", type=int, default=6000, help=f"each of {2 * TOKENS_PER_BATCH} tokens")
     arguments.add_argument("--seed", type=int, default=0)
     options = arguments.parse_args()
 
