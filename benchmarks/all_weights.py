@@ -8,7 +8,8 @@
 The Tinker API trains adapters only, so this computes in the process itself. The second command lays an
 adapter over the result that has learnt nothing, so that the third measures it as it does every other run.
 The batches, their order, the weights of their tokens and the schedule are those of `symptoms train` with its
-recommended settings; the learning rate and its weight decay are told.
+recommended settings, with 10 examples of each condition as in `sweeps/findings.toml`; the learning rate and
+its weight decay are told.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from symptoms.tokens import FileTokenizer, to_datum
 from symptoms.train.batches import plan_steps
 from symptoms.train.configuration import resolve_config
 from symptoms.train.job import prepare
-from symptoms.train.training_data import load_training_data
+from symptoms.train.training_data import load_training_data, subset_of
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.loading import load_base_model
 
@@ -60,6 +61,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--learning-rate", type=float, required=True)
     arguments.add_argument("--weight-decay", type=float, default=0.1)
+    arguments.add_argument("--examples-per-condition", type=int, default=10)
+    arguments.add_argument("--epochs", type=int, default=12)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--out", type=Path, required=True)
     options = arguments.parse_args()
@@ -68,6 +71,8 @@ def main() -> None:
         {
             "data": str(ROOT / "data" / "train.jsonl"),
             "dev": str(ROOT / "data" / "dev.jsonl"),
+            "examples_per_condition": options.examples_per_condition,
+            "epochs": options.epochs,
             "learning_rate": options.learning_rate,
             "seed": options.seed,
             "best_by": "dev_concern_loss",  # only so that the job holds what that loss is computed from
@@ -76,6 +81,7 @@ def main() -> None:
         BASE_MODEL,
     )
     data = load_training_data(ROOT / "data" / "train.jsonl", "train")
+    data = subset_of(data, options.examples_per_condition, options.seed)
     dev = load_training_data(ROOT / "data" / "dev.jsonl", "dev")
     job = prepare(config, data, dev, FileTokenizer(base.folder), context=None)
     weights = {name: weight.clone().requires_grad_() for name, weight in base.model.weights.items()}

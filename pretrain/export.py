@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from tinker_local.engine.llama import LlamaConfig
 from tokenize_corpora import BEGIN, END
 from train import CONFIG, initial_weights
 
@@ -27,6 +28,7 @@ TARGET = Path(__file__).parent.parent / "src" / "tinker_local" / "bundled" / "sy
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
+    arguments.add_argument("--state", type=Path, help="as for train.py; DATA/state.pt")
     arguments.add_argument("--out", type=Path, default=TARGET)
     arguments.add_argument("--untrained", action="store_true", help="random weights instead of the trained")
     options = arguments.parse_args()
@@ -34,11 +36,11 @@ def main() -> None:
         arguments.error("an untrained base does not belong into the package; name a folder with --out")
     tokenizer = Tokenizer.from_file(str(options.data / "tokenizer.json"))
     begin, end = tokenizer.token_to_id(BEGIN), tokenizer.token_to_id(END)
-    weights = (
-        initial_weights(CONFIG, seed=0)
-        if options.untrained
-        else torch.load(options.data / "state.pt", weights_only=True)["weights"]
-    )
+    if options.untrained:
+        shape, weights = CONFIG, initial_weights(CONFIG, seed=0)
+    else:
+        state = torch.load(options.state or options.data / "state.pt", weights_only=True)
+        shape, weights = LlamaConfig(**state["config"]), state["weights"]
     options.out.mkdir(parents=True, exist_ok=True)
     save_file(
         {name: weight.to(torch.bfloat16).contiguous() for name, weight in weights.items()},
@@ -48,17 +50,17 @@ def main() -> None:
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
-        "vocab_size": CONFIG.vocab_size,
-        "hidden_size": CONFIG.hidden_size,
-        "intermediate_size": CONFIG.intermediate_size,
-        "num_hidden_layers": CONFIG.num_hidden_layers,
-        "num_attention_heads": CONFIG.num_attention_heads,
-        "num_key_value_heads": CONFIG.num_key_value_heads,
-        "head_dim": CONFIG.head_dim,
-        "max_position_embeddings": CONFIG.max_position_embeddings,
-        "rms_norm_eps": CONFIG.rms_norm_eps,
-        "rope_theta": CONFIG.rope_theta,
-        "tie_word_embeddings": CONFIG.tie_word_embeddings,
+        "vocab_size": shape.vocab_size,
+        "hidden_size": shape.hidden_size,
+        "intermediate_size": shape.intermediate_size,
+        "num_hidden_layers": shape.num_hidden_layers,
+        "num_attention_heads": shape.num_attention_heads,
+        "num_key_value_heads": shape.num_key_value_heads,
+        "head_dim": shape.head_dim,
+        "max_position_embeddings": shape.max_position_embeddings,
+        "rms_norm_eps": shape.rms_norm_eps,
+        "rope_theta": shape.rope_theta,
+        "tie_word_embeddings": shape.tie_word_embeddings,
         "hidden_act": "silu",
         "attention_bias": False,
         "mlp_bias": False,
@@ -71,7 +73,7 @@ def main() -> None:
         "bos_token": BEGIN,
         "eos_token": END,
         "clean_up_tokenization_spaces": False,
-        "model_max_length": CONFIG.max_position_embeddings,
+        "model_max_length": shape.max_position_embeddings,
     }
     for name, content in (("config.json", config), ("tokenizer_config.json", tokenizer_config)):
         (options.out / name).write_text(json.dumps(content, indent=1) + "\n")

@@ -22,8 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from tokenizers import Tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
-from tinker_local.engine.llama import Llama
-from train import CONFIG
+from tinker_local.engine.llama import Llama, LlamaConfig
 
 PROMPT = "Symptoms: {}\nAssessment:"
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -51,11 +50,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--examples", type=Path, default=Path("data"))
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
+    arguments.add_argument("--state", type=Path, help="as for train.py; DATA/state.pt")
     arguments.add_argument("--split", default="dev", choices=("dev", "test"))
     options = arguments.parse_args()
     tokenizer = Tokenizer.from_file(str(options.data / "tokenizer.json"))
-    state = torch.load(options.data / "state.pt", weights_only=True)
-    model = Llama(CONFIG, state["weights"])
+    state = torch.load(options.state or options.data / "state.pt", weights_only=True)
+    model = Llama(LlamaConfig(**state["config"]), state["weights"])
     texts, wanted = read_split(options.examples, "train")
     tried, right = read_split(options.examples, options.split)
     seen = zip(states(model, tokenizer, texts), states(model, tokenizer, tried), strict=True)

@@ -7,6 +7,8 @@ also drawn to the teacher's embedding. Interrupt it at any time: the state is sa
 same command goes on from there. Matrices are trained by Muon, embeddings, norms and the readout by AdamW.
 The learning rate warms up, stays, and falls linearly to zero over the last quarter, when the mix shifts to
 speech, first person and psychology. The state before that fall is kept, for a longer run to go on from.
+
+The defaults are the released model's; the other options are for what it is compared with (`controls.py`).
 """
 
 from __future__ import annotations
@@ -33,20 +35,27 @@ from corpus import TOKENS_PER_BATCH, Documents, Passages
 from objectives import language_model_loss, passage_losses
 from tinker_local.engine.llama import Llama, LlamaConfig, weight_shapes
 
-CONFIG = LlamaConfig(
-    vocab_size=8192,
-    hidden_size=256,
-    intermediate_size=704,
-    num_hidden_layers=6,
-    num_attention_heads=8,
-    num_key_value_heads=4,
-    head_dim=32,
-    max_position_embeddings=1024,
-    rms_norm_eps=1e-5,
-    rope_theta=10000.0,
-    rope_scaling=None,
-    tie_word_embeddings=True,
-)
+
+def llama_config(hidden_size: int, layers: int) -> LlamaConfig:
+    """Heads of 32 numbers, two for each key/value head; a feed-forward 2.75 times as wide as the model."""
+    heads = hidden_size // 32
+    return LlamaConfig(
+        vocab_size=8192,
+        hidden_size=hidden_size,
+        intermediate_size=hidden_size * 11 // 4,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // 2,
+        head_dim=32,
+        max_position_embeddings=1024,
+        rms_norm_eps=1e-5,
+        rope_theta=10000.0,
+        rope_scaling=None,
+        tie_word_embeddings=True,
+    )
+
+
+CONFIG = llama_config(hidden_size=256, layers=6)
 WARM_UP_STEPS = 100
 DECAY_FRACTION = 0.25
 MUON_LEARNING_RATE = 0.02
@@ -98,9 +107,10 @@ def embeddings_from_teacher(taught: Tensor, random: Tensor) -> Tensor:
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
-    """Warm-up, constant, then linear decay to zero."""
+    """Warm-up, constant, then linear decay to zero; a short training warms up for a tenth of its steps."""
+    warm_up_steps = max(1, min(WARM_UP_STEPS, steps // 10))
     decay_steps = max(1, int(steps * DECAY_FRACTION))
-    return min(1.0, (step + 1) / WARM_UP_STEPS, (steps - step) / decay_steps)
+    return min(1.0, (step + 1) / warm_up_steps, (steps - step) / decay_steps)
 
 
 def held_out_bits(model: Llama, corpus: Documents, sequence_length: int) -> dict[str, float]:
@@ -119,10 +129,15 @@ def held_out_bits(model: Llama, corpus: Documents, sequence_length: int) -> dict
     return bits
 
 
+def adamw(weights: Sequence[Tensor]) -> torch.optim.AdamW:
+    return torch.optim.AdamW(weights, lr=ADAMW_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0)
+
+
 @dataclass
 class Training:
     """Everything that a step changes."""
 
+    config: LlamaConfig
     weights: dict[str, Tensor]
     readout: Tensor
     optimizers: Sequence[torch.optim.Optimizer]
@@ -130,7 +145,7 @@ class Training:
     step: int = 0
 
     @classmethod
-    def start(cls, config: LlamaConfig, taught: Tensor, seed: int) -> Training:
+    def start(cls, config: LlamaConfig, taught: Tensor, seed: int, adamw_alone: bool = False) -> Training:
         weights = initial_weights(config, seed)
         weights[EMBEDDING] = embeddings_from_teacher(taught, weights[EMBEDDING])
         for weight in weights.values():
@@ -140,11 +155,11 @@ class Training:
         readout.requires_grad_()
         matrices = [w for name, w in weights.items() if w.dim() == 2 and name != EMBEDDING]
         others = [*(w for name, w in weights.items() if w.dim() == 1 or name == EMBEDDING), readout]
-        optimizers = [
-            torch.optim.Muon(matrices, lr=MUON_LEARNING_RATE, momentum=0.95, weight_decay=0.01),
-            torch.optim.AdamW(others, lr=ADAMW_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
-        ]
-        return cls(weights, readout, optimizers, [MUON_LEARNING_RATE, ADAMW_LEARNING_RATE])
+        if adamw_alone:
+            optimizers: list[torch.optim.Optimizer] = [adamw([*matrices, *others])]
+            return cls(config, weights, readout, optimizers, [ADAMW_LEARNING_RATE])
+        muon = torch.optim.Muon(matrices, lr=MUON_LEARNING_RATE, momentum=0.95, weight_decay=0.01)
+        return cls(config, weights, readout, [muon, adamw(others)], [MUON_LEARNING_RATE, ADAMW_LEARNING_RATE])
 
     def update(self, factor: float) -> None:
         for optimizer, rate in zip(self.optimizers, self.base_rates, strict=True):
@@ -156,6 +171,7 @@ class Training:
     def save(self, path: Path) -> None:
         state = {
             "step": self.step,
+            "config": asdict(self.config),
             "weights": {name: weight.detach() for name, weight in self.weights.items()},
             "readout": self.readout.detach(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -180,16 +196,24 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
     arguments.add_argument("--steps", type=int, default=6000, help=f"each of {2 * TOKENS_PER_BATCH} tokens")
     arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--state", type=Path, help="where the state is kept; DATA/state.pt")
+    arguments.add_argument("--hidden-size", type=int, default=CONFIG.hidden_size, help="the model's width")
+    arguments.add_argument("--layers", type=int, default=CONFIG.num_hidden_layers)
+    arguments.add_argument("--adamw-alone", action="store_true", help="AdamW for the matrices, too")
+    arguments.add_argument("--leave-out", nargs="*", default=[], metavar="SOURCE")
+    arguments.add_argument("--meaning-weight", type=float, default=MEANING_WEIGHT)
     options = arguments.parse_args()
 
-    sources = read_sources()
+    sources = [source for source in read_sources() if source.name not in options.leave_out]
     documents = Documents(options.data, sources, "train", options.seed)
     tokenizer = Tokenizer.from_file(str(options.data / "tokenizer.json"))
     passages = Passages(options.data, sources, tokenizer, options.seed)
     taught = torch.from_numpy(np.load(options.data / "token_embeddings.npy"))
-    training = Training.start(CONFIG, taught, options.seed)
-    model = Llama(CONFIG, training.weights)
-    state_path = options.data / "state.pt"
+    config = llama_config(options.hidden_size, options.layers)
+    training = Training.start(config, taught, options.seed, options.adamw_alone)
+    model = Llama(config, training.weights)
+    state_path: Path = options.state or options.data / "state.pt"
+    state_path.parent.mkdir(parents=True, exist_ok=True)
     if state_path.exists():
         training.load(state_path)
         print(f"resuming at step {training.step}", flush=True)
@@ -205,14 +229,14 @@ def main() -> None:
         phase = next(p for p in PHASES if step < p.until * options.steps)
         factor = learning_rate_factor(step, options.steps)
         if step == int(options.steps * (1 - DECAY_FRACTION)):
-            training.save(options.data / "state_before_decay.pt")
+            training.save(state_path.with_name("state_before_decay.pt"))
         in_documents = compiled_documents(documents.batch(phase.mix, step, phase.sequence_length))
         in_documents.backward()
         batch = passages.batch(step)
         in_passages, meaning = compiled_passages(
             batch.tokens, batch.targets, batch.last, batch.embeddings, passages.others(step, OTHER_PASSAGES)
         )
-        (in_passages + MEANING_WEIGHT * meaning).backward()
+        (in_passages + options.meaning_weight * meaning).backward()
         training.update(factor)
         recent = [*recent[-49:], (in_documents.item(), in_passages.item(), meaning.item())]
         now = time.monotonic()
@@ -229,14 +253,14 @@ def main() -> None:
             training.save(state_path)
             saved_at = now
     training.save(state_path)
-    bits = held_out_bits(model, Documents(options.data, sources, "held_out"), 512)
+    bits = held_out_bits(model, Documents(options.data, read_sources(), "held_out"), 512)
     report = {
-        "config": asdict(CONFIG),
+        "config": asdict(config),
         "steps": options.steps,
         "tokens": options.steps * 2 * TOKENS_PER_BATCH,
         "held_out_bits_per_token": bits,
     }
-    (options.data / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    state_path.with_name("report.json").write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(bits, indent=1))
 
 
