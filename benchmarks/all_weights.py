@@ -2,7 +2,7 @@
 
     python benchmarks/all_weights.py --learning-rate 1e-3 --seed 0 --out build/all-weights-0
     symptoms train --data data/train.jsonl --dev data/dev.jsonl --base-model build/all-weights-0 \
-        --steps 1 --learning-rate 1e-12 --run all-weights-0
+        --steps 1 --learning-rate 1e-12 --examples-per-condition 10 --seed 0 --run all-weights-0
     symptoms evaluate all-weights-0 --data data/test.jsonl
 
 The Tinker API trains adapters only, so this computes in the process itself. The second command lays an

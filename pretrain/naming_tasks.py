@@ -47,16 +47,16 @@ def cue_of(text: str) -> str:
     return CUES[hashlib.sha256(text.encode()).digest()[0] % len(CUES)]
 
 
-def turned_round(corpora: Path, name: str, layout: re.Pattern[str]) -> Iterator[str]:
-    """Each document of a source that has the layout, with its name last."""
-    for document, _ in read_documents([corpora], Source(name, "", 0, 0)):
+def turned_round(corpora: Path, name: str, layout: re.Pattern[str]) -> Iterator[tuple[str, bool]]:
+    """Each document of a source that has the layout, with its name last, and whether it is held out."""
+    for document, held_out in read_documents([corpora], Source(name, "", 0, 0)):
         match = layout.fullmatch(document)
         if match is None:
             continue
         text = match["text"].strip()
         if len(text) > LONGEST:
             text = text[: text.rfind(". ", 0, LONGEST) + 1] or text[:LONGEST]
-        yield f"{text}{cue_of(text)} {match['name'].strip()}"
+        yield f"{text}{cue_of(text)} {match['name'].strip()}", held_out
 
 
 def main() -> None:
@@ -69,8 +69,9 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         count = 0
         with lzma.open(folder / "docs.jsonl.xz", "wt", encoding="utf-8", preset=1) as file:
-            for text in turned_round(options.corpora, source, layout):
-                file.write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+            for text, held_out in turned_round(options.corpora, source, layout):
+                document = {"text": text, "held_out": held_out}
+                file.write(json.dumps(document, ensure_ascii=False) + "\n")
                 count += 1
         print(f"{folder.name}: {count:,} texts")
 

@@ -37,13 +37,16 @@ def read_documents(corpora: Sequence[Path], source: Source) -> Iterator[tuple[st
     """(text, held out?) of each document, from the first of the folders that has the source.
 
     A digest of the text decides which documents are held out, so the choice depends on neither order
-    nor seed, and an exact copy of a held-out document can never be trained on.
+    nor seed, and an exact copy of a held-out document can never be trained on. A text made of another
+    says itself, in `held_out`, whether that one is, so that neither gives the other away.
     """
     files = [folder / source.name / "docs.jsonl.xz" for folder in corpora]
     file = next((file for file in files if file.exists()), files[0])
     with lzma.open(file, "rt", encoding="utf-8") as lines:
         for line in lines:
-            text = json.loads(line)["text"].strip()
+            document = json.loads(line)
+            text = document["text"].strip()
             if text:
                 digest = hashlib.sha256(text.encode()).digest()
-                yield text, int.from_bytes(digest[:4], "big") % 1000 < HELD_OUT_PER_THOUSAND
+                by_digest = int.from_bytes(digest[:4], "big") % 1000 < HELD_OUT_PER_THOUSAND
+                yield text, document.get("held_out", by_digest)

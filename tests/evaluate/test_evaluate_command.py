@@ -107,7 +107,9 @@ def test_a_file_with_inputs_and_conditions_alone_will_do(trained: Path):
 
 def test_leakage_stops_an_evaluation_unless_allowed_by_name(trained: Path):
     """A test text that was trained on is named, and no figure is made until it is allowed."""
-    leaked = (trained / "train.jsonl").read_text().splitlines()[0]
+    leaked = (
+        (trained / "train.jsonl").read_text().splitlines()[0].replace('"split": "train"', '"split": "test"')
+    )
     (trained / "leaky.jsonl").write_text((trained / "test.jsonl").read_text() + leaked + "\n")
     done = run(trained, "evaluate", "small", "--data", "leaky.jsonl", "--json", "leaky.json")
     assert done.returncode == 2
@@ -119,6 +121,38 @@ def test_leakage_stops_an_evaluation_unless_allowed_by_name(trained: Path):
         "--allow-duplicate", identifier,
     )  # fmt: skip
     assert allowed.returncode == 0, allowed.stderr
+
+
+def test_of_a_file_with_several_splits_each_takes_its_own(trained: Path):
+    """One file for all three gives the figures of three files; what was trained on is no test."""
+    lines = [(trained / f"{split}.jsonl").read_text() for split in SPLITS]
+    (trained / "all.jsonl").write_text("".join(lines))
+    trainings = [
+        run(
+            trained, "train", "--data", data, "--dev", dev, "--run", name, "--steps", "2", "--dev-accuracy",
+            "--base-model", "tiny", "--lora-rank", "2",
+        )
+        for name, data, dev in (("apart", "train.jsonl", "dev.jsonl"), ("together", "all.jsonl", "all.jsonl"))
+    ]  # fmt: skip
+    evaluations = [
+        run(trained, "evaluate", name, "--data", data, "--json", f"{name}.json")
+        for name, data in (("apart", "test.jsonl"), ("together", "all.jsonl"))
+    ]
+    for done in trainings + evaluations:
+        assert done.returncode == 0, done.stderr
+    apart, together = (
+        (trained / "runs" / name / "dev_metrics.jsonl").read_text().splitlines()[-1]
+        for name in ("apart", "together")
+    )
+    assert json.loads(apart)["dev_macro_f1"] == json.loads(together)["dev_macro_f1"]
+    results = [json.loads((trained / f"{name}.json").read_text()) for name in ("apart", "together")]
+    assert [result["n"] for result in results] == [15, 15]
+    assert results[0]["details"]["temperature"] == pytest.approx(
+        results[1]["details"]["temperature"], rel=1e-4
+    )
+    assert [one["scores"]["accuracy"] for one in results[0]["details"]["baselines"]] == [
+        one["scores"]["accuracy"] for one in results[1]["details"]["baselines"]
+    ]
 
 
 def test_stored_results_become_a_table(trained: Path):

@@ -1,4 +1,4 @@
-"""A part of a data set with the same number of examples for each condition."""
+"""A part of a data set: one of its splits, or the same number of examples for each condition."""
 
 from __future__ import annotations
 
@@ -6,8 +6,25 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from symptoms.data.dataset import Dataset
+from symptoms.errors import InputError
+
+
+def of_split(dataset: Dataset, split: Literal["train", "dev", "test"]) -> Dataset:
+    """The examples of one split where a file has several, and the data set as it is where it has one.
+
+    Raises InputError where the file has several and not this one.
+    """
+    if len({example.split for example in dataset.examples}) == 1:
+        return dataset
+    chosen = tuple(example for example in dataset.examples if example.split == split)
+    if not chosen:
+        raise InputError(
+            f"{dataset.path} has several splits and none is {split!r}; name one so, or split it."
+        )
+    return replace(dataset, examples=chosen)
 
 
 def choose_per_condition(conditions: Sequence[str], count: int, seed: int) -> list[int]:

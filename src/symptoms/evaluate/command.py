@@ -11,7 +11,7 @@ from pathlib import Path
 
 from symptoms.classifier import RunCalibration, TrainedModel, write_calibration
 from symptoms.data import Dataset, assessment_of, check_leakage, load_dataset, render_assessment
-from symptoms.data.subset import part_of
+from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluating import (
     SHOTS,
@@ -148,14 +148,17 @@ def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> R
 
 
 def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
-    """Test, dev and training set; the latter two as told, or as the run's manifest names them."""
+    """Test, dev and training set; the latter two as told, or as the run's manifest names them.
+
+    Of a file with several splits each takes its own.
+    """
     manifest = run.manifest() if run else {}
     train_path = request.train or _existing(manifest.get("data"))
     dev_path = request.dev or _existing(manifest.get("dev"))
-    train = None if train_path is None else load_dataset(train_path)
+    train = None if train_path is None else of_split(load_dataset(train_path), "train")
     labels = train.labels if train else None
-    test = load_dataset(request.data, labels)
-    dev = None if dev_path is None else load_dataset(dev_path, test.labels)
+    test = of_split(load_dataset(request.data, labels), "test")
+    dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels), "dev")
     if train is not None:
         check_leakage(train, test, request.allowed_duplicates)
         if run is not None and request.train is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from symptoms.classifier import TrainedModel
 from symptoms.data import load_dataset
+from symptoms.data.subset import of_split
 from symptoms.evaluate.evaluating import asked_of, scored_labels
 from symptoms.evaluate.metrics import accuracy, macro_f1
 from symptoms.evaluate.scores import leading_labels
@@ -24,7 +25,7 @@ def dev_accuracy(opened: OpenRun) -> Evaluator | None:
     config = opened.config
     if not config.dev_accuracy or config.dev is None:
         return None
-    dev = load_dataset(Path(config.dev), load_dataset(Path(config.data)).labels)
+    dev = of_split(load_dataset(Path(config.dev), load_dataset(Path(config.data)).labels), "dev")
     asked = asked_of(dev)
 
     def figures(sampler: tinker.SamplingClient) -> dict[str, float]:

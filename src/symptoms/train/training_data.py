@@ -18,7 +18,7 @@ from symptoms.data import (
     render_assessment,
 )
 from symptoms.data.reading import read_text
-from symptoms.data.subset import choose_per_condition
+from symptoms.data.subset import choose_per_condition, of_split
 from symptoms.errors import AssessmentFormatError, InputError
 
 
@@ -61,15 +61,12 @@ def load_training_data(path: Path, split: Literal["train", "dev"]) -> TrainingDa
             None,
         )
     dataset = load_dataset(path)
-    chosen = dataset.examples
-    note = None
-    if len({example.split for example in chosen}) > 1:
-        chosen = tuple(example for example in chosen if example.split == split)
-        if not chosen:
-            raise InputError(f"{path} has several splits and none is {split!r}; name one so, or split it.")
-        note = f"{path}: taking the {len(chosen)} of {len(dataset.examples)} examples of split {split}"
+    chosen = of_split(dataset, split)
+    count, whole = len(chosen.examples), len(dataset.examples)
+    note = None if count == whole else f"{path}: taking the {count} of {whole} examples of split {split}"
     examples = tuple(
-        Example(one.input, render_assessment(assessment_of(one, dataset.labels)), one.line) for one in chosen
+        Example(one.input, render_assessment(assessment_of(one, dataset.labels)), one.line)
+        for one in chosen.examples
     )
     return TrainingData(path, examples, dataset.labels, dataset.digest, {}, (), note)
 
