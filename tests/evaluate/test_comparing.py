@@ -68,10 +68,33 @@ def test_other_test_sets_are_not_compared():
 def test_the_spread_over_seeds_is_their_range():
     """Mean, smallest and largest; the price is known only if that of every run is."""
     [group] = compare([made_run(1, 0, 30, 1.5), made_run(1, 2, 30, None)]).groups
-    spread = group.spread(lambda run: run.best_dev["dev_loss"])
+    spread = group.spread(lambda run: run.used_dev["dev_loss"])
     assert spread is not None
     assert (spread.mean, spread.low, spread.high, spread.count) == (1.5, 1.0, 2.0, 2)
     assert group.dollars is None
+
+
+@pytest.mark.parametrize(("best_by", "step"), [("dev_loss", 4), ("dev_concern_loss", 8), ("last", 12)])
+def test_dev_figures_are_of_the_weights_that_are_used(best_by: str, step: int):
+    """The lowest loss is only shown where it is what the weights are chosen by."""
+    dev = (
+        {"step": 4, "dev_loss": 1.0, "dev_concern_loss": 0.9},
+        {"step": 8, "dev_loss": 1.5, "dev_concern_loss": 0.5},
+        {"step": 12, "dev_loss": 2.0, "dev_concern_loss": 0.7},
+    )
+    run = made_run(1, 0, 30)
+    assert replace(run, dev=dev, settings={**run.settings, "best_by": best_by}).used_dev["step"] == step
+
+
+def test_the_label_alone_is_told_apart_from_an_answer_that_can_be_read():
+    """Of 40 right labels ten stand in answers that cannot be read."""
+    run = made_run(1, 0, 40)
+    assert run.answers is not None
+    unread = [replace(one, written="?", written_condition=None) for one in run.answers[:10]]
+    [group] = compare([replace(run, answers=(*unread, *run.answers[10:]))]).groups
+    assert group.test is not None
+    assert (group.test.label_accuracy.value, group.test.parse_rate) == (1.0, 0.75)
+    assert group.test.accuracy.value == 0.75
 
 
 def test_the_page_stands_alone_and_shows_text_as_text(tmp_path: Path):

@@ -44,7 +44,7 @@ def compare(
     if as_json:
         typer.echo(json.dumps(as_data(comparison), ensure_ascii=False, indent=1))
         return
-    from symptoms.report.comparison_page import HEADS, shown_columns, table_rows, verdicts
+    from symptoms.report.comparison_page import HEADS, MEASURES, shown_columns, table_rows, verdicts
 
     rows = table_rows(comparison)
     columns = shown_columns(rows)
@@ -53,7 +53,7 @@ def compare(
         table.add_row(*(row[place] for place in columns))
     out = Console()
     (out if out.is_terminal else Console(width=WIDE)).print(table)
-    texts = [*verdicts(comparison), *comparison.notes]
+    texts = [MEASURES, *verdicts(comparison), *comparison.notes]
     if comparison.differing:
         texts.append(f"Settings that differ: {', '.join(comparison.differing)}.")
     if html is not None:

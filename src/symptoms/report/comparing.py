@@ -65,9 +65,12 @@ class ComparedRun:
         return sum(line.num_tokens for line in self.metrics)
 
     @property
-    def best_dev(self) -> dict[str, Any]:
-        """The evaluation on dev with the lowest loss; empty without any."""
-        return min(self.dev, key=lambda line: line["dev_loss"], default=dict[str, Any]())
+    def used_dev(self) -> dict[str, Any]:
+        """The evaluation on dev of the weights that the run uses, by its `best_by`; empty without any."""
+        if not self.dev:
+            return {}
+        chosen_by = self.settings.get("best_by", "dev_loss")
+        return self.dev[-1] if chosen_by == "last" else min(self.dev, key=lambda line: line[chosen_by])
 
 
 @dataclass(frozen=True)
@@ -90,15 +93,20 @@ class Spread:
 class TestFigures:
     """Means over a group's runs with 95% bootstrap intervals over the test examples.
 
-    The differences are this group's figures less the first group's on the same examples.
+    For `accuracy` and `macro_f1` an answer is right where the likeliest label is and what was written can be
+    read; for `label_accuracy` the label is enough. `parse_rate` is the share that can be read. The
+    differences are this group's figures less the first group's on the same examples.
     """
 
     __test__ = False  # not a pytest class
 
     accuracy: Interval
     macro_f1: Interval
+    label_accuracy: Interval
+    parse_rate: float
     accuracy_difference: Interval | None
     macro_f1_difference: Interval | None
+    label_accuracy_difference: Interval | None
 
 
 @dataclass(frozen=True)
@@ -204,12 +212,16 @@ class _Statistics:
     ids: tuple[str, ...]
     accuracy: Statistic
     macro_f1: Statistic
+    label_accuracy: Statistic
+    parse_rate: float
 
 
 def _statistics(runs: Sequence[ComparedRun], digest: str | None) -> _Statistics | None:
     """None where one of the runs has no answers to this test set."""
     accuracies: list[Statistic] = []
     macro_f1s: list[Statistic] = []
+    label_accuracies: list[Statistic] = []
+    readable: list[bool] = []
     ids: tuple[str, ...] = ()
     for run in runs:
         if run.answers is None or run.evaluation is None or run.evaluation.test.sha256 != digest:
@@ -219,7 +231,15 @@ def _statistics(runs: Sequence[ComparedRun], digest: str | None) -> _Statistics 
         answered = [one.answered for one in run.answers]
         accuracies.append(accuracy_statistic(wanted, answered))
         macro_f1s.append(macro_f1_statistic(wanted, answered))
-    return _Statistics(ids, reduce_to_mean(accuracies), reduce_to_mean(macro_f1s))
+        label_accuracies.append(accuracy_statistic(wanted, [one.predicted for one in run.answers]))
+        readable += [one.is_parsed for one in run.answers]
+    return _Statistics(
+        ids,
+        reduce_to_mean(accuracies),
+        reduce_to_mean(macro_f1s),
+        reduce_to_mean(label_accuracies),
+        float(np.mean(readable)),
+    )
 
 
 def reduce_to_mean(statistics: Sequence[Statistic]) -> Statistic:
@@ -235,11 +255,18 @@ def _tested(
         return None
     size = len(own.ids)
     paired = reference if reference is not None and reference.ids == own.ids else None
+
+    def less_reference(figure: Callable[[_Statistics], Statistic]) -> Interval | None:
+        return paired and bootstrap_interval(difference(figure(own), figure(paired)), size)
+
     return TestFigures(
         accuracy=bootstrap_interval(own.accuracy, size),
         macro_f1=bootstrap_interval(own.macro_f1, size),
-        accuracy_difference=paired and bootstrap_interval(difference(own.accuracy, paired.accuracy), size),
-        macro_f1_difference=paired and bootstrap_interval(difference(own.macro_f1, paired.macro_f1), size),
+        label_accuracy=bootstrap_interval(own.label_accuracy, size),
+        parse_rate=own.parse_rate,
+        accuracy_difference=less_reference(lambda one: one.accuracy),
+        macro_f1_difference=less_reference(lambda one: one.macro_f1),
+        label_accuracy_difference=less_reference(lambda one: one.label_accuracy),
     )
 
 

@@ -14,9 +14,14 @@ from symptoms.report.comparing import Comparison, Group, Spread
 from symptoms.report.pages import interval_text, template
 
 HEADS = (
-    "setting", "seeds", "final loss", "dev NLL", "dev accuracy", "test macro-F1", "test accuracy",
-    "macro-F1, less the first", "time", "tokens", "cost",
+    "setting", "seeds", "final loss", "dev NLL", "dev, of the label", "test, of the label", "readable",
+    "test accuracy", "test macro-F1", "macro-F1, less the first", "time", "tokens", "cost",
 )  # fmt: skip
+
+MEASURES = (
+    "Of the label: the likeliest label is right. Readable: all three lines could be read. "
+    "Accuracy and macro-F1 ask for both. Dev figures are of the weights that a run uses, by its best_by."
+)
 
 
 def table_rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -47,6 +52,7 @@ def write_comparison(file: Path, comparison: Comparison) -> None:
         heads=HEADS,
         rows=rows,
         columns=shown_columns(rows),
+        measures=MEASURES,
         figures={
             "loss": figures.loss_curves(comparison),
             "dev": figures.dev_curves(comparison),
@@ -95,10 +101,12 @@ def _row(group: Group) -> tuple[str, ...]:
         group.name,
         ", ".join(str(run.seed) for run in group.runs),
         _spread(group.spread(lambda run: run.final_loss)),
-        _spread(group.spread(lambda run: run.best_dev.get("dev_loss"))),
-        _spread(group.spread(lambda run: run.best_dev.get("dev_accuracy")), ".2f"),
-        interval_text(test.macro_f1) if test else "-",
+        _spread(group.spread(lambda run: run.used_dev.get("dev_loss"))),
+        _spread(group.spread(lambda run: run.used_dev.get("dev_accuracy")), ".2f"),
+        interval_text(test.label_accuracy) if test else "-",
+        f"{test.parse_rate:.0%}" if test else "-",
         interval_text(test.accuracy) if test else "-",
+        interval_text(test.macro_f1) if test else "-",
         signed(gap) if gap else "-",
         f"{seconds.mean:,.0f} s" if seconds else "-",
         f"{tokens.mean:,.0f}" if tokens else "-",
@@ -126,8 +134,8 @@ def _group_data(group: Group) -> dict[str, Any]:
         "name": group.name,
         "settings": group.settings,
         "final_loss": spread(group.spread(lambda run: run.final_loss)),
-        "best_dev_loss": spread(group.spread(lambda run: run.best_dev.get("dev_loss"))),
-        "dev_accuracy": spread(group.spread(lambda run: run.best_dev.get("dev_accuracy"))),
+        "dev_loss": spread(group.spread(lambda run: run.used_dev.get("dev_loss"))),
+        "dev_accuracy": spread(group.spread(lambda run: run.used_dev.get("dev_accuracy"))),
         "train_seconds": spread(group.spread(lambda run: run.seconds)),
         "num_tokens": spread(group.spread(lambda run: run.num_tokens)),
         "dollars": group.dollars,
@@ -138,13 +146,15 @@ def _group_data(group: Group) -> dict[str, Any]:
                 "seed": run.seed,
                 "finished": run.is_finished,
                 "final_loss": run.final_loss,
-                "best_dev_loss": run.best_dev.get("dev_loss"),
-                "dev_accuracy": run.best_dev.get("dev_accuracy"),
+                "dev_loss": run.used_dev.get("dev_loss"),
+                "dev_accuracy": run.used_dev.get("dev_accuracy"),
                 "train_seconds": run.seconds,
                 "num_tokens": run.num_tokens,
                 "dollars": run.dollars,
                 "test_macro_f1": run.evaluation.scores.macro_f1.value if run.evaluation else None,
                 "test_accuracy": run.evaluation.scores.accuracy.value if run.evaluation else None,
+                "test_label_accuracy": run.evaluation.by_label.accuracy.value if run.evaluation else None,
+                "test_parse_rate": run.evaluation.written.parse_rate if run.evaluation else None,
                 "test_sha256": run.evaluation.test.sha256 if run.evaluation else None,
             }
             for run in group.runs

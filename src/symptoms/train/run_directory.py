@@ -38,6 +38,7 @@ from symptoms.data import Example, Label, labels_of_taxonomy, symptoms_of_output
 from symptoms.errors import RunError
 from symptoms.service import Service
 from symptoms.tokens import TokenizedExample
+from symptoms.train.final_loss import final_loss, final_loss_is
 from symptoms.train.lock import locked
 
 RUNS = Path("runs")
@@ -268,10 +269,8 @@ class RunDirectory:
         return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
 
     def final_loss(self) -> float | None:
-        """The mean loss over the last epoch; None before the first step."""
-        metrics = self.metrics()
-        last_epoch = [line.loss for line in metrics if line.epoch == metrics[-1].epoch]
-        return sum(last_epoch) / len(last_epoch) if last_epoch else None
+        """The mean loss over the last epoch's worth of steps; None before the first step."""
+        return final_loss(self.metrics())
 
     def summarise(
         self,
@@ -282,13 +281,13 @@ class RunDirectory:
     ) -> dict[str, Any]:
         """What summary.json is to hold, from the metrics so far."""
         metrics = self.metrics()
-        initial, final = metrics[0].loss, self.final_loss() or 0.0
+        initial, final = metrics[0].loss, final_loss(metrics) or 0.0
         cases = [{**asdict(test), "match": test.match} for test in tests]
         summary: dict[str, Any] = {
             "initial_loss": initial,
             "initial_loss_is": "the first step's, before any update",
             "final_loss": final,
-            "final_loss_is": "the mean over the last epoch",
+            "final_loss_is": final_loss_is(metrics),
             "reduction": 1 - final / initial,
             "test_cases": cases,
             "checkpoint": checkpoint,

@@ -165,7 +165,7 @@ class RunOutline(_Answer):
     learning_rate: float | None
     batch_size: int | None
     loss: float | None = Field(description="Of the newest step.")
-    final_loss: float | None = Field(description="The mean over the last epoch.")
+    final_loss: float | None = Field(description="The mean over the last epoch's worth of steps.")
     best_dev_loss: float | None
     train_seconds: float
     answers: bool = Field(description="Whether this is the run that answers here.")

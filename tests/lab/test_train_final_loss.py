@@ -1,0 +1,43 @@
+"""The one number that a run's training loss is told by."""
+
+from __future__ import annotations
+
+import pytest
+
+from symptoms.train.final_loss import final_loss, final_loss_is
+from symptoms.train.run_directory import StepMetrics
+
+
+def steps(*epochs: tuple[float, ...], trained_tokens: int = 50) -> list[StepMetrics]:
+    """A line for each loss, by epoch."""
+    losses = [(epoch, loss) for epoch, own in enumerate(epochs, start=1) for loss in own]
+    return [
+        StepMetrics(step, epoch, loss, 1e-3, 100, trained_tokens, 0.5)
+        for step, (epoch, loss) in enumerate(losses, start=1)
+    ]
+
+
+def test_the_final_loss_is_that_of_the_last_epoch():
+    """Its mean, whatever came before."""
+    metrics = steps((4.0, 4.0), (2.0, 1.0))
+    assert (final_loss(metrics), final_loss_is(metrics)) == (1.5, "the mean over the last epoch")
+
+
+def test_an_epoch_that_has_only_begun_is_filled_up_with_the_one_before():
+    """One step of the third epoch is not what the examples have come to."""
+    metrics = steps((4.0, 4.0), (3.0, 2.0), (1.0,))
+    assert final_loss(metrics) == 1.5
+    assert final_loss_is(metrics) == "the mean over the last 2 steps, as many as an epoch has"
+
+
+def test_within_the_first_epoch_all_steps_count():
+    """And none at all is no loss."""
+    metrics = steps((4.0, 2.0))
+    assert (final_loss(metrics), final_loss_is(metrics)) == (3.0, "the mean over all steps")
+    assert final_loss([]) is None
+
+
+def test_a_step_counts_by_its_trained_tokens():
+    """The last, smaller batch of an epoch weighs as much as its tokens."""
+    whole, part = steps((2.0,)), steps((1.0,), trained_tokens=25)
+    assert final_loss([*whole, *part]) == pytest.approx((2.0 * 50 + 1.0 * 25) / 75)
