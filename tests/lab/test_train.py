@@ -19,7 +19,7 @@ from transformers import LlamaForCausalLM
 from conftest import ROOT
 from symptoms import Classifier
 from symptoms.cli.commands import app
-from symptoms.config import TrainingConfig
+from symptoms.config import RECOMMENDED_FOR_DATA_SETS, TrainingConfig
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
 from symptoms.service import LocalServer, Service, connect
 from symptoms.tokens import as_tokenizer, to_datum, tokenize
@@ -259,6 +259,17 @@ def test_options_win_over_a_file(trained: Train, tmp_path: Path):
     assert [line["num_tokens"] > 0 for line in lines_of(tmp_path, "both")] == [True] * 3
     config = json.loads((tmp_path / "runs/both/config.json").read_text())
     assert (config["steps"], config["batch_size"], config["warmup_steps"]) == (3, 5, 1)
+
+
+def test_the_recommended_settings_that_it_took_are_told_at_the_start(
+    trained: Train, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+):
+    """One line has those that nobody told, and a base model without recommendations has no such line."""
+    assert "recommended" not in trained("--steps", "1", "--run", "none")
+    suited = {"batch_size": 5, "concern_weight": 2.0}
+    monkeypatch.setitem(RECOMMENDED_FOR_DATA_SETS, server.base_model, suited)
+    said = trained("--steps", "1", "--batch-size", "2", "--run", "some").splitlines()
+    assert "concern_weight 2, recommended for this base model" in said
 
 
 def test_a_dry_run_only_tells(trained: Train, tmp_path: Path):

@@ -70,6 +70,8 @@ def train(
     console.print("Connecting to the Tinker service ...")
     preferred = order.data.config.get("base_model")
     with connect(order.service, order.base_model, preferred=preferred) as connected:
+        if taken := order.recommended(connected.base_model):
+            console.print(taken, markup=False, highlight=False, soft_wrap=True)
         if dry_run:
             _tell_what_it_takes(order, connected, console)
         else:

@@ -43,11 +43,7 @@ def resolve_config(
     A data file that names the base model itself is taken at its word. Raises InputError with every
     setting that cannot be.
     """
-    recommended = RECOMMENDED if of_the_data else RECOMMENDED_FOR_DATA_SETS
-    suited = {} if of_the_data.get("base_model") == base_model else recommended.get(base_model or "", {})
-    # Nobody should have to take back what we recommend in order to have what they ask for.
-    suited = {key: value for key, value in suited.items() if GIVES_WAY_TO.get(key) not in told}
-    settings = {**of_the_data, **suited, **told}
+    settings = {**of_the_data, **_recommended(told, of_the_data, base_model), **told}
     if base_model is not None:
         settings["base_model"] = base_model
     if "data" not in settings:
@@ -56,6 +52,38 @@ def resolve_config(
         return TrainingConfig.model_validate(settings)
     except ValidationError as error:
         raise InputError("\n".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def recommended_in_words(
+    told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
+) -> str | None:
+    """The recommended settings that a run on this base model takes; None where it takes none."""
+    taken = _recommended(told, of_the_data, base_model)
+    if told.get("steps") is not None:
+        taken.pop("epochs", None)
+    if not taken:
+        return None
+    settings = ", ".join(f"{key} {_as_told(value)}" for key, value in taken.items())
+    return f"{settings}, recommended for this base model"
+
+
+def _recommended(
+    told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
+) -> dict[str, Any]:
+    """What suits the base model, but for what was told and for what does not fit that."""
+    recommended = RECOMMENDED if of_the_data else RECOMMENDED_FOR_DATA_SETS
+    suited = {} if of_the_data.get("base_model") == base_model else recommended.get(base_model or "", {})
+    # Nobody should have to take back what we recommend in order to have what they ask for.
+    return {
+        key: value for key, value in suited.items() if key not in told and GIVES_WAY_TO.get(key) not in told
+    }
+
+
+def _as_told(value: Any) -> str:
+    """A value as it is written in a file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _sentence(problem: Any) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from symptoms.config import TrainingConfig
 from symptoms.errors import InputError, RunError
-from symptoms.train.configuration import resolve_config
+from symptoms.train.configuration import recommended_in_words, resolve_config
 from symptoms.train.run_directory import RunDirectory, find_run
 from symptoms.train.training_data import TrainingData, load_training_data, subset_of
 
@@ -33,6 +33,10 @@ class Order:
     def config(self, base_model: str | None) -> TrainingConfig:
         """The configuration on this base model; raises InputError for settings that cannot be."""
         return resolve_config(self.settings, self.data.config, base_model)
+
+    def recommended(self, base_model: str) -> str | None:
+        """The settings that were not told and are what suits this base model, in words."""
+        return recommended_in_words(self.settings, self.data.config, base_model)
 
     def examples(self, config: TrainingConfig) -> TrainingData:
         """The data, or the part of it that the configuration wants."""
