@@ -48,6 +48,13 @@ def test_a_recommendation_gives_way_to_what_it_does_not_fit():
     assert (in_order.shuffle, in_order.balanced) == (False, False)
 
 
+def test_a_recommendation_stays_beside_what_it_fits():
+    """Telling what would hold in any case, a shuffled order or no patience, takes nothing away."""
+    config = resolve_config({"data": "x", "shuffle": True, "patience": None}, {}, BUNDLED_BASE)
+    assert config == resolve_config({"data": "x"}, {}, BUNDLED_BASE)
+    assert (config.balanced, config.best_by) == (True, "last")
+
+
 def test_the_recommendations_that_were_taken_are_told():
     """Those that were told otherwise, or that count for nothing beside what was told, are left out."""
     told = {"data": "x", "learning_rate": 0.5, "batch_size": 4, "patience": 3, "steps": 7}

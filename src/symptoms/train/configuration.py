@@ -31,10 +31,6 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return settings
 
 
-GIVES_WAY_TO = {"best_by": "patience", "balanced": "shuffle"}
-"""Which recommended setting is left out where another one is told, with which it need not fit together."""
-
-
 def resolve_config(
     told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
 ) -> TrainingConfig:
@@ -74,9 +70,8 @@ def _recommended(
     recommended = RECOMMENDED if of_the_data else RECOMMENDED_FOR_DATA_SETS
     suited = {} if of_the_data.get("base_model") == base_model else recommended.get(base_model or "", {})
     # Nobody should have to take back what we recommend in order to have what they ask for.
-    return {
-        key: value for key, value in suited.items() if key not in told and GIVES_WAY_TO.get(key) not in told
-    }
+    gives_way = {"best_by": told.get("patience") is not None, "balanced": told.get("shuffle") is False}
+    return {key: value for key, value in suited.items() if key not in told and not gives_way.get(key, False)}
 
 
 def _as_told(value: Any) -> str:
