@@ -245,6 +245,11 @@ def test_a_repeated_run_is_the_same_run(trained: Train, tmp_path: Path):
     trained("--run", "first", "--steps", "5", "--batch-size", "3", "--seed", "7")
     trained("--repeat", "first", "--run", "second", data=False)
     assert lines_of(tmp_path, "second") == lines_of(tmp_path, "first")
+    # What a run leaves holds both, worked out; only told beside each other they are refused.
+    config = json.loads((tmp_path / "runs/first/config.json").read_text())
+    assert (config["steps"], config["epochs"]) == (5, 5)
+    trained("--repeat", "first", "--run", "epochs", "--epochs", "1", data=False)
+    assert len(lines_of(tmp_path, "epochs")) == 4
     trained("--repeat", "first", "--run", "third", "--seed", "8", data=False)
     assert lines_of(tmp_path, "third") != lines_of(tmp_path, "first")
     write_examples(tmp_path / "train.jsonl", 11)
@@ -259,6 +264,16 @@ def test_options_win_over_a_file(trained: Train, tmp_path: Path):
     assert [line["num_tokens"] > 0 for line in lines_of(tmp_path, "both")] == [True] * 3
     config = json.loads((tmp_path / "runs/both/config.json").read_text())
     assert (config["steps"], config["batch_size"], config["warmup_steps"]) == (3, 5, 1)
+    (tmp_path / "epochs.toml").write_text('data = "train.jsonl"\nepochs = 3\nbatch_size = 5\n')
+    trained("epochs.toml", "--run", "steps", "--steps", "1", data=False)
+    assert len(lines_of(tmp_path, "steps")) == 1
+
+
+def test_steps_beside_epochs_are_refused_in_a_file_too(trained: Train, tmp_path: Path):
+    """In a file both stand for the same thing, and one of them would count for nothing."""
+    (tmp_path / "run.toml").write_text('data = "train.jsonl"\nsteps = 3\nepochs = 2\n')
+    with pytest.raises(InputError, match="steps and epochs say the same thing twice; give one of them"):
+        trained("run.toml", data=False)
 
 
 def test_the_recommended_settings_that_it_took_are_told_at_the_start(
@@ -324,6 +339,7 @@ def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, serve
         (("--repeat", "nothing"), RunError, "There is no run 'nothing'"),
         (("--resume", "one", "--epochs", "3"), InputError, "with the settings of its run"),
         (("--steps", "3", "--epochs", "3"), InputError, "say the same thing twice"),
+        (("--repeat", "one", "--steps", "3", "--epochs", "3"), InputError, "say the same thing twice"),
         (("--log-to", "paper"), InputError, "log_to.0 cannot be 'paper'"),
         (("--learning-rate", "0"), InputError, "learning_rate cannot be 0.0"),
     ],

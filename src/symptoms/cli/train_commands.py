@@ -12,6 +12,7 @@ from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.errors import InputError
 from symptoms.service import Service, connect
 from symptoms.train import conclude, prepare, read_config_file
+from symptoms.train.configuration import left_beside
 from symptoms.train.estimate import count_work, describe, measure_seconds
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView
@@ -45,8 +46,6 @@ def train(
 ) -> None:
     """Fine-tune on data of your own; every run can be resumed and repeated."""
     told = settings if base_model is None else {**settings, "base_model": base_model}
-    if told.get("steps") and told.get("epochs"):
-        raise InputError("--steps and --epochs say the same thing twice; give one of them.")
     if resume is not None:
         if config or run or repeat or dry_run or told:
             raise InputError("--resume goes on with the settings of its run; give it alone, or use --repeat.")
@@ -57,9 +56,7 @@ def train(
         order = order_to_repeat(repeat, told, service)
     else:
         of_the_file = read_config_file(config) if config else {}
-        if told.get("epochs"):
-            of_the_file.pop("steps", None)
-        order = new_order({**of_the_file, **told}, service)
+        order = new_order({**left_beside(told, of_the_file), **told}, service)
     console = Console()
     # Wrong settings are told now, not after the seconds that connecting takes.
     config_told = order.config(order.base_model)

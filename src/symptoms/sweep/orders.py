@@ -14,7 +14,7 @@ from symptoms.sweep.plan import PlannedRun
 from symptoms.train.batches import count_steps
 from symptoms.train.estimate import Work, count_work, dollars_for
 from symptoms.train.job import prepare
-from symptoms.train.order import Order, new_order
+from symptoms.train.order import Order, order_of
 from symptoms.train.writers import check_writers
 
 
@@ -44,7 +44,7 @@ def order_runs(runs: Sequence[PlannedRun], service: str | None, evaluate: str | 
     for run in runs:
         files = (run.settings.get("data"), run.settings.get("dev"))
         if files not in read:
-            read[files] = new_order(run.settings, service)
+            read[files] = order_of(run.settings, service)
         order = replace(read[files], settings=run.settings)
         try:
             config = order.config(run.base_model or (BUNDLED_BASE if _is_local(service) else None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,25 @@ def read_config_file(path: Path) -> dict[str, Any]:
     if faults:
         raise DataError(faults)
     return settings
+
+
+STEPS_AND_EPOCHS = ("steps", "epochs")
+"""Two settings that say the same thing."""
+
+
+def refuse_steps_with_epochs(told: Mapping[str, Any]) -> None:
+    """Raises InputError where both were told, as one of them would count for nothing.
+
+    A configuration that was worked out before holds both in any case, and is none of what was told.
+    """
+    if all(told.get(key) is not None for key in STEPS_AND_EPOCHS):
+        raise InputError("steps and epochs say the same thing twice; give one of them.")
+
+
+def left_beside(told: Collection[str], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's own settings without its steps or epochs where the other of the two was told over it."""
+    replaced = {one for one in STEPS_AND_EPOCHS if one not in told and set(STEPS_AND_EPOCHS) & set(told)}
+    return {key: value for key, value in own.items() if key not in replaced}
 
 
 def resolve_config(
