@@ -21,10 +21,9 @@ from symptoms import Classifier
 from symptoms.cli.commands import app
 from symptoms.config import RECOMMENDED_FOR_DATA_SETS, TrainingConfig
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
-from symptoms.service import LocalServer, Service, connect
+from symptoms.service import LocalServer, connect
 from symptoms.tokens import as_tokenizer, to_datum, tokenize
 from symptoms.train import RunDirectory, load_training_data, prepare
-from symptoms.train.estimate import Work, describe
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView, sparkline
 from symptoms.train.loop import TrainingLoop, new_adapter
@@ -287,28 +286,6 @@ def test_the_recommended_settings_that_it_took_are_told_at_the_start(
     assert "concern_weight 2, recommended for this base model" in said
 
 
-def test_a_dry_run_only_tells(trained: Train, tmp_path: Path):
-    """Tokens, steps and time are told, and no run directory is made."""
-    said = trained("--dry-run", "--dev", "dev.jsonl", "--epochs", "3", "--batch-size", "4")
-    assert "10 examples, the longest of" in said
-    assert "9 steps over" in said
-    assert "3 evaluations over" in said
-    assert "cost: none" in said
-    assert "time: about" in said
-    assert not (tmp_path / "runs").exists()
-
-
-def test_the_price_on_hosted_tinker():
-    """Training tokens cost the price of training, dev tokens that of prefill; an unknown price is said so."""
-
-    def sentences(base_model: str) -> str:
-        service = Service("hosted", "https://x", base_model, None, {}, None, "tml-x")  # type: ignore[arg-type]
-        return "\n".join(describe(Work(10, 5, 2_000_000, 1_000_000, 90, 1, 1_000_000), service))
-
-    assert "cost: about $1.80 at the prices of 2026-09-10" in sentences("Qwen/Qwen3.5-4B")
-    assert "the price of some/model is not known here" in sentences("some/model")
-
-
 def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, server: LocalServer):
     """A run shows up with its state and losses, and goes with its checkpoints."""
     trained("--run", "one", "--steps", "2")
@@ -340,6 +317,7 @@ def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, serve
         (("--resume", "one", "--epochs", "3"), InputError, "with the settings of its run"),
         (("--steps", "3", "--epochs", "3"), InputError, "say the same thing twice"),
         (("--repeat", "one", "--steps", "3", "--epochs", "3"), InputError, "say the same thing twice"),
+        (("--measure",), InputError, "--measure is a part of --dry-run"),
         (("--log-to", "paper"), InputError, "log_to.0 cannot be 'paper'"),
         (("--learning-rate", "0"), InputError, "learning_rate cannot be 0.0"),
     ],
