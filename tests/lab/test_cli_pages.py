@@ -11,6 +11,7 @@ import pytest
 
 from conftest import ROOT
 from symptoms.cli.help_pages import BEGIN, every_command, undocumented, with_help_pages
+from symptoms.config import BUNDLED_BASE, RECOMMENDED_FOR_DATA_SETS, TrainingConfig
 from symptoms.errors import InputError
 
 
@@ -20,6 +21,16 @@ def test_every_command_and_option_is_documented():
     assert {"symptoms assess", "symptoms doctor", "symptoms data check"} <= {
         name for name, _ in every_command()
     }
+
+
+def test_help_tells_the_recommended_settings_beside_the_defaults():
+    """Each setting that is another one on the bundled base is told with both, by train and by sweep."""
+    for name in ("symptoms train", "symptoms sweep"):
+        options = {one.name: getattr(one, "help", None) for one in dict(every_command())[name].params}
+        for setting, value in RECOMMENDED_FOR_DATA_SETS[BUNDLED_BASE].items():
+            default = TrainingConfig.model_fields[setting].default
+            assert f"[default: {default}; {value} on the bundled base]" in options[setting]
+        assert "[default: 32]" in options["lora_rank"]
 
 
 def test_the_page_of_commands_is_up_to_date():

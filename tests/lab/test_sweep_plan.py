@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from symptoms.errors import DataError, InputError, ServiceError
-from symptoms.sweep import SweepPlan, preset_names, read_preset, read_sweep_file
+from symptoms.sweep import PlannedRun, SweepPlan, preset_names, read_preset, read_sweep_file
 from symptoms.sweep.orders import check_named_by_user, order_runs
 from symptoms.sweep.reading import with_options
 from training_runs import write_examples
@@ -75,6 +75,46 @@ def test_options_win_over_the_file():
     assert told.base == {"data": "c", "steps": 10}
     assert (told.seeds, told.evaluate) == ((0, 1), "t")
     assert with_options(plan, {}, [], "7,", None).seeds == (7,)
+
+
+def test_steps_and_epochs_of_options_replace_each_other_in_the_plan():
+    """Whether told for all runs or varied, the one that is told counts and the other one goes."""
+    plan = SweepPlan({"steps": 100, "lora_rank": 2})
+    [only] = with_options(plan, {"epochs": 3}, [], None, None).runs()
+    assert only.settings == {"lora_rank": 2, "epochs": 3, "seed": 0}
+    two = with_options(plan, {}, ["epochs=2,4"], None, None).runs()
+    assert [dict(run.settings) for run in two] == [
+        {"lora_rank": 2, "epochs": epochs, "seed": 0} for epochs in (2, 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "base", "varied", "run"),
+    [
+        ("steps = 9\nepochs = 3\n", {}, [], "base-seed0"),
+        ("steps = 9\n[grid]\nepochs = [2, 4]\n", {}, [], "epochs-2-seed0"),
+        ('epochs = 3\n[[list]]\nname = "long"\nsteps = 9\n', {}, [], "long-seed0"),
+        ('[[list]]\nname = "long"\nsteps = 9\n', {"epochs": 3}, [], "long-seed0"),
+        ("", {"steps": 9, "epochs": 3}, [], "base-seed0"),
+        ("", {"steps": 9}, ["epochs=2,4"], "epochs-2-seed0"),
+    ],
+)
+def test_steps_beside_epochs_are_refused(
+    plan: str, base: dict[str, object], varied: list[str], run: str, tmp_path: Path
+):
+    """Wherever the two stand, the run that would have both is named, since one would count for nothing."""
+    file = tmp_path / "plan.toml"
+    file.write_text(plan)
+    complete = with_options(read_sweep_file(file), base, varied, None, None)
+    with pytest.raises(InputError, match=f"The run {run} cannot be: steps and epochs say the same thing"):
+        complete.runs()
+
+
+def test_a_sweep_that_was_begun_with_steps_beside_epochs_goes_on(tmp_path: Path):
+    """Its runs were planned before the two were refused, and have the steps that they had."""
+    data = str(write_examples(tmp_path / "train.jsonl", 8))
+    begun = PlannedRun("a-seed0", "a", {"data": data, "steps": 9, "epochs": 3, "seed": 0})
+    assert [run.num_steps for run in order_runs([begun], "local", None)] == [9]
 
 
 @pytest.mark.parametrize(

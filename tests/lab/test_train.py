@@ -19,12 +19,11 @@ from transformers import LlamaForCausalLM
 from conftest import ROOT
 from symptoms import Classifier
 from symptoms.cli.commands import app
-from symptoms.config import TrainingConfig
+from symptoms.config import RECOMMENDED_FOR_DATA_SETS, TrainingConfig
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
-from symptoms.service import LocalServer, Service, connect
+from symptoms.service import LocalServer, connect
 from symptoms.tokens import as_tokenizer, to_datum, tokenize
 from symptoms.train import RunDirectory, load_training_data, prepare
-from symptoms.train.estimate import Work, describe
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView, sparkline
 from symptoms.train.loop import TrainingLoop, new_adapter
@@ -245,6 +244,11 @@ def test_a_repeated_run_is_the_same_run(trained: Train, tmp_path: Path):
     trained("--run", "first", "--steps", "5", "--batch-size", "3", "--seed", "7")
     trained("--repeat", "first", "--run", "second", data=False)
     assert lines_of(tmp_path, "second") == lines_of(tmp_path, "first")
+    # What a run leaves holds both, worked out; only told beside each other they are refused.
+    config = json.loads((tmp_path / "runs/first/config.json").read_text())
+    assert (config["steps"], config["epochs"]) == (5, 5)
+    trained("--repeat", "first", "--run", "epochs", "--epochs", "1", data=False)
+    assert len(lines_of(tmp_path, "epochs")) == 4
     trained("--repeat", "first", "--run", "third", "--seed", "8", data=False)
     assert lines_of(tmp_path, "third") != lines_of(tmp_path, "first")
     write_examples(tmp_path / "train.jsonl", 11)
@@ -259,28 +263,27 @@ def test_options_win_over_a_file(trained: Train, tmp_path: Path):
     assert [line["num_tokens"] > 0 for line in lines_of(tmp_path, "both")] == [True] * 3
     config = json.loads((tmp_path / "runs/both/config.json").read_text())
     assert (config["steps"], config["batch_size"], config["warmup_steps"]) == (3, 5, 1)
+    (tmp_path / "epochs.toml").write_text('data = "train.jsonl"\nepochs = 3\nbatch_size = 5\n')
+    trained("epochs.toml", "--run", "steps", "--steps", "1", data=False)
+    assert len(lines_of(tmp_path, "steps")) == 1
 
 
-def test_a_dry_run_only_tells(trained: Train, tmp_path: Path):
-    """Tokens, steps and time are told, and no run directory is made."""
-    said = trained("--dry-run", "--dev", "dev.jsonl", "--epochs", "3", "--batch-size", "4")
-    assert "10 examples, the longest of" in said
-    assert "9 steps over" in said
-    assert "3 evaluations over" in said
-    assert "cost: none" in said
-    assert "time: about" in said
-    assert not (tmp_path / "runs").exists()
+def test_steps_beside_epochs_are_refused_in_a_file_too(trained: Train, tmp_path: Path):
+    """In a file both stand for the same thing, and one of them would count for nothing."""
+    (tmp_path / "run.toml").write_text('data = "train.jsonl"\nsteps = 3\nepochs = 2\n')
+    with pytest.raises(InputError, match="steps and epochs say the same thing twice; give one of them"):
+        trained("run.toml", data=False)
 
 
-def test_the_price_on_hosted_tinker():
-    """Training tokens cost the price of training, dev tokens that of prefill; an unknown price is said so."""
-
-    def sentences(base_model: str) -> str:
-        service = Service("hosted", "https://x", base_model, None, {}, None, "tml-x")  # type: ignore[arg-type]
-        return "\n".join(describe(Work(10, 5, 2_000_000, 1_000_000, 90, 1, 1_000_000), service))
-
-    assert "cost: about $1.80 at the prices of 2026-09-10" in sentences("Qwen/Qwen3.5-4B")
-    assert "the price of some/model is not known here" in sentences("some/model")
+def test_the_recommended_settings_that_it_took_are_told_at_the_start(
+    trained: Train, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+):
+    """One line has those that nobody told, and a base model without recommendations has no such line."""
+    assert "recommended" not in trained("--steps", "1", "--run", "none")
+    suited = {"batch_size": 5, "concern_weight": 2.0}
+    monkeypatch.setitem(RECOMMENDED_FOR_DATA_SETS, server.base_model, suited)
+    said = trained("--steps", "1", "--batch-size", "2", "--run", "some").splitlines()
+    assert "concern_weight 2, recommended for this base model" in said
 
 
 def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, server: LocalServer):
@@ -313,6 +316,8 @@ def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, serve
         (("--repeat", "nothing"), RunError, "There is no run 'nothing'"),
         (("--resume", "one", "--epochs", "3"), InputError, "with the settings of its run"),
         (("--steps", "3", "--epochs", "3"), InputError, "say the same thing twice"),
+        (("--repeat", "one", "--steps", "3", "--epochs", "3"), InputError, "say the same thing twice"),
+        (("--measure",), InputError, "--measure is a part of --dry-run"),
         (("--log-to", "paper"), InputError, "log_to.0 cannot be 'paper'"),
         (("--learning-rate", "0"), InputError, "learning_rate cannot be 0.0"),
     ],

@@ -15,6 +15,7 @@ from symptoms.config import (
 )
 from symptoms.errors import DataError, InputError
 from symptoms.train import read_config_file, resolve_config
+from symptoms.train.configuration import recommended_in_words
 
 OF_THE_FILE = ExperimentConfig(learning_rate=1e-4).model_dump(exclude={"loss_fn", "test_examples"})
 
@@ -45,6 +46,27 @@ def test_a_recommendation_gives_way_to_what_it_does_not_fit():
     assert (patient.patience, patient.best_by) == (3, "dev_loss")
     in_order = resolve_config({"data": "x", "shuffle": False}, {}, BUNDLED_BASE)
     assert (in_order.shuffle, in_order.balanced) == (False, False)
+
+
+def test_a_recommendation_stays_beside_what_it_fits():
+    """Telling what would hold in any case, a shuffled order or no patience, takes nothing away."""
+    config = resolve_config({"data": "x", "shuffle": True, "patience": None}, {}, BUNDLED_BASE)
+    assert config == resolve_config({"data": "x"}, {}, BUNDLED_BASE)
+    assert (config.balanced, config.best_by) == (True, "last")
+
+
+def test_the_recommendations_that_were_taken_are_told():
+    """Those that were told otherwise, or that count for nothing beside what was told, are left out."""
+    told = {"data": "x", "learning_rate": 0.5, "batch_size": 4, "patience": 3, "steps": 7}
+    assert recommended_in_words(told, {}, BUNDLED_BASE) == (
+        "balanced true, concern_weight 3, weight_decay 0.5, train_attn false, recommended for this base model"
+    )
+    suited = RECOMMENDED[BUNDLED_BASE]["learning_rate"]
+    of_the_experiment = recommended_in_words({"data": "x"}, OF_THE_FILE, BUNDLED_BASE) or ""
+    assert of_the_experiment.startswith(f"learning_rate {suited:g}, learning_rate_schedule linear, ")
+    assert recommended_in_words({"data": "x"}, {}, "other") is None
+    everything = resolve_config({"data": "x"}, {}, BUNDLED_BASE).model_dump()
+    assert recommended_in_words(everything, {}, BUNDLED_BASE) is None
 
 
 def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path):

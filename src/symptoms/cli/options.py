@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from symptoms.config import TrainingConfig
+from symptoms.config import BUNDLED_BASE, RECOMMENDED_FOR_DATA_SETS, TrainingConfig
 
 ServiceOption = Annotated[
     str | None,
@@ -37,7 +37,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     parameters = [parameter for name, parameter in own.items() if name != "settings"]
     for name, field in fields.items():
-        known = "" if field.is_required() or field.default in (None, []) else f" [default: {field.default}]"
+        known = "" if field.is_required() else _defaults(name, field.default)
         # Typer takes no choices in lists, so the configuration checks them.
         is_list = get_origin(field.annotation) is list
         kind: Any = list[str] if is_list else field.annotation
@@ -51,3 +51,12 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     # Typer reads the options of a command from its signature.
     setattr(wrapped, "__signature__", inspect.Signature(parameters))  # noqa: B010
     return wrapped
+
+
+def _defaults(name: str, default: Any) -> str:
+    """What a setting is where it is not told, and what it then is for a data set on the bundled base."""
+    known = [] if default in (None, []) else [f"{default}"]
+    suited = RECOMMENDED_FOR_DATA_SETS[BUNDLED_BASE]
+    if name in suited and suited[name] != default:
+        known.append(f"{suited[name]} on the bundled base")
+    return f" [default: {'; '.join(known)}]" if known else ""

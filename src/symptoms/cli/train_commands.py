@@ -10,9 +10,10 @@ from rich.console import Console
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.errors import InputError
-from symptoms.service import Service, connect
+from symptoms.service import HOSTED, Service, connect
 from symptoms.train import conclude, prepare, read_config_file
-from symptoms.train.estimate import count_work, describe, measure_seconds
+from symptoms.train.configuration import left_beside
+from symptoms.train.estimate import count_work, describe, measure_seconds, price_of_measuring
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView
 from symptoms.train.loop import new_adapter
@@ -36,7 +37,18 @@ def train(
         str | None, typer.Option(help="Take the settings of this run; other options win over them.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Tell tokens, steps, time and cost, and train nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Tell tokens, steps, cost and time, and make no run; spends nothing on hosted Tinker.",
+        ),
+    ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="With --dry-run, tell the time on hosted Tinker, too; trains a few steps for it.",
+        ),
     ] = False,
     service: ServiceOption = None,
     base_model: BaseModelOption = None,
@@ -45,8 +57,8 @@ def train(
 ) -> None:
     """Fine-tune on data of your own; every run can be resumed and repeated."""
     told = settings if base_model is None else {**settings, "base_model": base_model}
-    if told.get("steps") and told.get("epochs"):
-        raise InputError("--steps and --epochs say the same thing twice; give one of them.")
+    if measure and not dry_run:
+        raise InputError("--measure is a part of --dry-run; give both, or leave it out.")
     if resume is not None:
         if config or run or repeat or dry_run or told:
             raise InputError("--resume goes on with the settings of its run; give it alone, or use --repeat.")
@@ -57,9 +69,7 @@ def train(
         order = order_to_repeat(repeat, told, service)
     else:
         of_the_file = read_config_file(config) if config else {}
-        if told.get("epochs"):
-            of_the_file.pop("steps", None)
-        order = new_order({**of_the_file, **told}, service)
+        order = new_order({**left_beside(told, of_the_file), **told}, service)
     console = Console()
     # Wrong settings are told now, not after the seconds that connecting takes.
     config_told = order.config(order.base_model)
@@ -70,24 +80,32 @@ def train(
     console.print("Connecting to the Tinker service ...")
     preferred = order.data.config.get("base_model")
     with connect(order.service, order.base_model, preferred=preferred) as connected:
+        if taken := order.recommended(connected.base_model):
+            console.print(taken, markup=False, highlight=False, soft_wrap=True)
         if dry_run:
-            _tell_what_it_takes(order, connected, console)
+            _tell_what_it_takes(order, connected, measure, console)
         else:
             _train(order, run, connected, console)
 
 
-def _tell_what_it_takes(order: Order, service: Service, console: Console) -> None:
+def _tell_what_it_takes(order: Order, service: Service, measure: bool, console: Console) -> None:
     config = order.config(service.base_model)
-    training = new_adapter(config, service)
+    # Steps cost money on hosted Tinker, which is spent only when that was asked for.
+    training = new_adapter(config, service) if measure or service.kind != HOSTED else None
     job = prepare(
         config, order.examples(config), order.dev, service.tokenizer(training), service.context_length
     )
-    work = count_work(job)
+    work = count_work(job, len(order.data.labels))
     for sentence in describe(work, service):
         console.print(sentence, highlight=False, markup=False)
+    if training is None:
+        measuring = price_of_measuring(job, service)
+        console.print(f"time: not measured; --measure {measuring}", highlight=False, soft_wrap=True)
+        return
     console.print("measuring a few steps on an adapter that is thrown away ...")
     seconds = measure_seconds(job, training, work)
-    console.print(f"time: about {seconds / 60:.1f} minutes", highlight=False)
+    without = ", without classifying dev texts" if config.dev_accuracy else ""
+    console.print(f"time: about {seconds / 60:.1f} minutes{without}", highlight=False)
 
 
 def _train(order: Order, run_name: str | None, service: Service, console: Console) -> None:

@@ -1,6 +1,23 @@
 """Where Tinker lives: the hosted service, any compatible server by URL, or our own on this machine."""
 
-from symptoms.service.connection import LOCAL, Service, choose_service, connect, key_source, offered_models
+from symptoms.service.connection import (
+    HOSTED,
+    LOCAL,
+    Service,
+    choose_service,
+    connect,
+    key_source,
+    offered_models,
+)
 from symptoms.service.local_server import LocalServer
 
-__all__ = ["LOCAL", "LocalServer", "Service", "choose_service", "connect", "key_source", "offered_models"]
+__all__ = [
+    "HOSTED",
+    "LOCAL",
+    "LocalServer",
+    "Service",
+    "choose_service",
+    "connect",
+    "key_source",
+    "offered_models",
+]

@@ -9,12 +9,12 @@ from pathlib import Path
 from symptoms.config import BUNDLED_BASE
 from symptoms.data.reading import read_text
 from symptoms.errors import InputError, ServiceError
-from symptoms.service import LOCAL, Service, choose_service
+from symptoms.service import HOSTED, LOCAL, Service, choose_service
 from symptoms.sweep.plan import PlannedRun
 from symptoms.train.batches import count_steps
-from symptoms.train.estimate import Work, count_work, dollars_for
+from symptoms.train.estimate import Work, count_work, dollars_of
 from symptoms.train.job import prepare
-from symptoms.train.order import Order, new_order
+from symptoms.train.order import Order, order_of
 from symptoms.train.writers import check_writers
 
 
@@ -44,7 +44,7 @@ def order_runs(runs: Sequence[PlannedRun], service: str | None, evaluate: str | 
     for run in runs:
         files = (run.settings.get("data"), run.settings.get("dev"))
         if files not in read:
-            read[files] = new_order(run.settings, service)
+            read[files] = order_of(run.settings, service)
         order = replace(read[files], settings=run.settings)
         try:
             config = order.config(run.base_model or (BUNDLED_BASE if _is_local(service) else None))
@@ -93,10 +93,8 @@ def count_runs(runs: Sequence[OrderedRun], service: Service) -> list[tuple[Order
     for run in runs:
         config = run.order.config(service.base_model)
         job = prepare(config, run.order.examples(config), run.order.dev, tokenizer, service.context_length)
-        work = count_work(job)
-        is_paid = service.kind == "hosted"
-        dollars = dollars_for(service.base_model, work.num_tokens, work.num_dev_tokens) if is_paid else 0.0
-        counted.append((run, work, dollars))
+        work = count_work(job, len(run.order.data.labels))
+        counted.append((run, work, dollars_of(work, service) if service.kind == HOSTED else 0.0))
     return counted
 
 

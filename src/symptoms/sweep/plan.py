@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from symptoms.errors import InputError
+from symptoms.train.configuration import refuse_steps_with_epochs
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class SweepPlan:
                 yield NamedSetting("-".join(words) or "base", {**one.changes, **changes})
 
     def runs(self) -> list[PlannedRun]:
-        """Every run; raises InputError where two would have one name."""
+        """Every run; raises InputError where two would have one name, or one has both steps and epochs."""
         runs = [
             PlannedRun(
                 f"{setting.name}-seed{seed}", setting.name, {**self.base, **setting.changes, "seed": seed}
@@ -71,6 +72,11 @@ class SweepPlan:
         repeated = [name for name, count in Counter(run.name for run in runs).items() if count > 1]
         if repeated:
             raise InputError(f"Two runs would be called {repeated[0]}; name or list each setting once.")
+        for run in runs:
+            try:
+                refuse_steps_with_epochs(run.settings)
+            except InputError as error:
+                raise InputError(f"The run {run.name} cannot be: {error}") from error
         return runs
 
     def varied(self, told: Mapping[str, Sequence[Any]]) -> SweepPlan:

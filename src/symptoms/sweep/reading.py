@@ -13,6 +13,7 @@ from symptoms.config import TrainingConfig
 from symptoms.data.reading import nearest, read_text
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.sweep.plan import NamedSetting, SweepPlan
+from symptoms.train.configuration import left_beside
 
 OF_A_SWEEP = ("seeds", "evaluate", "grid", "list")
 MAX_RUNS = 1000
@@ -56,15 +57,13 @@ def with_options(
         if key in listed or key in (plan.grid or {}):
             option = key.replace("_", "-")
             raise InputError(f"The plan varies {key}; give --set {key}=... instead of --{option}.")
-    own = dict(plan.base)
+    lists = dict(map(_varied, varied))
+    # Steps and epochs say the same thing, so the one that is told replaces the other of the plan.
+    own = left_beside({*told, *lists}, plan.base)
     if "data" in told and "dev" not in told:
         # Held-out data belong to the data that they were held out of.
         own.pop("dev", None)
-    # Steps and epochs say the same thing, so the one that is told replaces the other.
-    for one, other in (("epochs", "steps"), ("steps", "epochs")):
-        if one in told and other not in told:
-            own.pop(other, None)
-    changed = replace(plan, base={**own, **told}).varied(dict(map(_varied, varied)))
+    changed = replace(plan, base={**own, **told}).varied(lists)
     if seeds is not None:
         changed = replace(changed, seeds=_seeds(seeds))
     return changed if evaluate is None else replace(changed, evaluate=evaluate)

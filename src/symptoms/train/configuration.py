@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,23 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return settings
 
 
-GIVES_WAY_TO = {"best_by": "patience", "balanced": "shuffle"}
-"""Which recommended setting is left out where another one is told, with which it need not fit together."""
+STEPS_AND_EPOCHS = ("steps", "epochs")
+"""Two settings that say the same thing."""
+
+
+def refuse_steps_with_epochs(told: Mapping[str, Any]) -> None:
+    """Raises InputError where both were told, as one of them would count for nothing.
+
+    A configuration that was worked out before holds both in any case, and is none of what was told.
+    """
+    if all(told.get(key) is not None for key in STEPS_AND_EPOCHS):
+        raise InputError("steps and epochs say the same thing twice; give one of them.")
+
+
+def left_beside(told: Collection[str], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's own settings without its steps or epochs where the other of the two was told over it."""
+    replaced = {one for one in STEPS_AND_EPOCHS if one not in told and set(STEPS_AND_EPOCHS) & set(told)}
+    return {key: value for key, value in own.items() if key not in replaced}
 
 
 def resolve_config(
@@ -43,11 +58,7 @@ def resolve_config(
     A data file that names the base model itself is taken at its word. Raises InputError with every
     setting that cannot be.
     """
-    recommended = RECOMMENDED if of_the_data else RECOMMENDED_FOR_DATA_SETS
-    suited = {} if of_the_data.get("base_model") == base_model else recommended.get(base_model or "", {})
-    # Nobody should have to take back what we recommend in order to have what they ask for.
-    suited = {key: value for key, value in suited.items() if GIVES_WAY_TO.get(key) not in told}
-    settings = {**of_the_data, **suited, **told}
+    settings = {**of_the_data, **_recommended(told, of_the_data, base_model), **told}
     if base_model is not None:
         settings["base_model"] = base_model
     if "data" not in settings:
@@ -56,6 +67,37 @@ def resolve_config(
         return TrainingConfig.model_validate(settings)
     except ValidationError as error:
         raise InputError("\n".join(_sentence(problem) for problem in error.errors())) from error
+
+
+def recommended_in_words(
+    told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
+) -> str | None:
+    """The recommended settings that a run on this base model takes; None where it takes none."""
+    taken = _recommended(told, of_the_data, base_model)
+    if told.get("steps") is not None:
+        taken.pop("epochs", None)
+    if not taken:
+        return None
+    settings = ", ".join(f"{key} {_as_told(value)}" for key, value in taken.items())
+    return f"{settings}, recommended for this base model"
+
+
+def _recommended(
+    told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
+) -> dict[str, Any]:
+    """What suits the base model, but for what was told and for what does not fit that."""
+    recommended = RECOMMENDED if of_the_data else RECOMMENDED_FOR_DATA_SETS
+    suited = {} if of_the_data.get("base_model") == base_model else recommended.get(base_model or "", {})
+    # Nobody should have to take back what we recommend in order to have what they ask for.
+    gives_way = {"best_by": told.get("patience") is not None, "balanced": told.get("shuffle") is False}
+    return {key: value for key, value in suited.items() if key not in told and not gives_way.get(key, False)}
+
+
+def _as_told(value: Any) -> str:
+    """A value as it is written in a file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _sentence(problem: Any) -> str:

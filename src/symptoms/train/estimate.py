@@ -10,8 +10,8 @@ from importlib.resources import files
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from symptoms.service import Service
-from symptoms.train.batches import plan_steps
+from symptoms.service import HOSTED, LOCAL, Service
+from symptoms.train.batches import Step, plan_steps
 from symptoms.train.job import Job
 
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ MEASURED_STEPS = 3
 
 @dataclass(frozen=True)
 class Work:
-    """How much a job has to do, over all its steps and evaluations."""
+    """How much a job has to do, over all its steps and evaluations.
+
+    `num_classified_tokens` are read besides where dev texts are classified with one request a label, as
+    services other than our own need it; the few tokens of a label's own line are left out.
+    """
 
     num_examples: int
     num_steps: int
@@ -31,14 +35,16 @@ class Work:
     longest: int
     num_evaluations: int
     num_dev_tokens: int
+    num_classified_tokens: int = 0
 
 
-def count_work(job: Job) -> Work:
-    """Count without a service."""
+def count_work(job: Job, num_labels: int) -> Work:
+    """Count without a service. `num_labels` is how many a dev text is asked about where it is classified."""
     examples = job.batches.examples
     steps = list(plan_steps(job.config, job.batches.concerns))
     trained_on = [example for step in steps for example in job.batches.trained_on(step)]
     evaluations = sum(job.evaluates(step) for step in steps)
+    prompts = sum(example.num_tokens - example.num_trained_tokens for example in job.dev_examples)
     return Work(
         num_examples=len(examples),
         num_steps=job.num_steps,
@@ -47,6 +53,7 @@ def count_work(job: Job) -> Work:
         longest=max(example.num_tokens for example in examples),
         num_evaluations=evaluations,
         num_dev_tokens=evaluations * sum(example.num_tokens for example in job.dev_examples),
+        num_classified_tokens=evaluations * num_labels * prompts if job.config.dev_accuracy else 0,
     )
 
 
@@ -58,20 +65,39 @@ def describe(work: Work, service: Service) -> Iterator[str]:
     yield f"{work.num_steps:,} steps over {work.num_tokens:,} tokens, {trained}"
     if work.num_evaluations:
         yield f"{work.num_evaluations:,} evaluations over {work.num_dev_tokens:,} dev tokens in all"
-    if service.kind != "hosted":
+    if service.kind != LOCAL and work.num_classified_tokens:
+        yield f"about {work.num_classified_tokens:,} tokens more to classify dev texts, one request a label"
+    if service.kind != HOSTED:
         yield "cost: none, this service is not hosted Tinker"
         return
-    dollars, table = dollars_for(service.base_model, work.num_tokens, work.num_dev_tokens), _prices()
+    dollars, table = dollars_of(work, service), _prices()
     if dollars is None:
         yield f"cost: the price of {service.base_model} is not known here; see {table['source']}"
         return
     yield f"cost: about ${dollars:.2f} at the prices of {table['as_of']}; see {table['source']}"
 
 
-def dollars_for(base_model: str, num_tokens: int, num_dev_tokens: int) -> float | None:
-    """The price on hosted Tinker of training and evaluating so many tokens; None where it is not known."""
+def dollars_for(base_model: str, num_tokens: int, num_read_tokens: int) -> float | None:
+    """The price on hosted Tinker of training on so many tokens and reading others; None where not known."""
     price = _prices()["dollars_per_million_tokens"].get(base_model)
-    return None if price is None else (num_tokens * price["train"] + num_dev_tokens * price["prefill"]) / 1e6
+    return None if price is None else (num_tokens * price["train"] + num_read_tokens * price["prefill"]) / 1e6
+
+
+def dollars_of(work: Work, service: Service) -> float | None:
+    """The price on hosted Tinker of training and evaluating; None where it is not known."""
+    return dollars_for(service.base_model, work.num_tokens, work.num_dev_tokens + work.num_classified_tokens)
+
+
+def price_of_measuring(job: Job, service: Service) -> str:
+    """What `measure_seconds` trains and costs on hosted Tinker, in words."""
+    steps = _steps_to_measure(job)
+    tokens = sum(example.num_tokens for step in steps for example in job.batches.trained_on(step))
+    dollars = dollars_for(service.base_model, tokens, 0)
+    if dollars is None:
+        price = f"as much as training on {tokens:,} tokens"
+    else:
+        price = "less than $0.01" if dollars < 0.01 else f"about ${dollars:.2f}"
+    return f"trains {len(steps)} {'step' if len(steps) == 1 else 'steps'} to find out, which costs {price}"
 
 
 def _prices() -> dict[str, Any]:
@@ -85,8 +111,7 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
     """
     from tinker import AdamParams
 
-    # One more at first, since a service's first step is slower than those that follow.
-    steps = list(islice(plan_steps(job.config, job.batches.concerns), MEASURED_STEPS + 1))
+    steps = _steps_to_measure(job)
     started, tokens = time.perf_counter(), 0
     for place, step in enumerate(steps):
         if place == 1:
@@ -98,3 +123,8 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
         tokens += sum(example.num_tokens for example in job.batches.trained_on(step))
     # An evaluation has the forward pass alone, about a third of a step's work.
     return (time.perf_counter() - started) / tokens * (work.num_tokens + work.num_dev_tokens / 3)
+
+
+def _steps_to_measure(job: Job) -> list[Step]:
+    # One more at first, since a service's first step is slower than those that follow.
+    return list(islice(plan_steps(job.config, job.batches.concerns), MEASURED_STEPS + 1))

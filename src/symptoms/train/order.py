@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from symptoms.config import TrainingConfig
 from symptoms.errors import InputError, RunError
-from symptoms.train.configuration import resolve_config
+from symptoms.train.configuration import recommended_in_words, refuse_steps_with_epochs, resolve_config
 from symptoms.train.run_directory import RunDirectory, find_run
 from symptoms.train.training_data import TrainingData, load_training_data, subset_of
 
@@ -34,13 +34,23 @@ class Order:
         """The configuration on this base model; raises InputError for settings that cannot be."""
         return resolve_config(self.settings, self.data.config, base_model)
 
+    def recommended(self, base_model: str) -> str | None:
+        """The settings that were not told and are what suits this base model, in words."""
+        return recommended_in_words(self.settings, self.data.config, base_model)
+
     def examples(self, config: TrainingConfig) -> TrainingData:
         """The data, or the part of it that the configuration wants."""
         return subset_of(self.data, config.examples_per_condition, config.seed)
 
 
 def new_order(settings: Mapping[str, Any], service: str | None) -> Order:
-    """Raises InputError without data, and DataError for a file with faults."""
+    """What was told; raises InputError for steps beside epochs, and as `order_of` does."""
+    refuse_steps_with_epochs(settings)
+    return order_of(settings, service)
+
+
+def order_of(settings: Mapping[str, Any], service: str | None) -> Order:
+    """Settings that were checked before; raises InputError without data, DataError for a file with faults."""
     if not isinstance(settings.get("data"), str):
         raise InputError("There is no data to train on; name a file with --data.")
     dev = settings.get("dev")
@@ -54,11 +64,12 @@ def new_order(settings: Mapping[str, Any], service: str | None) -> Order:
 
 def order_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -> Order:
     """The settings of a run, on the same data; raises RunError where that has changed."""
+    refuse_steps_with_epochs(told)
     run = find_run(name)
     manifest, settings = run.manifest(), {**_config_of(run), **told}
     if told.get("epochs"):
         settings["steps"] = None
-    order = new_order(settings, service or manifest["service_url"] or manifest["service"])
+    order = order_of(settings, service or manifest["service_url"] or manifest["service"])
     for key, data in (("data", order.data), ("dev", order.dev)):
         if key not in told and data is not None and manifest[f"{key}_sha256"] != data.digest:
             raise RunError(
