@@ -36,6 +36,9 @@ ONLY_WATCHING = frozenset(
 """Settings that change nothing in what is learnt."""
 FEW_SETTINGS = 3
 OF_THE_SERVICE = "service"
+DIGESTS = {"data_sha256": "data digest", "dev_sha256": "dev digest", "base_model_sha256": "base weights"}
+"""What the manifest knows files by, which may change under one name, and what is said for it here."""
+DIGEST_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,11 @@ class ComparedRun:
         if not self.dev:
             return {}
         chosen_by = self.settings.get("best_by", "dev_loss")
-        return self.dev[-1] if chosen_by == "last" else min(self.dev, key=lambda line: line[chosen_by])
+        if chosen_by == "last":
+            return self.dev[-1]
+        # An older run may not have kept the measure.
+        measure = chosen_by if all(chosen_by in line for line in self.dev) else "dev_loss"
+        return min(self.dev, key=lambda line: line[measure])
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,9 @@ def read_run(run: RunDirectory) -> ComparedRun:
     """A run as its directory has it; raises RunError where that is not a run's."""
     manifest, metrics, dev = run.manifest(), run.metrics(), run.evaluations()
     settings = {**run.config(), OF_THE_SERVICE: manifest["service_url"] or manifest["service"]}
+    for key, said in DIGESTS.items():
+        digest: str | None = manifest.get(key)
+        settings[said] = digest and digest[:DIGEST_SHOWN]
     seed = settings.pop("seed")
     dollars: float | None = 0.0
     if manifest["service"] == "hosted":
@@ -271,8 +281,9 @@ def _tested(
 
 
 def _name(runs: Sequence[ComparedRun], differing: dict[str, Any]) -> str:
-    # What only watches a run is left out, where anything else tells it from others.
-    settings = {key: value for key, value in differing.items() if key not in ONLY_WATCHING} or differing
+    # What only watches a run is left out, where anything else tells it from others; so are digests.
+    left_out = ONLY_WATCHING | set(DIGESTS.values())
+    settings = {key: value for key, value in differing.items() if key not in left_out} or differing
     if settings and len(settings) <= FEW_SETTINGS:
         return ", ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items())
     name = runs[0].name

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -76,6 +77,10 @@ class Service:
                 f"The tokenizer of {self.base_model} could not be loaded; "
                 "it needs the model hub or a local copy."
             ) from error
+
+    def base_model_sha256(self, model: tinker.TrainingClient) -> str | None:
+        """A digest of the base weights and their configuration; None on services of others."""
+        return _digest_of_weights(_tokenizer_folder(model)) if self.kind == LOCAL else None
 
     def delete_checkpoints(self, paths: Sequence[str]) -> None:
         """Delete checkpoints; one that is gone already is as it should be."""
@@ -200,6 +205,22 @@ def _tokenizer_folder(model: tinker.TrainingClient | tinker.SamplingClient) -> P
     if isinstance(model, tinker.SamplingClient):
         return Path(model.get_base_model())
     return Path(model.get_info().model_data.tokenizer_id or "")
+
+
+@cache
+def _digest_of_weights(folder: Path) -> str | None:
+    """SHA-256 over the files that make the model; once a process, as weights can be gigabytes.
+
+    None where our server found the weights elsewhere than beside the tokenizer.
+    """
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    if len(files) == 1 or not files[0].exists():
+        return None
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _setting(name: str) -> str:

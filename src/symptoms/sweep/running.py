@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from symptoms.errors import InputError, RunError, SymptomsError
+from symptoms.errors import InputError, RunError, ServiceError, SymptomsError
 from symptoms.evaluate.command import EvaluationRequest, evaluate_connected
 from symptoms.evaluate.during_training import dev_accuracy, written_cases
 from symptoms.evaluate.evaluation import EVALUATION_FILE, read_evaluation, summary_of
@@ -25,7 +26,7 @@ from symptoms.sweep.view import RowView, SweepView
 from symptoms.train.conclusion import write_conclusion
 from symptoms.train.interruption import Interruption
 from symptoms.train.loop import StopWish
-from symptoms.train.order import order_to_resume
+from symptoms.train.order import check_same_data, order_to_resume
 from symptoms.train.run_directory import RunDirectory
 from symptoms.train.training import opened_run, train_opened
 
@@ -57,12 +58,22 @@ class Sweep:
             else:
                 self._folder.note(run.name, done)
                 self._view.ended(run.name, done, say=False)
-        for base_model, group in by_base_model(left).items():
+        groups = by_base_model(left)
+        for base_model, group in groups.items():
             preferred = group[0].order.data.config.get("base_model")
-            with (
-                connect(self._folder.record.service, base_model, preferred=preferred) as service,
-                Interruption(service, self._console) as interruption,
-            ):
+            with ExitStack() as held:
+                try:
+                    service = held.enter_context(
+                        connect(self._folder.record.service, base_model, preferred=preferred)
+                    )
+                except ServiceError as error:
+                    if len(groups) == 1:
+                        raise
+                    # One model that cannot be had is no reason to leave the others untrained.
+                    for run in group:
+                        self._end(run, Outcome("failed", problem=str(error)))
+                    continue
+                interruption = held.enter_context(Interruption(service, self._console))
                 check_offered(left, service)
                 self._work_through(group, service, interruption)
             if interruption.wanted:
@@ -71,10 +82,14 @@ class Sweep:
         return [(entry.name, entry.outcome) for entry in self._folder.record.runs if entry.name in names]
 
     def _done(self, run: OrderedRun) -> Outcome | None:
-        """What came of a run that is finished, and evaluated where that is wanted."""
+        """What came of a run that is finished, and evaluated where that is wanted.
+
+        Raises RunError where its data has changed since, for it could not be compared with the others.
+        """
         directory = self._folder.run_directory(run.name)
         if directory is None or not directory.is_finished:
             return None
+        check_same_data(directory, run.order)
         outcome = _trained(directory)
         if self._folder.record.evaluate is None:
             return outcome

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,17 @@ from symptoms.train.training_data import TrainingData, load_training_data, subse
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be trained: settings as they were told, data, and the run to go on with if there is one."""
+    """What is to be trained: settings as they were told, data, and the run to go on with if there is one.
+
+    `base_model_sha256` is the digest that the base weights have to have, None for any.
+    """
 
     settings: Mapping[str, Any]
     data: TrainingData
     dev: TrainingData | None
     service: str | None
     run: RunDirectory | None = None
+    base_model_sha256: str | None = None
 
     @property
     def base_model(self) -> str | None:
@@ -70,13 +74,19 @@ def order_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -> 
     if told.get("epochs"):
         settings["steps"] = None
     order = order_of(settings, service or manifest["service_url"] or manifest["service"])
+    check_same_data(run, order, told)
+    return order if "base_model" in told else replace(order, base_model_sha256=run.base_model_sha256())
+
+
+def check_same_data(run: RunDirectory, order: Order, told: Collection[str] = ()) -> None:
+    """Raises RunError where a file that was not told anew is not what the run was trained on."""
+    manifest = run.manifest()
     for key, data in (("data", order.data), ("dev", order.dev)):
         if key not in told and data is not None and manifest[f"{key}_sha256"] != data.digest:
             raise RunError(
-                f"{data.path} has changed since the run {name}, which cannot be had again from it; "
+                f"{data.path} has changed since the run {run.name}, which cannot be had again from it; "
                 f"restore the file, or name another with --{key}."
             )
-    return order
 
 
 def order_to_resume(name: str, service: str | None) -> Order:
@@ -85,7 +95,7 @@ def order_to_resume(name: str, service: str | None) -> Order:
     if run.is_finished:
         raise RunError(f"The run {name} is finished; train another with --repeat {name} --run NEW.")
     order = order_to_repeat(name, {}, service)
-    return Order(order.settings, order.data, order.dev, order.service, run)
+    return replace(order, run=run)
 
 
 def _config_of(run: RunDirectory) -> dict[str, Any]:

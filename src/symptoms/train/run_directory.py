@@ -43,6 +43,8 @@ from symptoms.train.lock import locked
 
 RUNS = Path("runs")
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "torch", "transformers")
+BEFORE_THE_MANIFEST = {"lock", "config.json", ".config.json.partial", ".manifest.json.partial"}
+"""What a run directory may hold before it is a run."""
 
 
 class DataFile(Protocol):
@@ -140,7 +142,9 @@ class RunDirectory:
         try:
             path.mkdir(parents=True)
         except FileExistsError as error:
-            raise RunError(f"The run {path} exists already; choose another name with --run.") from error
+            # A start that was cut short has left no run yet that could be resumed or removed.
+            if not path.is_dir() or {file.name for file in path.iterdir()} - BEFORE_THE_MANIFEST:
+                raise RunError(f"The run {path} exists already; choose another name with --run.") from error
         except OSError as error:
             raise RunError(
                 f"The run {path} cannot be written ({error.strerror}); work in another folder."
@@ -263,6 +267,10 @@ class RunDirectory:
                 "no labels to choose from; choose another run."
             )
         return tuple(Label(identifier, text) for identifier, text in stored.items())
+
+    def base_model_sha256(self) -> str | None:
+        """The digest of the base weights it was begun with, None where that was not known."""
+        return self.manifest().get("base_model_sha256")
 
     def config(self) -> dict[str, Any]:
         """The settings of the run as its config.json has them."""

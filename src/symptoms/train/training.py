@@ -58,13 +58,19 @@ def opened_run(
             if order.run.is_finished:
                 raise RunError(f"The run {order.run.name} is finished by now; there is nothing left to do.")
             training = resumed_adapter(config, service, order.run)
+        weights = service.base_model_sha256(training)
+        if order.base_model_sha256 and weights and weights != order.base_model_sha256:
+            raise RunError(
+                f"The weights of {service.base_model} are not those that the run began with, so it cannot go "
+                "on or be had again; train a new one with the same settings."
+            )
         tokenizer = service.tokenizer(training)
         job = prepare(config, data, order.dev, tokenizer, service.context_length)
         run = order.run
         if run is None:
             run = RunDirectory.create(name, root)
             held.enter_context(run.held())
-            _write_start(run, order, data, job, service)
+            _write_start(run, order, data, job, service, weights)
         yield OpenRun(run, config, data, job, training, tokenizer, service)
 
 
@@ -85,13 +91,16 @@ def train_opened(
             writer.close()
 
 
-def _write_start(run: RunDirectory, order: Order, data: TrainingData, job: Job, service: Service) -> None:
+def _write_start(
+    run: RunDirectory, order: Order, data: TrainingData, job: Job, service: Service, weights: str | None
+) -> None:
     dev = order.dev
     run.write_start(
         data,
         job.config,
         service,
         loss_in_words(job.config),
+        base_model_sha256=weights,
         num_steps=job.num_steps,
         dev=None if dev is None else str(dev.path),
         dev_sha256=None if dev is None else dev.digest,
