@@ -13,6 +13,7 @@ os.environ.setdefault("TINKER_TELEMETRY", "0")
 from symptoms import Classifier
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
+from training_in_process import trained  # noqa: F401 - a fixture of tests/lab
 from training_runs import train, write_examples
 from web_service import api, live_run, web_folder, web_url  # noqa: F401 - fixtures of tests/web
 

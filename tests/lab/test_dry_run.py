@@ -11,37 +11,12 @@ from typing import Any
 
 import pytest
 
-from symptoms.cli.commands import app
 from symptoms.service import LocalServer, Service, connect
 from symptoms.tokens import as_tokenizer, prompt_tokens
 from symptoms.train import load_training_data
 from symptoms.train.estimate import Work, describe
 from tiny_models import tiny_tokenizer
-from training_runs import write_examples
-
-Train = Callable[..., str]
-
-
-@pytest.fixture
-def trained(
-    tmp_path: Path,
-    server: LocalServer,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Train:
-    """The command in this process and in a folder of its own, on a server that runs already."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TINKER_API_KEY", server.api_key)
-    write_examples(tmp_path / "train.jsonl", 10)
-    write_examples(tmp_path / "dev.jsonl", 5, first=10)
-
-    def command(*arguments: str) -> str:
-        capsys.readouterr()
-        where = ["--service", server.url, "--base-model", server.base_model]
-        app(["train", *where, "--data", "train.jsonl", *arguments], standalone_mode=False)
-        return capsys.readouterr().out
-
-    return command
+from training_in_process import Train
 
 
 def test_a_dry_run_only_tells(trained: Train, tmp_path: Path):

@@ -168,6 +168,25 @@ def test_one_bad_run_does_not_stop_the_others(done: Path, sweep: Sweep):
     assert states(done, "bad") == ["finished", "finished"]
 
 
+def test_a_whole_sweep_is_shown_and_removed(done: Path, sweep: Sweep, capsys: pytest.CaptureFixture[str]):
+    """By its name, with all its runs, but not while someone works on it."""
+    sweep("plan.toml", "--name", "short", "--set", "batch_size=4")
+    capsys.readouterr()
+    app(["runs", "show", "short"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert all(f"short/base-seed{seed}" in shown for seed in (0, 1))
+    remove = ["runs", "rm", "short", "--yes"]
+    with (
+        locked(done / "runs/short/lock", "it"),
+        pytest.raises(RunError, match="being worked on by process"),
+    ):
+        app(remove, standalone_mode=False)
+    assert (done / "runs/short/base-seed1").exists()
+    app(remove, standalone_mode=False)
+    assert "with 2 runs" in capsys.readouterr().out
+    assert not (done / "runs/short").exists()
+
+
 def test_a_sweep_is_worked_through_by_one_process(done: Path, sweep: Sweep):
     """A second one is refused before it can touch a run."""
     with (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +17,6 @@ from transformers import LlamaForCausalLM
 
 from conftest import ROOT
 from symptoms import Classifier
-from symptoms.cli.commands import app
 from symptoms.config import RECOMMENDED_FOR_DATA_SETS, TrainingConfig
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
 from symptoms.service import LocalServer, connect
@@ -28,32 +26,8 @@ from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView, sparkline
 from symptoms.train.loop import TrainingLoop, new_adapter
 from tiny_models import tiny_tokenizer
+from training_in_process import Train
 from training_runs import lines_of, run, summary_of, train, write_examples, write_experiment
-
-Train = Callable[..., str]
-
-
-@pytest.fixture
-def trained(
-    tmp_path: Path,
-    server: LocalServer,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Train:
-    """The command in this process and in a folder of its own, on a server that runs already."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TINKER_API_KEY", server.api_key)
-    write_examples(tmp_path / "train.jsonl", 10)
-    write_examples(tmp_path / "dev.jsonl", 5, first=10)
-
-    def command(*arguments: str, data: bool = True, to: str = "train") -> str:
-        options = ["--service", server.url, "--base-model", server.base_model] if to == "train" else []
-        options += ["--data", "train.jsonl"] if data and to == "train" else []
-        capsys.readouterr()
-        app([to, *options, *arguments], standalone_mode=False)
-        return capsys.readouterr().out
-
-    return command
 
 
 def test_the_original_settings_give_the_original_losses(tmp_path: Path, tiny_model: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -13,11 +14,12 @@ from rich.table import Table
 
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError
+from symptoms.sweep import SweepFolder, runs_of_sweep
 from symptoms.train import RunDirectory, all_runs, find_run
 
 runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and remove runs.")
 
-NameArgument = Annotated[str, typer.Argument(help="A run by name or folder.")]
+NameArgument = Annotated[str, typer.Argument(help="A run by name or folder, or a sweep.")]
 WIDE = 200
 
 
@@ -28,14 +30,15 @@ def list_runs() -> None:
     if not runs:
         typer.echo("There are no runs in runs/ yet.")
         return
-    heads = ("run", "started", "state", "base model", "final loss", "best dev loss")
-    rows = [(run.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
-    _print_table(heads, rows)
+    _list(runs)
 
 
 @runs_app.command()
 def show(name: NameArgument) -> None:
-    """The settings of a run, how it went, and its checkpoints."""
+    """The settings of a run, how it went, and its checkpoints; of a sweep, its runs."""
+    if (of_sweep := runs_of_sweep(name)) is not None:
+        _list(of_sweep)
+        return
     run = find_run(name)
     manifest = run.manifest()
     state, base_model, final, best = _outline(run)
@@ -68,22 +71,48 @@ def rm(
     ] = False,
     service: ServiceOption = None,
 ) -> None:
-    """Remove a run directory, and with --checkpoints what the service keeps of it."""
-    run = find_run(name)
-    saved = [line["path"] for line in run.checkpoints()]
-    also = f" and {len(saved)} checkpoints" if checkpoints else ""
-    if not yes and not typer.confirm(f"Remove {run.path}{also}?"):
+    """Remove a run or a whole sweep, and with --checkpoints what the service keeps of it."""
+    of_sweep = runs_of_sweep(name)
+    runs = [find_run(name)] if of_sweep is None else of_sweep
+    folder = runs[0].path if of_sweep is None else SweepFolder.read(name).path
+    saved = [(run, [line["path"] for line in run.checkpoints()]) for run in runs]
+    parts = [] if of_sweep is None else [_counted(len(runs), "run")]
+    parts += [_counted(sum(len(paths) for _, paths in saved), "checkpoint")] if checkpoints else []
+    what = f"{folder}{' with ' if parts else ''}{' and '.join(parts)}"
+    if not yes and not typer.confirm(f"Remove {what}?"):
         raise RunError("Nothing was removed.")
-    with run.held():
-        if checkpoints and saved:
-            from symptoms.service import connect
+    with ExitStack() as held:
+        if of_sweep is not None:
+            held.enter_context(SweepFolder.read(name).held())
+        for run in runs:
+            held.enter_context(run.held())
+        if checkpoints:
+            for run, paths in saved:
+                _delete_checkpoints(run, paths, service)
+        shutil.rmtree(folder)
+    typer.echo(f"Removed {what}.")
 
-            manifest = run.manifest()
-            where = service or manifest["service_url"] or manifest["service"]
-            with connect(where, manifest["base_model"]) as connected:
-                connected.delete_checkpoints(saved)
-        shutil.rmtree(run.path)
-    typer.echo(f"Removed {run.path}{also}.")
+
+def _delete_checkpoints(run: RunDirectory, paths: Sequence[str], service: str | None) -> None:
+    if not paths:
+        return
+    from symptoms.service import connect
+
+    typer.echo(f"Deleting the checkpoints of {run.name} ...")
+    manifest = run.manifest()
+    where = service or manifest["service_url"] or manifest["service"]
+    with connect(where, manifest["base_model"]) as connected:
+        connected.delete_checkpoints(paths)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _list(runs: Sequence[RunDirectory]) -> None:
+    heads = ("run", "started", "state", "base model", "final loss", "best dev loss")
+    rows = [(run.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
+    _print_table(heads, rows)
 
 
 def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
