@@ -45,7 +45,7 @@ def main(data: Path, service_name: str | None, base_model: str | None, run_name:
         datums = [to_datum(example) for example in examples]
 
         run = RunDirectory.create(run_name)
-        run.write_start(experiment, config, service)
+        run.write_start(experiment, config, service, base_model_sha256=service.base_model_sha256(training))
         steps = list(product(range(1, config.epochs + 1), range(0, len(datums), config.batch_size)))
         with TrainingProgress(run, len(steps), service, console) as progress:
             for number, (epoch, first) in enumerate(steps, start=1):

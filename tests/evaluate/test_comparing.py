@@ -47,6 +47,19 @@ def test_differences_are_paired_over_the_mean_of_seeds():
     assert second.test.accuracy.low < 0.75 < second.test.accuracy.high
 
 
+def test_groups_that_only_files_tell_apart_have_names_of_their_own():
+    """Where a setting varies as well, digests are told for those that it does not name alone."""
+    runs = [
+        replace(run, settings={**run.settings, "base weights": weights})
+        for run, weights in [(made_run(1, 0, 9), "aa"), (made_run(1, 1, 9), "bb"), (made_run(4, 0, 9), "aa")]
+    ]
+    assert [group.name for group in compare(runs).groups] == [
+        "batch size 1, base weights aa",
+        "batch size 1, base weights bb",
+        "batch size 4",
+    ]
+
+
 def test_equal_answers_do_not_differ():
     """Two settings with the same answers are not told apart by the bootstrap's noise."""
     comparison = compare([made_run(1, 0, 30), made_run(4, 0, 30)])

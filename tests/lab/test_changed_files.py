@@ -68,6 +68,21 @@ def test_a_base_model_that_cannot_be_had_leaves_the_others_their_turn(folder: Pa
     assert "nowhere" in done.stdout + done.stderr
 
 
+def test_a_sweep_is_not_gone_on_with_on_other_data(folder: Path):
+    """What is finished could not be compared with what would be added."""
+    write_examples(folder / "train.jsonl", 4)
+    plan = (
+        "-m", "symptoms", "sweep", "--name", "one", "--data", "train.jsonl", "--steps", "1",
+        "--lora-rank", "2", "--base-model", "base", "--seeds",
+    )  # fmt: skip
+    begun = run(folder, *plan, "1")
+    assert begun.returncode == 0, begun.stderr
+    write_examples(folder / "train.jsonl", 4, first=4)
+    more = run(folder, *plan, "2")
+    assert more.returncode != 0
+    assert "begin a sweep of another --name" in more.stderr
+
+
 def test_a_start_that_was_cut_short_does_not_take_a_name(tmp_path: Path):
     """What is not a run yet can neither be resumed nor removed, so it is begun anew."""
     begun = RunDirectory.create("mine", tmp_path)

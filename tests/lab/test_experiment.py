@@ -97,6 +97,7 @@ def test_the_run_directory_is_complete(trained: tuple[Path, subprocess.Completed
     assert all(tuple(line) == METRICS for line in metrics)
     manifest = json.loads((directory / "manifest.json").read_text())
     assert len(manifest["data_sha256"]) == 64
+    assert len(manifest["base_model_sha256"]) == 64
     assert manifest["versions"]["tinker"] == "0.38.0"
     assert (directory / "loss.png").read_bytes().startswith(b"\x89PNG")
 

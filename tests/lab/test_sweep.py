@@ -187,6 +187,18 @@ def test_a_whole_sweep_is_shown_and_removed(done: Path, sweep: Sweep, capsys: py
     assert not (done / "runs/short").exists()
 
 
+def test_a_folder_is_what_it_is_and_not_what_bears_its_name(done: Path, sweep: Sweep):
+    """A sweep is removed by its folder, and a run by its own, though a sweep is called as that run is."""
+    sweep("plan.toml", "--name", "short", "--set", "batch_size=4")
+    sweep("plan.toml", "--name", "base-seed0", "--set", "batch_size=4", "--seeds", "1")
+    app(["runs", "rm", "runs/short/base-seed0", "--yes"], standalone_mode=False)
+    assert not (done / "runs/short/base-seed0").exists()
+    assert (done / "runs/base-seed0/sweep.json").exists()
+    for name in ("short", "base-seed0"):
+        app(["runs", "rm", f"runs/{name}", "--yes"], standalone_mode=False)
+        assert not (done / "runs" / name).exists()
+
+
 def test_a_sweep_is_worked_through_by_one_process(done: Path, sweep: Sweep):
     """A second one is refused before it can touch a run."""
     with (

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError
-from symptoms.sweep import SweepFolder, runs_of_sweep
+from symptoms.sweep import find_sweep, runs_of_sweep
 from symptoms.train import RunDirectory, all_runs, find_run
 
 runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and remove runs.")
@@ -72,18 +72,18 @@ def rm(
     service: ServiceOption = None,
 ) -> None:
     """Remove a run or a whole sweep, and with --checkpoints what the service keeps of it."""
-    of_sweep = runs_of_sweep(name)
+    sweep, of_sweep = find_sweep(name), runs_of_sweep(name)
     runs = [find_run(name)] if of_sweep is None else of_sweep
-    folder = runs[0].path if of_sweep is None else SweepFolder.read(name).path
+    folder = runs[0].path if sweep is None else sweep.path
     saved = [(run, [line["path"] for line in run.checkpoints()]) for run in runs]
-    parts = [] if of_sweep is None else [_counted(len(runs), "run")]
+    parts = [] if sweep is None else [_counted(len(runs), "run")]
     parts += [_counted(sum(len(paths) for _, paths in saved), "checkpoint")] if checkpoints else []
     what = f"{folder}{' with ' if parts else ''}{' and '.join(parts)}"
     if not yes and not typer.confirm(f"Remove {what}?"):
         raise RunError("Nothing was removed.")
     with ExitStack() as held:
-        if of_sweep is not None:
-            held.enter_context(SweepFolder.read(name).held())
+        if sweep is not None:
+            held.enter_context(sweep.held())
         for run in runs:
             held.enter_context(run.held())
         if checkpoints:

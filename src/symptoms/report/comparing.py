@@ -7,8 +7,9 @@ differences come from the test examples, paired where both groups answered the s
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,7 @@ def compare(runs: Sequence[ComparedRun]) -> Comparison:
         settings = {key: own[0].settings.get(key) for key in differing}
         compared_with = None if own is first else reference
         groups.append(Group(_name(own, settings), settings, tuple(own), _tested(own, digest, compared_with)))
+    groups = _told_apart(groups)
     return Comparison(
         differing, tuple(groups), tested.path if tested else None, tuple(_notes(runs, groups, digest))
     )
@@ -288,6 +290,19 @@ def _name(runs: Sequence[ComparedRun], differing: dict[str, Any]) -> str:
         return ", ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in settings.items())
     name = runs[0].name
     return name.removesuffix(f"-seed{runs[0].seed}") if len(runs) > 1 else name
+
+
+def _told_apart(groups: Sequence[Group]) -> list[Group]:
+    """Groups of one name get their digests into it, since nothing else is different between them."""
+    counts = Counter(group.name for group in groups)
+    return [
+        replace(group, name=", ".join([group.name, *_digests(group)])) if counts[group.name] > 1 else group
+        for group in groups
+    ]
+
+
+def _digests(group: Group) -> list[str]:
+    return [f"{key} {_shown(group.settings[key])}" for key in DIGESTS.values() if key in group.settings]
 
 
 def _notes(runs: Sequence[ComparedRun], groups: Sequence[Group], digest: str | None) -> list[str]:

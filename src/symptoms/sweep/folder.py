@@ -151,11 +151,17 @@ class SweepFolder:
         os.replace(partial, self.path / PLAN_FILE)
 
 
+def find_sweep(name: str) -> SweepFolder | None:
+    """A sweep by its name or its folder; None where there is no such sweep."""
+    # Only the folder itself: a run in it may be called as another sweep is.
+    name = Path(name).name if Path(name).parent == RUNS else name
+    return SweepFolder.read(name) if (RUNS / name / PLAN_FILE).exists() else None
+
+
 def runs_of_sweep(name: str) -> list[RunDirectory] | None:
     """The runs of a sweep that were begun, in the order of its plan; None where there is no such sweep."""
-    name = Path(name).name if Path(name).is_relative_to(RUNS) else name
-    if not (RUNS / name / PLAN_FILE).exists():
+    folder = find_sweep(name)
+    if folder is None:
         return None
-    folder = SweepFolder.read(name)
     paths = [folder.path / entry.name for entry in folder.record.runs]
     return [RunDirectory(path) for path in paths if (path / "manifest.json").exists()]

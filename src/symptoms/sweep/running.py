@@ -19,7 +19,7 @@ from symptoms.errors import InputError, RunError, ServiceError, SymptomsError
 from symptoms.evaluate.command import EvaluationRequest, evaluate_connected
 from symptoms.evaluate.during_training import dev_accuracy, written_cases
 from symptoms.evaluate.evaluation import EVALUATION_FILE, read_evaluation, summary_of
-from symptoms.service import Service, connect
+from symptoms.service import LOCAL, Service, choose_service, connect
 from symptoms.sweep.folder import Outcome, SweepFolder
 from symptoms.sweep.orders import OrderedRun, by_base_model, check_offered
 from symptoms.sweep.view import RowView, SweepView
@@ -67,9 +67,10 @@ class Sweep:
                         connect(self._folder.record.service, base_model, preferred=preferred)
                     )
                 except ServiceError as error:
-                    if len(groups) == 1:
+                    # One model that cannot be had is no reason to leave the others untrained; but what is
+                    # wrong with a service of others, such as a refused key, is wrong for all of them.
+                    if len(groups) == 1 or choose_service(self._folder.record.service) != LOCAL:
                         raise
-                    # One model that cannot be had is no reason to leave the others untrained.
                     for run in group:
                         self._end(run, Outcome("failed", problem=str(error)))
                     continue
@@ -89,7 +90,7 @@ class Sweep:
         directory = self._folder.run_directory(run.name)
         if directory is None or not directory.is_finished:
             return None
-        check_same_data(directory, run.order)
+        check_same_data(directory, run.order, otherwise="begin a sweep of another --name")
         outcome = _trained(directory)
         if self._folder.record.evaluate is None:
             return outcome

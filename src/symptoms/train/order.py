@@ -78,14 +78,19 @@ def order_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -> 
     return order if "base_model" in told else replace(order, base_model_sha256=run.base_model_sha256())
 
 
-def check_same_data(run: RunDirectory, order: Order, told: Collection[str] = ()) -> None:
-    """Raises RunError where a file that was not told anew is not what the run was trained on."""
+def check_same_data(
+    run: RunDirectory, order: Order, told: Collection[str] = (), otherwise: str = "name another with --{key}"
+) -> None:
+    """Raises RunError where a file that was not told anew is not what the run was trained on.
+
+    `otherwise` is what can be done but to restore the file.
+    """
     manifest = run.manifest()
     for key, data in (("data", order.data), ("dev", order.dev)):
         if key not in told and data is not None and manifest[f"{key}_sha256"] != data.digest:
             raise RunError(
                 f"{data.path} has changed since the run {run.name}, which cannot be had again from it; "
-                f"restore the file, or name another with --{key}."
+                f"restore the file, or {otherwise.format(key=key)}."
             )
 
 
