@@ -30,7 +30,7 @@ from symptoms.train.configuration import resolve_config
 from symptoms.train.job import prepare
 from symptoms.train.training_data import load_training_data, subset_of
 from tinker_local.engine.llama import Llama
-from tinker_local.engine.loading import load_base_model
+from tinker_local.loading import load_base_model
 
 ROOT = Path(__file__).parent.parent
 BASE_MODEL = "symptoms-base"

@@ -26,7 +26,7 @@ from probe import STRENGTHS, read_split, states
 from sources import Source, read_documents, read_sources
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
-from tinker_local.engine.loading import BaseModel, load_base_model
+from tinker_local.loading import BaseModel, load_base_model
 
 MOST_CHARACTERS = 40_000
 STRETCH = 512

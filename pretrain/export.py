@@ -22,7 +22,7 @@ from tinker_local.engine.llama import LlamaConfig
 from tokenize_corpora import BEGIN, END
 from train import CONFIG, initial_weights
 
-TARGET = Path(__file__).parent.parent / "src" / "tinker_local" / "bundled" / "symptoms-base"
+TARGET = Path(__file__).parent.parent / "src" / "base_models" / "bundled" / "symptoms-base"
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import torch
 
-from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.worker import Worker
+from tinker_local.loading import load_base_model
 from tinker_local.server.app import create_app
 from tinker_local.service.server_state import ServerState
 

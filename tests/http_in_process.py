@@ -16,8 +16,8 @@ import torch
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.worker import Worker
+from tinker_local.loading import load_base_model
 from tinker_local.server.app import create_app
 from tinker_local.service.server_state import ServerState
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.worker import Worker
+from tinker_local.loading import load_base_model
 from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
 from tinker_local.wire import requests

@@ -36,7 +36,7 @@ def write_workplace(folder: Path) -> None:
     """Everything anew, the same at every call."""
     shutil.rmtree(folder, ignore_errors=True)
     model = folder / MODEL_NAME
-    shutil.copytree(ROOT / "src" / "tinker_local" / "bundled" / BASE_MODEL, model)
+    shutil.copytree(ROOT / "src" / "base_models" / "bundled" / BASE_MODEL, model)
     choose = random.Random(0)
 
     no_robots = folder / "HuggingFaceH4" / "no_robots"

@@ -12,8 +12,8 @@ from torch import Tensor
 from tinker_local.engine.drafting import Guesses
 from tinker_local.engine.generation import GenerationRequest
 from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.loading import BaseModel, load_base_model
 from tinker_local.engine.sampling import generate
+from tinker_local.loading import BaseModel, load_base_model
 
 PROMPT = tuple(range(40, 60))
 

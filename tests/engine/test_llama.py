@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from tinker_local.engine.llama import KeyValueCache, Llama
-from tinker_local.engine.loading import load_base_model
+from tinker_local.loading import load_base_model
 from tiny_models import LLAMA3_ROPE, write_tiny_llama
 
 CPU = torch.device("cpu")

@@ -10,10 +10,10 @@ import torch
 from peft import LoraConfig as PeftConfig
 from peft import get_peft_model
 
-from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.engine.training import AdamSettings, TrainingModel, passes
 from tinker_local.errors import RequestError
+from tinker_local.loading import load_base_model
 from tinker_local.wire.datums import Datum
 from tiny_models import LLAMA3_ROPE, write_tiny_llama, write_tiny_model
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from tinker_local.engine.llama import Llama
-from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig
 from tinker_local.engine.losses import check_datums, find_loss
 from tinker_local.engine.training import TrainingModel
 from tinker_local.errors import RequestError
+from tinker_local.loading import load_base_model
 from tinker_local.wire.datums import Datum
 
 CPU = torch.device("cpu")

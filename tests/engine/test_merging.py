@@ -11,10 +11,10 @@ import torch
 
 from tinker_local.engine.generation import GenerationRequest
 from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.loading import BaseModel, load_base_model
 from tinker_local.engine.lora import Adapter, LoraConfig
 from tinker_local.engine.merging import MergedModels
 from tinker_local.engine.sampling import generate
+from tinker_local.loading import BaseModel, load_base_model
 from tiny_models import ARCHITECTURES, write_tiny_model
 
 CPU = torch.device("cpu")

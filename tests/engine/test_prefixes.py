@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tinker_local.engine.generation import GenerationRequest
 from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.loading import load_base_model
 from tinker_local.engine.prefixes import token_trees
 from tinker_local.engine.sampling import generate
+from tinker_local.loading import load_base_model
 
 PROMPTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=30), min_size=1, max_size=12)
 

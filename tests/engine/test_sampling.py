@@ -11,9 +11,9 @@ from transformers import LlamaForCausalLM
 
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.loading import BaseModel, load_base_model
 from tinker_local.engine.sampling import generate
 from tinker_local.errors import RequestError
+from tinker_local.loading import BaseModel, load_base_model
 from tiny_models import write_tiny_llama
 
 CPU = torch.device("cpu")

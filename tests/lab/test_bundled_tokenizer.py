@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from symptoms.tokens import FileTokenizer
 
-FOLDER = Path(__file__).parents[2] / "src" / "tinker_local" / "bundled" / "symptoms-base"
+FOLDER = Path(__file__).parents[2] / "src" / "base_models" / "bundled" / "symptoms-base"
 REFERENCE = AutoTokenizer.from_pretrained(FOLDER)
 TOKENIZER = FileTokenizer(FOLDER)
 TEXT = st.lists(

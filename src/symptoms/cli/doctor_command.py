@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import platform
 import shutil
@@ -21,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from base_models.resolving import bundled_models
 from symptoms.classifier import read_calibration
 from symptoms.cli.options import ServiceOption
 from symptoms.config import BUNDLED_BASE
@@ -129,11 +129,10 @@ def _key(_service: str | None) -> Iterator[Finding]:
 
 
 def _base_model(_service: str | None) -> Iterator[Finding]:
-    # Found without importing it: the lab reaches models through the SDK alone.
-    found = importlib.util.find_spec("tinker_local")
-    places = (found.submodule_search_locations if found else None) or []
-    for place in places:
-        weights = Path(place) / "bundled" / BUNDLED_BASE / "model.safetensors"
+    for place in (bundled_models().get(BUNDLED_BASE),):
+        if place is None:
+            continue
+        weights = place / "model.safetensors"
         try:
             with open(weights, "rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 import uvicorn
 
-from tinker_local.engine.loading import BaseModel, load_base_model
 from tinker_local.engine.worker import Worker
 from tinker_local.errors import StartupError
+from tinker_local.loading import BaseModel, load_base_model
 from tinker_local.server.app import create_app
 from tinker_local.service.server_state import ServerState
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tinker_local.engine.loading import BaseModel
 from tinker_local.errors import NotFoundError
+from tinker_local.loading import BaseModel
 
 
 def find_base(models: Mapping[str, BaseModel], name: str) -> BaseModel:

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from tinker_local.engine.drafting import Guesses
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.losses import LOSSES
 from tinker_local.engine.merging import MergedModels
 from tinker_local.engine.sampling import generate
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.loading import BaseModel
 from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload

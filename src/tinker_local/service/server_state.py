@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.worker import Worker
 from tinker_local.errors import RequestError
+from tinker_local.loading import BaseModel
 from tinker_local.service.catalogue import Catalogue
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.service.futures import Future, Futures

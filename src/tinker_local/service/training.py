@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from secrets import randbits
 from typing import Any
 
-from tinker_local.engine.loading import BaseModel
 from tinker_local.engine.lora import Adapter, LoraConfig
 from tinker_local.engine.training import AdamSettings, TrainingModel
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
+from tinker_local.loading import BaseModel
 from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload

@@ -23,8 +23,8 @@ from huggingface_hub.utils import hf_raise_for_status
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from tinker_local.engine.loading import load_base_model
 from tinker_local.errors import StartupError
+from tinker_local.loading import load_base_model
 from tiny_models import ARCHITECTURES, write_tiny_model
 
 CPU = torch.device("cpu")
@@ -173,7 +173,7 @@ def load_elsewhere(name: str, **environment: str) -> subprocess.CompletedProcess
     """Load a model in a process of its own, since the hub's client reads its environment once."""
     script = (
         "import json, sys, torch\n"
-        "from tinker_local.engine.loading import load_base_model\n"
+        "from tinker_local.loading import load_base_model\n"
         "from tinker_local.errors import StartupError\n"
         "try:\n"
         "    base = load_base_model(sys.argv[1], 'float32', torch.device('cpu'))\n"
