@@ -1,0 +1,24 @@
+"""Where models are kept that were got by name, and what GGUF files were converted to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def models_home() -> Path:
+    """TINKER_LOCAL_MODELS, or a folder in the user's cache: all of it can be had again."""
+    chosen = os.environ.get("TINKER_LOCAL_MODELS")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tinker-local")) / "models"
+
+
+def got_home() -> Path:
+    """What `symptoms models get` downloaded: a folder for each name, with the file in it."""
+    return models_home() / "got"
+
+
+def converted_home() -> Path:
+    """What GGUF files were converted to: a folder for each file's digest and type."""
+    return models_home() / "converted"
