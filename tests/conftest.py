@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TINKER_TELEMETRY", "0")
+# Tests that name no model train the one that needs no download; its name is told as a user would tell it.
+os.environ["SYMPTOMS_BASE_MODEL"] = "symptoms-base"
 
 from symptoms import Classifier
 from symptoms.service import LocalServer

@@ -24,6 +24,11 @@ def bundled_models() -> dict[str, Path]:
     return {folder.name: folder for folder in sorted(BUNDLED.iterdir()) if (folder / "config.json").exists()}
 
 
+def is_bundled(folder: Path) -> bool:
+    """Whether a folder is that of a model that is part of the package."""
+    return folder.resolve().parent == BUNDLED.resolve()
+
+
 def resolve(name: str) -> ResolvedModel:
     """A bundled model, a local path, or a download from the hub, in this order.
 

@@ -58,6 +58,9 @@ class KnownModel(_Row):
     licence: str
     sources: tuple[Source, ...] = Field(min_length=1, strict=False)
     experiment: dict[str, Any] = {}
+    """What suits this model better than the original experiment's numbers, and is taken instead of them."""
+    reaches_original: dict[str, Any] = {}
+    """The smallest change of those numbers by which this model reaches what the original claims."""
     data_sets: dict[str, Any] = {}
 
 

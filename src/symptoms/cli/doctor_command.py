@@ -20,10 +20,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from base_models import BUNDLED_BASE
 from base_models.resolving import bundled_models
 from symptoms.classifier import read_calibration
 from symptoms.cli.options import ServiceOption
-from symptoms.config import BUNDLED_BASE
 from symptoms.errors import RunError, ServiceError, SymptomsError
 from symptoms.service import LOCAL, choose_service, key_source, offered_models
 from symptoms.train import all_runs, newest_run

@@ -34,6 +34,11 @@ class BaseModel:
     end_tokens: frozenset[int]
 
     @property
+    def model_type(self) -> str:
+        """The architecture's name as a config.json's `model_type` has it, such as `llama`."""
+        return self.architecture.removesuffix("ForCausalLM").lower()
+
+    @property
     def tokenizer_source(self) -> str:
         """The folder from which the SDK can load the tokenizer, in a form that it does not misread.
 
