@@ -191,6 +191,10 @@ class Llama:
         self.cosines = angles.cos().to(self.device)
         self.sines = angles.sin().to(self.device)
 
+    def to(self, dtype: torch.dtype) -> Llama:
+        """The same model with weights of another type; this one stays as it was."""
+        return Llama(self.config, {name: weight.to(dtype) for name, weight in self.weights.items()})
+
     def hidden(
         self,
         tokens: Tensor,

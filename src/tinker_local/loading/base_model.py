@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,8 @@ from tinker_local.loading.tokenizer_file import read_tokenizer
 
 LARGE_MODEL = 500_000_000
 """From this many parameters on, bfloat16 is worth its rounding, where the processor is fast at it."""
+LARGE_TO_TRAIN = 100_000_000
+"""The same for training alone, which takes far longer and whose steps are noisy in any case."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ class BaseModel:
     model: Llama
     tokenizer: Tokenizer
     end_tokens: frozenset[int]
+    training_dtype: torch.dtype
+    """The type in which training computes; `model` may be finer, for what it writes and scores."""
+
+    def training_model(self) -> Llama:
+        """The model that adapters are trained on, shared by all runs; made when it is first asked for."""
+        return self.model if self.training_dtype == self.model.dtype else self._in_training_dtype
+
+    @cached_property
+    def _in_training_dtype(self) -> Llama:
+        return self.model.to(self.training_dtype)
 
     @property
     def model_type(self) -> str:
@@ -67,6 +80,7 @@ def load_base_model(name: str, dtype: str, device: torch.device) -> BaseModel:
         model=Llama(config, weights),
         tokenizer=read_tokenizer(folder),
         end_tokens=end_tokens(folder, settings),
+        training_dtype=choose_training_dtype(dtype, chosen, num_parameters, device),
     )
 
 
@@ -84,8 +98,20 @@ def choose_dtype(wanted: str, num_parameters: int, device: torch.device) -> torc
     if device.type == "cuda":
         return torch.bfloat16
     # A small model's steps are dominated by overhead, so it may as well have float32's accuracy.
-    fast = bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
-    return torch.bfloat16 if fast and num_parameters >= LARGE_MODEL else torch.float32
+    return torch.bfloat16 if _fast_at_bfloat16() and num_parameters >= LARGE_MODEL else torch.float32
+
+
+def choose_training_dtype(
+    wanted: str, computing: torch.dtype, num_parameters: int, device: torch.device
+) -> torch.dtype:
+    """The type to train in: as told, or bfloat16 from a smaller size on than for all else."""
+    if wanted != "auto" or device.type == "cuda":
+        return computing
+    return torch.bfloat16 if _fast_at_bfloat16() and num_parameters >= LARGE_TO_TRAIN else computing
+
+
+def _fast_at_bfloat16() -> bool:
+    return bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
 
 
 def _check_memory(needed: int, device: torch.device) -> None:
