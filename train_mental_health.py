@@ -3,7 +3,8 @@
     python train_mental_health.py
 
 With a TINKER_API_KEY it trains on hosted Tinker; without one, on a server of this machine with
-SmolLM2-135M, which `symptoms models get smollm2-135m` fetches once. Everything that matters happens in main(), from top to bottom.
+SmolLM2-135M, which `symptoms models get smollm2-135m` fetches once. Everything that matters
+happens in main(), from top to bottom.
 """
 
 import argparse

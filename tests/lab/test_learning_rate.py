@@ -45,7 +45,7 @@ def test_the_shape_that_a_config_tells(config: dict[str, object], shape: ModelSh
 
 
 def test_a_model_that_the_hub_does_not_know_has_no_shape(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """What the hub's client has in its cache is read; what it cannot find ends in no shape, not in an error."""
+    """What the hub's client has in its cache is read; what it cannot find has no shape, and is no error."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)

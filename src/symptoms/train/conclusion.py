@@ -33,7 +33,7 @@ def conclude(
 
     With test cases, the experiment's, it is held against what the original reached.
     """
-    _tell(run, write_conclusion(run, config, service, checkpoint, tests), tests, console)
+    _tell(run, config, write_conclusion(run, config, service, checkpoint, tests), tests, console)
 
 
 def write_conclusion(
@@ -53,7 +53,13 @@ def write_conclusion(
     return summary
 
 
-def _tell(run: RunDirectory, summary: Mapping[str, Any], tests: Sequence[TestCase], console: Console) -> None:
+def _tell(
+    run: RunDirectory,
+    config: ExperimentConfig | TrainingConfig,
+    summary: Mapping[str, Any],
+    tests: Sequence[TestCase],
+    console: Console,
+) -> None:
     checkpoint = summary["checkpoint"]
 
     def say(text: str = "", style: str | None = None) -> None:
@@ -104,8 +110,8 @@ def _verdict(config: ExperimentConfig | TrainingConfig, reached: bool) -> str:
         return said
     options = " ".join(f"--set {name}={value}" for name, value in change.items())
     return (
-        f"{said}\nThe smallest change that is known to reach it on {config.base_model} is {in_words(change)}: "
-        f"train_mental_health.py {options}"
+        f"{said}\nThe smallest change that is known to reach it on {config.base_model} is "
+        f"{in_words(change)}: train_mental_health.py {options}"
     )
 
 
