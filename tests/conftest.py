@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("TINKER_TELEMETRY", "0")
 
 from model_sources import slow_index, tiny_package  # noqa: F401 - fixtures of tests/base_models
+from other_stores import nobody, ollama_store  # noqa: F401 - likewise
 from symptoms import Classifier
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama

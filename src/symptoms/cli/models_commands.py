@@ -70,7 +70,7 @@ def get(
         ),
     ] = None,
 ) -> None:
-    """Download a base model to this machine, and check that it is the one that is known by this name."""
+    """Download a base model, and check that it is the one known by this name."""
     with _shown_progress(name) as report:
         got = get_model(name, report, source)
     if got.was_here:
