@@ -71,8 +71,8 @@ def held_home() -> Generator[None, None, None]:
     """The folder of what was got, for one process at a time, with what killed ones left there removed.
 
     The lock is the operating system's and ends with its holder, so a temporary folder that is found while
-    it is held belongs to nobody. The lock's own file stays. Raises BaseModelError where another process holds it, or where the folder
-    cannot be written.
+    it is held belongs to nobody. The lock's own file stays. Raises BaseModelError where another process
+    holds it, or where the folder cannot be written.
     """
     home = got_home()
     try:

@@ -41,14 +41,17 @@ def test_a_model_lands_where_its_name_leads(tiny_package: TinyPackage):
 
 
 def test_nothing_of_the_package_runs(tiny_package: TinyPackage, tmp_path: Path):
-    """Neither its modules, which would leave a marker, nor the setup.py of a source distribution."""
+    """Neither its modules, which would leave a marker, nor the build of a source distribution."""
     get(NAME, silent)
     tiny_package.file.unlink()
     tiny_package.wheel.unlink()
     sources = tmp_path / "tiny_weights-1.0"
     sources.mkdir()
-    (sources / "setup.py").write_text(f"open({str(tiny_package.marker)!r}, 'w')\n")
     (sources / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
+    (sources / "backend.py").write_text(f"open({str(tiny_package.marker)!r}, 'w')\n")
+    (sources / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
     packed = tiny_package.wheel.parent / "tiny_weights-1.0.tar.gz"
     with tarfile.open(packed, "w:gz") as archive:
         archive.add(sources, sources.name)
