@@ -12,6 +12,8 @@ os.environ.setdefault("TINKER_TELEMETRY", "0")
 # Tests that name no model train the one that needs no download; its name is told as a user would tell it.
 os.environ["SYMPTOMS_BASE_MODEL"] = "symptoms-base"
 
+from model_sources import slow_index, tiny_package  # noqa: F401 - fixtures of tests/base_models
+from other_stores import nobody, ollama_store  # noqa: F401 - likewise
 from symptoms import Classifier
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama

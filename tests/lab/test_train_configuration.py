@@ -46,17 +46,6 @@ def test_a_model_that_nobody_searched_settings_for_gets_a_rate_by_its_width():
     assert recommended_in_words({"data": "x"}, {}, "other", width) == said
 
 
-@pytest.mark.parametrize("name", known_models())
-def test_the_table_of_models_holds_settings_that_can_be(name: str):
-    """Each row's settings are those of the configurations, and none is what would hold without it."""
-    known = known_models()[name]
-    told = {"data": "x", "base_model": name}
-    config = TrainingConfig(**told, **known.data_sets)
-    assert all(getattr(config, key) != TrainingConfig.model_fields[key].default for key in known.data_sets)
-    experiment = ExperimentConfig(**known.experiment)
-    assert all(getattr(experiment, key) != getattr(ExperimentConfig(), key) for key in known.experiment)
-
-
 def test_a_recommendation_gives_way_to_what_it_does_not_fit():
     """Asking for patience, or for the file's order, is enough: nothing else has to be taken back."""
     patient = resolve_config({"data": "x", "dev": "y", "patience": 3}, {}, BUNDLED_BASE)
