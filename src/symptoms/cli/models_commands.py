@@ -78,6 +78,9 @@ def get(
     ] = None,
 ) -> None:
     """Download a base model, and check that it is the one known by this name."""
+    name = name or local_base_model()
+    if if_needed and (choose_service(None) != LOCAL or not _can_be_got(name)):
+        return
     with _shown_progress(name) as report:
         got = get_model(name, report, source)
     if got.was_here:
