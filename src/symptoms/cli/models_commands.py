@@ -21,6 +21,7 @@ from base_models.package_index import Progress as Report
 from base_models.removing import remove, remove_conversions
 from base_models.table import known_models
 from symptoms.errors import InputError
+from symptoms.service import LOCAL, choose_service, local_base_model
 
 models_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List, get and remove base models."
