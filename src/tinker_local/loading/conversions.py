@@ -101,8 +101,8 @@ def converted(path: Path, choose_dtype: Callable[[int], torch.dtype], tell: Call
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             size = model.num_parameters * dtype.itemsize / 2**30
             raise StartupError(
-                f"{path.name} takes {size:.1f} GiB as {_name(dtype)}, for which {home} has no room; free some, "
-                "or set TINKER_LOCAL_MODELS to a folder on another disk."
+                f"{path.name} takes {size:.1f} GiB as {_name(dtype)}, for which {home} has no room; free "
+                "some, or set TINKER_LOCAL_MODELS to a folder on another disk."
             ) from error
         raise StartupError(
             f"{path.name} cannot be converted in {home} ({error.strerror}); set TINKER_LOCAL_MODELS to "

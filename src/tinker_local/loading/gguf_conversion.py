@@ -72,8 +72,8 @@ def write_folder(model: GgufModel, dtype: torch.dtype, folder: Path) -> None:
             rows = torch.tensor(numbers).to(dtype)
             if not rows.isfinite().all():
                 raise StartupError(
-                    f"{weight.tensor.name} in {model.file.paths[0]} holds numbers that are not finite; it may "
-                    "be damaged, so get it again."
+                    f"{weight.tensor.name} in {model.file.paths[0]} holds numbers that are not finite; it "
+                    "may be damaged, so get it again."
                 )
             yield rows
 

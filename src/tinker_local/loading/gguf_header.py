@@ -1,8 +1,8 @@
 """The header of one GGUF file: its keys with their values, and where each tensor lies.
 
 The format is that of docs/gguf.md in the ggml repository, versions 2 and 3. The library's own reader is not
-used for it: that of gguf 0.19 does not come back from a file whose array claims 2**63 elements (llama.cpp, pull
-request 27188), takes a truncated string for a whole one, and needs two seconds for a vocabulary of 49,152.
+used for it: that of gguf 0.19 does not come back from a file whose array claims 2**63 elements (llama.cpp's
+pull request 27188), takes a truncated string for a whole one, and needs two seconds for 49,152 tokens.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ class _Reader:
             )
         if version not in VERSIONS:
             raise StartupError(
-                f"{self.path} has GGUF version {version}, and {' and '.join(map(str, VERSIONS))} are supported"
-                "; get one made by a recent llama.cpp."
+                f"{self.path} has GGUF version {version}, and {' and '.join(map(str, VERSIONS))} are "
+                "supported; get one made by a recent llama.cpp."
             )
         return struct.unpack("<QQ", self._take(16, "its counts"))
 

@@ -73,8 +73,8 @@ def used_weights(file: GgufFile, config: LlamaConfig) -> dict[str, GgufWeight]:
             raise StartupError(f"{source} has no tensor {stored}; give the file of a whole model.")
         if tensor.shape != shape:
             raise StartupError(
-                f"{stored} in {source} has shape {tensor.shape} where {shape} is meant; it may be damaged, so "
-                "get it again."
+                f"{stored} in {source} has shape {tensor.shape} where {shape} is meant; it may be damaged, "
+                "so get it again."
             )
         if not _can_dequantise(tensor.kind):
             raise StartupError(
@@ -87,8 +87,8 @@ def used_weights(file: GgufFile, config: LlamaConfig) -> dict[str, GgufWeight]:
         # The divisors have become settings, see `read_settings`.
         if name not in known and not (llama and name == ROPE_DIVISORS):
             raise StartupError(
-                f"{source} has a tensor {name!r}, which is not supported in this architecture; choose another "
-                "model."
+                f"{source} has a tensor {name!r}, which is not supported in this architecture; choose "
+                "another model."
             )
     return used
 

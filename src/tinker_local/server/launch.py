@@ -66,7 +66,7 @@ def launch(options: ServeOptions) -> None:
 
 
 def _tell(line: str) -> None:
-    # Only where a person looks on: a parent takes the last words on standard error for the reason of a failure.
+    # Only where a person looks on: a parent takes the last words on standard error for a failure's reason.
     if sys.stderr.isatty():
         print(f"tinker-local: {line}", file=sys.stderr, flush=True)
 
