@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         "--base-model",
         action="append",
         metavar="NAME|PATH",
-        help="a folder, a hub name or a bundled model; may be repeated (default: symptoms-base)",
+        help="a folder, a GGUF file, a hub name or a bundled model; may be repeated (default: symptoms-base)",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     serve.add_argument(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,8 @@ from tinker_local.engine.llama import Llama, weight_shapes
 from tinker_local.engine.products import cpu_flags
 from tinker_local.errors import StartupError
 from tinker_local.loading.config_json import end_tokens, find_architecture, read_config, read_json
+from tinker_local.loading.conversions import converted
+from tinker_local.loading.gguf_paths import find_gguf, part_paths
 from tinker_local.loading.safetensors_weights import read_weights, weight_files
 from tinker_local.loading.tokenizer_file import read_tokenizer
 
@@ -31,6 +34,9 @@ class BaseModel:
 
     name: str
     folder: Path
+    """In Hugging Face's layout; what a GGUF file was converted to."""
+    paths: frozenset[Path]
+    """Every path, resolved, by which the model may be meant: that folder, and a GGUF file and its parts."""
     architecture: str
     model: Llama
     tokenizer: Tokenizer
@@ -63,19 +69,34 @@ class BaseModel:
         return f"{path}/" if path.count("/") == 2 else path
 
 
-def load_base_model(name: str, dtype: str, device: torch.device) -> BaseModel:
-    """Load weights and tokenizer; raises StartupError where they are missing, wrong or too large."""
-    folder = _find(name)
+def load_base_model(
+    name: str, dtype: str, device: torch.device, tell: Callable[[str], None] = lambda _: None
+) -> BaseModel:
+    """Load weights and tokenizer; raises StartupError where they are missing, wrong or too large.
+
+    `tell` is given a line where a GGUF file has to be converted first.
+    """
+
+    def chosen_dtype(num_parameters: int) -> torch.dtype:
+        chosen = choose_dtype(dtype, num_parameters, device)
+        _check_memory(num_parameters * chosen.itemsize, device)
+        return chosen
+
+    found = _find(name)
+    gguf = find_gguf(found)
+    folder = found if gguf is None else converted(gguf, chosen_dtype, tell)
+    sources = () if gguf is None else part_paths(gguf)
     settings = read_json(folder / "config.json")
     config = read_config(settings, folder)
     files = weight_files(folder)
     num_parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
-    chosen = choose_dtype(dtype, num_parameters, device)
-    _check_memory(num_parameters * chosen.itemsize, device)
-    weights = read_weights(files, config, chosen, device)
+    # What `Llama` makes of its positions: angles, cosines and sines.
+    _check_memory(3 * config.max_position_embeddings * config.head_dim * torch.float32.itemsize, device)
+    weights = read_weights(files, config, chosen_dtype(num_parameters), device)
     return BaseModel(
         name=name,
         folder=folder.resolve(),
+        paths=frozenset(path.resolve() for path in (found, folder, *sources)),
         architecture=find_architecture(settings, folder),
         model=Llama(config, weights),
         tokenizer=read_tokenizer(folder),
@@ -120,6 +141,6 @@ def _check_memory(needed: int, device: torch.device) -> None:
     )
     if needed > available:
         raise StartupError(
-            f"The weights take {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB of memory are free; "
+            f"The model takes {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB of memory are free; "
             "choose a smaller base model."
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from tinker_local.engine.llama import LlamaConfig, RopeScaling
+from tinker_local.engine.llama import LlamaConfig, RopeDivisors, RopeScaling
 from tinker_local.errors import StartupError
 
 ARCHITECTURES: Mapping[str, Mapping[str, bool]] = {
@@ -47,19 +47,11 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
     # Where both are given, transformers lets the older one win.
     rope: Mapping[str, Any] = settings.get("rope_scaling") or settings.get("rope_parameters") or {}
     rope_type = rope.get("rope_type", rope.get("type", "default"))
-    if rope_type not in ("default", "llama3"):
+    # The divisors are of this project's own making, see `gguf_config`.
+    if rope_type not in ("default", "llama3", "divisors"):
         raise StartupError(f"{folder} scales its positions by {rope_type!r}; supported: default, llama3.")
     try:
-        scaling = (
-            RopeScaling(
-                factor=float(rope["factor"]),
-                low_freq_factor=float(rope["low_freq_factor"]),
-                high_freq_factor=float(rope["high_freq_factor"]),
-                original_max_position_embeddings=int(rope["original_max_position_embeddings"]),
-            )
-            if rope_type == "llama3"
-            else None
-        )
+        scaling = _rope_scaling(rope_type, rope)
         heads = int(settings["num_attention_heads"])
         config = LlamaConfig(
             vocab_size=int(settings["vocab_size"]),
@@ -88,6 +80,19 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
             "its config.json to the window, or choose another model."
         )
     return config
+
+
+def _rope_scaling(rope_type: str, rope: Mapping[str, Any]) -> RopeScaling | RopeDivisors | None:
+    if rope_type == "divisors":
+        return RopeDivisors(tuple(float(divisor) for divisor in rope["divisors"]))
+    if rope_type == "llama3":
+        return RopeScaling(
+            factor=float(rope["factor"]),
+            low_freq_factor=float(rope["low_freq_factor"]),
+            high_freq_factor=float(rope["high_freq_factor"]),
+            original_max_position_embeddings=int(rope["original_max_position_embeddings"]),
+        )
+    return None
 
 
 def _attention_window(settings: Mapping[str, Any], architecture: str) -> int | None:
