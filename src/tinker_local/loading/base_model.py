@@ -92,7 +92,8 @@ def load_base_model(
     num_parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
     # What `Llama` makes of its positions: angles, cosines and sines.
     _check_memory(3 * config.max_position_embeddings * config.head_dim * torch.float32.itemsize, device)
-    weights = read_weights(files, config, chosen_dtype(num_parameters), device)
+    chosen = chosen_dtype(num_parameters)
+    weights = read_weights(files, config, chosen, device)
     return BaseModel(
         name=name,
         folder=folder.resolve(),
