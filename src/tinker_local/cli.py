@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--base-model",
         action="append",
         metavar="NAME|PATH",
-        help=f"a folder, a GGUF file or a name as in docs/models.md; may be repeated (default: {DEFAULT_BASE})",
+        help=f"a folder, a GGUF file or a name (docs/models.md); may be repeated (default: {DEFAULT_BASE})",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     serve.add_argument(
