@@ -173,7 +173,7 @@ def write_tiny_gguf(
     tensors: Mapping[str, np.ndarray | None] | None = None,
     split_max_tensors: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Write a reference model as one file, or as parts of so many tensors; returns what its tensors stand for.
+    """Write a reference model as one file, or as parts of so many tensors; returns the weights it stands for.
 
     `fields` and `tensors` are added or take the place of the model's own; None leaves one out.
     """

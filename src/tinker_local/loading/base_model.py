@@ -72,6 +72,8 @@ def load_base_model(
     config = read_config(settings, folder)
     files = weight_files(folder)
     num_parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
+    # What `Llama` makes of its positions: angles, cosines and sines.
+    _check_memory(3 * config.max_position_embeddings * config.head_dim * torch.float32.itemsize, device)
     weights = read_weights(files, config, chosen_dtype(num_parameters), device)
     return BaseModel(
         name=name,
@@ -108,6 +110,6 @@ def _check_memory(needed: int, device: torch.device) -> None:
     )
     if needed > available:
         raise StartupError(
-            f"The weights take {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB of memory are free; "
+            f"The model takes {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB of memory are free; "
             "choose a smaller base model."
         )

@@ -101,14 +101,14 @@ def find_architecture(file: GgufFile) -> str:
         )
     if kind != "model":
         raise StartupError(
-            f"{source} is of the type {kind!r} and no model; give the file of the model itself."
+            f"{source} is of the type {_shown(kind)} and no model; give the file of the model itself."
         )
     architecture = file.fields.get("general.architecture")
     if architecture is None:
         raise StartupError(f"{source} has no general.architecture; it may not be complete, so get it again.")
-    if architecture not in ARCHITECTURES:
+    if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise StartupError(
-            f"{source} is of the architecture {architecture!r}, which is not supported; supported: "
+            f"{source} is of the architecture {_shown(architecture)}, which is not supported; supported: "
             f"{', '.join(ARCHITECTURES)}."
         )
     return architecture
@@ -133,7 +133,8 @@ def end_tokens(file: GgufFile) -> list[int]:
 
 
 def _shown(value: Any) -> str:
-    return repr(value) if isinstance(value, bool | int | float | str) else "a list"
+    """A value as a message shows it, which may be of any length in a damaged file."""
+    return repr(value[:60] if isinstance(value, str) else value) if not isinstance(value, list) else "a list"
 
 
 class _Keys:

@@ -35,7 +35,7 @@ def open_gguf(path: Path) -> GgufFile:
     for place, (each, part) in enumerate(zip(paths, parts, strict=True)):
         _check_part(each, place, len(paths), part)
         for key, value in part.fields.items():
-            if key != NUMBER and (key not in fields or fields[key] != value):
+            if place > 0 and key != NUMBER and (key not in fields or fields[key] != value):
                 raise StartupError(
                     f"{each} sets {key!r} otherwise than {paths[0].name}; get the parts of one model."
                 )
