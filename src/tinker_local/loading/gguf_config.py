@@ -133,8 +133,10 @@ def end_tokens(file: GgufFile) -> list[int]:
 
 
 def _shown(value: Any) -> str:
-    """A value as a message shows it, which may be of any length in a damaged file."""
-    return repr(value[:60] if isinstance(value, str) else value) if not isinstance(value, list) else "a list"
+    """A value as a message shows it; in a damaged file it may be of any length."""
+    if isinstance(value, list):
+        return "a list"
+    return repr(value[:60] if isinstance(value, str) else value)
 
 
 class _Keys:

@@ -28,6 +28,8 @@ MOST_ELEMENTS = 2**24
 """Of an array; the longest are vocabularies, which have less than a million."""
 MOST_BYTES = 2**26
 """Of a string; the longest are whole tokenizer files."""
+MOST_BYTES_OF_NAME = 2**10
+"""Of the name of a key or tensor, which messages show; llama.cpp allows tensors 63."""
 
 STRING, ARRAY = 8, 9
 NUMBERS: Mapping[int, str] = {
@@ -68,7 +70,7 @@ def read_part(path: Path) -> GgufPart:
     num_tensors, num_fields = reader.start()
     fields: dict[str, Any] = {}
     for _ in range(num_fields):
-        key = reader.string("the name of a key")
+        key = reader.string("the name of a key", MOST_BYTES_OF_NAME)
         if key in fields:
             raise reader.damaged(f"it has the key {key!r} twice")
         fields[key] = reader.value(key)
@@ -137,9 +139,9 @@ class _Reader:
             )
         return struct.unpack("<QQ", self._take(16, "its counts"))
 
-    def string(self, what: str) -> str:
+    def string(self, what: str, most_bytes: int = MOST_BYTES) -> str:
         length = self._length(what)
-        if length > MOST_BYTES:
+        if length > most_bytes:
             raise self.damaged(f"{what} is said to have {length} bytes")
         try:
             return str(self._take(length, what), "utf-8")
@@ -162,7 +164,7 @@ class _Reader:
 
     def tensor(self) -> tuple[str, tuple[int, ...], GGMLQuantizationType, int]:
         """The name, shape in torch's order, type, and place within the data of one tensor."""
-        name = self.string("the name of a tensor")
+        name = self.string("the name of a tensor", MOST_BYTES_OF_NAME)
         dimensions = self._whole(f"{name!r}")
         if not 1 <= dimensions <= MOST_DIMENSIONS:
             raise self.damaged(f"{name!r} is said to have {dimensions} dimensions")
