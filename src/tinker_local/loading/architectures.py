@@ -21,6 +21,8 @@ class Architecture:
     """What it adds to Llama, as fields of LlamaConfig."""
     defaults: Mapping[str, Any]
     """The settings that are honoured, each with its value where config.json leaves it out."""
+    worked_out: frozenset[str]
+    """The numbers that null stands for as well: those that follow from others."""
 
 
 # The defaults are those of the configuration classes of transformers 5.23.0, such as
@@ -75,14 +77,15 @@ _QWEN2: Mapping[str, Any] = {
     "max_window_layers": 28,
 }
 _QWEN3: Mapping[str, Any] = {**_QWEN2, "head_dim": 128, "attention_bias": False}
+_KEY_HEADS, _HEAD_DIM = frozenset({"num_key_value_heads"}), frozenset({"head_dim"})
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     architecture.name: architecture
     for architecture in (
-        Architecture("LlamaForCausalLM", "llama", {}, _LLAMA),
-        Architecture("MistralForCausalLM", "mistral", {}, _MISTRAL),
-        Architecture("Qwen2ForCausalLM", "qwen2", {"attention_bias": True}, _QWEN2),
-        Architecture("Qwen3ForCausalLM", "qwen3", {"query_key_norm": True}, _QWEN3),
+        Architecture("LlamaForCausalLM", "llama", {}, _LLAMA, _KEY_HEADS | _HEAD_DIM),
+        Architecture("MistralForCausalLM", "mistral", {}, _MISTRAL, _HEAD_DIM),
+        Architecture("Qwen2ForCausalLM", "qwen2", {"attention_bias": True}, _QWEN2, _KEY_HEADS | _HEAD_DIM),
+        Architecture("Qwen3ForCausalLM", "qwen3", {"query_key_norm": True}, _QWEN3, _KEY_HEADS),
     )
 }
 """What is supported, by name."""

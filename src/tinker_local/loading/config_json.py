@@ -33,7 +33,7 @@ class _Settings(BaseModel):
     head_dim: Count | None
     hidden_act: str
     max_position_embeddings: Count
-    rms_norm_eps: float = Field(ge=0, allow_inf_nan=False)
+    rms_norm_eps: float = Field(gt=0, lt=1)
     tie_word_embeddings: bool
     layer_types: list[str] | None
     attention_bias: bool = False
@@ -93,9 +93,9 @@ def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
 
 def _read_settings(settings: Mapping[str, Any], architecture: Architecture, folder: Path) -> _Settings:
     own = {name: settings.get(name, default) for name, default in architecture.defaults.items()}
-    # Only where transformers has no default of its own does null stand for one.
-    if own["head_dim"] is None and architecture.defaults["head_dim"] is not None:
-        raise _wrong_value(folder, "head_dim", "Input should be a valid integer")
+    for name in ("num_key_value_heads", "head_dim"):
+        if own[name] is None and name not in architecture.worked_out:
+            raise _wrong_value(folder, name, "Input should be a valid integer")
     try:
         return _Settings.model_validate(own)
     except ValidationError as error:

@@ -48,20 +48,24 @@ HARMLESS: Mapping[str, str] = {
 }
 """Settings that change nothing in what is computed here, whatever their value, each with the reason."""
 
-NEUTRAL: Mapping[str, Any] = {
-    "pretraining_tp": 1,
-    "is_causal": True,
-    "is_encoder_decoder": False,
-    "partial_rotary_factor": 1,
-    "rotary_pct": 1,
-    "use_rope": True,
-    "scale_attn_weights": True,
-    "embedding_multiplier": 1,
-    "residual_multiplier": 1,
-    "logits_scaling": 1,
-    "logit_scale": 1,
+_ONE = (1, 1.0, None)
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "pretraining_tp": _ONE,
+    "partial_rotary_factor": _ONE,
+    "rotary_pct": _ONE,
+    "embedding_multiplier": _ONE,
+    "residual_multiplier": _ONE,
+    "logits_scaling": _ONE,
+    "logit_scale": _ONE,
+    # transformers reads any other value, even null, as an order to look ahead.
+    "is_causal": (True,),
+    "use_rope": (True, None),
+    "scale_attn_weights": (True, None),
+    # Any number but null makes the cache of transformers forget.
+    "sliding_window": (None,),
+    "attention_chunk_size": (None,),
 }
-"""Settings that only some architectures have, each with the value at which it changes nothing.
+"""Settings that only some architectures have, each with the values at which it changes nothing elsewhere.
 
 Settings that are not here are taken to be switched off by null, false, 0 and what is empty.
 """
@@ -99,13 +103,8 @@ def refuse_unknown_settings(settings: Mapping[str, Any], architecture: Architect
 
 
 def _is_off(name: str, value: Any) -> bool:
-    if value is None:
-        return True
-    neutral = NEUTRAL.get(name, False)
-    if isinstance(neutral, bool) and neutral:
-        return value is True
-    if neutral:
-        return not isinstance(value, bool) and value == neutral
+    if name in NEUTRAL:
+        return any(type(value) is type(neutral) and value == neutral for neutral in NEUTRAL[name])
     return not value
 
 

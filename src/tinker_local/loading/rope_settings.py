@@ -84,8 +84,6 @@ def _read_layout(
     form = _Llama3Rope if kinds[:1] == ["llama3"] else _Rope
     if form is _Llama3Rope:
         values.setdefault("original_max_position_embeddings", max_position_embeddings)
-    # A key of another type that is null says nothing.
-    values = {key: value for key, value in values.items() if value is not None or key in form.model_fields}
     try:
         read = form.model_validate(values)
     except ValidationError as error:
