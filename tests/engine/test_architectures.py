@@ -176,7 +176,8 @@ def test_llama_2_layout(tmp_path: Path):
     """Llama 2 leaves out key heads, head width and frequency base, and stores frequencies as weights."""
     write_tiny_llama(tmp_path, num_key_value_heads=4)
     weights = load_file(tmp_path / "model.safetensors")
-    extra = {f"model.layers.{layer}.self_attn.rotary_emb.inv_freq": torch.ones(4) for layer in range(2)}
+    frequencies = 10000.0 ** -(torch.arange(4) / 4)
+    extra = {f"model.layers.{layer}.self_attn.rotary_emb.inv_freq": frequencies.clone() for layer in range(2)}
     save_file({**weights, **extra}, tmp_path / "model.safetensors", {"format": "pt"})
     omitted = ("num_key_value_heads", "head_dim", "rope_parameters", "attention_bias", "mlp_bias")
     change_config(tmp_path, *omitted, "tie_word_embeddings", "hidden_act", pretraining_tp=1)
@@ -236,7 +237,11 @@ def test_mistral_without_a_word_of_its_window_has_one(tmp_path: Path):
     [
         ({"architectures": ["Gemma2ForCausalLM"]}, "holds a Gemma2ForCausalLM, which is not supported"),
         ({"architectures": ["Qwen3MoeForCausalLM"]}, "holds a Qwen3MoeForCausalLM, which is not supported"),
-        ({"architectures": None}, "holds a model without architecture"),
+        ({"architectures": None, "model_type": None}, "holds a model without architecture"),
+        (
+            {"architectures": None, "model_type": "gemma2"},
+            "holds a model of type gemma2, which is not supported",
+        ),
         ({"attention_bias": True}, "sets attention_bias, which is not supported"),
         ({"hidden_act": "gelu"}, "uses gelu"),
         ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, "scales its positions by 'yarn'"),

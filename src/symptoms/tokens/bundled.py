@@ -20,6 +20,10 @@ class FileTokenizer:
         self._plain = tokenizers.Tokenizer.from_str(text)
         self._plain.encode_special_tokens = True
         self._marked = tokenizers.Tokenizer.from_str(text)
+        for tokenizer in (self._plain, self._marked):
+            # As transformers does for every text, whatever the file says: an example is never cut in silence.
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
 
     def encode(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> list[int]:
         """Token ids; split, a control token that is spelled out in the text is read as the text it is."""

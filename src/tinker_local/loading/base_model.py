@@ -16,10 +16,14 @@ from base_models import BaseModelError, resolve
 from tinker_local.engine.llama import Llama, weight_shapes
 from tinker_local.engine.products import cpu_flags
 from tinker_local.errors import StartupError
-from tinker_local.loading.config_json import end_tokens, find_architecture, read_config, read_json
+from tinker_local.loading.architectures import find_architecture
+from tinker_local.loading.config_json import end_tokens, read_config
 from tinker_local.loading.conversions import converted
 from tinker_local.loading.gguf_paths import find_gguf, part_paths
-from tinker_local.loading.safetensors_weights import read_weights, weight_files
+from tinker_local.loading.json_file import read_json
+from tinker_local.loading.other_layouts import refuse_other_layouts
+from tinker_local.loading.safetensors_weights import read_weights
+from tinker_local.loading.stored_tensors import check_tensors, stored_tensors, weight_files
 from tinker_local.loading.tokenizer_file import read_tokenizer
 
 LARGE_MODEL = 500_000_000
@@ -86,22 +90,26 @@ def load_base_model(
     gguf = find_gguf(found)
     folder = found if gguf is None else converted(gguf, chosen_dtype, tell)
     sources = () if gguf is None else part_paths(gguf)
+    refuse_other_layouts(folder)
     settings = read_json(folder / "config.json")
     config = read_config(settings, folder)
-    files = weight_files(folder)
+    stored = stored_tensors(weight_files(folder))
     num_parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
     # What `Llama` makes of its positions: angles, cosines and sines.
     _check_memory(3 * config.max_position_embeddings * config.head_dim * torch.float32.itemsize, device)
     chosen = chosen_dtype(num_parameters)
-    weights = read_weights(files, config, chosen, device)
+    check_tensors(stored, config, folder)
+    # What is quickly told comes before the weights, which can take minutes.
+    tokenizer = read_tokenizer(folder, config.vocab_size)
+    ends = end_tokens(folder, settings, config.vocab_size)
     return BaseModel(
         name=name,
         folder=folder.resolve(),
         paths=frozenset(path.resolve() for path in (found, folder, *sources)),
-        architecture=find_architecture(settings, folder),
-        model=Llama(config, weights),
-        tokenizer=read_tokenizer(folder),
-        end_tokens=end_tokens(folder, settings),
+        architecture=find_architecture(settings, folder).name,
+        model=Llama(config, read_weights(stored, config, chosen, device)),
+        tokenizer=tokenizer,
+        end_tokens=ends,
         training_dtype=choose_training_dtype(dtype, chosen, num_parameters, device),
     )
 

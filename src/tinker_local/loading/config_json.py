@@ -2,135 +2,170 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from tinker_local.engine.llama import LlamaConfig, RopeDivisors, RopeScaling
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tinker_local.engine.llama import LlamaConfig
 from tinker_local.errors import StartupError
+from tinker_local.loading.architectures import Architecture, find_architecture
+from tinker_local.loading.json_file import read_json, shown
+from tinker_local.loading.known_settings import refuse_unknown_settings
+from tinker_local.loading.rope_settings import read_rope
 
-ARCHITECTURES: Mapping[str, Mapping[str, bool]] = {
-    "LlamaForCausalLM": {},
-    "MistralForCausalLM": {},
-    "Qwen2ForCausalLM": {"attention_bias": True},
-    "Qwen3ForCausalLM": {"query_key_norm": True},
-}
-"""What is supported, each with what it adds to Llama as fields of LlamaConfig."""
+# Far above any model's, and low enough that products of them are numbers to compare with a memory's size.
+Count = Annotated[int, Field(gt=0, lt=2**53)]
 
 
-def find_architecture(settings: Mapping[str, Any], folder: Path) -> str:
-    """The architecture that a config.json names; raises StartupError for one that is not supported."""
-    architectures = settings.get("architectures") or ["model without architecture"]
-    supported = [name for name in architectures if name in ARCHITECTURES]
-    if not supported:
-        raise StartupError(
-            f"{folder} holds a {architectures[0]}, which is not supported; supported: "
-            f"{', '.join(ARCHITECTURES)}."
-        )
-    return supported[0]
+class _Settings(BaseModel):
+    """The honoured settings of all architectures, in their types; nothing is converted."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    vocab_size: Count
+    hidden_size: Count
+    intermediate_size: Count
+    num_hidden_layers: int = Field(gt=0, le=10_000)
+    num_attention_heads: Count
+    num_key_value_heads: Count | None
+    head_dim: Count | None
+    hidden_act: str
+    max_position_embeddings: Count
+    rms_norm_eps: float = Field(gt=0, lt=1)
+    tie_word_embeddings: bool
+    layer_types: list[str] | None
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    use_sliding_window: bool = False
+    sliding_window: int | None = None
+    max_window_layers: int = 0
 
 
 def read_config(settings: Mapping[str, Any], folder: Path) -> LlamaConfig:
     """The LlamaConfig of a config.json, in the older layout and in that of transformers 5.
 
-    Raises StartupError for a model that would not be computed exactly.
+    What is left out has the default that transformers gives it. Raises StartupError for a model that would
+    not be computed exactly.
     """
     architecture = find_architecture(settings, folder)
+    refuse_unknown_settings(settings, architecture, folder)
+    read = _read_settings(settings, architecture, folder)
     for unsupported in ("attention_bias", "mlp_bias"):
-        if settings.get(unsupported):
+        if getattr(read, unsupported):
             raise StartupError(f"{folder} sets {unsupported}, which is not supported; choose another model.")
-    if settings.get("hidden_act", "silu") != "silu":
+    # Two names of one function.
+    if read.hidden_act not in ("silu", "swish"):
         raise StartupError(
-            f"{folder} uses {settings['hidden_act']}, and only silu is supported; choose another."
+            f"{folder} uses {shown(read.hidden_act)}, and only silu is supported; choose another."
         )
-    # Where both are given, transformers lets the older one win.
-    rope: Mapping[str, Any] = settings.get("rope_scaling") or settings.get("rope_parameters") or {}
-    rope_type = rope.get("rope_type", rope.get("type", "default"))
-    # The divisors are of this project's own making, see `gguf_config`.
-    if rope_type not in ("default", "llama3", "divisors"):
-        raise StartupError(f"{folder} scales its positions by {rope_type!r}; supported: default, llama3.")
+    heads = read.num_attention_heads
+    key_heads = heads if read.num_key_value_heads is None else read.num_key_value_heads
+    head_dim = read.hidden_size // heads if read.head_dim is None else read.head_dim
+    # transformers holds Llama alone to the first of these.
+    if architecture.model_type == "llama" and read.hidden_size % heads:
+        raise _does_not_fit(folder, f"hidden_size {read.hidden_size}", f"num_attention_heads {heads}")
+    if heads % key_heads:
+        raise _does_not_fit(folder, f"num_attention_heads {heads}", f"num_key_value_heads {key_heads}")
+    if head_dim == 0 or head_dim % 2:
+        raise StartupError(
+            f"{folder}/config.json means heads of width {head_dim}, which has to be even; it may be damaged."
+        )
+    theta, scaling = read_rope(settings, read.max_position_embeddings, folder)
+    _refuse_window(read, architecture, folder)
+    return LlamaConfig(
+        vocab_size=read.vocab_size,
+        hidden_size=read.hidden_size,
+        intermediate_size=read.intermediate_size,
+        num_hidden_layers=read.num_hidden_layers,
+        num_attention_heads=heads,
+        num_key_value_heads=key_heads,
+        head_dim=head_dim,
+        max_position_embeddings=read.max_position_embeddings,
+        rms_norm_eps=read.rms_norm_eps,
+        rope_theta=theta,
+        rope_scaling=scaling,
+        tie_word_embeddings=read.tie_word_embeddings,
+        **architecture.adds,
+    )
+
+
+def _read_settings(settings: Mapping[str, Any], architecture: Architecture, folder: Path) -> _Settings:
+    own = {name: settings.get(name, default) for name, default in architecture.defaults.items()}
+    for name in ("num_key_value_heads", "head_dim"):
+        if own[name] is None and name not in architecture.worked_out:
+            raise _wrong_value(folder, name, "Input should be a valid integer")
     try:
-        scaling = _rope_scaling(rope_type, rope)
-        heads = int(settings["num_attention_heads"])
-        config = LlamaConfig(
-            vocab_size=int(settings["vocab_size"]),
-            hidden_size=int(settings["hidden_size"]),
-            intermediate_size=int(settings["intermediate_size"]),
-            num_hidden_layers=int(settings["num_hidden_layers"]),
-            num_attention_heads=heads,
-            num_key_value_heads=int(settings.get("num_key_value_heads") or heads),
-            head_dim=int(settings.get("head_dim") or settings["hidden_size"] // heads),
-            max_position_embeddings=int(settings["max_position_embeddings"]),
-            rms_norm_eps=float(settings["rms_norm_eps"]),
-            rope_theta=float(rope.get("rope_theta") or settings.get("rope_theta") or 10000.0),
-            rope_scaling=scaling,
-            tie_word_embeddings=bool(settings.get("tie_word_embeddings", False)),
-            **ARCHITECTURES[architecture],
-        )
-    except KeyError as error:
-        raise StartupError(f"{folder}/config.json has no {error.args[0]}; it may be incomplete.") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise StartupError(f"{folder}/config.json has a wrong value ({error}); it may be damaged.") from error
-    window = _attention_window(settings, architecture)
-    if window is not None and window < config.max_position_embeddings:
+        return _Settings.model_validate(own)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise _wrong_value(folder, str(fault["loc"][0]), fault["msg"]) from error
+
+
+def _wrong_value(folder: Path, key: str, reason: str) -> StartupError:
+    return StartupError(f"{folder}/config.json has a wrong value for {key} ({reason}); it may be damaged.")
+
+
+def _does_not_fit(folder: Path, whole: str, part: str) -> StartupError:
+    return StartupError(f"{folder}/config.json has {whole}, no multiple of its {part}; it may be damaged.")
+
+
+def _refuse_window(read: _Settings, architecture: Architecture, folder: Path) -> None:
+    """Raise StartupError where some layer does not see the whole context."""
+    types = read.layer_types
+    if types is not None:
+        unknown = set(types) - {"full_attention", "attention", "sliding_attention"}
+        if unknown:
+            raise StartupError(
+                f"{folder} has layers of type {shown(min(unknown))} (layer_types in config.json), which is "
+                "not supported; choose another model."
+            )
+        if len(types) != read.num_hidden_layers:
+            raise StartupError(
+                f"{folder}/config.json has {len(types)} layer_types for {read.num_hidden_layers} layers; it "
+                "may be damaged."
+            )
+    switched_off = "use_sliding_window" in architecture.defaults and not read.use_sliding_window
+    window = None if switched_off else read.sliding_window
+    if types is not None:
+        slides = "sliding_attention" in types
+        if slides and window is None:
+            raise StartupError(
+                f"{folder}/config.json names sliding_attention in layer_types, and no window is switched on; "
+                "it may be damaged."
+            )
+    elif "max_window_layers" in architecture.defaults:
+        # Qwen's files name a window also where it is switched off, as it is in all released base models.
+        slides = read.max_window_layers < read.num_hidden_layers
+    else:
+        slides = True
+    if slides and window is not None and window < read.max_position_embeddings:
         raise StartupError(
             f"{folder} attends over a sliding window of {window} tokens, less than its context of "
-            f"{config.max_position_embeddings}, which is not supported; lower max_position_embeddings in "
+            f"{read.max_position_embeddings}, which is not supported; lower max_position_embeddings in "
             "its config.json to the window, or choose another model."
         )
-    return config
 
 
-def _rope_scaling(rope_type: str, rope: Mapping[str, Any]) -> RopeScaling | RopeDivisors | None:
-    if rope_type == "divisors":
-        return RopeDivisors(tuple(float(divisor) for divisor in rope["divisors"]))
-    if rope_type == "llama3":
-        return RopeScaling(
-            factor=float(rope["factor"]),
-            low_freq_factor=float(rope["low_freq_factor"]),
-            high_freq_factor=float(rope["high_freq_factor"]),
-            original_max_position_embeddings=int(rope["original_max_position_embeddings"]),
-        )
-    return None
+def end_tokens(folder: Path, settings: Mapping[str, Any], vocab_size: int) -> frozenset[int]:
+    """The ids at which a generation ends, of generation_config.json, else of config.json.
 
-
-def _attention_window(settings: Mapping[str, Any], architecture: str) -> int | None:
-    """How many tokens back some layer sees, None for all; the defaults are those of transformers."""
-    if architecture == "MistralForCausalLM":
-        return settings.get("sliding_window", 4096)
-    # Qwen's files name a window also where it is switched off, as it is in all released base models.
-    if architecture in ("Qwen2ForCausalLM", "Qwen3ForCausalLM") and settings.get("use_sliding_window"):
-        layers = settings.get("layer_types")
-        if layers is None:
-            slides = settings.get("max_window_layers", 28) < settings["num_hidden_layers"]
-        else:
-            slides = "sliding_attention" in layers
-        return settings.get("sliding_window", 4096) if slides else None
-    return None
-
-
-def end_tokens(folder: Path, settings: Mapping[str, Any]) -> frozenset[int]:
-    """The ids at which a generation ends, of generation_config.json, else of config.json."""
-    generation = folder / "generation_config.json"
-    found = read_json(generation).get("eos_token_id") if generation.exists() else None
+    Raises StartupError for what is no id of the vocabulary, since a generation would never end there.
+    """
+    file = folder / "generation_config.json"
+    found = read_json(file).get("eos_token_id") if file.exists() else None
     if found is None:
-        found = settings.get("eos_token_id")
+        file, found = folder / "config.json", settings.get("eos_token_id")
     if found is None:
         return frozenset()
-    return frozenset([found] if isinstance(found, int) else found)
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file; raises StartupError where there is none."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StartupError(
-            f"There is no {file}; point --base-model at a folder that holds a model."
-        ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise StartupError(f"{file} is not valid JSON ({error}); it may be damaged.") from error
-    if not isinstance(content, dict):
-        raise StartupError(f"{file} does not hold a JSON object; it may be damaged.")
-    return cast(dict[str, Any], content)
+    ids = cast(list[Any], found if isinstance(found, list) else [found])
+    for token in ids:
+        if isinstance(token, bool) or not isinstance(token, int):
+            raise StartupError(f"{file} has a wrong value for eos_token_id; it may be damaged.")
+        if not 0 <= token < vocab_size:
+            raise StartupError(
+                f"{file} names the end token {token}, outside the vocabulary of {vocab_size} tokens; correct "
+                "eos_token_id there."
+            )
+    return frozenset(ids)

@@ -1,0 +1,147 @@
+"""The architectures that are computed here, and what each means by a config.json that leaves settings out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from tinker_local.errors import StartupError
+from tinker_local.loading.json_file import shown
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One class of transformers, under the name that `architectures` in a config.json gives it."""
+
+    name: str
+    model_type: str
+    adds: Mapping[str, bool]
+    """What it adds to Llama, as fields of LlamaConfig."""
+    defaults: Mapping[str, Any]
+    """The settings that are honoured, each with its value where config.json leaves it out."""
+    worked_out: frozenset[str]
+    """The numbers that null stands for as well: those that follow from others."""
+
+
+# The defaults are those of the configuration classes of transformers 5.23.0, such as
+# models/llama/configuration_llama.py; a test compares them with the installed version's. The base of the
+# positions' frequencies stands in rope_settings.py, since a config.json has several places for it.
+_LLAMA: Mapping[str, Any] = {
+    "vocab_size": 32000,
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": None,
+    "head_dim": None,
+    "hidden_act": "silu",
+    "max_position_embeddings": 2048,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+    "layer_types": None,
+    "attention_bias": False,
+    "mlp_bias": False,
+}
+_MISTRAL: Mapping[str, Any] = {
+    "vocab_size": 32000,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": None,
+    "hidden_act": "silu",
+    "max_position_embeddings": 131072,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+    "layer_types": None,
+    "sliding_window": 4096,
+}
+_QWEN2: Mapping[str, Any] = {
+    "vocab_size": 151936,
+    "hidden_size": 4096,
+    "intermediate_size": 22016,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 32,
+    "head_dim": None,
+    "hidden_act": "silu",
+    "max_position_embeddings": 32768,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+    "layer_types": None,
+    "use_sliding_window": False,
+    "sliding_window": 4096,
+    "max_window_layers": 28,
+}
+_QWEN3: Mapping[str, Any] = {**_QWEN2, "head_dim": 128, "attention_bias": False}
+_KEY_HEADS, _HEAD_DIM = frozenset({"num_key_value_heads"}), frozenset({"head_dim"})
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    architecture.name: architecture
+    for architecture in (
+        Architecture("LlamaForCausalLM", "llama", {}, _LLAMA, _KEY_HEADS | _HEAD_DIM),
+        Architecture("MistralForCausalLM", "mistral", {}, _MISTRAL, _HEAD_DIM),
+        Architecture("Qwen2ForCausalLM", "qwen2", {"attention_bias": True}, _QWEN2, _KEY_HEADS | _HEAD_DIM),
+        Architecture("Qwen3ForCausalLM", "qwen3", {"query_key_norm": True}, _QWEN3, _KEY_HEADS),
+    )
+}
+"""What is supported, by name."""
+
+_BY_MODEL_TYPE: Mapping[str, Architecture] = {each.model_type: each for each in ARCHITECTURES.values()}
+
+
+def find_architecture(settings: Mapping[str, Any], folder: Path) -> Architecture:
+    """The architecture of a config.json; raises StartupError for one that is not supported.
+
+    transformers goes by `model_type` alone, and older files have only `architectures`; so one of the two is
+    enough, and where they disagree the file is refused.
+    """
+    named, model_type = settings.get("architectures"), settings.get("model_type")
+    if not isinstance(named, list | None) or not all(
+        isinstance(name, str) for name in cast(list[Any], named or [])
+    ):
+        raise StartupError(f"{folder}/config.json has a wrong value for architectures; it may be damaged.")
+    if not isinstance(model_type, str | None):
+        raise StartupError(f"{folder}/config.json has a wrong value for model_type; it may be damaged.")
+    names = cast(list[str], named or [])
+    for name in names:
+        if name not in ARCHITECTURES:
+            raise _not_supported(folder, shown(name), settings)
+    if model_type is None:
+        if not names:
+            raise _not_supported(folder, "model without architecture", settings)
+        meant = ARCHITECTURES[names[0]]
+    elif model_type in _BY_MODEL_TYPE:
+        meant = _BY_MODEL_TYPE[model_type]
+    elif names:
+        raise _disagree(folder, names[0], model_type)
+    else:
+        raise _not_supported(folder, f"model of type {shown(model_type)}", settings)
+    for name in names:
+        if name != meant.name:
+            raise _disagree(folder, name, model_type or meant.model_type)
+    return meant
+
+
+def _disagree(folder: Path, name: str, model_type: str) -> StartupError:
+    return StartupError(
+        f"{folder}/config.json names the architecture {name} and the model_type {shown(model_type)}, which "
+        "do not belong together; correct the one that is wrong."
+    )
+
+
+def _not_supported(folder: Path, what: str, settings: Mapping[str, Any]) -> StartupError:
+    nested = [
+        name for name, value in settings.items() if name.endswith("_config") and "model_type" in _keys(value)
+    ]
+    parts = f" and nests {' and '.join(map(shown, nested))}" if nested else ""
+    return StartupError(
+        f"{folder} holds a {what}{parts}, which is not supported; supported: {', '.join(ARCHITECTURES)}."
+    )
+
+
+def _keys(value: Any) -> set[str]:
+    return set(cast(dict[str, Any], value)) if isinstance(value, dict) else set()
