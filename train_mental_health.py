@@ -2,8 +2,9 @@
 
     python train_mental_health.py
 
-With a TINKER_API_KEY it trains on hosted Tinker; without one, on a server of this machine with the
-bundled base model. Everything that matters happens in main(), from top to bottom.
+With a TINKER_API_KEY it trains on hosted Tinker; without one, on a server of this machine with
+SmolLM2-135M, which `symptoms models get smollm2-135m` fetches once. Everything that matters
+happens in main(), from top to bottom.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from symptoms.tokens import check_lengths, mean_loss, to_datum, tokenize
 from symptoms.train import RunDirectory, TestCase, TrainingProgress, conclude
 
 
-def main(data: Path, service_name: str | None, base_model: str | None, run_name: str | None) -> None:
+def main(
+    data: Path, service_name: str | None, base_model: str | None, run_name: str | None, changes: list[str]
+) -> None:
     """Connect, train, save, and show what was learned."""
     console = Console()
     experiment = load_experiment(data)
@@ -28,10 +31,10 @@ def main(data: Path, service_name: str | None, base_model: str | None, run_name:
     with connect(service_name, base_model, preferred=experiment.config.base_model) as service:
         from tinker import AdamParams  # here, because the import takes seconds in which the server starts
 
-        config = experiment.config.for_base_model(service.base_model)
+        config = experiment.config.for_base_model(service.base_model).with_changes(changes)
         console.print(f"{service.kind} service, base model {config.base_model}, LoRA rank {config.lora_rank}")
-        if config.learning_rate != experiment.config.learning_rate:
-            console.print(f"learning rate {config.learning_rate_in_words}, recommended for this base model")
+        changed = config.differences(experiment.config)
+        console.print(f"settings of {data}, but for {changed}" if changed else f"settings of {data}")
 
         # A LoRA adapter on the base model. The service owns the weights; we own data, loss and loop.
         training = service.client.create_lora_training_client(
@@ -80,7 +83,14 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("mental_health_data.json"), help="the data file")
     parser.add_argument("--service", help="local, hosted, or the address of a Tinker-compatible server")
     parser.add_argument("--base-model", help="base model by name, or a local path")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another value for one of its settings",
+    )
     parser.add_argument("--run", help="name of the run directory in runs/ (default: the time)")
     options = parser.parse_args()
     with exit_with_a_sentence():
-        main(options.data, options.service, options.base_model, options.run)
+        main(options.data, options.service, options.base_model, options.run, options.set)

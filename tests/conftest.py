@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TINKER_TELEMETRY", "0")
+# Tests that name no model train the one that needs no download; its name is told as a user would tell it.
+os.environ["SYMPTOMS_BASE_MODEL"] = "symptoms-base"
 
+from model_sources import slow_index, tiny_package  # noqa: F401 - fixtures of tests/base_models
+from other_stores import nobody, ollama_store  # noqa: F401 - likewise
 from symptoms import Classifier
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
@@ -42,6 +48,18 @@ def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             del os.environ["TINKER_LOCAL_HOME"]
         else:
             os.environ["TINKER_LOCAL_HOME"] = before
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB, where this user may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture

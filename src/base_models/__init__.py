@@ -4,7 +4,8 @@ Shared by the lab and the server, which know nothing of each other; it computes 
 """
 
 from base_models.errors import BaseModelError
-from base_models.resolving import ResolvedModel, resolve
+from base_models.resolving import ResolvedModel, is_bundled, resolve
+from base_models.shape import ModelShape, shape_of_config, shape_on_the_hub
 from base_models.table import BUNDLED_BASE, DEFAULT_BASE, KnownModel, known_models
 
 __all__ = [
@@ -12,7 +13,11 @@ __all__ = [
     "DEFAULT_BASE",
     "BaseModelError",
     "KnownModel",
+    "ModelShape",
     "ResolvedModel",
+    "is_bundled",
     "known_models",
     "resolve",
+    "shape_of_config",
+    "shape_on_the_hub",
 ]

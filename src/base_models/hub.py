@@ -45,3 +45,17 @@ def download(name: str) -> Path:
         raise BaseModelError(
             f"{name} is neither on this machine nor reachable on the model hub; give a local path instead."
         ) from error
+
+
+def cached(repository: str, commit: str) -> Path | None:
+    """The folder of one commit in the hub's cache, None where it is not there; asks no network."""
+    from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType]
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(
+            repository, revision=commit, allow_patterns=HUB_FILES, local_files_only=True
+        )
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    return Path(found)

@@ -11,7 +11,9 @@ import platformdirs
 def models_home() -> Path:
     """TINKER_LOCAL_MODELS, or a folder in the user's cache: all of it can be had again."""
     chosen = os.environ.get("TINKER_LOCAL_MODELS")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tinker-local")) / "models"
+    return (
+        Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("tinker-local")) / "models"
+    )
 
 
 def got_home() -> Path:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from base_models import lm_studio, ollama
 from base_models.errors import BaseModelError
+from base_models.files import in_words
+from base_models.got import find_got
 from base_models.hub import download, is_hub_name
+from base_models.table import BUNDLED_BASE, KnownModel, known_models
 
 BUNDLED = Path(__file__).parent / "bundled"
 
@@ -24,20 +30,75 @@ def bundled_models() -> dict[str, Path]:
     return {folder.name: folder for folder in sorted(BUNDLED.iterdir()) if (folder / "config.json").exists()}
 
 
-def resolve(name: str) -> ResolvedModel:
-    """A bundled model, a local path, or a download from the hub, in this order.
+def is_bundled(folder: Path) -> bool:
+    """Whether a folder is that of a model that is part of the package."""
+    return folder.resolve().parent == BUNDLED.resolve()
 
-    Raises BaseModelError where there is none.
+
+def resolve(name: str) -> ResolvedModel:
+    """Where a model lies, which is the first of these that its name fits.
+
+    1. a name of the table: the folder of the package, or what `symptoms models get` got;
+    2. a folder or a file on this machine;
+    3. `ollama:NAME[:TAG]`, a model in Ollama's store;
+    4. `lmstudio:PUBLISHER/REPOSITORY[/FILE.gguf]`, one in LM Studio's folder;
+    5. `org/model`, a repository of the model hub, which is downloaded into the hub's own cache.
+
+    Only the last asks the network. Raises BaseModelError where there is none, never taking another instead.
     """
-    bundled = bundled_models()
-    if name in bundled:
-        return ResolvedModel(name, bundled[name])
-    path = Path(name).expanduser()
-    if path.exists():
-        return ResolvedModel(name, path)
-    if not is_hub_name(name):
-        raise BaseModelError(
-            f"There are no weights at {name!r}; give a folder with config.json and safetensors, "
-            f"a hub name, or one of: {', '.join(bundled) or 'none bundled'}."
-        )
-    return ResolvedModel(name, download(name))
+    row = known_models().get(name)
+    if row is not None:
+        return ResolvedModel(name, _of_the_table(name, row))
+    # Path's own methods raise for users that do not exist and for names too long for the disk.
+    given = os.path.expanduser(name)
+    if name and os.path.exists(given):
+        return ResolvedModel(name, Path(given))
+    if name.startswith(ollama.PREFIX):
+        return ResolvedModel(name, ollama.find(name.removeprefix(ollama.PREFIX)))
+    if name.startswith(lm_studio.PREFIX):
+        return ResolvedModel(name, lm_studio.find(name.removeprefix(lm_studio.PREFIX)))
+    if is_hub_name(name):
+        return ResolvedModel(name, download(name))
+    raise BaseModelError(f"There are no weights at {name!r}; {_what_instead(name)}")
+
+
+def find_known(name: str, row: KnownModel) -> Path | None:
+    """Where a model of the table lies on this machine, None where it was not got.
+
+    Raises BaseModelError where what was got has changed or gone.
+    """
+    return bundled_models().get(name) if row.is_bundled else find_got(name, row)
+
+
+def how_to_get(name: str, row: KnownModel) -> str:
+    """A clause that says which command gets a model of the table, and how much that downloads."""
+    return f"'symptoms models get {name}' gets it ({in_words(row.download_bytes)})"
+
+
+def nearest_name(name: str) -> str | None:
+    """The name of the table that a mistyped one most likely means."""
+    near = difflib.get_close_matches(name.lower(), known_models(), n=1, cutoff=0.7)
+    return near[0] if near else None
+
+
+def _of_the_table(name: str, row: KnownModel) -> Path:
+    found = find_known(name, row)
+    if found is not None:
+        return found
+    if row.is_bundled:
+        raise BaseModelError(f"The bundled {name} cannot be read; install the package again.")
+    raise BaseModelError(
+        f"{name} is not on this machine; {how_to_get(name, row)}, "
+        f"or --base-model {BUNDLED_BASE} needs no download."
+    )
+
+
+def _what_instead(name: str) -> str:
+    near = nearest_name(name)
+    if near is not None:
+        return f"did you mean {near}?"
+    return (
+        "give a folder with config.json and safetensors, a GGUF file, a hub name, "
+        f"{ollama.PREFIX}NAME, {lm_studio.PREFIX}PUBLISHER/REPOSITORY, "
+        f"or one of: {', '.join(known_models())}."
+    )

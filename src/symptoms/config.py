@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from base_models import known_models
+from symptoms.errors import InputError
 from symptoms.schedules import Schedule, fraction_of_peak
 
 DISCLAIMER = (
@@ -13,27 +17,16 @@ DISCLAIMER = (
     "If you are in danger or thinking of harming yourself, call your local emergency number now."
 )
 
-BUNDLED_BASE = "symptoms-base"
-RECOMMENDED: dict[str, dict[str, Any]] = {
-    BUNDLED_BASE: {"learning_rate": 4e-3, "learning_rate_schedule": "linear"},
-}
-"""Settings by base model for the experiment. One of a few million parameters needs larger steps than one of
-a billion, and with a batch of one their noise has to fade at the end: docs/log.md has the figures."""
 
-RECOMMENDED_FOR_DATA_SETS: dict[str, dict[str, Any]] = {
-    BUNDLED_BASE: {
-        "learning_rate": 7e-3,
-        "epochs": 8,
-        "batch_size": 15,
-        "balanced": True,
-        "concern_weight": 3.0,
-        "weight_decay": 0.5,
-        "train_attn": False,
-        "best_by": "last",
-    },
-}
-"""Settings by base model for hundreds of examples of many conditions. A small model's attention gathers what
-a text is about, and loses that where so few examples move it: docs/log.md has the figures."""
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Settings as they are written in a file."""
+
+    def as_told(value: Any) -> str:
+        if isinstance(value, bool):
+            return str(value).lower()
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{name} {as_told(value)}" for name, value in settings.items())
 
 
 class _LoraAndAdam(BaseModel):
@@ -70,16 +63,42 @@ class ExperimentConfig(_LoraAndAdam):
         """
         if base_model == self.base_model:
             return self
-        return self.model_copy(update={"base_model": base_model, **RECOMMENDED.get(base_model, {})})
+        known = known_models().get(base_model)
+        return self.model_copy(update={"base_model": base_model, **(known.experiment if known else {})})
+
+    def with_changes(self, told: Sequence[str]) -> ExperimentConfig:
+        """The same with settings told as `name=value`; raises InputError for one that cannot be."""
+        changes: dict[str, Any] = {}
+        for one in told:
+            name, _, value = one.partition("=")
+            if name not in type(self).model_fields:
+                raise InputError(
+                    f"There is no setting {name!r}; known: {', '.join(type(self).model_fields)}."
+                )
+            try:
+                changes[name] = tomllib.loads(f"value = {value}")["value"]
+            except tomllib.TOMLDecodeError:
+                changes[name] = value  # a word without quotes
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise InputError(
+                f"{problem['loc'][0]} cannot be {problem['input']!r}: {problem['msg'].lower()}."
+            ) from error
+
+    def differences(self, other: ExperimentConfig) -> str:
+        """The settings that are not those of another configuration, the base model aside; "" for none."""
+        changed = {
+            name: value
+            for name, value in self.model_dump().items()
+            if name != "base_model" and value != getattr(other, name)
+        }
+        return in_words(changed)
 
     def learning_rate_at(self, step: int, num_steps: int) -> float:
         """The learning rate of a step, counted from 1; a linear schedule falls towards zero."""
         return self.learning_rate * fraction_of_peak(self.learning_rate_schedule, step, num_steps)
-
-    @property
-    def learning_rate_in_words(self) -> str:
-        falling = ", falling linearly to zero" if self.learning_rate_schedule == "linear" else ""
-        return f"{self.learning_rate:g}{falling}"
 
 
 class TrainingConfig(_LoraAndAdam):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from base_models import DEFAULT_BASE
 from tinker_local import __version__
 from tinker_local.errors import TinkerLocalError
 
@@ -43,7 +44,7 @@ def _serve(options: argparse.Namespace) -> None:
 
     launch(
         ServeOptions(
-            base_models=options.base_model or ["symptoms-base"],
+            base_models=options.base_model or [DEFAULT_BASE],
             host=options.host,
             port=options.port,
             api_key=options.api_key,
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--base-model",
         action="append",
         metavar="NAME|PATH",
-        help="a folder, a hub name or a bundled model; may be repeated (default: symptoms-base)",
+        help=f"a folder, a GGUF file or a name (docs/models.md); may be repeated (default: {DEFAULT_BASE})",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
     serve.add_argument(

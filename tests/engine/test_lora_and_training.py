@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from peft import LoraConfig as PeftConfig
 from peft import get_peft_model
 
+from tinker_local.engine import lora
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.engine.training import AdamSettings, TrainingModel, passes
 from tinker_local.errors import RequestError
-from tinker_local.loading import load_base_model
+from tinker_local.loading import choose_training_dtype, load_base_model
 from tinker_local.wire.datums import Datum
 from tiny_models import LLAMA3_ROPE, write_tiny_llama, write_tiny_model
 
@@ -237,3 +239,44 @@ def test_gradients_that_are_not_finite_take_no_step(tiny_model: Path):
     training.forward_backward([datum], "cross_entropy", forward_only=False)
     assert training.optim_step(ADAM)["grad_norm:mean"] > 0
     assert training.adapter.flat.isfinite().all()
+
+
+@pytest.mark.parametrize("rank", [4, 32])
+def test_rounding_the_adapter_costs_little_beside_a_rounded_base(
+    tmp_path: Path, rank: int, monkeypatch: pytest.MonkeyPatch
+):
+    """In bfloat16 the gradients stray from float32's hardly further than with an exact adapter's term."""
+    write_tiny_llama(tmp_path, initializer_range=0.05)
+    base = load_base_model(str(tmp_path), "float32", CPU).model
+    datums = [random_datum(40, seed) for seed in range(4)]
+
+    def gradients(model) -> torch.Tensor:
+        training = TrainingModel(base, random_adapter(base, LoraConfig(rank)), trained_on=lambda: model)
+        training.forward_backward(datums, "cross_entropy", forward_only=False)
+        assert training._gradients.dtype == training.adapter.flat.dtype == torch.float32
+        return training._gradients.clone()
+
+    exact, rounded = gradients(base), gradients(base.to(torch.bfloat16))
+    monkeypatch.setattr(lora, "_RoundedAdaptedLinear", lora._AdaptedLinear)
+    exact_term = gradients(base.to(torch.bfloat16))
+    error, least = (rounded - exact).norm(), (exact_term - exact).norm()
+    assert 0 < least < error < 2 * least
+
+
+def test_only_large_models_are_trained_in_bfloat16(monkeypatch: pytest.MonkeyPatch):
+    """From 100 million parameters on where the processor is fast at it; a type that is told stands."""
+    monkeypatch.setattr("tinker_local.loading.base_model.cpu_flags", lambda: frozenset({"avx512_bf16"}))
+    full, half = torch.float32, torch.bfloat16
+    assert choose_training_dtype("auto", full, 135_000_000, CPU) == half
+    assert choose_training_dtype("auto", full, 6_500_000, CPU) == full
+    assert choose_training_dtype("float32", full, 135_000_000, CPU) == full
+    monkeypatch.setattr("tinker_local.loading.base_model.cpu_flags", frozenset)
+    assert choose_training_dtype("auto", full, 135_000_000, CPU) == full
+
+
+def test_a_server_trains_in_the_coarser_type_and_samples_in_the_finer(tiny_model: Path):
+    """The copy for training is made once, when it is first asked for, and the model stays as it was."""
+    base = replace(load_base_model(str(tiny_model), "float32", CPU), training_dtype=torch.bfloat16)
+    assert base.training_model().dtype == torch.bfloat16
+    assert base.training_model() is base.training_model()
+    assert base.model.dtype == torch.float32

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from base_models import DEFAULT_BASE, known_models
 from conftest import ROOT
 from symptoms.cli.help_pages import BEGIN, every_command, undocumented, with_help_pages
-from symptoms.config import BUNDLED_BASE, RECOMMENDED_FOR_DATA_SETS, TrainingConfig
+from symptoms.config import TrainingConfig
 from symptoms.errors import InputError
 
 
@@ -24,12 +25,12 @@ def test_every_command_and_option_is_documented():
 
 
 def test_help_tells_the_recommended_settings_beside_the_defaults():
-    """Each setting that is another one on the bundled base is told with both, by train and by sweep."""
+    """Each setting that is another one on the default base is told with both, by train and by sweep."""
     for name in ("symptoms train", "symptoms sweep"):
         options = {one.name: getattr(one, "help", None) for one in dict(every_command())[name].params}
-        for setting, value in RECOMMENDED_FOR_DATA_SETS[BUNDLED_BASE].items():
+        for setting, value in known_models()[DEFAULT_BASE].data_sets.items():
             default = TrainingConfig.model_fields[setting].default
-            assert f"[default: {default}; {value} on the bundled base]" in options[setting]
+            assert f"[default: {default}; {value} on {DEFAULT_BASE}]" in options[setting]
         assert "[default: 32]" in options["lora_rank"]
 
 

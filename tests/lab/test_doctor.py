@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from base_models import DEFAULT_BASE, known_models
 from symptoms import __version__
 
 
@@ -15,7 +16,13 @@ def doctor(folder: Path, *arguments: str, **settings: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", "symptoms", "doctor", *arguments],
         cwd=folder,
-        env={**kept, "TINKER_LOCAL_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1", **settings},
+        env={
+            **kept,
+            "TINKER_LOCAL_HOME": str(folder / "home"),
+            "TINKER_LOCAL_MODELS": str(folder / "models"),
+            "OMP_NUM_THREADS": "1",
+            **settings,
+        },
         capture_output=True,
         text=True,
         timeout=120,
@@ -29,6 +36,8 @@ def test_a_machine_that_has_all_is_fine(tmp_path: Path):
     assert done.returncode == 0, done.stdout
     states = {line[7:21].strip(): line.split()[0] for line in done.stdout.splitlines()}
     assert states.pop("newest run") == "note"
+    assert states.pop("default base") == "note"
+    assert "'symptoms models get smollm2-135m' gets it (93 MB)." in done.stdout
     assert set(states) == {
         "python", "symptoms", "tinker SDK", "torch", "API key", "base model", "checkpoints", "runs",
         "service",
@@ -37,6 +46,22 @@ def test_a_machine_that_has_all_is_fine(tmp_path: Path):
     assert __version__ in done.stdout
     assert "symptoms-base" in done.stdout
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_default_base_that_has_changed_is_broken(tmp_path: Path):
+    """A file of another size, and one of another digest; both are got again by the same command."""
+    known = known_models()[DEFAULT_BASE].package
+    assert known is not None
+    file = tmp_path / "models" / "got" / DEFAULT_BASE / known.file_name
+    file.parent.mkdir(parents=True)
+    for size in (1, known.file_bytes):
+        with file.open("wb") as written:
+            # Without blocks on the disk, which would take a while.
+            written.truncate(size)
+        done = doctor(tmp_path, "--service", "http://127.0.0.1:9")
+        (line,) = [line for line in done.stdout.splitlines() if line[7:21].strip() == "default base"]
+        assert line.startswith("broken")
+        assert line.endswith(f"'symptoms models get {DEFAULT_BASE}' gets it again.")
 
 
 def test_what_is_broken_is_told_with_the_next_step(tmp_path: Path):

@@ -6,13 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from symptoms.config import (
-    BUNDLED_BASE,
-    RECOMMENDED,
-    RECOMMENDED_FOR_DATA_SETS,
-    ExperimentConfig,
-    TrainingConfig,
-)
+from base_models import BUNDLED_BASE, ModelShape, known_models
+from symptoms.config import ExperimentConfig, TrainingConfig
 from symptoms.errors import DataError, InputError
 from symptoms.train import read_config_file, resolve_config
 from symptoms.train.configuration import recommended_in_words
@@ -22,7 +17,7 @@ OF_THE_FILE = ExperimentConfig(learning_rate=1e-4).model_dump(exclude={"loss_fn"
 
 def test_what_is_told_wins_over_the_base_model_and_that_over_the_data():
     """A told learning rate stands; else the base model's; else that of the experiment's file."""
-    suited = RECOMMENDED[BUNDLED_BASE]["learning_rate"]
+    suited = known_models()[BUNDLED_BASE].experiment["learning_rate"]
     assert resolve_config({"data": "x"}, OF_THE_FILE, "other").learning_rate == 1e-4
     assert resolve_config({"data": "x"}, OF_THE_FILE, BUNDLED_BASE).learning_rate == suited
     told = {"data": "x", "learning_rate": 0.5}
@@ -33,11 +28,22 @@ def test_what_is_told_wins_over_the_base_model_and_that_over_the_data():
 
 def test_a_data_set_gets_other_recommendations_than_the_experiment():
     """What suits one example a step does not suit many conditions; other base models get neither."""
-    suited = RECOMMENDED_FOR_DATA_SETS[BUNDLED_BASE]
+    suited = known_models()[BUNDLED_BASE].data_sets
     config = resolve_config({"data": "x"}, {}, BUNDLED_BASE)
     assert {key: getattr(config, key) for key in suited} == suited
     assert resolve_config({"data": "x", "batch_size": 4}, {}, BUNDLED_BASE).batch_size == 4
     assert resolve_config({"data": "x"}, {}, "other") == TrainingConfig(data="x", base_model="other")
+
+
+def test_a_model_that_nobody_searched_settings_for_gets_a_rate_by_its_width():
+    """Only for data sets: the experiment's file has the original's rate. What is told wins, and is said."""
+    width = ModelShape("llama", 2048)
+    assert resolve_config({"data": "x"}, {}, "other", width).learning_rate == 4.9e-4
+    assert resolve_config({"data": "x"}, {}, "other", ModelShape(None, 2048)).learning_rate == 1e-4
+    assert resolve_config({"data": "x"}, OF_THE_FILE, "other", width).learning_rate == 1e-4
+    assert resolve_config({"data": "x", "learning_rate": 0.5}, {}, "other", width).learning_rate == 0.5
+    said = "learning_rate 0.00049, recommended for models of this width"
+    assert recommended_in_words({"data": "x"}, {}, "other", width) == said
 
 
 def test_a_recommendation_gives_way_to_what_it_does_not_fit():
@@ -61,7 +67,7 @@ def test_the_recommendations_that_were_taken_are_told():
     assert recommended_in_words(told, {}, BUNDLED_BASE) == (
         "balanced true, concern_weight 3, weight_decay 0.5, train_attn false, recommended for this base model"
     )
-    suited = RECOMMENDED[BUNDLED_BASE]["learning_rate"]
+    suited = known_models()[BUNDLED_BASE].experiment["learning_rate"]
     of_the_experiment = recommended_in_words({"data": "x"}, OF_THE_FILE, BUNDLED_BASE) or ""
     assert of_the_experiment.startswith(f"learning_rate {suited:g}, learning_rate_schedule linear, ")
     assert recommended_in_words({"data": "x"}, {}, "other") is None

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
-import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,18 +56,6 @@ def test_an_unwritable_folder_fails_the_save_alone(tiny_model: Path, tmp_path: P
         (tmp_path / "runs").unlink()
         path = run.save("works")
         assert [info.path for info in CheckpointStore(tmp_path).list()] == [path]
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB, where this user may mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder]).returncode:
-        pytest.skip("a tmpfs cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_space_that_comes_back_is_used(tiny_model: Path, tiny_disk: Path):

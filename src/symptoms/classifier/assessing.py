@@ -62,9 +62,9 @@ class Classifier:
         """The classifier of a run, of a `tinker://` path, or by default of the newest run.
 
         A run knows its service, base model and labels; so does a path that one of the runs here saved. Of
-        other paths service and base model need to be told, unless they are the local server and the bundled
-        base, and their labels are taken to be the bundled taxonomy's. `country` is an ISO 3166 code for the
-        helplines of crisis notices, by default that of the locale.
+        other paths service and base model need to be told, unless they are the local server and its
+        default base, and their labels are taken to be the bundled taxonomy's. `country` is an ISO 3166 code
+        for the helplines of crisis notices, by default that of the locale.
 
         Raises InputError for what is no country code, RunError where there is no such run, and ServiceError
         where the service cannot be used.

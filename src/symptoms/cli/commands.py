@@ -14,6 +14,7 @@ from symptoms.cli.compare_commands import compare
 from symptoms.cli.data_commands import data_app
 from symptoms.cli.doctor_command import doctor
 from symptoms.cli.evaluate_commands import evaluate, results
+from symptoms.cli.models_commands import models_app
 from symptoms.cli.options import BaseModelOption, ServiceOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.runs_commands import runs_app
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
+app.add_typer(models_app, name="models")
 app.command()(assess)
 app.command()(train)
 app.command()(sweep)

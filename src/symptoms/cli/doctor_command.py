@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -20,10 +19,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from base_models.resolving import bundled_models
+from base_models import BUNDLED_BASE, DEFAULT_BASE, BaseModelError, KnownModel, known_models
+from base_models.files import in_words, sha256_of, size_of
+from base_models.resolving import bundled_models, find_known, how_to_get
 from symptoms.classifier import read_calibration
 from symptoms.cli.options import ServiceOption
-from symptoms.config import BUNDLED_BASE
 from symptoms.errors import RunError, ServiceError, SymptomsError
 from symptoms.service import LOCAL, choose_service, key_source, offered_models
 from symptoms.train import all_runs, newest_run
@@ -61,7 +61,7 @@ def doctor(service: ServiceOption = None) -> None:
     """
     console = Console()
     broken = 0
-    for check in (_versions, _key, _base_model, _folders, _newest_run, _service):
+    for check in (_versions, _key, _default_base, _bundled_base, _folders, _newest_run, _service):
         with Console(stderr=True).status("checking"):
             findings = tuple(check(service))
         for finding in findings:
@@ -128,21 +128,50 @@ def _key(_service: str | None) -> Iterator[Finding]:
     yield Finding("API key", State.FINE, f"set in {source}" if source else "none, so models run locally")
 
 
-def _base_model(_service: str | None) -> Iterator[Finding]:
-    for place in (bundled_models().get(BUNDLED_BASE),):
-        if place is None:
-            continue
-        weights = place / "model.safetensors"
-        try:
-            with open(weights, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError:
-            continue
-        size = weights.stat().st_size / 1e6
-        yield Finding("base model", State.FINE, f"{BUNDLED_BASE}, {size:.0f} MB, sha256 {digest[:12]}")
+def _default_base(_service: str | None) -> Iterator[Finding]:
+    """What the local service trains where no other model is named; all of it is read."""
+    row = known_models()[DEFAULT_BASE]
+    try:
+        found = find_known(DEFAULT_BASE, row)
+    except BaseModelError as error:
+        yield Finding("default base", State.BROKEN, str(error))
         return
-    told = f"The bundled {BUNDLED_BASE} cannot be read; install the package again, or give --base-model."
-    yield Finding("base model", State.BROKEN, told)
+    if found is None:
+        told = f"{DEFAULT_BASE} is not on this machine; {how_to_get(DEFAULT_BASE, row)}."
+        yield Finding("default base", State.NOTE, told)
+    elif found.is_dir():
+        told = f"{DEFAULT_BASE}, {in_words(size_of(found))}, from the model hub"
+        yield Finding("default base", State.FINE, told)
+    else:
+        yield _got_file(found, row)
+
+
+def _got_file(file: Path, row: KnownModel) -> Finding:
+    try:
+        digest = sha256_of(file)
+    except OSError as error:
+        return Finding(
+            "default base", State.BROKEN, f"{file} cannot be read ({error.strerror}); check who may read it."
+        )
+    if row.package is None or digest != row.package.file_sha256:
+        told = f"{file} has changed; 'symptoms models get {DEFAULT_BASE}' gets it again."
+        return Finding("default base", State.BROKEN, told)
+    told = f"{DEFAULT_BASE}, {in_words(size_of(file))}, sha256 {digest[:12]}"
+    return Finding("default base", State.FINE, told)
+
+
+def _bundled_base(_service: str | None) -> Iterator[Finding]:
+    place = bundled_models().get(BUNDLED_BASE)
+    try:
+        if place is None:
+            raise FileNotFoundError(BUNDLED_BASE)
+        weights = place / "model.safetensors"
+        told = f"{BUNDLED_BASE}, {in_words(size_of(weights))}, sha256 {sha256_of(weights)[:12]}"
+    except OSError:
+        told = f"The bundled {BUNDLED_BASE} cannot be read; install the package again, or give --base-model."
+        yield Finding("base model", State.BROKEN, told)
+    else:
+        yield Finding("base model", State.FINE, told)
 
 
 def _folders(_service: str | None) -> Iterator[Finding]:

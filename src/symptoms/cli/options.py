@@ -8,7 +8,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from symptoms.config import BUNDLED_BASE, RECOMMENDED_FOR_DATA_SETS, TrainingConfig
+from base_models import DEFAULT_BASE, known_models
+from symptoms.config import TrainingConfig
 
 ServiceOption = Annotated[
     str | None,
@@ -17,7 +18,7 @@ ServiceOption = Annotated[
     ),
 ]
 BaseModelOption = Annotated[
-    str | None, typer.Option(help="Base model by name, or a local path; locally the bundled symptoms-base.")
+    str | None, typer.Option(help="Base model by name, or a local path; locally smollm2-135m.")
 ]
 
 
@@ -54,9 +55,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _defaults(name: str, default: Any) -> str:
-    """What a setting is where it is not told, and what it then is for a data set on the bundled base."""
+    """What a setting is where it is not told, and what it then is for a data set on the default base."""
     known = [] if default in (None, []) else [f"{default}"]
-    suited = RECOMMENDED_FOR_DATA_SETS[BUNDLED_BASE]
+    suited = known_models()[DEFAULT_BASE].data_sets
     if name in suited and suited[name] != default:
-        known.append(f"{suited[name]} on the bundled base")
+        known.append(f"{suited[name]} on {DEFAULT_BASE}")
     return f" [default: {'; '.join(known)}]" if known else ""

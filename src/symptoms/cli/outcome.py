@@ -13,6 +13,7 @@ from typing import cast
 
 import typer
 
+from base_models import BaseModelError
 from symptoms.errors import ServiceError, SymptomsError
 
 INTERRUPTED = 130
@@ -26,6 +27,9 @@ def exit_with_a_sentence() -> Generator[None, None, None]:
     except SymptomsError as error:
         typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
+    except BaseModelError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(SymptomsError.exit_code)
     except KeyboardInterrupt:
         typer.echo("Interrupted.", err=True)
         sys.exit(INTERRUPTED)

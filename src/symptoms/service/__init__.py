@@ -7,6 +7,7 @@ from symptoms.service.connection import (
     choose_service,
     connect,
     key_source,
+    local_base_model,
     offered_models,
 )
 from symptoms.service.local_server import LocalServer
@@ -19,5 +20,6 @@ __all__ = [
     "choose_service",
     "connect",
     "key_source",
+    "local_base_model",
     "offered_models",
 ]

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 from dotenv import dotenv_values
 
-from symptoms.config import BUNDLED_BASE
+from base_models import (
+    DEFAULT_BASE,
+    BaseModelError,
+    ModelShape,
+    known_models,
+    resolve,
+    shape_of_config,
+    shape_on_the_hub,
+)
 from symptoms.errors import ServiceError
 from symptoms.service.local_server import LocalServer
+from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
 
 if TYPE_CHECKING:
@@ -37,6 +45,8 @@ class Service:
     client: tinker.ServiceClient
     offered: dict[str, int | None]
     """Base models by name with their context length in tokens, where the service tells it."""
+    told_shape: ModelShape | None
+    """The base model's shape as the service tells it, which ours alone does."""
     server: LocalServer | None
     """The process behind a local service."""
     key: str = field(repr=False)
@@ -68,9 +78,9 @@ class Service:
             # adapter is never trained.
             model = self.client.create_lora_training_client(base_model=self.base_model, rank=1).result()
         try:
-            if self.kind == LOCAL and self.base_model == BUNDLED_BASE:
+            if self.kind == LOCAL and tokenizer_says_all(folder := _tokenizer_folder(model)):
                 # The SDK would load the same file, after importing transformers for seconds.
-                return FileTokenizer(_tokenizer_folder(model))
+                return FileTokenizer(folder)
             return as_tokenizer(model.get_tokenizer())
         except OSError as error:
             raise ServiceError(
@@ -80,7 +90,12 @@ class Service:
 
     def base_model_sha256(self, model: tinker.TrainingClient) -> str | None:
         """A digest of the base weights and their configuration; None on services of others."""
-        return _digest_of_weights(_tokenizer_folder(model)) if self.kind == LOCAL else None
+        return digest_of_weights(_tokenizer_folder(model)) if self.kind == LOCAL else None
+
+    @cached_property
+    def shape(self) -> ModelShape | None:
+        """The base model's width and family; None where neither the service nor the model hub tells."""
+        return self.told_shape if self.kind == LOCAL else self.told_shape or shape_on_the_hub(self.base_model)
 
     def delete_checkpoints(self, paths: Sequence[str]) -> None:
         """Delete checkpoints; one that is gone already is as it should be."""
@@ -110,6 +125,11 @@ def choose_service(wanted: str | None) -> str:
     return _setting("TINKER_BASE_URL") or HOSTED
 
 
+def local_base_model() -> str:
+    """What the local service takes where no model is named: SYMPTOMS_BASE_MODEL, else the default base."""
+    return _setting("SYMPTOMS_BASE_MODEL") or DEFAULT_BASE
+
+
 def key_source() -> str | None:
     """Where the API key is set: `environment`, `.env`, or None where it is not."""
     if os.environ.get("TINKER_API_KEY"):
@@ -124,8 +144,10 @@ def offered_models(service: str | None = None) -> tuple[str, dict[str, int | Non
     """
     chosen = choose_service(service)
     if chosen == LOCAL:
-        with LocalServer(BUNDLED_BASE) as server:
-            return server.url, _capabilities(server.url, server.api_key)
+        name = local_base_model()
+        _check_here(name)
+        with LocalServer(name) as server:
+            return server.url, _context_lengths(_capabilities(server.url, server.api_key))
     _check_form(chosen)
     key = _checked_key()
     url = chosen.rstrip("/")
@@ -133,7 +155,7 @@ def offered_models(service: str | None = None) -> tuple[str, dict[str, int | Non
         from tinker.lib.base_url import DEFAULT_BASE_URL
 
         url = DEFAULT_BASE_URL
-    return url, _capabilities(url, key)
+    return url, _context_lengths(_capabilities(url, key))
 
 
 @contextmanager
@@ -142,7 +164,7 @@ def connect(
 ) -> Generator[Service, None, None]:
     """A service for the length of a `with` block; a local server is started for it and stopped after.
 
-    `base_model` is what the user asked for. Without it, the local server takes the bundled base, and
+    `base_model` is what the user asked for. Without it, the local server takes `local_base_model()`, and
     other services take `preferred`. Raises ServiceError with one sentence where no service answers, the
     key is refused, or the model is not on offer.
     """
@@ -152,7 +174,9 @@ def connect(
     server: LocalServer | None = None
     with ExitStack() as stack:
         if chosen == LOCAL:
-            server = stack.enter_context(LocalServer(base_model or BUNDLED_BASE))
+            name = base_model or local_base_model()
+            _check_here(name)
+            server = stack.enter_context(LocalServer(name))
             import tinker  # takes seconds, in which the server starts
 
             url, key, model = server.url, server.api_key, server.base_model
@@ -167,7 +191,8 @@ def connect(
 
             url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
             model = base_model or preferred or ""
-        offered = _capabilities(url, key)
+        told = _capabilities(url, key)
+        offered = _context_lengths(told)
         if offered and model not in offered:
             raise ServiceError(
                 f"{url} does not offer {model or 'a default base model'}; choose one with --base-model: "
@@ -180,11 +205,22 @@ def connect(
             server.interrupt_when_it_dies()
         kind = chosen if chosen in (LOCAL, HOSTED) else "url"
         try:
-            yield Service(kind, url, model, client, offered, server, key)
+            yield Service(
+                kind, url, model, client, offered, shape_of_config(told.get(model, {})), server, key
+            )
         except KeyboardInterrupt:
             if server is not None and server.died:
                 raise ServiceError(server.died) from None
             raise
+
+
+def _check_here(name: str) -> None:
+    """Raises ServiceError for a known model that was not got yet; what else there is the server finds."""
+    if name in known_models():
+        try:
+            resolve(name)
+        except BaseModelError as error:
+            raise ServiceError(str(error)) from error
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -207,22 +243,6 @@ def _tokenizer_folder(model: tinker.TrainingClient | tinker.SamplingClient) -> P
     return Path(model.get_info().model_data.tokenizer_id or "")
 
 
-@cache
-def _digest_of_weights(folder: Path) -> str | None:
-    """SHA-256 over the files that make the model; once a process, as weights can be gigabytes.
-
-    None where our server found the weights elsewhere than beside the tokenizer.
-    """
-    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
-    if len(files) == 1 or not files[0].exists():
-        return None
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
 def _setting(name: str) -> str:
     """A setting from the environment, or from a `.env` file in the working directory."""
     return os.environ.get(name) or dotenv_values(".env").get(name) or ""
@@ -242,8 +262,11 @@ def _check_form(chosen: str) -> None:
         raise ServiceError(f"--service {chosen!r} is none; use local, hosted, or http://host:port.")
 
 
-def _capabilities(url: str, key: str) -> dict[str, int | None]:
-    """What the service offers. Asked without the SDK, which would retry a wrong address for minutes."""
+def _capabilities(url: str, key: str) -> dict[str, dict[str, Any]]:
+    """What the service tells of each base model.
+
+    Asked without the SDK, which would retry a wrong address for minutes.
+    """
     try:
         answer = httpx.get(
             f"{url}/api/v1/get_server_capabilities", headers={"X-API-Key": key}, timeout=ANSWER_SECONDS
@@ -259,6 +282,10 @@ def _capabilities(url: str, key: str) -> dict[str, int | None]:
         raise ServiceError(f"{url} is no Tinker server (status {answer.status_code}); check the address.")
     try:
         models = cast(list[dict[str, Any]], answer.json()["supported_models"])
-        return {str(model["model_name"]): model.get("max_context_length") for model in models}
+        return {str(model["model_name"]): model for model in models}
     except (ValueError, KeyError, TypeError) as error:
         raise ServiceError(f"{url} answers, but not as a Tinker server does; check the address.") from error
+
+
+def _context_lengths(told: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:
+    return {name: model.get("max_context_length") for name, model in told.items()}

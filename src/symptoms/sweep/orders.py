@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from symptoms.config import BUNDLED_BASE
 from symptoms.data.reading import read_text
 from symptoms.errors import InputError, ServiceError
-from symptoms.service import HOSTED, LOCAL, Service, choose_service
+from symptoms.service import HOSTED, LOCAL, Service, choose_service, local_base_model
 from symptoms.sweep.plan import PlannedRun
 from symptoms.train.batches import count_steps
 from symptoms.train.estimate import Work, count_work, dollars_of
@@ -47,7 +46,7 @@ def order_runs(runs: Sequence[PlannedRun], service: str | None, evaluate: str | 
             read[files] = order_of(run.settings, service)
         order = replace(read[files], settings=run.settings)
         try:
-            config = order.config(run.base_model or (BUNDLED_BASE if _is_local(service) else None))
+            config = order.config(run.base_model or (local_base_model() if _is_local(service) else None))
             num_examples = len(order.examples(config).examples)
             num_steps = count_steps(config, num_examples)
         except InputError as error:
@@ -81,8 +80,8 @@ def check_named_by_user(preset: str, base_models: Sequence[str], service: str | 
     """Raises ServiceError where a preset names base models: the local service has none but its own."""
     if base_models and _is_local(service):
         raise ServiceError(
-            f"The local service offers {BUNDLED_BASE} and weights on this machine, and the preset {preset} "
-            f"wants {' and '.join(base_models)}; name yours with --set base_model=PATH,PATH."
+            f"The local service offers {local_base_model()} and weights on this machine, and the preset "
+            f"{preset} wants {' and '.join(base_models)}; name yours with --set base_model=PATH,PATH."
         )
 
 
@@ -91,7 +90,7 @@ def count_runs(runs: Sequence[OrderedRun], service: Service) -> list[tuple[Order
     tokenizer = service.tokenizer()
     counted: list[tuple[OrderedRun, Work, float | None]] = []
     for run in runs:
-        config = run.order.config(service.base_model)
+        config = run.order.config(service.base_model, service.shape)
         job = prepare(config, run.order.examples(config), run.order.dev, tokenizer, service.context_length)
         work = count_work(job, len(run.order.data.labels))
         counted.append((run, work, dollars_of(work, service) if service.kind == HOSTED else 0.0))

@@ -10,13 +10,15 @@ from typing import Any
 
 from rich.console import Console
 
-from symptoms.config import DISCLAIMER, ExperimentConfig, TrainingConfig
+from base_models import known_models
+from symptoms.config import DISCLAIMER, ExperimentConfig, TrainingConfig, in_words
 from symptoms.service import Service
 from symptoms.train.figure import draw_loss
 from symptoms.train.report import best_in_words, write_report
 from symptoms.train.run_directory import RunDirectory, TestCase
 
-AIM = 0.25
+ORIGINAL_INITIAL, ORIGINAL_FINAL, ORIGINAL_MATCHES = 4.0, 0.25, "3 of 3"
+"""What the original experiment claims for Llama-3.2-1B: the loss at its start and end, and the test cases."""
 
 
 def conclude(
@@ -31,7 +33,7 @@ def conclude(
 
     With test cases, the experiment's, it is held against what the original reached.
     """
-    _tell(run, write_conclusion(run, config, service, checkpoint, tests), tests, console)
+    _tell(run, config, write_conclusion(run, config, service, checkpoint, tests), tests, console)
 
 
 def write_conclusion(
@@ -45,13 +47,19 @@ def write_conclusion(
     summary = run.summarise(config, service, checkpoint, tests)
     figure = run.path / "loss.png"
     title = f"{config.base_model}, {summary['num_steps']} steps"
-    draw_loss(run.metrics(), run.evaluations(), title, figure, aim=AIM if tests else None)
+    draw_loss(run.metrics(), run.evaluations(), title, figure, aim=ORIGINAL_FINAL if tests else None)
     write_report(run.path / "report.html", run.name, summary, figure, DISCLAIMER)
     run.write_summary(summary)
     return summary
 
 
-def _tell(run: RunDirectory, summary: Mapping[str, Any], tests: Sequence[TestCase], console: Console) -> None:
+def _tell(
+    run: RunDirectory,
+    config: ExperimentConfig | TrainingConfig,
+    summary: Mapping[str, Any],
+    tests: Sequence[TestCase],
+    console: Console,
+) -> None:
     checkpoint = summary["checkpoint"]
 
     def say(text: str = "", style: str | None = None) -> None:
@@ -68,25 +76,43 @@ def _tell(run: RunDirectory, summary: Mapping[str, Any], tests: Sequence[TestCas
     matches = sum(test.match for test in tests)
     initial, final = summary["initial_loss"], summary["final_loss"]
     say()
-    say(f"initial loss   {initial:.3f}  ({summary['initial_loss_is']})")
-    say(f"final loss     {final:.3f}  ({summary['final_loss_is']})")
+    original = [f"; the original's {loss}" if tests else "" for loss in (ORIGINAL_INITIAL, ORIGINAL_FINAL)]
+    say(f"initial loss   {initial:.3f}  ({summary['initial_loss_is']}{original[0]})")
+    say(f"final loss     {final:.3f}  ({summary['final_loss_is']}{original[1]})")
     say(f"reduction      {summary['reduction']:.1%}")
     if "best_dev_loss" in summary:
         say(f"dev loss       {best_in_words(summary)}")
     if tests:
-        say(f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on")
-    say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")
-    if tests and (not final <= AIM or matches < len(tests)):
         say(
-            f"This falls short of the original, which ended at {AIM} with every test case matched.",
-            style="yellow",
+            f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on; "
+            f"the original's {ORIGINAL_MATCHES}"
         )
+    say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")
+    if tests:
+        reached = final <= ORIGINAL_FINAL and matches == len(tests)
+        say(_verdict(config, reached), style="green" if reached else "yellow")
     say()
     say(f"run directory  {run.path}  (loss.png, report.html)")
     say(f"checkpoint     {checkpoint}")
     say(f'use it         {_command()} assess --run {run.name} "I have not slept properly for weeks"')
     say()
     say(DISCLAIMER)
+
+
+def _verdict(config: ExperimentConfig | TrainingConfig, reached: bool) -> str:
+    """Whether this is what the original claims; where not, the smallest change that is known to do it."""
+    if reached:
+        return "This reaches what the original claims."
+    said = f"This falls short of the original, which ended at {ORIGINAL_FINAL} with every test case matched."
+    known = known_models().get(config.base_model)
+    change = dict(known.reaches_original) if known is not None else {}
+    if not change or all(getattr(config, name) == value for name, value in change.items()):
+        return said
+    options = " ".join(f"--set {name}={value}" for name, value in change.items())
+    return (
+        f"{said}\nThe smallest change that is known to reach it on {config.base_model} is "
+        f"{in_words(change)}: train_mental_health.py {options}"
+    )
 
 
 def _command() -> str:

@@ -9,9 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from symptoms.config import RECOMMENDED, RECOMMENDED_FOR_DATA_SETS, TrainingConfig
+from base_models import ModelShape, known_models
+from symptoms.config import TrainingConfig, in_words
 from symptoms.data.reading import nearest, read_text
 from symptoms.errors import DataError, Fault, InputError
+from symptoms.train.learning_rate import rate_by_width
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -51,14 +53,19 @@ def left_beside(told: Collection[str], own: Mapping[str, Any]) -> dict[str, Any]
 
 
 def resolve_config(
-    told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
+    told: Mapping[str, Any],
+    of_the_data: Mapping[str, Any],
+    base_model: str | None,
+    shape: ModelShape | None = None,
 ) -> TrainingConfig:
     """The configuration of a run: what was told wins over what suits the base model and the data file.
 
-    A data file that names the base model itself is taken at its word. Raises InputError with every
-    setting that cannot be.
+    A data file that names the base model itself is taken at its word. For a data set on a base model that
+    the table of models does not know, the learning rate goes by the model's shape.
+
+    Raises InputError with every setting that cannot be.
     """
-    settings = {**of_the_data, **_recommended(told, of_the_data, base_model), **told}
+    settings = {**of_the_data, **_recommended(told, of_the_data, base_model, shape), **told}
     if base_model is not None:
         settings["base_model"] = base_model
     if "data" not in settings:
@@ -70,34 +77,40 @@ def resolve_config(
 
 
 def recommended_in_words(
-    told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
+    told: Mapping[str, Any],
+    of_the_data: Mapping[str, Any],
+    base_model: str | None,
+    shape: ModelShape | None = None,
 ) -> str | None:
     """The recommended settings that a run on this base model takes; None where it takes none."""
-    taken = _recommended(told, of_the_data, base_model)
+    taken = _recommended(told, of_the_data, base_model, shape)
     if told.get("steps") is not None:
         taken.pop("epochs", None)
     if not taken:
         return None
-    settings = ", ".join(f"{key} {_as_told(value)}" for key, value in taken.items())
-    return f"{settings}, recommended for this base model"
+    known = (base_model or "") in known_models()
+    return f"{in_words(taken)}, recommended for {'this base model' if known else 'models of this width'}"
 
 
 def _recommended(
-    told: Mapping[str, Any], of_the_data: Mapping[str, Any], base_model: str | None
+    told: Mapping[str, Any],
+    of_the_data: Mapping[str, Any],
+    base_model: str | None,
+    shape: ModelShape | None,
 ) -> dict[str, Any]:
     """What suits the base model, but for what was told and for what does not fit that."""
-    recommended = RECOMMENDED if of_the_data else RECOMMENDED_FOR_DATA_SETS
-    suited = {} if of_the_data.get("base_model") == base_model else recommended.get(base_model or "", {})
+    known = known_models().get(base_model or "")
+    if known is not None:
+        suited = known.experiment if of_the_data else known.data_sets
+    else:
+        # The experiment's file has a learning rate of its own, which is the original's.
+        rate = None if of_the_data or shape is None else rate_by_width(shape)
+        suited = {} if rate is None else {"learning_rate": rate}
+    if of_the_data.get("base_model") == base_model:
+        suited = {}
     # Nobody should have to take back what we recommend in order to have what they ask for.
     gives_way = {"best_by": told.get("patience") is not None, "balanced": told.get("shuffle") is False}
     return {key: value for key, value in suited.items() if key not in told and not gives_way.get(key, False)}
-
-
-def _as_told(value: Any) -> str:
-    """A value as it is written in a file."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _sentence(problem: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from base_models import ModelShape
 from symptoms.config import TrainingConfig
 from symptoms.errors import InputError, RunError
 from symptoms.train.configuration import recommended_in_words, refuse_steps_with_epochs, resolve_config
@@ -34,13 +35,13 @@ class Order:
     def base_model(self) -> str | None:
         return self.settings.get("base_model")
 
-    def config(self, base_model: str | None) -> TrainingConfig:
+    def config(self, base_model: str | None, shape: ModelShape | None = None) -> TrainingConfig:
         """The configuration on this base model; raises InputError for settings that cannot be."""
-        return resolve_config(self.settings, self.data.config, base_model)
+        return resolve_config(self.settings, self.data.config, base_model, shape)
 
-    def recommended(self, base_model: str) -> str | None:
+    def recommended(self, base_model: str, shape: ModelShape | None = None) -> str | None:
         """The settings that were not told and are what suits this base model, in words."""
-        return recommended_in_words(self.settings, self.data.config, base_model)
+        return recommended_in_words(self.settings, self.data.config, base_model, shape)
 
     def examples(self, config: TrainingConfig) -> TrainingData:
         """The data, or the part of it that the configuration wants."""

@@ -42,6 +42,13 @@ class RopeScaling:
 
 
 @dataclass(frozen=True)
+class RopeDivisors:
+    """Frequencies slowed one by one, as in the rope_freqs.weight of a GGUF file: head_dim / 2 numbers."""
+
+    divisors: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class LlamaConfig:
     """The numbers of a config.json that shape the computation."""
 
@@ -55,7 +62,7 @@ class LlamaConfig:
     max_position_embeddings: int
     rms_norm_eps: float
     rope_theta: float
-    rope_scaling: RopeScaling | None
+    rope_scaling: RopeScaling | RopeDivisors | None
     tie_word_embeddings: bool
     attention_bias: bool = False
     """Whether the projections to queries, keys and values have a bias, as Qwen2's do."""
@@ -128,6 +135,8 @@ def rope_frequencies(config: LlamaConfig) -> Tensor:
     scaling = config.rope_scaling
     if scaling is None:
         return frequencies
+    if isinstance(scaling, RopeDivisors):
+        return frequencies / torch.tensor(scaling.divisors)
     wavelengths = 2 * math.pi / frequencies
     original = scaling.original_max_position_embeddings
     low, high = scaling.low_freq_factor, scaling.high_freq_factor
@@ -190,6 +199,10 @@ class Llama:
         angles = torch.outer(positions, rope_frequencies(config)).repeat(1, 2)
         self.cosines = angles.cos().to(self.device)
         self.sines = angles.sin().to(self.device)
+
+    def to(self, dtype: torch.dtype) -> Llama:
+        """The same model with weights of another type; this one stays as it was."""
+        return Llama(self.config, {name: weight.to(dtype) for name, weight in self.weights.items()})
 
     def hidden(
         self,

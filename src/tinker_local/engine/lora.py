@@ -103,12 +103,17 @@ class Adapter:
         return leaves, gradients
 
     def project(self, name: str, x: Tensor, weight: Tensor) -> Tensor:
-        """The base layer plus this adapter's term; the term is computed in float32."""
+        """The base layer plus this adapter's term.
+
+        The term is computed in float32, but while gradients are taken in the type of `x`: in bfloat16 its
+        products would otherwise take longer than the base layer's.
+        """
         pair = self.matrices.get(name)
         if pair is None:
             return linear(x, weight)
         if torch.is_grad_enabled() and (x.requires_grad or pair[0].requires_grad):
-            return cast(Any, _AdaptedLinear).apply(x, weight, *pair, self.scale)
+            layer = _AdaptedLinear if x.dtype == torch.float32 else _RoundedAdaptedLinear
+            return cast(Any, layer).apply(x, weight, *pair, self.scale)
         return _adapted(x, product(x.float(), pair[0]), weight, pair[1], self.scale)
 
     def merged(self, weights: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:
@@ -154,6 +159,36 @@ class _AdaptedLinear(torch.autograd.Function):
         to_a = _columns(to_low).t() @ _columns(x).float()
         to_b = _columns(wide).t() @ _columns(low)
         return to_x, None, to_a, to_b, None
+
+
+class _RoundedAdaptedLinear(torch.autograd.Function):
+    """An adapted layer whose input is coarser than the adapter, which is rounded to it for each product.
+
+    The adapter itself and its gradients stay float32, so that small steps are not lost; each product is
+    summed in float32 by the library.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        a, b = a.to(x.dtype), b.to(x.dtype)
+        low = product(x, a)
+        output = product(x, weight)
+        _columns(output).addmm_(_columns(low), b.t(), alpha=scale)
+        ctx.save_for_backward(x, low, weight, a, b)
+        ctx.scale = scale
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, low, weight, a, b = ctx.saved_tensors
+        rows = _columns(gradient.contiguous())
+        to_low = rows @ b if ctx.scale == 1.0 else (rows @ b) * ctx.scale
+        to_x = None
+        if ctx.needs_input_grad[0]:
+            to_x = (rows @ weight).addmm_(to_low, a).view(x.shape)
+        to_a = (to_low.t() @ _columns(x)).float()
+        to_b = (rows.t() @ _columns(low)).float()
+        return to_x, None, to_a, to_b if ctx.scale == 1.0 else to_b * ctx.scale, None
 
 
 def _columns(x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,9 +43,15 @@ class TrainingModel:
     """One adapter in training over a shared base model. Not thread-safe: the worker owns it."""
 
     def __init__(
-        self, base: Llama, adapter: Adapter, optimizer_state: Mapping[str, Tensor] | None = None
+        self,
+        base: Llama,
+        adapter: Adapter,
+        optimizer_state: Mapping[str, Tensor] | None = None,
+        trained_on: Callable[[], Llama] | None = None,
     ) -> None:
+        """`trained_on` gives the base in the type to train in, and is asked when something is computed."""
         self.base = base
+        self._trained_on = trained_on or (lambda: base)
         self.load(adapter, optimizer_state)
 
     def load(self, adapter: Adapter, optimizer_state: Mapping[str, Tensor] | None = None) -> None:
@@ -98,7 +104,8 @@ class TrainingModel:
     def _one_pass(
         self, datums: Sequence[Datum], loss: Loss, settings: Mapping[str, float], forward_only: bool
     ) -> tuple[list[DatumOutput], float]:
-        device = self.base.device
+        model = self._trained_on()
+        device = model.device
         lengths = [len(datum.tokens) for datum in datums]
         longest = max(lengths)
         if len(datums) > 1:
@@ -115,23 +122,23 @@ class TrainingModel:
         counted = (weights != 0).reshape(len(targets), -1).any(dim=1)
 
         with torch.set_grad_enabled(not forward_only):
-            hidden = self.base.hidden(tokens.to(device), self._leaves.project)[is_token.to(device)]
+            hidden = model.hidden(tokens.to(device), self._leaves.project)[is_token.to(device)]
             logprobs = torch.zeros(targets.shape, device=device)
             # Tokens of weight zero are reported but not differentiated: the unembedding is a large
             # share of a small model's work, and prompts are about half of the tokens.
             if counted.any():
-                scored = self._scored(hidden, targets, counted)
+                scored = self._scored(model, hidden, targets, counted)
                 if not forward_only:
                     counted_inputs = {name: values[counted] for name, values in inputs.items()}
                     loss.elementwise(counted_inputs, scored, settings).sum().backward()
                 logprobs[counted] = scored.detach()
         if not counted.all():
             with torch.no_grad():
-                logprobs[~counted] = self._scored(hidden.detach(), targets, ~counted)
+                logprobs[~counted] = self._scored(model, hidden.detach(), targets, ~counted)
         elementwise = loss.elementwise(inputs, logprobs, settings)
         return _split(lengths, logprobs, elementwise), float(elementwise.sum(dtype=torch.float64))
 
-    def _scored(self, hidden: Tensor, targets: Tensor, chosen: Tensor) -> Tensor:
+    def _scored(self, model: Llama, hidden: Tensor, targets: Tensor, chosen: Tensor) -> Tensor:
         """Log-probabilities of the targets of the rows that are chosen, in their order.
 
         Many rows are made a round number by repeating the last; of few, that would be too large a share.
@@ -140,7 +147,7 @@ class TrainingModel:
         number = len(rows)
         if number > 4 * SCORED_ROWS:
             rows = torch.cat([rows, rows[-1:].expand(rounded_up(number, SCORED_ROWS) - number)])
-        return target_logprobs(self.base.logits(hidden[rows], self._leaves.project), targets[rows])[:number]
+        return target_logprobs(model.logits(hidden[rows], self._leaves.project), targets[rows])[:number]
 
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:
         """One Adam step on the gathered gradients, which are then cleared.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,8 @@ from tinker_local.engine.products import cpu_flags
 from tinker_local.errors import StartupError
 from tinker_local.loading.architectures import find_architecture
 from tinker_local.loading.config_json import end_tokens, read_config
+from tinker_local.loading.conversions import converted
+from tinker_local.loading.gguf_paths import find_gguf, part_paths
 from tinker_local.loading.json_file import read_json
 from tinker_local.loading.other_layouts import refuse_other_layouts
 from tinker_local.loading.safetensors_weights import read_weights
@@ -24,6 +28,8 @@ from tinker_local.loading.tokenizer_file import read_tokenizer
 
 LARGE_MODEL = 500_000_000
 """From this many parameters on, bfloat16 is worth its rounding, where the processor is fast at it."""
+LARGE_TO_TRAIN = 100_000_000
+"""The same for training alone, which takes far longer and whose steps are noisy in any case."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,28 @@ class BaseModel:
 
     name: str
     folder: Path
+    """In Hugging Face's layout; what a GGUF file was converted to."""
+    paths: frozenset[Path]
+    """Every path, resolved, by which the model may be meant: that folder, and a GGUF file and its parts."""
     architecture: str
     model: Llama
     tokenizer: Tokenizer
     end_tokens: frozenset[int]
+    training_dtype: torch.dtype
+    """The type in which training computes; `model` may be finer, for what it writes and scores."""
+
+    def training_model(self) -> Llama:
+        """The model that adapters are trained on, shared by all runs; made when it is first asked for."""
+        return self.model if self.training_dtype == self.model.dtype else self._in_training_dtype
+
+    @cached_property
+    def _in_training_dtype(self) -> Llama:
+        return self.model.to(self.training_dtype)
+
+    @property
+    def model_type(self) -> str:
+        """The architecture's name as a config.json's `model_type` has it, such as `llama`."""
+        return self.architecture.removesuffix("ForCausalLM").lower()
 
     @property
     def tokenizer_source(self) -> str:
@@ -49,17 +73,31 @@ class BaseModel:
         return f"{path}/" if path.count("/") == 2 else path
 
 
-def load_base_model(name: str, dtype: str, device: torch.device) -> BaseModel:
-    """Load weights and tokenizer; raises StartupError where they are missing, wrong or too large."""
-    folder = _find(name)
+def load_base_model(
+    name: str, dtype: str, device: torch.device, tell: Callable[[str], None] = lambda _: None
+) -> BaseModel:
+    """Load weights and tokenizer; raises StartupError where they are missing, wrong or too large.
+
+    `tell` is given a line where a GGUF file has to be converted first.
+    """
+
+    def chosen_dtype(num_parameters: int) -> torch.dtype:
+        chosen = choose_dtype(dtype, num_parameters, device)
+        _check_memory(num_parameters * chosen.itemsize, device)
+        return chosen
+
+    found = _find(name)
+    gguf = find_gguf(found)
+    folder = found if gguf is None else converted(gguf, chosen_dtype, tell)
+    sources = () if gguf is None else part_paths(gguf)
     refuse_other_layouts(folder)
     settings = read_json(folder / "config.json")
     config = read_config(settings, folder)
     stored = stored_tensors(weight_files(folder))
     num_parameters = sum(math.prod(shape) for shape in weight_shapes(config).values())
-    chosen = choose_dtype(dtype, num_parameters, device)
-    tables = 3 * config.max_position_embeddings * config.head_dim * torch.float32.itemsize
-    _check_memory(num_parameters * chosen.itemsize + tables, device)
+    # What `Llama` makes of its positions: angles, cosines and sines.
+    _check_memory(3 * config.max_position_embeddings * config.head_dim * torch.float32.itemsize, device)
+    chosen = chosen_dtype(num_parameters)
     check_tensors(stored, config, folder)
     # What is quickly told comes before the weights, which can take minutes.
     tokenizer = read_tokenizer(folder, config.vocab_size)
@@ -67,10 +105,12 @@ def load_base_model(name: str, dtype: str, device: torch.device) -> BaseModel:
     return BaseModel(
         name=name,
         folder=folder.resolve(),
+        paths=frozenset(path.resolve() for path in (found, folder, *sources)),
         architecture=find_architecture(settings, folder).name,
         model=Llama(config, read_weights(stored, config, chosen, device)),
         tokenizer=tokenizer,
         end_tokens=ends,
+        training_dtype=choose_training_dtype(dtype, chosen, num_parameters, device),
     )
 
 
@@ -88,8 +128,20 @@ def choose_dtype(wanted: str, num_parameters: int, device: torch.device) -> torc
     if device.type == "cuda":
         return torch.bfloat16
     # A small model's steps are dominated by overhead, so it may as well have float32's accuracy.
-    fast = bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
-    return torch.bfloat16 if fast and num_parameters >= LARGE_MODEL else torch.float32
+    return torch.bfloat16 if _fast_at_bfloat16() and num_parameters >= LARGE_MODEL else torch.float32
+
+
+def choose_training_dtype(
+    wanted: str, computing: torch.dtype, num_parameters: int, device: torch.device
+) -> torch.dtype:
+    """The type to train in: as told, or bfloat16 from a smaller size on than for all else."""
+    if wanted != "auto" or device.type == "cuda":
+        return computing
+    return torch.bfloat16 if _fast_at_bfloat16() and num_parameters >= LARGE_TO_TRAIN else computing
+
+
+def _fast_at_bfloat16() -> bool:
+    return bool({"avx512_bf16", "amx_bf16"} & cpu_flags())
 
 
 def _check_memory(needed: int, device: torch.device) -> None:
@@ -98,6 +150,6 @@ def _check_memory(needed: int, device: torch.device) -> None:
     )
     if needed > available:
         raise StartupError(
-            f"The weights take {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB of memory are free; "
+            f"The model takes {needed / 2**30:.1f} GiB and {available / 2**30:.1f} GiB of memory are free; "
             "choose a smaller base model."
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tinker_local.engine.llama import RopeScaling
+from tinker_local.engine.llama import RopeDivisors, RopeScaling
 from tinker_local.errors import StartupError
 from tinker_local.loading.json_file import shown
 
@@ -36,9 +36,20 @@ class _Llama3Rope(_Rope):
     original_max_position_embeddings: int = Field(gt=0)
 
 
+class _DividedRope(_Rope):
+    """Of this project's own making, for GGUF files whose divisors no other kind gives: see `gguf_config`."""
+
+    divisors: list[Positive]
+
+
+_KINDS: Mapping[str, type[_Rope]] = {"default": _Rope, "llama3": _Llama3Rope, "divisors": _DividedRope}
+
+Scaling: TypeAlias = RopeScaling | RopeDivisors | None
+
+
 def read_rope(
     settings: Mapping[str, Any], max_position_embeddings: int, folder: Path
-) -> tuple[float, RopeScaling | None]:
+) -> tuple[float, Scaling]:
     """The base of the frequencies and their scaling; raises StartupError for what is not honoured.
 
     Where both layouts are given, transformers lets the older one win; here they have to say the same.
@@ -64,13 +75,13 @@ def _is_given(settings: Mapping[str, Any], name: str) -> bool:
 
 def _read_layout(
     name: str, rope: Any, settings: Mapping[str, Any], max_position_embeddings: int, folder: Path
-) -> tuple[float, RopeScaling | None]:
+) -> tuple[float, Scaling]:
     if not isinstance(rope, dict):
         raise StartupError(f"{folder}/config.json has a wrong value for {name}; it may be damaged.")
     values = dict(cast(dict[str, Any], rope))
     kinds = [values.pop(key) for key in ("rope_type", "type") if key in values]
     for kind in kinds:
-        if kind not in ("default", "llama3"):
+        if kind not in _KINDS:
             raise StartupError(f"{folder} scales its positions by {kind!r}; supported: default, llama3.")
     if len(set(kinds)) == 2:
         raise StartupError(f"{folder}/config.json sets rope_type and type in {name}, which differ; keep one.")
@@ -81,13 +92,15 @@ def _read_layout(
             "one out that is wrong."
         )
     values["rope_theta"] = theta[0] if theta else DEFAULT_THETA
-    form = _Llama3Rope if kinds[:1] == ["llama3"] else _Rope
+    form = _KINDS[kinds[0] if kinds else "default"]
     if form is _Llama3Rope:
         values.setdefault("original_max_position_embeddings", max_position_embeddings)
     try:
         read = form.model_validate(values)
     except ValidationError as error:
         raise StartupError(_sentence(error, name, kinds[0] if kinds else "default", folder)) from error
+    if isinstance(read, _DividedRope):
+        return read.rope_theta, RopeDivisors(tuple(read.divisors))
     if not isinstance(read, _Llama3Rope):
         return read.rope_theta, None
     if read.low_freq_factor >= read.high_freq_factor:

@@ -1,10 +1,14 @@
-"""Weights from safetensors files."""
+"""Weights in safetensors files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import math
+import os
+import struct
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -44,6 +48,39 @@ def read_weights(
         except (SafetensorError, OSError) as error:
             raise StartupError(f"{file} is damaged ({error}); download it again.") from error
     return weights
+
+
+def write_weights(
+    file: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    dtype: torch.dtype,
+    rows_of: Callable[[str], Iterable[Tensor]],
+) -> None:
+    """Write and flush a file of tensors of one type, float32 or bfloat16; raises OSError.
+
+    `rows_of` makes a tensor by its name, a few rows after another, so that no whole tensor has to lie in
+    memory as it would for the library. The format is that of the safetensors repository: the length of the
+    header, the header as JSON, and the tensors without gaps.
+    """
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, shape in shapes.items():
+        start, end = end, end + math.prod(shape) * dtype.itemsize
+        header[name] = {
+            "dtype": {torch.float32: "F32", torch.bfloat16: "BF16"}[dtype],
+            "shape": shape,
+            "data_offsets": (start, end),
+        }
+    encoded = json.dumps(header).encode()
+    # Padded, so that the tensors begin at a multiple of eight.
+    encoded += b" " * (-len(encoded) % 8)
+    with file.open("wb") as opened:
+        opened.write(struct.pack("<Q", len(encoded)) + encoded)
+        for name in shapes:
+            for rows in rows_of(name):
+                opened.write(rows.contiguous().view(torch.uint8).numpy().data)
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def _is_finite(weight: Tensor) -> bool:

@@ -50,7 +50,7 @@ def launch(options: ServeOptions) -> None:
     device = _device(options.device)
     models: dict[str, BaseModel] = {}
     for name in options.base_models:
-        models[name] = load_base_model(name, options.dtype, device)
+        models[name] = load_base_model(name, options.dtype, device, _tell)
     _check_home(options.home)
     worker = Worker()
     server = threading.Thread(
@@ -63,6 +63,12 @@ def launch(options: ServeOptions) -> None:
     server.start()
     # This thread computes and the other one serves: see worker.py.
     worker.run()
+
+
+def _tell(line: str) -> None:
+    # Only where a person looks on: a parent takes the last words on standard error for a failure's reason.
+    if sys.stderr.isatty():
+        print(f"tinker-local: {line}", file=sys.stderr, flush=True)
 
 
 def _serve(

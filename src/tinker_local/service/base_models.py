@@ -10,14 +10,14 @@ from tinker_local.loading import BaseModel
 
 
 def find_base(models: Mapping[str, BaseModel], name: str) -> BaseModel:
-    """The model of this name, or the one whose folder this path leads to however it is spelled.
+    """The model of this name, or the one that this path leads to however it is spelled.
 
     Raises NotFoundError with the names there are.
     """
     if name in models:
         return models[name]
-    folder = Path(name).expanduser().resolve()
+    path = Path(name).expanduser().resolve()
     for base in models.values():
-        if base.folder == folder:
+        if path in base.paths:
             return base
     raise NotFoundError(f"The base model {name!r} is not served here; choose from: {', '.join(models)}.")

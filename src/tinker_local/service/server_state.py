@@ -78,7 +78,10 @@ class ServerState:
         return answers.ServerCapabilities(
             supported_models=[
                 answers.SupportedModel(
-                    model_name=name, max_context_length=base.model.config.max_position_embeddings
+                    model_name=name,
+                    max_context_length=base.model.config.max_position_embeddings,
+                    model_type=base.model_type,
+                    hidden_size=base.model.config.hidden_size,
                 )
                 for name, base in self.models.items()
             ]

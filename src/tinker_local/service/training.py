@@ -82,7 +82,8 @@ class Runs:
             model = base.model
             # A creation that is repeated after its result was forgotten must not undo the training.
             if run.model is None:
-                run.model = TrainingModel(model, Adapter.initial(model.config, lora, seed, model.device))
+                adapter = Adapter.initial(model.config, lora, seed, model.device)
+                run.model = TrainingModel(model, adapter, trained_on=base.training_model)
             return answers.ModelCreated(model_id=run.run_id)
 
         return self._submit(run, "create", compute)
@@ -201,7 +202,7 @@ class Runs:
             state = self._store.load_optimizer(path) if request.optimizer else None
             moved = adapter.to(run.base.model.device)
             if run.model is None:
-                run.model = TrainingModel(run.base.model, moved, state)
+                run.model = TrainingModel(run.base.model, moved, state, run.base.training_model)
             # A creation that is repeated after its result was forgotten must not undo the training.
             elif step != "create":
                 run.model.load(moved, state)

