@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -115,11 +114,10 @@ def test_weights_in_another_form_beside_safetensors(tmp_path: Path):
     assert load_base_model(str(tmp_path), "float32", torch.device("cpu"))
 
 
-@pytest.mark.parametrize("prepare", [without_weights, Path.mkdir], ids=["with a config.json", "alone"])
-def test_a_folder_of_gguf_files(prepare: Callable[[Path], None], tmp_path: Path):
-    """A folder of GGUF files names one that can be given itself."""
+def test_gguf_files_beside_a_configuration(tmp_path: Path):
+    """A folder with config.json and GGUF files alone names one that can be given itself."""
     folder = tmp_path / "folder"
-    prepare(folder)
+    without_weights(folder)
     (folder / "b.gguf").touch()
     assert refusal(folder) == f"{folder} holds no safetensors; give {folder}/b.gguf itself."
     (folder / "a.gguf").touch()
