@@ -24,6 +24,10 @@ def find_gguf(path: Path) -> Path | None:
                 found = opened.read(len(MAGIC)) == MAGIC
         except OSError as error:
             raise StartupError(f"{path} cannot be read ({error.strerror}); check the path.") from error
+        if not found and (path.suffix == ".safetensors" or (path.parent / "config.json").exists()):
+            raise StartupError(
+                f"{path} is a file, and a model is the folder that it lies in; give {path.parent}."
+            )
         if not found:
             raise StartupError(f"{path} is no GGUF file; give one, or a folder with safetensors.")
         return path

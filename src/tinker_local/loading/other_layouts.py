@@ -38,11 +38,7 @@ _OTHER_WEIGHTS: Mapping[str, str] = {
 
 
 def refuse_other_layouts(path: Path) -> None:
-    """Raise StartupError for a file, an adapter, and what else is not a folder with a model's safetensors."""
-    if path.is_file():
-        raise StartupError(
-            f"{path} is a file, and a model is the folder that it lies in; give {path.parent}."
-        )
+    """Raise StartupError for an adapter, and what else is not a folder with a model's safetensors."""
     for name in _ADAPTER_FILES:
         if (path / name).exists():
             raise _adapter(path, name)

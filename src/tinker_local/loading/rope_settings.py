@@ -81,7 +81,7 @@ def _read_layout(
     values = dict(cast(dict[str, Any], rope))
     kinds = [values.pop(key) for key in ("rope_type", "type") if key in values]
     for kind in kinds:
-        if kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise StartupError(f"{folder} scales its positions by {kind!r}; supported: default, llama3.")
     if len(set(kinds)) == 2:
         raise StartupError(f"{folder}/config.json sets rope_type and type in {name}, which differ; keep one.")

@@ -1,0 +1,158 @@
+"""A tokenizer that would cut texts, end them, or reach beyond the model's vocabulary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, processors
+from transformers import AutoTokenizer
+
+from symptoms.tokens import FileTokenizer
+from tinker_local.errors import StartupError
+from tinker_local.loading import load_base_model
+from tiny_models import BEGIN, END, write_tiny_llama
+
+TEXT = "a text of many letters"
+
+
+def change(folder: Path, **parts: Any) -> None:
+    file = folder / "tokenizer.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **parts}))
+
+
+def load(folder: Path) -> Tokenizer:
+    return load_base_model(str(folder), "float32", torch.device("cpu")).tokenizer
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(StartupError) as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+TRUNCATION = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+PADDING = {
+    "strategy": {"Fixed": 40},
+    "direction": "Right",
+    "pad_to_multiple_of": None,
+    "pad_id": 1,
+    "pad_type_id": 0,
+    "pad_token": END,
+}
+
+
+@pytest.mark.parametrize("part", [{"truncation": TRUNCATION}, {"padding": PADDING}], ids=["cut", "filled up"])
+def test_no_text_is_cut_or_filled_up(part: dict[str, Any], tmp_path: Path):
+    """What the file says of lengths is not done: not by the server, not by the lab, not by transformers."""
+    write_tiny_llama(tmp_path)
+    whole = [0, *(load(tmp_path).encode(TEXT, add_special_tokens=False).ids)]
+    assert len(whole) == 1 + len(TEXT)
+    change(tmp_path, **part)
+    as_it_says = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).encode(TEXT).ids
+    assert len(as_it_says) in (4, 40)
+    assert load(tmp_path).encode(TEXT).ids == whole
+    assert AutoTokenizer.from_pretrained(tmp_path).encode(TEXT) == whole
+    lab = FileTokenizer(tmp_path)
+    for split in (True, False):
+        assert lab.encode(TEXT, add_special_tokens=True, split_special_tokens=split) == whole
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        processors.TemplateProcessing(single=f"{BEGIN} $A {END}", special_tokens=[(BEGIN, 0), (END, 1)]),
+        processors.TemplateProcessing(single=f"$A {END} {END}", special_tokens=[(END, 1)]),
+        processors.RobertaProcessing(sep=(END, 1), cls_token=(BEGIN, 0)),
+        processors.BertProcessing(sep=(END, 1), cls_token=(BEGIN, 0)),
+        processors.Sequence(
+            [
+                processors.ByteLevel(),
+                processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, 1)]),
+            ]
+        ),
+    ],
+    ids=["after a begin", "two", "Roberta", "Bert", "in a sequence"],
+)
+def test_an_end_after_every_text(processor: Any, tmp_path: Path):
+    """A token that would stand between prompt and answer is refused, as the reference would put it there."""
+    write_tiny_llama(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.post_processor = processor
+    tokenizer.save(str(file))
+    assert AutoTokenizer.from_pretrained(tmp_path).encode(TEXT)[-1] == 1
+    assert refusal(tmp_path) == (
+        f"{file} ends every text with {END}, which would stand between prompt and answer; take it out of the "
+        "file's post_processor, or choose another model."
+    )
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [None, {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}],
+)
+def test_nothing_after_a_text(processor: dict[str, Any] | None, tmp_path: Path):
+    """No begin, or no post-processor at all, is as good as the begin that Llama puts before a text."""
+    write_tiny_llama(tmp_path)
+    change(tmp_path, post_processor=processor)
+    assert len(load(tmp_path).encode(TEXT).ids) == len(TEXT)
+
+
+def test_an_end_that_tokenizer_config_asks_for(tmp_path: Path):
+    """Versions of transformers differ in whether they heed add_eos_token, so it is refused."""
+    write_tiny_llama(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "add_eos_token": True}))
+    assert refusal(tmp_path) == (
+        f"{file} sets add_eos_token, which would put an end token between prompt and answer; set it to false."
+    )
+    file.write_text(json.dumps({**settings, "add_eos_token": False}))
+    assert load(tmp_path)
+
+
+def test_a_token_beyond_the_vocabulary(tmp_path: Path):
+    """A token whose id the model does not know is named; a model that knows more than those is fine."""
+    write_tiny_llama(tmp_path, vocab_size=300)
+    assert load(tmp_path).get_vocab_size() == 258
+    file = tmp_path / "tokenizer.json"
+    added = json.loads(file.read_text())["added_tokens"]
+    change(tmp_path, added_tokens=[*added, {**added[0], "id": 258, "content": "<pad>"}])
+    assert load(tmp_path).token_to_id("<pad>") == 258
+    for other in tmp_path.glob("*.safetensors"):
+        other.unlink()
+    write_tiny_llama(tmp_path / "small")
+    (tmp_path / "small" / "tokenizer.json").write_text(file.read_text())
+    assert refusal(tmp_path / "small") == (
+        f"{tmp_path}/small/tokenizer.json gives the token <pad> the id 258, and the model knows 258 tokens; "
+        "take the token out of the file, or choose another model."
+    )
+
+
+@pytest.mark.parametrize("ids", [258, -1, [1, 258]])
+@pytest.mark.parametrize("name", ["config.json", "generation_config.json"])
+def test_an_end_token_beyond_the_vocabulary(name: str, ids: int | list[int], tmp_path: Path):
+    """An end at which no generation could end is refused with the file that names it."""
+    write_tiny_llama(tmp_path)
+    (tmp_path / "generation_config.json").unlink(missing_ok=True)
+    file = tmp_path / name
+    settings = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps({**settings, "eos_token_id": ids}))
+    wrong = ids[-1] if isinstance(ids, list) else ids
+    assert refusal(tmp_path) == (
+        f"{file} names the end token {wrong}, outside the vocabulary of 258 tokens; correct "
+        "eos_token_id there."
+    )
+
+
+@pytest.mark.parametrize("ids", ["</s>", True, [1.5], [None], {"a": 1}])
+def test_an_end_token_that_is_no_number(ids: object, tmp_path: Path):
+    """Anything but ids is a wrong value."""
+    write_tiny_llama(tmp_path)
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": ids}))
+    assert "generation_config.json has a wrong value for eos_token_id" in refusal(tmp_path)
