@@ -72,9 +72,8 @@ class ExperimentConfig(_LoraAndAdam):
         for one in told:
             name, _, value = one.partition("=")
             if name not in type(self).model_fields:
-                raise InputError(
-                    f"There is no setting {name!r}; known: {', '.join(type(self).model_fields)}."
-                )
+                known = ", ".join(type(self).model_fields)
+                raise InputError(f"There is no setting {name!r}; choose one of: {known}.")
             try:
                 changes[name] = tomllib.loads(f"value = {value}")["value"]
             except tomllib.TOMLDecodeError:

@@ -1,0 +1,123 @@
+"""Which base model is trained here where none is named, and how the result of the experiment is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from base_models import DEFAULT_BASE, KnownModel, known_models
+from symptoms.config import ExperimentConfig
+from symptoms.errors import InputError, ServiceError
+from symptoms.service import connect, local_base_model
+from symptoms.train import conclusion
+from training_runs import environment, write_examples
+
+
+def test_the_default_is_the_tables_unless_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """SYMPTOMS_BASE_MODEL in the environment wins over `.env`, and that over the table's default."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SYMPTOMS_BASE_MODEL")
+    assert local_base_model() == DEFAULT_BASE
+    (tmp_path / ".env").write_text("SYMPTOMS_BASE_MODEL=mine.gguf\n")
+    assert local_base_model() == "mine.gguf"
+    monkeypatch.setenv("SYMPTOMS_BASE_MODEL", "symptoms-base")
+    assert local_base_model() == "symptoms-base"
+
+
+def test_a_default_that_is_not_here_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_key: None
+):
+    """The sentence says which command gets it and which model needs none; no other model is taken instead."""
+    monkeypatch.setenv("TINKER_LOCAL_MODELS", str(tmp_path))
+    monkeypatch.setenv("SYMPTOMS_BASE_MODEL", "smollm2-135m")
+    with pytest.raises(ServiceError) as caught, connect("local"):
+        pass
+    assert str(caught.value) == (
+        "smollm2-135m is not on this machine; 'symptoms models get smollm2-135m' gets it (93 MB), "
+        "or --base-model symptoms-base needs no download."
+    )
+
+
+def test_a_training_without_its_base_model_leaves_no_run(tmp_path: Path):
+    """`symptoms train` ends with that sentence and exit code 3."""
+    write_examples(tmp_path / "train.jsonl", 8)
+    done = subprocess.run(
+        [sys.executable, "-m", "symptoms", "train", "--data", "train.jsonl", "--run", "first"],
+        cwd=tmp_path,
+        env={
+            **environment(tmp_path),
+            "TINKER_LOCAL_MODELS": str(tmp_path / "models"),
+            "SYMPTOMS_BASE_MODEL": "",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "'symptoms models get smollm2-135m' gets it" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"SYMPTOMS_BASE_MODEL": "symptoms-base"}, {"TINKER_API_KEY": "tml-x", "SYMPTOMS_BASE_MODEL": ""}],
+    ids=["a bundled model", "hosted"],
+)
+def test_make_train_gets_nothing_that_is_not_needed(settings: dict[str, str], tmp_path: Path):
+    """`symptoms models get --if-needed` is silent where training needs no download."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "symptoms", "models", "get", "--if-needed"],
+        cwd=tmp_path,
+        env={**kept, "TINKER_LOCAL_MODELS": str(tmp_path / "models"), "PIP_NO_INDEX": "1", **settings},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (tmp_path / "models").exists()
+
+
+def test_settings_of_the_experiment_can_be_told():
+    """Each is read as TOML has it, or as a word; what differs from the file is told."""
+    original = ExperimentConfig()
+    changed = original.with_changes(["learning_rate=2e-4", "learning_rate_schedule=linear", "epochs=3"])
+    assert (changed.learning_rate, changed.learning_rate_schedule, changed.epochs) == (2e-4, "linear", 3)
+    assert changed.differences(original) == "learning_rate 0.0002, epochs 3, learning_rate_schedule linear"
+    assert original.differences(original) == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ("learning_rat=1", "There is no setting 'learning_rat'; choose one of: base_model, lora_rank,"),
+        ("epochs=many", "epochs cannot be 'many': "),
+        ("epochs", "epochs cannot be '': "),
+        ("learning_rate=-1", "learning_rate cannot be -1: "),
+    ],
+)
+def test_settings_that_cannot_be_are_told(told: str, sentence: str):
+    """An unknown name and a wrong value each end in a sentence that names it."""
+    with pytest.raises(InputError) as caught:
+        ExperimentConfig().with_changes([told])
+    assert str(caught.value).startswith(sentence)
+
+
+def test_what_would_reach_the_original_is_told(monkeypatch: pytest.MonkeyPatch):
+    """Where a run falls short, the smallest change that is known to do it, unless the run had it."""
+    row = known_models()["symptoms-base"]
+    known = KnownModel.model_validate({**row.model_dump(), "reaches_original": {"epochs": 30}})
+    monkeypatch.setattr(conclusion, "known_models", lambda: {"mine": known})
+    verdict = conclusion._verdict
+    assert verdict(ExperimentConfig(base_model="mine"), True) == "This reaches what the original claims."
+    told = verdict(ExperimentConfig(base_model="mine"), False).splitlines()
+    assert told[0].startswith("This falls short of the original")
+    assert told[1].endswith("to reach it on mine is epochs 30: train_mental_health.py --set epochs=30")
+    assert len(verdict(ExperimentConfig(base_model="mine", epochs=30), False).splitlines()) == 1
+    assert len(verdict(ExperimentConfig(base_model="other"), False).splitlines()) == 1
