@@ -26,6 +26,7 @@ from base_models import (
 from symptoms.errors import ServiceError
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
+from symptoms.service.sdk_import import import_sdk
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def connect(
             name = base_model or local_base_model()
             _check_here(name)
             server = stack.enter_context(LocalServer(name))
-            import tinker  # takes seconds, in which the server starts
+            import_sdk()  # takes seconds, in which the server starts
 
             url, key, model = server.url, server.api_key, server.base_model
             # A proxy has no business between this process and its own child.
@@ -186,11 +187,13 @@ def connect(
         else:
             _check_form(chosen)
             key = _checked_key()
-            import tinker
+            import_sdk()
             from tinker.lib.base_url import DEFAULT_BASE_URL
 
             url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
             model = base_model or preferred or ""
+        import tinker
+
         told = _capabilities(url, key)
         offered = _context_lengths(told)
         if offered and model not in offered:
