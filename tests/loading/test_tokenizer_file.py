@@ -103,6 +103,14 @@ def test_nothing_after_a_text(processor: dict[str, Any] | None, tmp_path: Path):
     assert len(load(tmp_path).encode(TEXT).ids) == len(TEXT)
 
 
+def test_a_fault_at_which_the_library_panics(tmp_path: Path):
+    """A post-processor that names a token it does not describe is damage like any other."""
+    write_tiny_llama(tmp_path)
+    processor = json.loads((tmp_path / "tokenizer.json").read_text())["post_processor"]
+    change(tmp_path, post_processor={**processor, "special_tokens": {}})
+    assert f"{tmp_path}/tokenizer.json is damaged" in refusal(tmp_path)
+
+
 def test_an_end_that_tokenizer_config_asks_for(tmp_path: Path):
     """Versions of transformers differ in whether they heed add_eos_token, so it is refused."""
     write_tiny_llama(tmp_path)

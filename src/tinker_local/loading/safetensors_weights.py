@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tinker_local.engine.llama import LlamaConfig, weight_shapes
 from tinker_local.errors import StartupError
+from tinker_local.loading.json_file import shown
 from tinker_local.loading.stored_tensors import StoredTensor, open_tensors
 
 CONVERTED = "converted.json"
@@ -46,7 +47,7 @@ def read_weights(
                     if not looked_at and not _is_finite(weights[name]):
                         raise _not_finite(name, file, tensor, dtype)
         except (SafetensorError, OSError) as error:
-            raise StartupError(f"{file} is damaged ({error}); download it again.") from error
+            raise StartupError(f"{file} is damaged ({shown(str(error))}); download it again.") from error
     return weights
 
 

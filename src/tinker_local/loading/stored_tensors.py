@@ -73,7 +73,7 @@ def stored_tensors(files: Sequence[Path]) -> dict[str, StoredTensor]:
                     header = stored.get_slice(name)
                     found[name] = StoredTensor(file, header.get_dtype(), tuple(header.get_shape()))
         except (SafetensorError, OSError) as error:
-            raise StartupError(f"{file} is damaged ({error}); download it again.") from error
+            raise StartupError(f"{file} is damaged ({shown(str(error))}); download it again.") from error
     index = files[0].parent / "model.safetensors.index.json"
     if files[0].name != "model.safetensors":
         for name, file in _indexed(index).items():

@@ -29,8 +29,11 @@ def read_tokenizer(folder: Path, vocab_size: int) -> Tokenizer:
         vocabulary = tokenizer.get_vocab(with_added_tokens=True)
         own = tokenizer.encode(PROBE, add_special_tokens=False).ids
         begun = tokenizer.encode(PROBE, add_special_tokens=True).ids
-    # The library raises a bare Exception for any fault in the file.
-    except Exception as error:
+    # The library raises a bare Exception for any fault in the file, and for some a panic of Rust, which is no
+    # Exception and has no name to catch it by.
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise StartupError(f"{file} is damaged ({error}); save the tokenizer again.") from error
     for token, number in vocabulary.items():
         if number >= vocab_size:
