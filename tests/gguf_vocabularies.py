@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS
 from tinker_local.loading.gguf_vocabulary import Kind
+from tiny_gguf import tiny_model, write_tiny_gguf
 
+CUTS = ("gpt-2", "smollm", "llama-bpe", "qwen2")
+"""One name of each way to cut a text into words."""
 BYTES = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 MISSING = "\x04\x13\U00040000"
 """Characters for whose bytes a vocabulary may have no tokens: two themselves, one in its first byte."""
@@ -26,6 +32,8 @@ PIECES = [
     "\u0378", "\ue000", "\U0010ffff", "\ua7da", "\U00010d40", "\U00016d70", "\U00013460", "\U0001e5ff",
 ]  # fmt: skip
 """Contractions, blanks, digits of many scripts, letters that came with Unicode 16, and what is in none."""
+COMMON = "0112 \n'sat.!"
+"""Characters that stand beside one another often enough to be merged across the places of a cut."""
 ADDED = {
     "<|im_start|>": Kind.CONTROL,
     "<|im_end|>": Kind.CONTROL,
@@ -44,7 +52,9 @@ ADDED = {
 
 def texts() -> st.SearchStrategy[str]:
     """Texts of such pieces, of tokens spelled out, and of any other characters."""
-    piece = st.one_of(st.sampled_from([*PIECES, *MISSING, *ADDED]), st.text(max_size=4))
+    piece = st.one_of(
+        st.sampled_from([*PIECES, *MISSING, *ADDED]), st.text(COMMON, max_size=8), st.text(max_size=4)
+    )
     return st.lists(piece, max_size=30).map("".join)
 
 
@@ -64,7 +74,8 @@ def vocabulary_fields() -> dict[str, Any]:
     trainer = trainers.BpeTrainer(
         vocab_size=700, initial_alphabet=BYTES.alphabet(), max_token_length=8, show_progress=False
     )
-    tokenizer.train_from_iterator((random_text(source, PIECES, 40) for _ in range(3000)), trainer)
+    pieces = [*PIECES, *COMMON * 15]
+    tokenizer.train_from_iterator((random_text(source, pieces, 40) for _ in range(3000)), trainer)
     model = json.loads(tokenizer.to_str())["model"]
     merges: list[list[str]] = model["merges"]
     parts = {part for merge in merges for part in merge}
@@ -80,11 +91,21 @@ def vocabulary_fields() -> dict[str, Any]:
     }
 
 
-def without_bytes(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The same vocabulary with unused tokens in place of those for bytes of `MISSING`."""
-    tokens = list(fields["tokenizer.ggml.tokens"])
-    types = list(fields["tokenizer.ggml.token_type"])
+def with_cut(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The keys with the name of a cut, and where it allows that, no tokens for the bytes of `MISSING`."""
+    fields = {**fields, "tokenizer.ggml.pre": name}
+    if PRE_TOKENIZERS[name].ignore_merges:
+        return fields
+    tokens, types = list(fields["tokenizer.ggml.tokens"]), list(fields["tokenizer.ggml.token_type"])
     for character in MISSING:
         place = tokens.index(BYTES.pre_tokenize_str(character)[0][0][0])
         tokens[place], types[place] = f"[no {ord(character)}]", Kind.UNUSED
     return {**fields, "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": types}
+
+
+def write_vocabulary(file: Path, fields: Mapping[str, Any]) -> None:
+    """Write a tiny model with this tokenizer; it begins texts as the name of its cut says."""
+    with tempfile.TemporaryDirectory() as folder:
+        size = len(fields["tokenizer.ggml.tokens"])
+        model = tiny_model(Path(folder), "LlamaForCausalLM", vocab_size=size)
+    write_tiny_gguf(file, model, fields={"tokenizer.ggml.add_bos_token": None, **fields})

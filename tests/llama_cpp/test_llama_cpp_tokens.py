@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from gguf_vocabularies import BYTES, texts, vocabulary_fields, without_bytes
+from gguf_vocabularies import BYTES, CUTS, texts, vocabulary_fields, with_cut, write_vocabulary
 from real_models import SMOLLM2, needs_smollm2
 from tinker_local.loading.gguf_file import open_gguf
 from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS
 from tinker_local.loading.gguf_tokenizer import tokenizer_files
 from tinker_local.loading.gguf_vocabulary import Kind
-from tiny_gguf import tiny_model, write_tiny_gguf
 
 pytest.importorskip("xllamacpp", reason="make test-llama-cpp installs llama.cpp and runs these tests")
 from reference import LlamaCpp
 
-CUTS = ("gpt-2", "smollm", "llama-bpe", "qwen2")
-"""One name of each way to cut a text into words."""
 ASSIGNED = [
     point for point in range(0x110000) if not (0xD800 <= point < 0xE000 or 0x40000 <= point < 0xE0000)
 ]
@@ -62,22 +57,10 @@ def load(file: Path) -> Iterator[Pair]:
         yield Pair(reference, *tokenizers)
 
 
-def write(file: Path, fields: Mapping[str, Any]) -> None:
-    """A tiny model with this tokenizer; it begins texts as the name of its cut says."""
-    folder = file.with_suffix("")
-    model = tiny_model(folder, "LlamaForCausalLM", vocab_size=len(fields["tokenizer.ggml.tokens"]))
-    write_tiny_gguf(file, model, fields={"tokenizer.ggml.add_bos_token": None, **fields})
-    shutil.rmtree(folder)
-
-
 @pytest.fixture(scope="module", params=sorted(PRE_TOKENIZERS))
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    name: str = request.param
-    fields = vocabulary_fields()
-    if not PRE_TOKENIZERS[name].ignore_merges:
-        fields = without_bytes(fields)
-    file = tmp_path_factory.mktemp("gguf") / f"{name}.gguf"
-    write(file, {**fields, "tokenizer.ggml.pre": name})
+    file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    write_vocabulary(file, with_cut(vocabulary_fields(), request.param))
     yield from load(file)
 
 
@@ -117,7 +100,7 @@ def test_every_character_is_of_the_same_class(name: str, tmp_path: Path):
         "tokenizer.ggml.add_bos_token": False,
     }
     file = tmp_path / "classes.gguf"
-    write(file, fields)
+    write_vocabulary(file, fields)
     for pair in load(file):
         for start in range(0, len(ASSIGNED), 200):
             characters = map(chr, ASSIGNED[start : start + 200])
