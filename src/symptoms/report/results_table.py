@@ -12,6 +12,7 @@ from symptoms.errors import InputError
 from symptoms.evaluate.evaluation import Evaluation
 from symptoms.evaluate.scores import Scores
 
+BASE_MODEL = "base model"
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
 HEADER = (
     "| model | trained on | seeds | macro-F1 | accuracy | of the likeliest label | readable answers "
@@ -92,8 +93,12 @@ def _baselines(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
     largest = max(having, key=lambda one: one.subject.num_trained_on or 0)
     count = largest.subject.num_trained_on
     for baseline in largest.baselines:
-        trained_on = "" if baseline.name.startswith("base model") or count is None else f"{count} examples"
-        yield ResultRow(baseline.name, trained_on, (baseline.scores,), repeats=False)
+        untrained = baseline.name.startswith(BASE_MODEL)
+        # The table has several base models, so that this one is told by its name.
+        own = largest.subject.base_model
+        name = baseline.name.replace(BASE_MODEL, own, 1) if untrained else baseline.name
+        trained_on = "" if untrained or count is None else f"{count} examples"
+        yield ResultRow(name, trained_on, (baseline.scores,), repeats=False)
 
 
 def _mean_and_range(values: Sequence[float]) -> str:

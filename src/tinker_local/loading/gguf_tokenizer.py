@@ -61,8 +61,9 @@ def tokenizer_files(fields: Mapping[str, Any], source: str) -> dict[str, str]:
             f"{fields['tokenizer.ggml.pre']!r}; use the model's safetensors folder."
         )
     if fields.get("general.architecture") == "qwen2":
-        # For this architecture transformers 5 makes a tokenizer of its own, which composes decomposed letters,
-        # whatever class is named here; not so where the folder is said to bring a class, which it then skips.
+        # For this architecture transformers 5 makes a tokenizer of its own, which composes decomposed
+        # letters, whatever class is named here; not so where the folder is said to bring a class, which it
+        # then skips.
         settings["auto_map"] = {"AutoTokenizer": ["", None]}
     tokenizer = _build(words, vocabulary, named.get("bos_token") if add_bos else None)
     _check_unused(words, vocabulary, tokenizer, source)
