@@ -51,11 +51,11 @@ TEXTS = [
     "<|fim_prefix|>a<|message|>b",
     "注意：我睡不着，已经3周了。",  # noqa: RUF001 - the punctuation is meant
     "ฉันเหนื่อยมาก नींद नहीं आती لا أنام não durmo İstanbul",
-    "a\u0301e\u0301 ﬁ \u017f '\u017f K",
+    "a\u0301e\u0301 ﬁ \u017f x'\u017fat K",
     "½ ² Ⅷ ٣٤٥ 五 \U0001d7d8\U0001d7d9\U0001d7da\U0001d7db",
     "\x00\x01\x1c\x1f\x7f\x85\xa0\u2003\u2028\u200b\ufeff\ufffd",
     "!\x04! !\x13!\U00040000!!",
-    "\U00010d40\U00013460a1 \ua7da\U0001e5ff",
+    "\U00010d401 \U00010d40! \U00013500a \U00013500! \ua7daa \ua7da! \U0001e5ffa \U0001e5ff!",
     "http://example.org/a_b-c?d=1&e=%20#f",
     "def f(x):\n    return x ** 2  # squared\n",
     "no " * 20,
