@@ -42,6 +42,7 @@ TEXTS = [
     "don\u2019t don`t don''t don't 'sup 'S 's'T",
     "Symptoms: I cry every day \U0001f62d\nAssessment: Primary concern: Depression (major)\n\n",
     "\ttabs\t\tand\n\nlines\r\n\r\n  indented\n   more\n \n",
+    "blanks , before . marks ! and do n't I 'm ?",
     "trailing blanks   ",
     "   leading blanks",
     "end of line \n",
