@@ -80,15 +80,28 @@ def vocabulary_fields() -> dict[str, Any]:
     merges: list[list[str]] = model["merges"]
     parts = {part for merge in merges for part in merge}
     ends = [merge for merge in merges if "".join(merge) not in parts]
-    tokens = [*sorted(model["vocab"], key=model["vocab"].get), *ADDED]
+    merges = [merge for merge in merges if merge not in ends[::3]]
+    # The long s is a token by now, and whether a word ends with it shows where it merges as well.
+    shown = [pair for pair in [*class_pairs(0x80), ("Å¿", "a")] if "".join(pair) not in model["vocab"]]
+    tokens = [*sorted(model["vocab"], key=model["vocab"].get), *map("".join, shown)]
     return {
         "tokenizer.ggml.model": "gpt2",
-        "tokenizer.ggml.tokens": tokens,
-        "tokenizer.ggml.token_type": [Kind.NORMAL] * len(model["vocab"]) + list(ADDED.values()),
-        "tokenizer.ggml.merges": [" ".join(merge) for merge in merges if merge not in ends[::3]],
-        "tokenizer.ggml.bos_token_id": tokens.index("<|im_start|>"),
-        "tokenizer.ggml.eos_token_id": tokens.index("<|im_end|>"),
+        "tokenizer.ggml.tokens": [*tokens, *ADDED],
+        "tokenizer.ggml.token_type": [Kind.NORMAL] * len(tokens) + list(ADDED.values()),
+        "tokenizer.ggml.merges": [" ".join(merge) for merge in (*merges, *shown)],
+        "tokenizer.ggml.bos_token_id": len(tokens),
+        "tokenizer.ggml.eos_token_id": len(tokens) + 1,
     }
+
+
+def class_pairs(first: int) -> list[tuple[str, str]]:
+    """The last byte of any character from `first` on, and a letter, a number and a symbol behind it.
+
+    Merged, they show whether the character is in one word with what follows, that is, of which class it is.
+    """
+    # All that such a byte can be is in characters of one byte and of two.
+    ends = [BYTES.pre_tokenize_str(chr(point))[0][0][-1] for point in range(first, 0xC0)]
+    return [(end, behind) for end in ends for behind in "a1!"]
 
 
 def with_cut(fields: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from gguf_vocabularies import BYTES, CUTS, texts, vocabulary_fields, with_cut, write_vocabulary
+from gguf_vocabularies import BYTES, CUTS, class_pairs, texts, vocabulary_fields, with_cut, write_vocabulary
 from real_models import SMOLLM2, needs_smollm2
 from tinker_local.loading.gguf_file import open_gguf
 from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS
@@ -21,6 +21,7 @@ from tinker_local.loading.gguf_vocabulary import Kind
 pytest.importorskip("xllamacpp", reason="make test-llama-cpp installs llama.cpp and runs these tests")
 from reference import LlamaCpp
 
+FIELDS = vocabulary_fields()
 ASSIGNED = [
     point for point in range(0x110000) if not (0xD800 <= point < 0xE000 or 0x40000 <= point < 0xE0000)
 ]
@@ -60,7 +61,7 @@ def load(file: Path) -> Iterator[Pair]:
 @pytest.fixture(scope="module", params=sorted(PRE_TOKENIZERS))
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     file = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-    write_vocabulary(file, with_cut(vocabulary_fields(), request.param))
+    write_vocabulary(file, with_cut(FIELDS, request.param))
     yield from load(file)
 
 
@@ -72,7 +73,7 @@ def test_tokens_are_those_of_llama_cpp(pair: Pair, text: str):
 
 
 @settings(max_examples=100, deadline=None)
-@given(ids=st.lists(st.integers(0, 709), max_size=12))
+@given(ids=st.lists(st.integers(0, len(FIELDS["tokenizer.ggml.tokens"]) - 1), max_size=12))
 def test_texts_are_those_of_llama_cpp(pair: Pair, ids: list[int]):
     """Any tokens have llama.cpp's text, unused and control tokens among them."""
     pair.check_text(ids)
@@ -80,16 +81,9 @@ def test_texts_are_those_of_llama_cpp(pair: Pair, ids: list[int]):
 
 @pytest.mark.parametrize("name", CUTS)
 def test_every_character_is_of_the_same_class(name: str, tmp_path: Path):
-    """Each code point counts as letter, number, blank or symbol as in llama.cpp's tables.
-
-    The vocabulary merges the last byte of any character with a letter, a number and a symbol behind it, so
-    that the tokens show in which word they are.
-    """
-    alphabet = sorted(BYTES.alphabet())
-    # Those of one byte, and of two, which end in each byte that longer ones can end in.
-    ends = [BYTES.pre_tokenize_str(chr(point))[0][0][-1] for point in range(0xC0)]
-    pairs = [(end, behind) for end in ends for behind in "a1!"]
-    tokens = [*alphabet, *("".join(each) for each in pairs)]
+    """Each code point counts as letter, number, blank or symbol as in llama.cpp's tables."""
+    pairs = class_pairs(0)
+    tokens = [*sorted(BYTES.alphabet()), *map("".join, pairs)]
     fields = {
         "tokenizer.ggml.pre": name,
         "tokenizer.ggml.tokens": tokens,
