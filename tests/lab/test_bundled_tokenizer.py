@@ -50,7 +50,7 @@ def test_a_local_run_does_without_transformers(tmp_path: Path):
 import sys
 from symptoms.service import connect
 
-with connect("local") as service:
+with connect("local", "symptoms-base") as service:
     training = service.client.create_lora_training_client(base_model=service.base_model, rank=1).result()
     path = training.save_weights_for_sampler("one").result().path
     for model in (training, service.client.create_sampling_client(model_path=path).result()):

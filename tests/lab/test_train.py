@@ -15,13 +15,14 @@ import torch
 from rich.console import Console
 from transformers import LlamaForCausalLM
 
+from base_models import known_models
 from conftest import ROOT
 from symptoms import Classifier
-from symptoms.config import RECOMMENDED_FOR_DATA_SETS, TrainingConfig
+from symptoms.config import TrainingConfig
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
 from symptoms.service import LocalServer, connect
 from symptoms.tokens import as_tokenizer, to_datum, tokenize
-from symptoms.train import RunDirectory, load_training_data, prepare
+from symptoms.train import RunDirectory, configuration, load_training_data, prepare
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView, sparkline
 from symptoms.train.loop import TrainingLoop, new_adapter
@@ -252,10 +253,13 @@ def test_steps_beside_epochs_are_refused_in_a_file_too(trained: Train, tmp_path:
 def test_the_recommended_settings_that_it_took_are_told_at_the_start(
     trained: Train, server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ):
-    """One line has those that nobody told, and a base model without recommendations has no such line."""
-    assert "recommended" not in trained("--steps", "1", "--run", "none")
-    suited = {"batch_size": 5, "concern_weight": 2.0}
-    monkeypatch.setitem(RECOMMENDED_FOR_DATA_SETS, server.base_model, suited)
+    """One line has those that nobody told; a model that is not in the table has a rate by its width."""
+    by_width = "learning_rate 0.013, recommended for models of this width"
+    assert by_width in trained("--steps", "1", "--run", "none").splitlines()
+    assert "recommended" not in trained("--steps", "1", "--learning-rate", "0.01", "--run", "told")
+    row = known_models()["symptoms-base"]
+    suited = row.model_copy(update={"data_sets": {"batch_size": 5, "concern_weight": 2.0}})
+    monkeypatch.setattr(configuration, "known_models", lambda: {server.base_model: suited})
     said = trained("--steps", "1", "--batch-size", "2", "--run", "some").splitlines()
     assert "concern_weight 2, recommended for this base model" in said
 

@@ -57,7 +57,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _defaults(name: str, default: Any) -> str:
     """What a setting is where it is not told, and what it then is for a data set on the default base."""
     known = [] if default in (None, []) else [f"{default}"]
-    suited = known_models()[DEFAULT_BASE].data_sets
+    default_base = known_models().get(DEFAULT_BASE)
+    suited = default_base.data_sets if default_base else {}
     if name in suited and suited[name] != default:
         known.append(f"{suited[name]} on {DEFAULT_BASE}")
     return f" [default: {'; '.join(known)}]" if known else ""
