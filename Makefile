@@ -14,8 +14,8 @@ help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
 
 train: $(VENV)/installed  ## set up, get the base model, and run the experiment; BASE_MODEL=symptoms-base needs no download
-	$(BIN)/symptoms models get --if-needed $(BASE_MODEL)
-	$(BIN)/python train_mental_health.py $(if $(BASE_MODEL),--base-model $(BASE_MODEL))
+	$(BIN)/symptoms models get --if-needed $(if $(BASE_MODEL),"$(BASE_MODEL)")
+	$(BIN)/python train_mental_health.py $(if $(BASE_MODEL),--base-model "$(BASE_MODEL)")
 
 # What fails beside other tests on a busy machine is run once more by itself; a real fault fails again.
 test: $(VENV)/installed-dev lint browser  ## set up and run every check

@@ -27,6 +27,7 @@ def main(
     """Connect, train, save, and show what was learned."""
     console = Console()
     experiment = load_experiment(data)
+    experiment.config.with_changes(changes)  # what cannot be is told before anything is started
     console.print("Connecting to the Tinker service ...")
     with connect(service_name, base_model, preferred=experiment.config.base_model) as service:
         from tinker import AdamParams  # here, because the import takes seconds in which the server starts

@@ -69,15 +69,17 @@ class ExperimentConfig(_LoraAndAdam):
     def with_changes(self, told: Sequence[str]) -> ExperimentConfig:
         """The same with settings told as `name=value`; raises InputError for one that cannot be."""
         changes: dict[str, Any] = {}
+        # The model has an option of its own, and the file's test cases are read before settings are told.
+        known = [name for name in type(self).model_fields if name not in ("base_model", "test_examples")]
         for one in told:
             name, _, value = one.partition("=")
-            if name not in type(self).model_fields:
-                known = ", ".join(type(self).model_fields)
-                raise InputError(f"There is no setting {name!r}; choose one of: {known}.")
+            if name not in known:
+                raise InputError(f"{name!r} cannot be set; choose one of: {', '.join(known)}.")
             try:
-                changes[name] = tomllib.loads(f"value = {value}")["value"]
+                read = tomllib.loads(f"value = {value}")
             except tomllib.TOMLDecodeError:
-                changes[name] = value  # a word without quotes
+                read = {"value": value}  # a word without quotes
+            changes[name] = read["value"] if len(read) == 1 else value
         try:
             return type(self).model_validate({**self.model_dump(), **changes})
         except ValidationError as error:

@@ -96,7 +96,9 @@ def test_settings_of_the_experiment_can_be_told():
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
-        ("learning_rat=1", "There is no setting 'learning_rat'; choose one of: base_model, lora_rank,"),
+        ("learning_rat=1", "'learning_rat' cannot be set; choose one of: lora_rank, learning_rate,"),
+        ("base_model=mine", "'base_model' cannot be set; "),
+        ("epochs=1\nseed=3", "epochs cannot be '1\\nseed=3': "),
         ("epochs=many", "epochs cannot be 'many': "),
         ("epochs", "epochs cannot be '': "),
         ("learning_rate=-1", "learning_rate cannot be -1: "),
@@ -118,6 +120,6 @@ def test_what_would_reach_the_original_is_told(monkeypatch: pytest.MonkeyPatch):
     assert verdict(ExperimentConfig(base_model="mine"), True) == "This reaches what the original claims."
     told = verdict(ExperimentConfig(base_model="mine"), False).splitlines()
     assert told[0].startswith("This falls short of the original")
-    assert told[1].endswith("to reach it on mine is epochs 30: train_mental_health.py --set epochs=30")
+    assert told[1].endswith("to reach it on mine is epochs 30: python train_mental_health.py --set epochs=30")
     assert len(verdict(ExperimentConfig(base_model="mine", epochs=30), False).splitlines()) == 1
     assert len(verdict(ExperimentConfig(base_model="other"), False).splitlines()) == 1

@@ -106,7 +106,7 @@ def test_the_price_on_hosted_tinker():
     """Training tokens cost the price of training, dev tokens that of prefill; an unknown price is said so."""
 
     def sentences(base_model: str, classified: int = 0) -> str:
-        service = Service("hosted", "https://x", base_model, None, {}, None, None, "tml-x")  # type: ignore[arg-type]
+        service = Service("hosted", "https://x", base_model, None, {}, {}, None, "tml-x")  # type: ignore[arg-type]
         work = Work(10, 5, 2_000_000, 1_000_000, 90, 1, 1_000_000, classified)
         return "\n".join(describe(work, service))
 

@@ -38,12 +38,14 @@ def test_a_data_set_gets_other_recommendations_than_the_experiment():
 def test_a_model_that_nobody_searched_settings_for_gets_a_rate_by_its_width():
     """Only for data sets: the experiment's file has the original's rate. What is told wins, and is said."""
     width = ModelShape("llama", 2048)
-    assert resolve_config({"data": "x"}, {}, "other", width).learning_rate == 4.9e-4
-    assert resolve_config({"data": "x"}, {}, "other", ModelShape(None, 2048)).learning_rate == 1e-4
-    assert resolve_config({"data": "x"}, OF_THE_FILE, "other", width).learning_rate == 1e-4
-    assert resolve_config({"data": "x", "learning_rate": 0.5}, {}, "other", width).learning_rate == 0.5
+    assert resolve_config({"data": "x"}, {}, "other", lambda: width).learning_rate == 4.9e-4
+    assert resolve_config({"data": "x"}, {}, "other", lambda: ModelShape(None, 2048)).learning_rate == 1e-4
+    assert resolve_config({"data": "x"}, OF_THE_FILE, "other", lambda: width).learning_rate == 1e-4
+    assert (
+        resolve_config({"data": "x", "learning_rate": 0.5}, {}, "other", lambda: width).learning_rate == 0.5
+    )
     said = "learning_rate 0.00049, recommended for models of this width"
-    assert recommended_in_words({"data": "x"}, {}, "other", width) == said
+    assert recommended_in_words({"data": "x"}, {}, "other", lambda: width) == said
 
 
 def test_a_recommendation_gives_way_to_what_it_does_not_fit():

@@ -1,14 +1,10 @@
 """The `symptoms` command."""
 
-import gc
+from symptoms.imports import collector_at_rest
 
 # What the imports make lives as long as the process, so that looking through it finds nothing to free.
-gc.disable()
-
-from symptoms.cli.commands import main  # noqa: E402 - the collector rests first
-from symptoms.cli.outcome import exit_with_a_sentence  # noqa: E402 - likewise
-
-gc.freeze()
-gc.enable()
+with collector_at_rest():
+    from symptoms.cli.commands import main
+    from symptoms.cli.outcome import exit_with_a_sentence
 
 __all__ = ["exit_with_a_sentence", "main"]

@@ -80,7 +80,7 @@ def train(
     console.print("Connecting to the Tinker service ...")
     preferred = order.data.config.get("base_model")
     with connect(order.service, order.base_model, preferred=preferred) as connected:
-        if taken := order.recommended(connected.base_model, connected.shape):
+        if taken := order.recommended(connected.base_model, connected.find_shape):
             console.print(taken, markup=False, highlight=False, soft_wrap=True)
         if dry_run:
             _tell_what_it_takes(order, connected, measure, console)
@@ -89,7 +89,7 @@ def train(
 
 
 def _tell_what_it_takes(order: Order, service: Service, measure: bool, console: Console) -> None:
-    config = order.config(service.base_model, service.shape)
+    config = order.config(service.base_model, service.find_shape)
     # Steps cost money on hosted Tinker, which is spent only when that was asked for.
     training = new_adapter(config, service) if measure or service.kind != HOSTED else None
     job = prepare(

@@ -24,9 +24,9 @@ from base_models import (
     shape_on_the_hub,
 )
 from symptoms.errors import ServiceError
+from symptoms.imports import collector_at_rest
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
-from symptoms.service.sdk_import import import_sdk
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Service:
     client: tinker.ServiceClient
     offered: dict[str, int | None]
     """Base models by name with their context length in tokens, where the service tells it."""
-    told_shape: ModelShape | None
-    """The base model's shape as the service tells it, which ours alone does."""
+    told: Mapping[str, Any]
+    """What the service tells of the base model; ours has its shape and the type that it trains in, too."""
     server: LocalServer | None
     """The process behind a local service."""
     key: str = field(repr=False)
@@ -93,10 +93,19 @@ class Service:
         """A digest of the base weights and their configuration; None on services of others."""
         return digest_of_weights(_tokenizer_folder(model)) if self.kind == LOCAL else None
 
-    @cached_property
-    def shape(self) -> ModelShape | None:
+    def find_shape(self) -> ModelShape | None:
         """The base model's width and family; None where neither the service nor the model hub tells."""
-        return self.told_shape if self.kind == LOCAL else self.told_shape or shape_on_the_hub(self.base_model)
+        return self._shape
+
+    @cached_property
+    def _shape(self) -> ModelShape | None:
+        told = shape_of_config(self.told)
+        return told if told is not None or self.kind == LOCAL else shape_on_the_hub(self.base_model)
+
+    @property
+    def training_dtype(self) -> str | None:
+        """The type that training computes in, such as bfloat16; None where the service does not tell."""
+        return self.told.get("training_dtype")
 
     def delete_checkpoints(self, paths: Sequence[str]) -> None:
         """Delete checkpoints; one that is gone already is as it should be."""
@@ -178,7 +187,8 @@ def connect(
             name = base_model or local_base_model()
             _check_here(name)
             server = stack.enter_context(LocalServer(name))
-            import_sdk()  # takes seconds, in which the server starts
+            with collector_at_rest():
+                import tinker  # takes seconds, in which the server starts
 
             url, key, model = server.url, server.api_key, server.base_model
             # A proxy has no business between this process and its own child.
@@ -187,13 +197,12 @@ def connect(
         else:
             _check_form(chosen)
             key = _checked_key()
-            import_sdk()
-            from tinker.lib.base_url import DEFAULT_BASE_URL
+            with collector_at_rest():
+                import tinker
+                from tinker.lib.base_url import DEFAULT_BASE_URL
 
             url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
             model = base_model or preferred or ""
-        import tinker
-
         told = _capabilities(url, key)
         offered = _context_lengths(told)
         if offered and model not in offered:
@@ -208,9 +217,7 @@ def connect(
             server.interrupt_when_it_dies()
         kind = chosen if chosen in (LOCAL, HOSTED) else "url"
         try:
-            yield Service(
-                kind, url, model, client, offered, shape_of_config(told.get(model, {})), server, key
-            )
+            yield Service(kind, url, model, client, offered, told.get(model, {}), server, key)
         except KeyboardInterrupt:
             if server is not None and server.died:
                 raise ServiceError(server.died) from None

@@ -90,7 +90,7 @@ def count_runs(runs: Sequence[OrderedRun], service: Service) -> list[tuple[Order
     tokenizer = service.tokenizer()
     counted: list[tuple[OrderedRun, Work, float | None]] = []
     for run in runs:
-        config = run.order.config(service.base_model, service.shape)
+        config = run.order.config(service.base_model, service.find_shape)
         job = prepare(config, run.order.examples(config), run.order.dev, tokenizer, service.context_length)
         work = count_work(job, len(run.order.data.labels))
         counted.append((run, work, dollars_of(work, service) if service.kind == HOSTED else 0.0))

@@ -111,7 +111,7 @@ def _verdict(config: ExperimentConfig | TrainingConfig, reached: bool) -> str:
     options = " ".join(f"--set {name}={value}" for name, value in change.items())
     return (
         f"{said}\nThe smallest change that is known to reach it on {config.base_model} is "
-        f"{in_words(change)}: train_mental_health.py {options}"
+        f"{in_words(change)}: python train_mental_health.py {options}"
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from base_models import ModelShape, known_models
+from base_models import known_models
 from symptoms.config import TrainingConfig, in_words
 from symptoms.data.reading import nearest, read_text
 from symptoms.errors import DataError, Fault, InputError
-from symptoms.train.learning_rate import rate_by_width
+from symptoms.train.learning_rate import FindShape, rate_by_width, unknown_shape
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -56,16 +56,17 @@ def resolve_config(
     told: Mapping[str, Any],
     of_the_data: Mapping[str, Any],
     base_model: str | None,
-    shape: ModelShape | None = None,
+    find_shape: FindShape = unknown_shape,
 ) -> TrainingConfig:
     """The configuration of a run: what was told wins over what suits the base model and the data file.
 
     A data file that names the base model itself is taken at its word. For a data set on a base model that
-    the table of models does not know, the learning rate goes by the model's shape.
+    the table of models does not know, the learning rate goes by the model's shape, which `find_shape`
+    gives where it is known.
 
     Raises InputError with every setting that cannot be.
     """
-    settings = {**of_the_data, **_recommended(told, of_the_data, base_model, shape), **told}
+    settings = {**of_the_data, **_recommended(told, of_the_data, base_model, find_shape), **told}
     if base_model is not None:
         settings["base_model"] = base_model
     if "data" not in settings:
@@ -80,10 +81,10 @@ def recommended_in_words(
     told: Mapping[str, Any],
     of_the_data: Mapping[str, Any],
     base_model: str | None,
-    shape: ModelShape | None = None,
+    find_shape: FindShape = unknown_shape,
 ) -> str | None:
     """The recommended settings that a run on this base model takes; None where it takes none."""
-    taken = _recommended(told, of_the_data, base_model, shape)
+    taken = _recommended(told, of_the_data, base_model, find_shape)
     if told.get("steps") is not None:
         taken.pop("epochs", None)
     if not taken:
@@ -96,7 +97,7 @@ def _recommended(
     told: Mapping[str, Any],
     of_the_data: Mapping[str, Any],
     base_model: str | None,
-    shape: ModelShape | None,
+    find_shape: FindShape,
 ) -> dict[str, Any]:
     """What suits the base model, but for what was told and for what does not fit that."""
     known = known_models().get(base_model or "")
@@ -104,7 +105,9 @@ def _recommended(
         suited = known.experiment if of_the_data else known.data_sets
     else:
         # The experiment's file has a learning rate of its own, which is the original's.
-        rate = None if of_the_data or shape is None else rate_by_width(shape)
+        # Asked for only where it counts, as the answer may have to come from the model hub.
+        shape = None if of_the_data or "learning_rate" in told else find_shape()
+        rate = None if shape is None else rate_by_width(shape)
         suited = {} if rate is None else {"learning_rate": rate}
     if of_the_data.get("base_model") == base_model:
         suited = {}

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import floor, log10
 
 from base_models import ModelShape
+
+FindShape = Callable[[], ModelShape | None]
+"""Gives a model's shape, or None where nobody tells it; asked only if the rate depends on it."""
 
 BASE_RATE = 5e-4
 """For an adapter on a model of the width below: ten times what suits training all weights."""
 BASE_WIDTH = 2000
 EXPONENTS: Mapping[str, float] = {"llama": 0.781, "qwen": 0.0775}
+
+
+def unknown_shape() -> ModelShape | None:
+    """The shape of a model that nobody was asked about."""
+    return None
 
 
 def rate_by_width(shape: ModelShape) -> float | None:

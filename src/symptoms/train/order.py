@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from base_models import ModelShape
 from symptoms.config import TrainingConfig
 from symptoms.errors import InputError, RunError
 from symptoms.train.configuration import recommended_in_words, refuse_steps_with_epochs, resolve_config
+from symptoms.train.learning_rate import FindShape, unknown_shape
 from symptoms.train.run_directory import RunDirectory, find_run
 from symptoms.train.training_data import TrainingData, load_training_data, subset_of
 
@@ -35,13 +35,13 @@ class Order:
     def base_model(self) -> str | None:
         return self.settings.get("base_model")
 
-    def config(self, base_model: str | None, shape: ModelShape | None = None) -> TrainingConfig:
+    def config(self, base_model: str | None, find_shape: FindShape = unknown_shape) -> TrainingConfig:
         """The configuration on this base model; raises InputError for settings that cannot be."""
-        return resolve_config(self.settings, self.data.config, base_model, shape)
+        return resolve_config(self.settings, self.data.config, base_model, find_shape)
 
-    def recommended(self, base_model: str, shape: ModelShape | None = None) -> str | None:
+    def recommended(self, base_model: str, find_shape: FindShape = unknown_shape) -> str | None:
         """The settings that were not told and are what suits this base model, in words."""
-        return recommended_in_words(self.settings, self.data.config, base_model, shape)
+        return recommended_in_words(self.settings, self.data.config, base_model, find_shape)
 
     def examples(self, config: TrainingConfig) -> TrainingData:
         """The data, or the part of it that the configuration wants."""

@@ -174,6 +174,7 @@ class RunDirectory:
             "service": service.kind,
             "service_url": None if service.kind == "local" else service.url,
             "capabilities": service.offered,
+            "training_dtype": service.training_dtype,
             "loss": "mean negative log-likelihood per trained token, in nats, from returned logprobs",
             "loss_reduction": loss_reduction,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},

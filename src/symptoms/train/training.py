@@ -47,7 +47,7 @@ def opened_run(
     Raises DataError for examples that do not fit, and RunError for a run that is taken, finished or being
     trained.
     """
-    config = order.config(service.base_model, service.shape)
+    config = order.config(service.base_model, service.find_shape)
     data = order.examples(config)
     with ExitStack() as held:
         if order.run is None:

@@ -82,6 +82,7 @@ class ServerState:
                     max_context_length=base.model.config.max_position_embeddings,
                     model_type=base.model_type,
                     hidden_size=base.model.config.hidden_size,
+                    training_dtype=str(base.training_dtype).removeprefix("torch."),
                 )
                 for name, base in self.models.items()
             ]

@@ -31,9 +31,11 @@ class SupportedModel(Answer):
     max_context_length: int
     trainable: bool = True
     sampleable: bool = True
-    # Of our own, by which a client can choose a learning rate; the SDK ignores what it does not know.
+    # Of our own, by which a client can choose a learning rate and note how it was trained; the SDK ignores
+    # what it does not know.
     model_type: str
     hidden_size: int
+    training_dtype: str
 
 
 class ServerCapabilities(Answer):
