@@ -42,6 +42,7 @@ TEXTS = [
     "don\u2019t don`t don''t don't 'sup 'S 's'T",
     "Symptoms: I cry every day \U0001f62d\nAssessment: Primary concern: Depression (major)\n\n",
     "\ttabs\t\tand\n\nlines\r\n\r\n  indented\n   more\n \n",
+    "blanks , before . marks ! and do n't I 'm ?",
     "trailing blanks   ",
     "   leading blanks",
     "end of line \n",
@@ -51,7 +52,7 @@ TEXTS = [
     "<|fim_prefix|>a<|message|>b",
     "注意：我睡不着，已经3周了。",  # noqa: RUF001 - the punctuation is meant
     "ฉันเหนื่อยมาก नींद नहीं आती لا أنام não durmo İstanbul",
-    "a\u0301e\u0301 ﬁ \u017f x'\u017fat K",
+    "a\u0301e\u0301 ﬁ \u017f x'\u017fa K",
     "½ ² Ⅷ ٣٤٥ 五 \U0001d7d8\U0001d7d9\U0001d7da\U0001d7db",
     "\x00\x01\x1c\x1f\x7f\x85\xa0\u2003\u2028\u200b\ufeff\ufffd",
     "!\x04! !\x13!\U00040000!!",

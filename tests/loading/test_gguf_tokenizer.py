@@ -116,5 +116,6 @@ def test_transformers_knows_the_named_tokens_and_the_template(loaded: Loaded):
     _, reference = loaded
     assert (reference.bos_token, reference.eos_token) == ("<|im_start|>", "<|im_end|>")
     assert reference.pad_token is None
+    assert reference.clean_up_tokenization_spaces is False
     assert reference.model_max_length == 512
     assert reference.chat_template == FIELDS["tokenizer.chat_template"]

@@ -138,6 +138,12 @@ REFUSED: Sequence[tuple[dict[str, int], dict[str, Any], str]] = [
     ({"<a:b>": CONTROL}, {"bos_token_id": 257}, "'<a:b>' of tiny.gguf has a space or a colon"),
     ({}, {"add_eos_token": True}, "sets tokenizer.ggml.add_eos_token"),
     ({}, {"add_space_prefix": True}, "sets tokenizer.ggml.add_space_prefix"),
+    ({}, {"token_type": [UNUSED] + [NORMAL] * 255 + [CONTROL]}, "'!' of tiny.gguf is marked unused"),
+    (
+        {},
+        {"pre": "llama3", "tokens": [*ALPHABET[1:], "<a>", "<s>"]},
+        "tiny.gguf lacks tokens for some bytes, which is not supported where texts are cut as 'llama3'",
+    ),
     ({"xyz": UNUSED}, {"pre": "llama-bpe"}, "'xyz' of tiny.gguf is marked unused, and texts can hold it"),
 ]
 
