@@ -7,8 +7,9 @@ CORPORA := ../shared/corpora
 PRETRAIN := build/pretrain
 OWN_CORPORA := build/corpora
 TEACHER := build/teacher
+LLAMA_CPP := xllamacpp==2026.10.11549
 
-.PHONY: train test lint browser soak fuzz test-models record-wire test-sdk-versions test-tinker-cli test-cookbook proto cli-docs pretrain install clean help
+.PHONY: train test lint browser soak fuzz test-models record-wire test-sdk-versions test-tinker-cli test-cookbook test-llama-cpp record-llama-cpp-tokens proto cli-docs pretrain install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -96,6 +97,17 @@ test-tinker-cli: $(VENV)/installed-dev  ## list and delete checkpoints with the 
 
 test-cookbook: $(VENV)/installed-dev  ## run the recipes of tinker-cookbook against the server; needs PyPI
 	$(BIN)/python tests/clients/cookbook.py
+
+# A program of its own, and 30 MB: only these two want it.
+$(VENV)/installed-llama-cpp: $(VENV)/installed-dev
+	$(INSTALL) $(LLAMA_CPP)
+	@touch $@
+
+test-llama-cpp: $(VENV)/installed-llama-cpp  ## compare what GGUF files give with llama.cpp; needs PyPI
+	$(BIN)/python -m pytest -s tests/llama_cpp
+
+record-llama-cpp-tokens: $(VENV)/installed-llama-cpp  ## record what llama.cpp makes of texts, after its version has changed
+	PYTHONPATH=tests $(BIN)/python tests/llama_cpp/record_tokens.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

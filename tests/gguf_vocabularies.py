@@ -81,8 +81,9 @@ def vocabulary_fields() -> dict[str, Any]:
     parts = {part for merge in merges for part in merge}
     ends = [merge for merge in merges if "".join(merge) not in parts]
     merges = [merge for merge in merges if merge not in ends[::3]]
-    # The long s is a token by now, and whether a word ends with it shows where it merges as well.
-    shown = [pair for pair in [*class_pairs(0x80), ("Å¿", "a")] if "".join(pair) not in model["vocab"]]
+    # An apostrophe and a long s are a token by now; this one shows whether a word ends behind them.
+    pairs = [*class_pairs(0x80), ("'Å¿", "a")]
+    shown = [pair for pair in pairs if "".join(pair) not in model["vocab"]]
     tokens = [*sorted(model["vocab"], key=model["vocab"].get), *map("".join, shown)]
     return {
         "tokenizer.ggml.model": "gpt2",

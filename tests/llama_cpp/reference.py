@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +30,7 @@ class LlamaCpp:
         address = self._process.stdout.readline().strip()
         if not address:
             raise RuntimeError(f"llama.cpp does not load {file}; its reason is above.")
-        self._connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=120)
+        self._address = address.removeprefix("http://")
 
     def __enter__(self) -> Self:
         return self
@@ -37,7 +38,6 @@ class LlamaCpp:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._connection.close()
         self._process.communicate()
 
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
@@ -63,9 +63,11 @@ class LlamaCpp:
         return [found[token] for token in range(size)]
 
     def _ask(self, path: str, **request: Any) -> Any:
-        self._connection.request("POST", path, json.dumps(request), {"Content-Type": "application/json"})
-        answer = self._connection.getresponse()
-        content = answer.read()
+        # A connection for each, because it is closed from the other side after five idle seconds.
+        with closing(http.client.HTTPConnection(self._address, timeout=300)) as connection:
+            connection.request("POST", path, json.dumps(request), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"llama.cpp refuses {path}: {content.decode()}")
         return json.loads(content)

@@ -91,6 +91,8 @@ def test_a_quantised_model_is_near_that_of_llama_cpp():
     """SmolLM2 in Q4_1 differs, since llama.cpp rounds to 8 bits also what it multiplies the weights with."""
     assert SMOLLM2 is not None
     largest, probable = real_differences(SMOLLM2)
-    print(f"SmolLM2 in Q4_1 is {largest:.2f} nats from llama.cpp at most, {probable:.2f} where it matters")
+    print(
+        f"SmolLM2 in Q4_1 is {largest:.2f} nats from llama.cpp at most, {probable:.2f} among probable tokens"
+    )
     assert largest < 1
     assert probable < 0.3
