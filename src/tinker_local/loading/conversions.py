@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,11 +88,17 @@ def converted(path: Path, choose_dtype: Callable[[int], torch.dtype], tell: Call
 
     model = read_gguf(path)
     dtype = choose_dtype(model.num_parameters)
+    if known is None:
+        known = Known(files=states, sha256=_sha256(paths), num_parameters=model.num_parameters)
+    folder = _folder(home, known.sha256, dtype)
+    if _is_whole(folder):
+        # Where nothing can be written, the file is hashed again at the next start, and that is all.
+        with suppress(OSError), _alone(home):
+            _remember(home, known)
+        return folder
     try:
         with _alone(home):
-            if known is None:
-                known = Known(files=states, sha256=_sha256(paths), num_parameters=model.num_parameters)
-            folder = _folder(home, known.sha256, dtype)
+            # Another process may have made it meanwhile.
             if not _is_whole(folder):
                 tell(f"converting {path.name} to {_name(dtype)} once ({len(model.weights)} tensors)")
                 _convert(model, known, dtype, folder)
