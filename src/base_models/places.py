@@ -7,6 +7,9 @@ from pathlib import Path
 
 import platformdirs
 
+CONVERTED = "converted.json"
+"""In each folder that a GGUF file was converted to: what it was made from, and the sizes of its files."""
+
 
 def models_home() -> Path:
     """TINKER_LOCAL_MODELS, or a folder in the user's cache: all of it can be had again."""

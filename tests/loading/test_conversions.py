@@ -145,6 +145,19 @@ def test_the_same_content_elsewhere_is_not_converted_again(tiny: Path, tmp_path:
     assert told == []
 
 
+def test_a_conversion_that_is_there_needs_nothing_written(tiny: Path, home: Path, tmp_path: Path):
+    """Conversions that lie where nothing can be written serve files that the index does not know."""
+    first = load(tiny)
+    # In the places of what would be written, folders, at which even root fails.
+    (home / "index.json").unlink()
+    for name in (".lock", ".partial-index.json"):
+        (home / name).unlink(missing_ok=True)
+        (home / name).mkdir()
+    told: list[str] = []
+    assert load(tiny.rename(tmp_path / "moved.gguf"), told).folder == first.folder
+    assert (told, (home / "index.json").exists()) == ([], False)
+
+
 def test_other_content_in_the_same_place_is_converted(tiny: Path, home: Path):
     """A file that was replaced is another model, even where it is as long as the one before."""
     first = load(tiny)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 from collections.abc import Callable
@@ -357,6 +358,26 @@ def test_the_only_file_of_a_folder(whole: Path, parts: list[Path], tmp_path: Pat
     assert refusal(find_gguf, tmp_path).endswith(f"choose one of them: other.gguf, {parts[1].name}.")
     (tmp_path / "config.json").touch()
     assert find_gguf(tmp_path) is None
+
+
+def test_a_projector_beside_a_model(whole: Path, parts: list[Path], tmp_path: Path):
+    """What reads pictures for a model leaves no choice open, beside a split one as well."""
+    shutil.copy(whole, tmp_path / "mmproj-tiny.gguf")
+    assert find_gguf(tmp_path) == parts[0]
+    for part in parts:
+        part.unlink()
+    assert find_gguf(tmp_path) is None
+    shutil.copy(whole, tmp_path / "tiny.gguf")
+    assert find_gguf(tmp_path) == tmp_path / "tiny.gguf"
+
+
+def test_a_pipe_is_not_opened(parts: list[Path], tmp_path: Path):
+    """What is neither folder nor file would be waited for without end, as a model or as a part of one."""
+    os.mkfifo(tmp_path / "pipe")
+    assert "pipe is no regular file; give a GGUF file" in refusal(find_gguf, tmp_path / "pipe")
+    parts[1].unlink()
+    os.mkfifo(parts[1])
+    assert f"{parts[1]} is no regular file" in refusal(open_gguf, parts[0])
 
 
 def test_a_folder_without_any(tmp_path: Path):

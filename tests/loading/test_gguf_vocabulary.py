@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from gguf_vocabularies import BYTES
@@ -132,7 +134,7 @@ REFUSED: Sequence[tuple[dict[str, int], dict[str, Any], str]] = [
     ({"<PRE>": NORMAL, "<|prefix|>": NORMAL}, {}, "holds <PRE> and <|prefix|> and does not say which"),
     ({"<|call|>": CONTROL}, {}, "'<|call|>' of a chat format"),
     ({}, {"bos_token_id": None, "add_bos_token": True}, "no tokenizer.ggml.bos_token_id"),
-    ({}, {"bos_token_id": 257}, "257 for tokenizer.ggml.bos_token_id and has 257 tokens"),
+    ({}, {"bos_token_id": 257}, "sets tokenizer.ggml.bos_token_id to 257, and has 257 tokens"),
     ({}, {"eos_token_id": 65}, "'b' for tokenizer.ggml.eos_token_id, which is no control token"),
     ({}, {"padding_token_id": 65}, "'b' for tokenizer.ggml.padding_token_id"),
     ({"<a:b>": CONTROL}, {"bos_token_id": 257}, "'<a:b>' of tiny.gguf has a space or a colon"),
@@ -144,6 +146,25 @@ REFUSED: Sequence[tuple[dict[str, int], dict[str, Any], str]] = [
         {"pre": "llama3", "tokens": [*ALPHABET[1:], "<a>", "<s>"]},
         "tiny.gguf lacks tokens for some bytes, which is not supported where texts are cut as 'llama3'",
     ),
+    ({}, {"merges": [1, 2]}, "has 1 in tokenizer.ggml.merges, which is of a wrong type"),
+    ({}, {"merges": "a b"}, "sets tokenizer.ggml.merges to 'a b', which is of a wrong type"),
+    ({}, {"tokens": [1, 2]}, "has 1 in tokenizer.ggml.tokens, which is of a wrong type"),
+    ({}, {"token_type": [1.0] * 257}, "has 1.0 in tokenizer.ggml.token_type, which is of a wrong type"),
+    ({}, {"token_type": [True] * 257}, "has True in tokenizer.ggml.token_type"),
+    ({}, {"padding_token_id": "x"}, "sets tokenizer.ggml.padding_token_id to 'x', and has 257 tokens"),
+    ({}, {"unknown_token_id": True}, "sets tokenizer.ggml.unknown_token_id to True"),
+    ({}, {"mask_token_id": 256.0}, "sets tokenizer.ggml.mask_token_id to 256.0"),
+    ({}, {"fim_pre_token_id": "x"}, "sets tokenizer.ggml.fim_pre_token_id to 'x'"),
+    ({}, {"add_bos_token": "false"}, "sets tokenizer.ggml.add_bos_token to 'false', which is of a wrong"),
+    ({}, {"add_eos_token": 0}, "sets tokenizer.ggml.add_eos_token to 0, which is of a wrong type"),
+    ({}, {"pre": ["gpt-2"]}, "sets tokenizer.ggml.pre to a list, which is of a wrong type"),
+    ({}, {"add_sep_token": True}, "sets 'tokenizer.ggml.add_sep_token' to True, which is not supported"),
+    ({}, {"normalizer.lowercase": True}, "sets 'tokenizer.ggml.normalizer.lowercase' to True"),
+    ({}, {"ignore_merges": True}, "sets 'tokenizer.ggml.ignore_merges' to True"),
+    ({}, {"remove_extra_whitespaces": True}, "sets 'tokenizer.ggml.remove_extra_whitespaces' to True"),
+    ({}, {"escape_whitespaces": True}, "sets 'tokenizer.ggml.escape_whitespaces' to True"),
+    ({}, {"precompiled_charsmap": [1]}, "sets 'tokenizer.ggml.precompiled_charsmap' to a list"),
+    ({}, {"not_known": 0}, "sets 'tokenizer.ggml.not_known' to 0, which is not supported"),
     ({"xyz": UNUSED}, {"pre": "llama-bpe"}, "'xyz' of tiny.gguf is marked unused, and texts can hold it"),
 ]
 
@@ -154,3 +175,68 @@ def test_what_would_not_be_exact_is_refused(added: dict[str, int], changes: dict
     with pytest.raises(StartupError, match=re.escape(why)) as refusal:
         files(added, **changes)
     assert re.search(r"tiny\.gguf.*; [a-z' ]+\.$", str(refusal.value))
+
+
+@pytest.mark.parametrize("key", ["adapter.type", "tokenizer.rwkv.world"])
+def test_keys_of_other_kinds_of_files(key: str):
+    """Keys outside those of the vocabulary are named as well."""
+    with pytest.raises(StartupError, match=f"tiny.gguf sets '{key}' to 'x', which is not supported"):
+        tokenizer_files(
+            {key: "x", "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2"}, "tiny.gguf"
+        )
+
+
+def test_keys_that_released_files_carry():
+    """Named tokens, templates, scores and switches that are off change no token."""
+    names = ("eot", "eom", "unknown", "padding", "mask", "cls", "sep", "seperator", "fim_pre", "fim_rep")
+    off = ("add_space_prefix", "add_eos_token", "add_sep_token", "remove_extra_whitespaces")
+    carried = {f"{name}_token_id": BEGIN for name in names} | dict.fromkeys(off, False)
+    assert files({}, **carried, scores=[0.0] * 257, token_type_count=1, precompiled_charsmap=[])
+    templates = {
+        "tokenizer.chat_template": "x",
+        "tokenizer.chat_templates": ["tool_use"],
+        "tokenizer.chat_template.tool_use": "y",
+        "tokenizer.huggingface.json": "{}",
+    }
+    assert tokenizer_files({**FIELDS, **templates}, "tiny.gguf")
+
+
+def test_a_template_that_is_no_text():
+    """A chat template of another type is a wrong value."""
+    with pytest.raises(StartupError, match=r"sets tokenizer\.chat_template to 5, which is of a wrong type"):
+        tokenizer_files({**FIELDS, "tokenizer.chat_template": 5}, "tiny.gguf")
+
+
+FIELDS: dict[str, Any] = {
+    "tokenizer.ggml.model": "gpt2",
+    "tokenizer.ggml.pre": "gpt-2",
+    "tokenizer.ggml.tokens": [*ALPHABET, "<s>"],
+    "tokenizer.ggml.token_type": [1] * 256 + [3],
+    "tokenizer.ggml.merges": [],
+    "tokenizer.ggml.bos_token_id": BEGIN,
+}
+KEYS = [
+    *FIELDS,
+    *(
+        f"tokenizer.ggml.{name}_token_id"
+        for name in ("eos", "eot", "padding", "unknown", "fim_pre", "suffix")
+    ),
+    *(f"tokenizer.ggml.{name}" for name in ("add_bos_token", "add_eos_token", "add_space_prefix", "scores")),
+    "tokenizer.chat_template",
+]
+SCALARS = st.booleans() | st.integers(-2, 300) | st.floats() | st.sampled_from(["", "a", "a b", "<s>"])
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), SCALARS | st.lists(SCALARS, max_size=3), max_size=3))
+def test_any_type_of_value_is_read_or_refused(changes: dict[str, Any]):
+    """Whatever a file has for a key, it ends in one sentence or in a tokenizer that can be loaded."""
+    try:
+        made = tokenizer_files({**FIELDS, **changes}, "tiny.gguf")
+    except StartupError as error:
+        assert "tiny.gguf" in str(error)
+        assert "\n" not in str(error)
+    else:
+        assert Tokenizer.from_str(made["tokenizer.json"]).encode("a").ids
+        settings = json.loads(made["tokenizer_config.json"])
+        assert type(settings["add_bos_token"]) is bool
+        assert all(isinstance(value, str) for key, value in settings.items() if key.endswith("template"))

@@ -157,14 +157,15 @@ def test_a_number_that_bfloat16_makes_infinite(tmp_path: Path):
     )
 
 
-def test_a_conversion_was_looked_at_before(tmp_path: Path):
-    """In a folder that is our own conversion the numbers are not looked at a second time."""
+@pytest.mark.parametrize("note", ["{}", "not JSON"])
+def test_a_folder_is_not_trusted_for_a_file_in_it(note: str, tmp_path: Path):
+    """A copy of a conversion may have been saved over, so its numbers are looked at like any other's."""
     write_tiny_llama(tmp_path)
     weights = stored(tmp_path)
     weights[DOWN][0, 0] = float("nan")
     store(tmp_path, weights)
-    (tmp_path / "converted.json").write_text("{}")
-    assert load_base_model(str(tmp_path), "float32", CPU).model.weights[DOWN][0, 0].isnan()
+    (tmp_path / "converted.json").write_text(note)
+    assert f"{DOWN} in {tmp_path}/model.safetensors holds numbers that are not finite" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -92,6 +92,53 @@ def test_an_end_after_every_text(processor: Any, tmp_path: Path):
     )
 
 
+@pytest.mark.parametrize("letter", "ab")
+@pytest.mark.parametrize("template", ["$A {}", "{} $A {}", "$A {} {}"])
+def test_an_end_that_is_a_letter(template: str, letter: str, tmp_path: Path):
+    """What is put behind every text is refused also where a text may end with that token itself."""
+    write_tiny_llama(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    number = tokenizer.token_to_id(letter)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=template.format(letter, letter), special_tokens=[(letter, number)]
+    )
+    tokenizer.save(str(file))
+    assert f"{file} ends every text with " in refusal(tmp_path)
+
+
+def test_a_beginning_that_is_a_letter(tmp_path: Path):
+    """What is put before every text may be any token, one of a text as well."""
+    write_tiny_llama(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="a $A", special_tokens=[("a", tokenizer.token_to_id("a"))]
+    )
+    tokenizer.save(str(file))
+    assert load(tmp_path).encode("b").tokens == ["a", "b"]
+
+
+def test_letters_that_are_one_token(tmp_path: Path):
+    """A tokenizer to which all letters are the same is none that a model could continue texts with."""
+    write_tiny_llama(tmp_path)
+    change(tmp_path, normalizer={"type": "Replace", "pattern": {"Regex": "[a-z]"}, "content": "x"})
+    assert "does not tell the letters a and b apart" in refusal(tmp_path)
+
+
+def test_dropout(tmp_path: Path):
+    """Merges that are left out at random would give a text other tokens each time."""
+    write_tiny_llama(tmp_path)
+    file = tmp_path / "tokenizer.json"
+    model = json.loads(file.read_text())["model"]
+    change(tmp_path, model={**model, "dropout": 0.0})
+    assert load(tmp_path)
+    change(tmp_path, model={**model, "dropout": 0.5})
+    assert refusal(tmp_path) == (
+        f"{file} sets dropout to 0.5, at which the tokens of a text differ each time; set it to null."
+    )
+
+
 @pytest.mark.parametrize(
     "processor",
     [None, {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}],
@@ -142,6 +189,99 @@ def test_a_token_beyond_the_vocabulary(tmp_path: Path):
     )
 
 
+def beside(folder: Path, name: str, content: dict[str, Any]) -> None:
+    """Change a file beside tokenizer.json."""
+    file = folder / name
+    before = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps({**before, **content}))
+
+
+SIDE, MAP, ADDED = "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (ADDED, {"<|x|>": 300}),
+        (MAP, {"eos_token": "<|x|>"}),
+        (MAP, {"eos_token": {"content": "<|x|>", "special": True}}),
+        (MAP, {"additional_special_tokens": ["<|x|>"]}),
+        (SIDE, {"pad_token": "<|x|>"}),
+        (SIDE, {"image_token": "<|x|>"}),
+        (SIDE, {"added_tokens_decoder": {"300": {"content": "<|x|>"}}}),
+        (SIDE, {"additional_special_tokens": ["<|x|>"]}),
+        (SIDE, {"extra_special_tokens": ["<|x|>"]}),
+        (SIDE, {"extra_special_tokens": {"image": "<|x|>"}}),
+        (SIDE, {"model_specific_special_tokens": {"image_token": "<|x|>"}}),
+    ],
+)
+def test_a_token_that_only_another_file_has(name: str, content: dict[str, Any], tmp_path: Path):
+    """The reference gives such a token an id beyond the model's vocabulary; here it is refused by name."""
+    write_tiny_llama(tmp_path)
+    if name == MAP:
+        # Where this file names tokens, that one is passed over.
+        (tmp_path / SIDE).write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    beside(tmp_path, name, content)
+    assert max(AutoTokenizer.from_pretrained(tmp_path).get_vocab().values()) == 258
+    assert refusal(tmp_path) == (
+        f"{tmp_path / name} names the token <|x|>, which tokenizer.json lacks; save the tokenizer again with "
+        "transformers, or take the token out."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [(ADDED, {END: 300}), (SIDE, {"added_tokens_decoder": {"300": {"content": END, "special": True}}})],
+)
+def test_a_token_of_two_ids(name: str, content: dict[str, Any], tmp_path: Path):
+    """Files that give one token two ids are at odds, and both are named."""
+    write_tiny_llama(tmp_path)
+    beside(tmp_path, name, content)
+    assert refusal(tmp_path) == (
+        f"{tmp_path / name} gives the token {END} the id 300, and tokenizer.json 1; correct the one that is "
+        "wrong."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (ADDED, {"<|x|>": "300"}),
+        (ADDED, {"<|x|>": True}),
+        (MAP, {"additional_special_tokens": [1]}),
+        (SIDE, {"extra_special_tokens": "<|x|>"}),
+        (SIDE, {"added_tokens_decoder": ["<|x|>"]}),
+        (SIDE, {"added_tokens_decoder": {"one": {"content": END}}}),
+        (SIDE, {"added_tokens_decoder": {"1": {}}}),
+    ],
+)
+def test_tokens_that_are_none(name: str, content: dict[str, Any], tmp_path: Path):
+    """What should name tokens and does not is a wrong value."""
+    write_tiny_llama(tmp_path)
+    beside(tmp_path, name, content)
+    assert f"{tmp_path / name} has a wrong value for " in refusal(tmp_path)
+
+
+def test_tokens_that_say_the_same_in_every_file(tmp_path: Path):
+    """Files as transformers 4 saves them beside each other are fine, and so are tokens that are left out."""
+    write_tiny_llama(tmp_path)
+    beside(tmp_path, ADDED, {END: 1})
+    beside(tmp_path, MAP, {"eos_token": {"content": END}, "additional_special_tokens": [BEGIN]})
+    decoder = {str(number): {"content": token} for token, number in ((BEGIN, 0), (END, 1))}
+    beside(
+        tmp_path,
+        SIDE,
+        {
+            "added_tokens_decoder": decoder,
+            "pad_token": None,
+            "extra_special_tokens": {},
+            "add_bos_token": True,
+        },
+    )
+    assert load(tmp_path)
+    assert len(AutoTokenizer.from_pretrained(tmp_path)) == 258
+
+
 @pytest.mark.parametrize("ids", [258, -1, [1, 258]])
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json"])
 def test_an_end_token_beyond_the_vocabulary(name: str, ids: int | list[int], tmp_path: Path):
@@ -156,6 +296,15 @@ def test_an_end_token_beyond_the_vocabulary(name: str, ids: int | list[int], tmp
         f"{file} names the end token {wrong}, outside the vocabulary of 258 tokens; correct "
         "eos_token_id there."
     )
+
+
+def test_an_end_token_that_another_file_overrides(tmp_path: Path):
+    """A wrong end in config.json is refused also where generation_config.json has the one that counts."""
+    write_tiny_llama(tmp_path)
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": 1}')
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "eos_token_id": 258}))
+    assert f"{file} names the end token 258, outside the vocabulary of 258 tokens" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("ids", ["</s>", True, [1.5], [None], {"a": 1}])

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import cache
 from pathlib import Path
 
-from base_models import is_bundled
+from pydantic import BaseModel, ConfigDict, Field
 
-CONVERTED = "converted.json"
-"""Beside weights that our server made of a GGUF file: the file's digest, and that the tokenizer is whole."""
+from base_models import is_bundled
+from base_models.places import CONVERTED, converted_home
+
+
+class _Conversion(BaseModel):
+    """What is read of the description beside weights that our server made of a GGUF file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    files: dict[str, int]
 
 
 def tokenizer_says_all(folder: Path) -> bool:
     """Whether tokenizer.json alone is the tokenizer; others go by further files, which transformers reads."""
-    return is_bundled(folder) or (folder / CONVERTED).exists()
+    return is_bundled(folder) or _conversion(folder) is not None
 
 
 @cache
@@ -25,8 +33,9 @@ def digest_of_weights(folder: Path) -> str | None:
     Once a process, as weights can be gigabytes. None where our server found the weights elsewhere than
     beside the tokenizer.
     """
-    if (folder / CONVERTED).exists():
-        return str(json.loads((folder / CONVERTED).read_text(encoding="utf-8"))["sha256"])
+    conversion = _conversion(folder)
+    if conversion is not None:
+        return conversion.sha256
     files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
     if len(files) == 1 or not files[0].exists():
         return None
@@ -35,3 +44,19 @@ def digest_of_weights(folder: Path) -> str | None:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _conversion(folder: Path) -> _Conversion | None:
+    """The description of a conversion where it lies among the others and its files are as they were made.
+
+    A copy elsewhere may have been trained and saved over, and is a folder like any other.
+    """
+    if folder.resolve().parent != converted_home().resolve():
+        return None
+    try:
+        found = _Conversion.model_validate_json((folder / CONVERTED).read_bytes())
+        as_made = all((folder / name).stat().st_size == size for name, size in found.files.items())
+    # ValueError for what is not such JSON, and for a name that no file can have.
+    except (OSError, ValueError):
+        return None
+    return found if as_made else None

@@ -151,14 +151,22 @@ def _refuse_window(read: _Settings, architecture: Architecture, folder: Path) ->
 def end_tokens(folder: Path, settings: Mapping[str, Any], vocab_size: int) -> frozenset[int]:
     """The ids at which a generation ends, of generation_config.json, else of config.json.
 
-    Raises StartupError for what is no id of the vocabulary, since a generation would never end there.
+    Raises StartupError for what is no id of the vocabulary in either file, since a generation would never end
+    there.
     """
-    file = folder / "generation_config.json"
-    found = read_json(file).get("eos_token_id") if file.exists() else None
+    generation = folder / "generation_config.json"
+    generally = _end_tokens(folder / "config.json", settings, vocab_size)
+    for_generation = (
+        _end_tokens(generation, read_json(generation), vocab_size) if generation.exists() else None
+    )
+    return (generally or frozenset()) if for_generation is None else for_generation
+
+
+def _end_tokens(file: Path, settings: Mapping[str, Any], vocab_size: int) -> frozenset[int] | None:
+    """Those that one file names; None where it says nothing of them."""
+    found = settings.get("eos_token_id")
     if found is None:
-        file, found = folder / "config.json", settings.get("eos_token_id")
-    if found is None:
-        return frozenset()
+        return None
     ids = cast(list[Any], found if isinstance(found, list) else [found])
     for token in ids:
         if isinstance(token, bool) or not isinstance(token, int):

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
-from base_models.places import converted_home
+from base_models.places import CONVERTED, converted_home
 from tinker_local.errors import StartupError
 from tinker_local.loading.gguf_paths import part_paths
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CONVERTER = 1
 """To be raised whenever the same file would become something else."""
-DESCRIPTION, INDEX, LOCK, PARTIAL = "converted.json", "index.json", ".lock", ".partial-"
+INDEX, LOCK, PARTIAL = "index.json", ".lock", ".partial-"
 
 
 class Converted(BaseModel):
@@ -88,11 +88,17 @@ def converted(path: Path, choose_dtype: Callable[[int], torch.dtype], tell: Call
 
     model = read_gguf(path)
     dtype = choose_dtype(model.num_parameters)
+    if known is None:
+        known = Known(files=states, sha256=_sha256(paths), num_parameters=model.num_parameters)
+    folder = _folder(home, known.sha256, dtype)
+    if _is_whole(folder):
+        # Where nothing can be written, the file is hashed again at the next start, and that is all.
+        with suppress(OSError), _alone(home):
+            _remember(home, known)
+        return folder
     try:
         with _alone(home):
-            if known is None:
-                known = Known(files=states, sha256=_sha256(paths), num_parameters=model.num_parameters)
-            folder = _folder(home, known.sha256, dtype)
+            # Another process may have made it meanwhile.
             if not _is_whole(folder):
                 tell(f"converting {path.name} to {_name(dtype)} once ({len(model.weights)} tensors)")
                 _convert(model, known, dtype, folder)
@@ -126,7 +132,7 @@ def _convert(model: GgufModel, known: Known, dtype: torch.dtype, folder: Path) -
         gguf=version("gguf"),
         files={file.name: file.stat().st_size for file in partial.iterdir()},
     )
-    write_text(partial / DESCRIPTION, description.model_dump_json(indent=1))
+    write_text(partial / CONVERTED, description.model_dump_json(indent=1))
     if [_state(path) for path in model.file.paths] != known.files:
         raise StartupError(
             f"{model.file.paths[0]} was changed while it was read; start again once it is whole."
@@ -183,7 +189,7 @@ def _folder(home: Path, sha256: str, dtype: torch.dtype) -> Path:
 def _is_whole(folder: Path) -> bool:
     """Whether a folder holds all that was written; tidying programs take single files out of caches."""
     try:
-        description = Converted.model_validate_json((folder / DESCRIPTION).read_bytes())
+        description = Converted.model_validate_json((folder / CONVERTED).read_bytes())
         return all((folder / name).stat().st_size == size for name, size in description.files.items())
     except (OSError, ValidationError):
         return False

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinker_local.errors import StartupError
 from tinker_local.loading.gguf_file import GgufFile
+from tinker_local.loading.gguf_tokenizer_keys import shown_value, special_token
 
 ARCHITECTURES: Mapping[str, str] = {
     "llama": "LlamaForCausalLM",
@@ -85,7 +86,7 @@ def read_settings(file: GgufFile) -> dict[str, Any]:
     if ROPE_DIVISORS in file.tensors and architecture == "llama":
         settings["rope_scaling"] = _rope_scaling(file, settings["rope_theta"], head_dim)
     for name in ("bos", "eos"):
-        token = special_token(file, name)
+        token = special_token(file.fields, name, str(source))
         if token is not None:
             settings[f"{name}_token_id"] = token
     return settings
@@ -101,42 +102,23 @@ def find_architecture(file: GgufFile) -> str:
         )
     if kind != "model":
         raise StartupError(
-            f"{source} is of the type {_shown(kind)} and no model; give the file of the model itself."
+            f"{source} is of the type {shown_value(kind)} and no model; give the file of the model itself."
         )
     architecture = file.fields.get("general.architecture")
     if architecture is None:
         raise StartupError(f"{source} has no general.architecture; it may not be complete, so get it again.")
     if not isinstance(architecture, str) or architecture not in ARCHITECTURES:
         raise StartupError(
-            f"{source} is of the architecture {_shown(architecture)}, which is not supported; supported: "
-            f"{', '.join(ARCHITECTURES)}."
+            f"{source} is of the architecture {shown_value(architecture)}, which is not supported; "
+            f"supported: {', '.join(ARCHITECTURES)}."
         )
     return architecture
 
 
-def special_token(file: GgufFile, name: str) -> int | None:
-    """The id of a token such as `eos` or `eot`, None where the file names none; raises StartupError."""
-    key = f"tokenizer.ggml.{name}_token_id"
-    token = file.fields.get(key)
-    num_tokens = len(file.fields["tokenizer.ggml.tokens"])
-    if token is not None and not (type(token) is int and 0 <= token < num_tokens):
-        raise StartupError(
-            f"{file.paths[0]} sets {key} to {_shown(token)}, and has {num_tokens} tokens; choose another."
-        )
-    return token
-
-
 def end_tokens(file: GgufFile) -> list[int]:
     """The ids at which a generation ends: end of text, of a turn, of a message; raises StartupError."""
-    found = [special_token(file, name) for name in ("eos", "eot", "eom")]
+    found = [special_token(file.fields, name, str(file.paths[0])) for name in ("eos", "eot", "eom")]
     return sorted({token for token in found if token is not None})
-
-
-def _shown(value: Any) -> str:
-    """A value as a message shows it; in a damaged file it may be of any length."""
-    if isinstance(value, list):
-        return "a list"
-    return repr(value[:60] if isinstance(value, str) else value)
 
 
 class _Keys:
@@ -175,7 +157,7 @@ class _Keys:
             if not any(
                 type(value) is type(harmless) and value == harmless for harmless in NEUTRAL.get(key, ())
             ):
-                raise self.refused(f"sets {self._prefix + key!r} to {_shown(value)}")
+                raise self.refused(f"sets {self._prefix + key!r} to {shown_value(value)}")
 
     def _take(self, key: str, default: Any) -> Any:
         value = self._left.pop(key, default)
@@ -187,7 +169,8 @@ class _Keys:
 
     def _wrong(self, key: str, value: Any) -> StartupError:
         return StartupError(
-            f"{self._source} sets {self._prefix}{key} to {_shown(value)}; it may be damaged, so get it again."
+            f"{self._source} sets {self._prefix}{key} to {shown_value(value)}; it may be damaged, so get "
+            "it again."
         )
 
 

@@ -10,6 +10,8 @@ from tinker_local.errors import StartupError
 MAGIC = b"GGUF"
 PART_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
 """The names that llama.cpp gives the parts of a split file, and by which it finds them."""
+PROJECTOR = "mmproj-"
+"""What names begin with of files that turn pictures into vectors and lie beside the model that reads them."""
 
 
 def find_gguf(path: Path) -> Path | None:
@@ -19,6 +21,7 @@ def find_gguf(path: Path) -> Path | None:
     other folder; raises StartupError where a file is something else, or a folder leaves the choice open.
     """
     if not path.is_dir():
+        _refuse_irregular(path)
         try:
             with path.open("rb") as opened:
                 found = opened.read(len(MAGIC)) == MAGIC
@@ -36,6 +39,8 @@ def find_gguf(path: Path) -> Path | None:
     # Of a split file the first part there is stands for all.
     models: dict[str, Path] = {}
     for file in sorted(path.glob("*.gguf")):
+        if file.name.startswith(PROJECTOR):
+            continue
         part = PART_NAME.fullmatch(file.name)
         models.setdefault(f"{part['stem']}-of-{part['count']}" if part else file.name, file)
     if len(models) > 1:
@@ -56,4 +61,11 @@ def part_paths(path: Path) -> tuple[Path, ...]:
     for each in paths:
         if not each.exists():
             raise StartupError(f"{path.name} is one of {count} parts, and {each} is missing; put it there.")
+        _refuse_irregular(each)
     return paths
+
+
+def _refuse_irregular(path: Path) -> None:
+    """Raise StartupError for what is there and no regular file: opening a pipe would wait for its writer."""
+    if path.exists() and not path.is_file():
+        raise StartupError(f"{path} is no regular file; give a GGUF file, or a folder with safetensors.")

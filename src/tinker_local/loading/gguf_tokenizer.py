@@ -13,6 +13,13 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, processors
 
 from tinker_local.errors import StartupError
 from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS, PreTokenizer, build_pre_tokenizer
+from tinker_local.loading.gguf_tokenizer_keys import (
+    check_named_tokens,
+    require_known_keys,
+    special_token,
+    switch,
+    text,
+)
 from tinker_local.loading.gguf_vocabulary import ADDED, BYTE_CHARACTERS, Kind, Vocabulary, read_vocabulary
 
 _NAMED = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
@@ -26,20 +33,22 @@ def tokenizer_files(fields: Mapping[str, Any], source: str) -> dict[str, str]:
     file. Raises StartupError for a tokenizer that would not give exactly llama.cpp's tokens.
     """
     words = _find_pre_tokenizer(fields, source)
+    require_known_keys(fields, source)
     vocabulary = read_vocabulary(fields, source)
+    check_named_tokens(fields, source)
     named = _named_tokens(fields, vocabulary, source)
-    add_bos = bool(fields.get("tokenizer.ggml.add_bos_token", words.add_bos))
+    add_bos = switch(fields, "add_bos_token", words.add_bos, source)
     if add_bos and "bos_token" not in named:
         raise StartupError(
             f"{source} begins every text with a bos token and has no tokenizer.ggml.bos_token_id; convert "
             "it again."
         )
-    if fields.get("tokenizer.ggml.add_eos_token"):
+    if switch(fields, "add_eos_token", False, source):
         raise StartupError(
             f"{source} sets tokenizer.ggml.add_eos_token, which would end every prompt before its answer; "
             "choose another model."
         )
-    if fields.get("tokenizer.ggml.add_space_prefix"):
+    if switch(fields, "add_space_prefix", False, source):
         raise StartupError(
             f"{source} sets tokenizer.ggml.add_space_prefix, which is not supported with a byte-level "
             "vocabulary; use the model's safetensors folder."
@@ -53,8 +62,9 @@ def tokenizer_files(fields: Mapping[str, Any], source: str) -> dict[str, str]:
     context = fields.get(f"{fields.get('general.architecture')}.context_length")
     if context is not None:
         settings["model_max_length"] = context
-    if "tokenizer.chat_template" in fields:
-        settings["chat_template"] = fields["tokenizer.chat_template"]
+    template = text(fields, "tokenizer.chat_template", source)
+    if template is not None:
+        settings["chat_template"] = template
     if words.ignore_merges and not vocabulary.ids.keys() >= BYTE_CHARACTERS:
         raise StartupError(
             f"{source} lacks tokens for some bytes, which is not supported where texts are cut as "
@@ -80,7 +90,7 @@ def _find_pre_tokenizer(fields: Mapping[str, Any], source: str) -> PreTokenizer:
             f"The tokenizer of {source} is of the kind {model!r}, and only byte-level ones (gpt2) are "
             "supported; use the model's safetensors folder."
         )
-    name = str(fields.get("tokenizer.ggml.pre"))
+    name = str(text(fields, "tokenizer.ggml.pre", source))
     if name not in PRE_TOKENIZERS:
         raise StartupError(
             f"The tokenizer of {source} cuts texts as {name!r}, which is not supported (supported: "
@@ -100,18 +110,14 @@ def _named_tokens(fields: Mapping[str, Any], vocabulary: Vocabulary, source: str
     """The tokens with a part to play, by what transformers calls them. It makes each of them special."""
     named: dict[str, str] = {}
     for name, part in _NAMED.items():
-        key = f"tokenizer.ggml.{part}_token_id"
-        if key not in fields:
+        index = special_token(fields, part, source)
+        if index is None:
             continue
-        index: int = fields[key]
-        if not 0 <= index < len(vocabulary.tokens):
-            raise StartupError(
-                f"{source} gives {index} for {key} and has {len(vocabulary.tokens)} tokens; convert it again."
-            )
-        token: str = vocabulary.tokens[index]
+        token = vocabulary.tokens[index]
         if vocabulary.kinds[index] not in (Kind.CONTROL, Kind.UNKNOWN):
             raise StartupError(
-                f"{source} names {token!r} for {key}, which is no control token; convert it again."
+                f"{source} names {token!r} for tokenizer.ggml.{part}_token_id, which is no control "
+                "token; convert it again."
             )
         named[name] = token
     # The template of a text's beginning is written in words with colons.

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, cast
+from typing import Any
 
 from tokenizers import pre_tokenizers
 
 from tinker_local.errors import StartupError
+from tinker_local.loading.gguf_tokenizer_keys import read_list
 
 BYTE_CHARACTERS = frozenset(pre_tokenizers.ByteLevel.alphabet())
 """The 256 characters that stand for bytes in the tokens of a byte-level vocabulary."""
@@ -85,7 +86,7 @@ def read_vocabulary(fields: Mapping[str, Any], source: str) -> Vocabulary:
 
     Raises StartupError where it is damaged, or holds what could not be read exactly as llama.cpp reads it.
     """
-    tokens = cast(Sequence[str], read_list(fields, "tokens", source))
+    tokens = read_list(fields, "tokens", str, source)
     if len(set(tokens)) < len(tokens) or "" in tokens:
         raise StartupError(f"{source} holds a token that is empty or given twice; convert it again.")
     vocabulary = Vocabulary(tokens, _kinds(fields, tokens, source), _merges(fields, source))
@@ -96,16 +97,8 @@ def read_vocabulary(fields: Mapping[str, Any], source: str) -> Vocabulary:
     return vocabulary
 
 
-def read_list(fields: Mapping[str, Any], name: str, source: str) -> Sequence[Any]:
-    """A list of the tokenizer; raises StartupError where there is none."""
-    found = fields.get(f"tokenizer.ggml.{name}")
-    if not isinstance(found, list):
-        raise StartupError(f"{source} has no tokenizer.ggml.{name}; convert it again.")
-    return cast(Sequence[Any], found)
-
-
 def _kinds(fields: Mapping[str, Any], tokens: Sequence[str], source: str) -> Sequence[Kind]:
-    types = cast(Sequence[int], read_list(fields, "token_type", source))
+    types = read_list(fields, "token_type", int, source)
     if len(types) != len(tokens):
         raise StartupError(
             f"{source} has {len(tokens)} tokens and {len(types)} token types; convert it again."
@@ -146,7 +139,7 @@ def _kinds(fields: Mapping[str, Any], tokens: Sequence[str], source: str) -> Seq
 
 def _merges(fields: Mapping[str, Any], source: str) -> Sequence[tuple[str, str]]:
     merges: list[tuple[str, str]] = []
-    for merge in cast(Sequence[str], read_list(fields, "merges", source)):
+    for merge in read_list(fields, "merges", str, source):
         parts = merge.split(" ")
         if len(parts) != 2:
             raise StartupError(f"{source} has the merge {merge!r}, which is no pair; convert it again.")

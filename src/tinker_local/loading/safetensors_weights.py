@@ -19,9 +19,6 @@ from tinker_local.errors import StartupError
 from tinker_local.loading.json_file import shown
 from tinker_local.loading.stored_tensors import StoredTensor, open_tensors
 
-CONVERTED = "converted.json"
-"""Marks a folder as our own conversion of a GGUF file, whose numbers were looked at when it was made."""
-
 
 def read_weights(
     stored: Mapping[str, StoredTensor], config: LlamaConfig, dtype: torch.dtype, device: torch.device
@@ -37,14 +34,13 @@ def read_weights(
         by_file.setdefault(stored[name].file, []).append(name)
     weights: dict[str, Tensor] = {}
     for file, names in by_file.items():
-        looked_at = (file.parent / CONVERTED).exists()
         try:
             # Tensor by tensor, so that what is stored in another type never lies in memory twice.
             with open_tensors(file) as opened:
                 for name in names:
                     tensor = cast(Tensor, opened.get_tensor(name))
                     weights[name] = tensor.to(device=device, dtype=dtype)
-                    if not looked_at and not _is_finite(weights[name]):
+                    if not _is_finite(weights[name]):
                         raise _not_finite(name, file, tensor, dtype)
         except (SafetensorError, OSError) as error:
             raise StartupError(f"{file} is damaged ({shown(str(error))}); download it again.") from error
