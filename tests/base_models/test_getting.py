@@ -106,7 +106,13 @@ def test_the_bundled_base_needs_no_download(tiny_package: TinyPackage):
     assert not tiny_package.home.exists()
 
 
-@pytest.mark.parametrize("name", ["tinny", "Tiny"])
+def test_the_bundled_base_has_no_other_source(tiny_package: TinyPackage):
+    """A source that is asked for is not left out in silence."""
+    with pytest.raises(BaseModelError, match="leave out --from hub"):
+        get("symptoms-base", silent, "hub")
+
+
+@pytest.mark.parametrize("name", ["tinny", "Tiny", "tiny/"])
 def test_a_near_miss_is_told(name: str, tiny_package: TinyPackage):
     """A mistyped name is answered with the right one."""
     with pytest.raises(BaseModelError, match="did you mean tiny"):
