@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from base_models.errors import BaseModelError
 
 
 def sha256_of(path: Path) -> str:
@@ -24,6 +28,25 @@ def size_of(path: Path) -> int:
 def in_words(size: int) -> str:
     """A number of bytes as `93 MB` or `1.3 GB`."""
     return f"{size / 1e9:.1f} GB" if size >= 999.5e6 else f"{size / 1e6:.0f} MB"
+
+
+@contextmanager
+def written_to(home: Path) -> Generator[None, None, None]:
+    """Tell what the disk refuses while something is written into this folder, in a sentence.
+
+    It is for the writing alone: other errors of the system would be told as the folder's, too.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BaseModelError(
+                f"The disk with {home} is full; make room, or set TINKER_LOCAL_MODELS to another disk."
+            ) from error
+        raise BaseModelError(
+            f"{home} cannot be written ({error.strerror or error}); "
+            "set TINKER_LOCAL_MODELS to another folder."
+        ) from error
 
 
 def move_into_place(temporary: Path, target: Path) -> None:

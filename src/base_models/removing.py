@@ -50,8 +50,9 @@ def remove(name: str) -> Removed:
         size = 0
         of_it: tuple[Conversion, ...] = ()
         if file is not None and there:
-            digest = sha256_of(file)
-            of_it = tuple(one for one in conversions() if one.sha256 == digest)
+            # By the digest of the table, too, since the file may have changed after it was converted.
+            digests = {sha256_of(file), *([] if row.package is None else [row.package.file_sha256])}
+            of_it = tuple(one for one in conversions() if one.sha256 in digests)
             size = size_of(file)
             file.unlink()
         with suppress(OSError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from base_models import lm_studio, ollama
 from base_models.errors import BaseModelError
 from base_models.files import in_words
-from base_models.got import find_got
+from base_models.got import find_got, package_file
 from base_models.hub import download, is_hub_name
 from base_models.table import BUNDLED_BASE, KnownModel, known_models
 
@@ -23,6 +23,19 @@ class ResolvedModel:
 
     name: str
     path: Path
+    sha256: str | None = None
+    """What the digest of the file has to be, in hexadecimal; None where the table does not know it."""
+
+    def check_digest(self, sha256: str) -> None:
+        """Raises BaseModelError where the file, whose digest this is, is not the one of the table.
+
+        For whoever reads all of it; `resolve` looks at its size alone.
+        """
+        if self.sha256 is not None and sha256 != self.sha256:
+            raise BaseModelError(
+                f"{self.path} is not the file that the table of models knows as {self.name} (its SHA-256 "
+                f"differs); 'symptoms models get {self.name}' gets it again."
+            )
 
 
 def bundled_models() -> dict[str, Path]:
@@ -48,7 +61,7 @@ def resolve(name: str) -> ResolvedModel:
     """
     row = known_models().get(name)
     if row is not None:
-        return ResolvedModel(name, _of_the_table(name, row))
+        return _of_the_table(name, row)
     # Path's own methods raise for users that do not exist and for names too long for the disk.
     given = os.path.expanduser(name)
     if name and os.path.exists(given):
@@ -57,7 +70,8 @@ def resolve(name: str) -> ResolvedModel:
         return ResolvedModel(name, ollama.find(name.removeprefix(ollama.PREFIX)))
     if name.startswith(lm_studio.PREFIX):
         return ResolvedModel(name, lm_studio.find(name.removeprefix(lm_studio.PREFIX)))
-    if is_hub_name(name):
+    # With a slash at its end, the name of a table's model looks like the hub's.
+    if is_hub_name(name) and not name.endswith("/") and not _has_prefix_in_another_case(name):
         return ResolvedModel(name, download(name))
     raise BaseModelError(f"There are no weights at {name!r}; {_what_instead(name)}")
 
@@ -77,14 +91,16 @@ def how_to_get(name: str, row: KnownModel) -> str:
 
 def nearest_name(name: str) -> str | None:
     """The name of the table that a mistyped one most likely means."""
-    near = difflib.get_close_matches(name.lower(), known_models(), n=1, cutoff=0.7)
+    near = difflib.get_close_matches(name.lower().rstrip("/"), known_models(), n=1, cutoff=0.7)
     return near[0] if near else None
 
 
-def _of_the_table(name: str, row: KnownModel) -> Path:
+def _of_the_table(name: str, row: KnownModel) -> ResolvedModel:
     found = find_known(name, row)
     if found is not None:
-        return found
+        if row.package is not None and found == package_file(name, row):
+            return ResolvedModel(name, found, row.package.file_sha256)
+        return ResolvedModel(name, found)
     if row.is_bundled:
         raise BaseModelError(f"The bundled {name} cannot be read; install the package again.")
     raise BaseModelError(
@@ -97,8 +113,14 @@ def _what_instead(name: str) -> str:
     near = nearest_name(name)
     if near is not None:
         return f"did you mean {near}?"
+    if _has_prefix_in_another_case(name):
+        return "write the prefix in lower case."
     return (
         "give a folder with config.json and safetensors, a GGUF file, a hub name, "
         f"{ollama.PREFIX}NAME, {lm_studio.PREFIX}PUBLISHER/REPOSITORY, "
         f"or one of: {', '.join(known_models())}."
     )
+
+
+def _has_prefix_in_another_case(name: str) -> bool:
+    return name.lower().startswith((ollama.PREFIX, lm_studio.PREFIX))

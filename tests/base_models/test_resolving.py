@@ -91,10 +91,19 @@ def test_the_stores_of_other_programs_are_asked_by_their_prefix_alone(
     assert hub == ["org/model"]
 
 
-@pytest.mark.parametrize("name", ["smollm2", "SmolLM2-135M", "smollm2-135", "smolm2-135m", "./smollm2-135m"])
+@pytest.mark.parametrize(
+    "name",
+    ["smollm2", "SmolLM2-135M", "smollm2-135", "smolm2-135m", "./smollm2-135m", "smollm2-135m/"],
+)
 def test_a_near_miss_of_a_known_name(name: str, nobody: Path):
     """It is answered with that name, and nothing is taken in its place."""
     assert told(name) == f"There are no weights at {name!r}; did you mean {DEFAULT_BASE}?"
+
+
+@pytest.mark.parametrize("name", ["OLLAMA:llama3.2", "LMStudio:org/model"])
+def test_a_prefix_in_another_case(name: str, nobody: Path):
+    """The sentence says how prefixes are written, and the hub is not asked."""
+    assert told(name) == f"There are no weights at {name!r}; write the prefix in lower case."
 
 
 @pytest.mark.parametrize(

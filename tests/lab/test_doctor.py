@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from base_models import DEFAULT_BASE, known_models
+from base_models import BUNDLED_BASE, DEFAULT_BASE, known_models
 from symptoms import __version__
 
 
@@ -32,20 +32,29 @@ def doctor(folder: Path, *arguments: str, **settings: str) -> subprocess.Complet
 
 def test_a_machine_that_has_all_is_fine(tmp_path: Path):
     """Versions, the base model's digest, folders and the local server; a run is not there yet."""
-    done = doctor(tmp_path)
+    done = doctor(tmp_path, SYMPTOMS_BASE_MODEL=BUNDLED_BASE)
     assert done.returncode == 0, done.stdout
     states = {line[7:21].strip(): line.split()[0] for line in done.stdout.splitlines()}
     assert states.pop("newest run") == "note"
-    assert states.pop("default base") == "note"
-    assert "'symptoms models get smollm2-135m' gets it (93 MB)." in done.stdout
     assert set(states) == {
-        "python", "symptoms", "tinker SDK", "torch", "API key", "base model", "checkpoints", "runs",
-        "service",
+        "python", "symptoms", "tinker SDK", "torch", "API key", "default base", "base model", "checkpoints",
+        "runs", "service",
     }  # fmt: skip
     assert set(states.values()) == {"ok"}
     assert __version__ in done.stdout
     assert "symptoms-base" in done.stdout
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_default_base_that_was_not_got_is_a_note(tmp_path: Path):
+    """In both places where it matters, with the command that gets it; nothing is broken."""
+    done = doctor(tmp_path, "--service", "local", SYMPTOMS_BASE_MODEL="")
+    assert done.returncode == 0, done.stdout
+    told = {line[7:21].strip(): line for line in done.stdout.splitlines()}
+    for what in ("default base", "service"):
+        assert told[what].startswith("note")
+        assert told[what].endswith("'symptoms models get smollm2-135m' gets it (93 MB).")
+    assert "The local server was not tried" in told["service"]
 
 
 def test_a_default_base_that_has_changed_is_broken(tmp_path: Path):
@@ -58,7 +67,7 @@ def test_a_default_base_that_has_changed_is_broken(tmp_path: Path):
         with file.open("wb") as written:
             # Without blocks on the disk, which would take a while.
             written.truncate(size)
-        done = doctor(tmp_path, "--service", "http://127.0.0.1:9")
+        done = doctor(tmp_path, "--service", "http://127.0.0.1:9", SYMPTOMS_BASE_MODEL="")
         (line,) = [line for line in done.stdout.splitlines() if line[7:21].strip() == "default base"]
         assert line.startswith("broken")
         assert line.endswith(f"'symptoms models get {DEFAULT_BASE}' gets it again.")

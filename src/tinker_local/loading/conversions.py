@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
+from base_models import BaseModelError
 from base_models.places import CONVERTED, converted_home
 from tinker_local.errors import StartupError
 from tinker_local.loading.gguf_paths import part_paths
@@ -69,17 +70,24 @@ class Index(RootModel[dict[str, Known]]):
     """index.json: what is known of models, by the resolved path of the first file."""
 
 
-def converted(path: Path, choose_dtype: Callable[[int], torch.dtype], tell: Callable[[str], None]) -> Path:
+def converted(
+    path: Path,
+    choose_dtype: Callable[[int], torch.dtype],
+    tell: Callable[[str], None],
+    check_digest: Callable[[str], None] = lambda _: None,
+) -> Path:
     """The folder that a GGUF file is converted to, made where it is not there yet.
 
     `choose_dtype` is asked with the number of parameters, and `tell` is given a line where a conversion
-    begins, which takes a while. Raises StartupError.
+    begins, which takes a while. `check_digest` is given the files' SHA-256 before anything is made of them
+    and raises BaseModelError where it is the wrong one. Raises StartupError.
     """
     home, paths = converted_home(), part_paths(path)
     states = [_state(each) for each in paths]
     known = _read_index(home).get(states[0].path)
     known = known if known is not None and known.files == states else None
     if known is not None:
+        _check(known.sha256, check_digest)
         folder = _folder(home, known.sha256, choose_dtype(known.num_parameters))
         if _is_whole(folder):
             return folder
@@ -90,6 +98,7 @@ def converted(path: Path, choose_dtype: Callable[[int], torch.dtype], tell: Call
     dtype = choose_dtype(model.num_parameters)
     if known is None:
         known = Known(files=states, sha256=_sha256(paths), num_parameters=model.num_parameters)
+        _check(known.sha256, check_digest)
     folder = _folder(home, known.sha256, dtype)
     if _is_whole(folder):
         # Where nothing can be written, the file is hashed again at the next start, and that is all.
@@ -115,6 +124,13 @@ def converted(path: Path, choose_dtype: Callable[[int], torch.dtype], tell: Call
             "another folder."
         ) from error
     return folder
+
+
+def _check(sha256: str, check_digest: Callable[[str], None]) -> None:
+    try:
+        check_digest(sha256)
+    except BaseModelError as error:
+        raise StartupError(str(error)) from error
 
 
 def _convert(model: GgufModel, known: Known, dtype: torch.dtype, folder: Path) -> None:
