@@ -86,7 +86,8 @@ def sha256(file: Path) -> str:
 
 def leftovers(home: Path) -> list[str]:
     """What lies among the conversions and is none."""
-    return sorted(path.name for path in home.iterdir() if path.name not in (".lock", "index.json"))
+    found = home.iterdir() if home.exists() else ()
+    return sorted(path.name for path in found if path.name not in (".lock", "index.json"))
 
 
 def test_a_conversion_says_what_it_is(tiny: Path, home: Path):
