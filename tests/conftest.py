@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TINKER_TELEMETRY", "0")
 # Tests that name no model train the one that needs no download; its name is told as a user would tell it.
@@ -22,6 +23,10 @@ from tiny_models import write_tiny_llama
 from training_in_process import trained  # noqa: F401 - a fixture of tests/lab
 from training_runs import train, write_examples
 from web_service import api, live_run, web_folder, web_url  # noqa: F401 - fixtures of tests/web
+
+# Properties say what holds, not how fast: a busy machine can be several times slower.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parent.parent
 
