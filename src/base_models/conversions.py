@@ -11,9 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from base_models.errors import BaseModelError
 from base_models.files import size_of
-from base_models.places import converted_home
-
-NOTE = "converted.json"
+from base_models.places import CONVERTED, converted_home
 
 
 class _Note(BaseModel):
@@ -35,7 +33,7 @@ class Conversion:
 def conversions() -> list[Conversion]:
     """All conversions: the folders with a readable `converted.json`, whatever else lies beside them."""
     found: list[Conversion] = []
-    for note in sorted(converted_home().glob(f"*/{NOTE}")):
+    for note in sorted(converted_home().glob(f"*/{CONVERTED}")):
         try:
             sha256 = _Note.model_validate_json(note.read_bytes()).sha256
             found.append(Conversion(note.parent, sha256, size_of(note.parent)))
@@ -49,7 +47,7 @@ def remove_conversion(conversion: Conversion) -> None:
     """Remove one; raises BaseModelError where it cannot be removed."""
     try:
         # Without its note first, so that half of a conversion is never taken for one.
-        os.unlink(conversion.folder / NOTE)
+        os.unlink(conversion.folder / CONVERTED)
         shutil.rmtree(conversion.folder)
     except OSError as error:
         raise BaseModelError(

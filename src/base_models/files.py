@@ -59,14 +59,15 @@ def move_into_place(temporary: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         temporary.replace(target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     finally:
         # Only an empty folder can be removed, so this does something where the file did not arrive.
         with suppress(OSError):
             target.parent.rmdir()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Flush a folder to the disk, since a rename is only there once its folder is; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from base_models import BaseModelError
+from base_models.files import sync_folder
 from base_models.places import CONVERTED, converted_home
 from tinker_local.errors import StartupError
 from tinker_local.loading.gguf_paths import part_paths
@@ -153,11 +153,11 @@ def _convert(model: GgufModel, known: Known, dtype: torch.dtype, folder: Path) -
         raise StartupError(
             f"{model.file.paths[0]} was changed while it was read; start again once it is whole."
         )
-    _flush(partial)
+    sync_folder(partial)
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
-    _flush(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _remember(home: Path, known: Known) -> None:
@@ -167,7 +167,7 @@ def _remember(home: Path, known: Known) -> None:
     partial = home / f"{PARTIAL}{INDEX}"
     write_text(partial, Index(index).model_dump_json(indent=1))
     partial.replace(home / INDEX)
-    _flush(home)
+    sync_folder(home)
 
 
 @contextmanager
@@ -239,12 +239,3 @@ def _sha256(paths: Sequence[Path]) -> str:
         except OSError as error:
             raise StartupError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     return digest.hexdigest()
-
-
-def _flush(folder: Path) -> None:
-    # A rename is only on the disk once its folder is.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
