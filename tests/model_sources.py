@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -27,6 +28,19 @@ NAME = "tiny"
 WEIGHTS = random.Random(0).randbytes(2_000_000)
 MARKER = "this package was run"
 CODE = f"import os, pathlib\npathlib.Path(os.environ['RUN_MARKER']).write_text({MARKER!r})\n"
+
+
+def conversion_note(digest: str, **changes: object) -> str:
+    """What the server writes beside weights that it made of a GGUF file."""
+    note = {
+        "sources": ["model.gguf"],
+        "sha256": digest,
+        "dtype": "float32",
+        "converter": 1,
+        "gguf": "0.19.0",
+        "files": {},
+    }
+    return json.dumps({**note, **changes})
 
 
 def silent(done: int, total: int) -> None:

@@ -7,17 +7,25 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from base_models.errors import BaseModelError
 from base_models.files import size_of
 from base_models.places import CONVERTED, converted_home
 
 
-class _Note(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class ConversionNote(BaseModel):
+    """converted.json: what a folder was made from and by, and the sizes of its files in bytes."""
 
-    sha256: str
+    # What another version wrote beside this is still a conversion, which can be listed and removed.
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    sources: list[str]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    dtype: str
+    converter: int
+    gguf: str
+    files: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -30,13 +38,28 @@ class Conversion:
     """Bytes on disk."""
 
 
+def read_conversion_note(folder: Path) -> ConversionNote | None:
+    """What a folder of converted weights was made of; None where its files are not as they were made.
+
+    Tidying programs take single files out of caches, and a folder that was trained and saved over is no
+    conversion any more.
+    """
+    try:
+        note = ConversionNote.model_validate_json((folder / CONVERTED).read_bytes())
+        is_whole = all((folder / name).stat().st_size == size for name, size in note.files.items())
+    # ValueError for what is not such JSON, and for a name that no file can have.
+    except (OSError, ValueError):
+        return None
+    return note if is_whole else None
+
+
 def conversions() -> list[Conversion]:
-    """All conversions: the folders with a readable `converted.json`, whatever else lies beside them."""
+    """All conversions, damaged ones too: the folders with a readable `converted.json`."""
     found: list[Conversion] = []
-    for note in sorted(converted_home().glob(f"*/{CONVERTED}")):
+    for file in sorted(converted_home().glob(f"*/{CONVERTED}")):
         try:
-            sha256 = _Note.model_validate_json(note.read_bytes()).sha256
-            found.append(Conversion(note.parent, sha256, size_of(note.parent)))
+            note = ConversionNote.model_validate_json(file.read_bytes())
+            found.append(Conversion(file.parent, note.sha256, size_of(file.parent)))
         except (OSError, ValidationError):
             # Being made or removed by another process just now, or not ours.
             continue

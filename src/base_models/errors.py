@@ -5,3 +5,11 @@ from __future__ import annotations
 
 class BaseModelError(Exception):
     """A base model cannot be found, got or trusted."""
+
+
+def readable(sentence: str) -> str:
+    """A sentence as it may be printed: what could steer a terminal, out of a file's name say, as its code."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else ascii(character)[1:-1]
+        for character in sentence
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from base_models import DEFAULT_BASE
+from base_models import DEFAULT_BASE, readable
 from tinker_local import __version__
 from tinker_local.errors import TinkerLocalError
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         options.run(options)
     except TinkerLocalError as error:
-        print(f"tinker-local: {error}", file=sys.stderr)
+        print(readable(f"tinker-local: {error}"), file=sys.stderr)
         sys.exit(EXIT_REFUSED)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from base_models import BaseModelError
 from base_models.conversions import conversions
 from base_models.getting import get, held_home
 from base_models.removing import remove, remove_conversions
-from model_sources import NAME, WEIGHTS, TinyPackage, silent
+from model_sources import NAME, WEIGHTS, TinyPackage, conversion_note, silent
 
 DIGEST = hashlib.sha256(WEIGHTS).hexdigest()
 
@@ -21,7 +20,7 @@ def convert(home: Path, digest: str, kind: str) -> Path:
     """A conversion as the server leaves it: a folder with its note and 1,000 bytes of weights."""
     folder = home / "converted" / f"{digest}-{kind}"
     folder.mkdir(parents=True)
-    (folder / "converted.json").write_text(json.dumps({"sha256": digest, "dtype": kind}))
+    (folder / "converted.json").write_text(conversion_note(digest, dtype=kind))
     (folder / "model.safetensors").write_bytes(bytes(1000))
     return folder
 

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from base_models import BUNDLED_BASE, DEFAULT_BASE, BaseModelError, ResolvedModel, resolve, resolving
+from base_models import (
+    BUNDLED_BASE,
+    DEFAULT_BASE,
+    BaseModelError,
+    ResolvedModel,
+    readable,
+    resolve,
+    resolving,
+)
 from other_stores import MODEL, OllamaStore, add_to_lm_studio
 
 
@@ -123,3 +131,11 @@ def test_any_text_is_a_model_or_a_sentence(name: str, hub: list[str], nobody: Pa
         assert resolve(name).name == name
     except BaseModelError as error:
         assert str(error).endswith((".", "?"))
+
+
+def test_a_sentence_cannot_steer_a_terminal():
+    """What is no character to be read, in a file's name say, is shown as its code; lines stay lines."""
+    assert (
+        readable("Ollama's a\x1b[2Jb is\u202e gone.\nNext: é")
+        == "Ollama's a\\x1b[2Jb is\\u202e gone.\nNext: é"
+    )

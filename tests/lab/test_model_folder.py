@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
 
+from model_sources import conversion_note
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
 
 MADE_OF = "a" * 64
@@ -28,7 +28,7 @@ def write_folder(folder: Path, note: str) -> None:
 
 def note(**changes: object) -> str:
     files = {"config.json": 2, "model.safetensors": 7}
-    return json.dumps({"sha256": MADE_OF, "dtype": "float32", "files": files, **changes})
+    return conversion_note(MADE_OF, **{"files": files, **changes})
 
 
 def digest_of_files(folder: Path) -> str:

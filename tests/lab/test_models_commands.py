@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from model_sources import NAME, WEIGHTS, SlowIndex, TinyPackage
+from model_sources import NAME, WEIGHTS, SlowIndex, TinyPackage, conversion_note
 from other_stores import ADAPTER, MODEL, OllamaStore, add_to_lm_studio
 
 
@@ -86,7 +86,7 @@ def test_conversions_are_told_and_removed(tiny_package: TinyPackage):
     """What they take, and the command that removes them."""
     folder: Path = tiny_package.home / "converted" / "a"
     folder.mkdir(parents=True)
-    (folder / "converted.json").write_text(json.dumps({"sha256": "0" * 64}))
+    (folder / "converted.json").write_text(conversion_note("0" * 64))
     (folder / "model.safetensors").write_bytes(bytes(3_000_000))
     assert "converted to takes 3 MB; 'symptoms models rm --conversions'" in tiny_package.run("list").stdout
     assert tiny_package.run("rm", "--conversions").stdout == "Removed 1 conversion (3 MB).\n"

@@ -18,6 +18,8 @@ import pytest
 from symptoms.errors import ServiceError
 from symptoms.service import LocalServer, connect
 from symptoms.service.connection import choose_service
+from tiny_gguf import tiny_model as a_tiny_model
+from tiny_gguf import write_tiny_gguf
 
 
 def test_local_is_the_default_without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_key: None):
@@ -208,3 +210,29 @@ def test_the_server_ends_with_a_killed_parent(tiny_model: Path, tmp_path: Path):
     while psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the server outlived its parent"
         time.sleep(0.05)
+
+
+def test_a_conversion_is_told_through_the_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """A start that has to convert a GGUF file tells the user so; the next one is silent."""
+    monkeypatch.setenv("TINKER_LOCAL_MODELS", str(tmp_path / "models"))
+    file = tmp_path / "tiny.gguf"
+    write_tiny_gguf(file, a_tiny_model(tmp_path / "reference", "LlamaForCausalLM"))
+    capfd.readouterr()
+    for told in ("tinker-local is converting tiny.gguf to float32 once (21 tensors)\n", ""):
+        with LocalServer(str(file)) as server:
+            assert server.url
+        assert capfd.readouterr().err == told
+
+
+def test_news_is_no_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A conversion that fails is told by what failed, not by the line that it had begun."""
+    blocked = tmp_path / "models"
+    blocked.mkdir()
+    (blocked / "converted").write_text("in the way")
+    monkeypatch.setenv("TINKER_LOCAL_MODELS", str(blocked))
+    file = tmp_path / "tiny.gguf"
+    write_tiny_gguf(file, a_tiny_model(tmp_path / "reference", "LlamaForCausalLM"))
+    with LocalServer(str(file)) as server, pytest.raises(ServiceError, match=r"cannot be converted in .*set"):
+        _ = server.url

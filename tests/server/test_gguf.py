@@ -65,7 +65,7 @@ def test_one_line_tells_of_the_conversion(served: Served):
     """Standard output begins with the ready line; a terminal is told before it that a file is converted."""
     assert served.ready.startswith("tinker-local is ready at http")
     told = os.read(served.terminal, 4096).decode().splitlines()
-    assert told == ["tinker-local: converting tiny.gguf to float32 once (21 tensors)"]
+    assert told == ["tinker-local is converting tiny.gguf to float32 once (21 tensors)"]
 
 
 def test_the_sdk_trains_and_samples_it(served: Served):

@@ -14,7 +14,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from base_models import readable
 from base_models.conversions import conversions
 from base_models.files import in_words, size_of
 from base_models.getting import get as get_model
@@ -46,13 +48,14 @@ def list_all(
     for head in ("name", "size", "licence", "on this machine", "about"):
         table.add_column(head, no_wrap=head in ("name", "size"))
     for one in models:
-        table.add_row(one.name, _size(one), one.licence or "-", one.where or "no", one.about or "")
+        cells = one.name, _size(one), one.licence or "-", one.where or "no", one.about or ""
+        table.add_row(*(Text(readable(cell)) for cell in cells))
     out = Console()
     # A pipe has no width to fit into.
     (out if out.is_terminal else Console(width=WIDE)).print(table)
     for one in models:
         if one.problem is not None:
-            typer.echo(f"{one.name}: {one.problem}")
+            typer.echo(readable(f"{one.name}: {one.problem}"))
     if converted:
         size = in_words(sum(one.size for one in converted))
         typer.echo(

@@ -14,7 +14,7 @@ from typing import cast
 
 import typer
 
-from base_models import BaseModelError
+from base_models import BaseModelError, readable
 from symptoms.errors import ServiceError, SymptomsError
 
 INTERRUPTED = 130
@@ -26,10 +26,10 @@ def exit_with_a_sentence() -> Generator[None, None, None]:
     try:
         yield
     except SymptomsError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(readable(str(error)), err=True)
         sys.exit(error.exit_code)
     except BaseModelError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(readable(str(error)), err=True)
         sys.exit(SymptomsError.exit_code)
     except KeyboardInterrupt:
         typer.echo("Interrupted.", err=True)
@@ -39,7 +39,7 @@ def exit_with_a_sentence() -> Generator[None, None, None]:
         tinker = sys.modules.get("tinker")
         if tinker is None or not isinstance(error, tinker.TinkerError):
             raise
-        typer.echo(f"The Tinker service reports: {_said(error)}", err=True)
+        typer.echo(readable(f"The Tinker service reports: {_said(error)}"), err=True)
         sys.exit(ServiceError.exit_code)
     finally:
         # Nothing is left to be collected, and looking through the SDK's objects takes half a second.

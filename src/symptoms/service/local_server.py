@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import signal
 import subprocess
 import sys
@@ -11,11 +12,16 @@ import tempfile
 import threading
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from symptoms.errors import ServiceError
 
 STOP_SECONDS = 5.0
+LOOK_SECONDS = 0.2
+MOST_WORDS = 1 << 20
+"""Bytes of the server's standard error that are looked at."""
+NEWS = "tinker-local is "
+"""How lines on the server's standard error begin that tell what its start has to wait for."""
 
 
 class LocalServer:
@@ -33,7 +39,7 @@ class LocalServer:
         self._stopping = False
         self._death: str | None = None
         # Lives as long as the process does, so it is closed in __exit__ and not by a `with` here.
-        self._errors = tempfile.TemporaryFile(mode="w+", encoding="utf-8")  # noqa: SIM115
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         command = [sys.executable, "-m", "tinker_local", "serve", "--base-model", base_model]
         command += ["--port", "0", "--stop-with-stdin"]
         self._process = subprocess.Popen(
@@ -54,6 +60,7 @@ class LocalServer:
         if self._url is not None:
             return self._url
         assert self._process.stdout is not None
+        self._pass_news_on(self._process.stdout)
         line = self._process.stdout.readline()
         if " ready at " not in line:
             self.stop()
@@ -109,8 +116,27 @@ class LocalServer:
         self.stop()
         self._errors.close()
 
+    def _pass_news_on(self, output: IO[str]) -> None:
+        """Wait for the first line of the output; what the server tells until then is told to the user."""
+        told = 0
+        while True:
+            is_there = bool(select.select([output], [], [], LOOK_SECONDS)[0])
+            lines = self._lines()
+            # The last one may still be in the making.
+            whole = [line for line in lines if line.endswith("\n")]
+            for line in whole[told:]:
+                if line.startswith(NEWS):
+                    sys.stderr.write(line)
+            told = len(whole)
+            if is_there:
+                return
+
+    def _lines(self) -> list[str]:
+        # Read at a place of its own, since the server writes where this file's position is.
+        written = os.pread(self._errors.fileno(), MOST_WORDS, 0)
+        return written.decode(errors="replace").splitlines(keepends=True)
+
     def _last_words(self) -> str:
-        self._errors.seek(0)
-        lines = [line.strip() for line in self._errors if line.strip()]
+        lines = [line.strip() for line in self._lines() if line.strip() and not line.startswith(NEWS)]
         reason = lines[-1] if lines else f"it left no word (status {self._process.returncode})"
         return reason.removeprefix("tinker-local: ")

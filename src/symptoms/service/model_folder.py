@@ -6,19 +6,9 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from base_models import is_bundled
-from base_models.places import CONVERTED, converted_home
-
-
-class _Conversion(BaseModel):
-    """What is read of the description beside weights that our server made of a GGUF file."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    files: dict[str, int]
+from base_models.conversions import ConversionNote, read_conversion_note
+from base_models.places import converted_home
 
 
 def tokenizer_says_all(folder: Path) -> bool:
@@ -46,17 +36,8 @@ def digest_of_weights(folder: Path) -> str | None:
     return digest.hexdigest()
 
 
-def _conversion(folder: Path) -> _Conversion | None:
-    """The description of a conversion where it lies among the others and its files are as they were made.
-
-    A copy elsewhere may have been trained and saved over, and is a folder like any other.
-    """
+def _conversion(folder: Path) -> ConversionNote | None:
+    """What a conversion was made of, where it lies among the others; a copy is a folder like any other."""
     if folder.resolve().parent != converted_home().resolve():
         return None
-    try:
-        found = _Conversion.model_validate_json((folder / CONVERTED).read_bytes())
-        as_made = all((folder / name).stat().st_size == size for name, size in found.files.items())
-    # ValueError for what is not such JSON, and for a name that no file can have.
-    except (OSError, ValueError):
-        return None
-    return found if as_made else None
+    return read_conversion_note(folder)

@@ -20,6 +20,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from base_models import BaseModelError
+from base_models.conversions import ConversionNote, read_conversion_note
 from base_models.files import sync_folder
 from base_models.places import CONVERTED, converted_home
 from tinker_local.errors import StartupError
@@ -31,19 +32,6 @@ if TYPE_CHECKING:
 CONVERTER = 1
 """To be raised whenever the same file would become something else."""
 INDEX, LOCK, PARTIAL = "index.json", ".lock", ".partial-"
-
-
-class Converted(BaseModel):
-    """converted.json: what a folder was made from and by, and the sizes of its files in bytes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sources: list[str]
-    sha256: str
-    dtype: str
-    converter: int
-    gguf: str
-    files: dict[str, int]
 
 
 class FileState(BaseModel):
@@ -89,7 +77,7 @@ def converted(
     if known is not None:
         _check(known.sha256, check_digest)
         folder = _folder(home, known.sha256, choose_dtype(known.num_parameters))
-        if _is_whole(folder):
+        if read_conversion_note(folder) is not None:
             return folder
     # Imported here, since its library takes a tenth of a second that only a conversion has to wait for.
     from tinker_local.loading.gguf_conversion import read_gguf
@@ -100,7 +88,7 @@ def converted(
         known = Known(files=states, sha256=_sha256(paths), num_parameters=model.num_parameters)
         _check(known.sha256, check_digest)
     folder = _folder(home, known.sha256, dtype)
-    if _is_whole(folder):
+    if read_conversion_note(folder) is not None:
         # Where nothing can be written, the file is hashed again at the next start, and that is all.
         with suppress(OSError), _alone(home):
             _remember(home, known)
@@ -108,7 +96,7 @@ def converted(
     try:
         with _alone(home):
             # Another process may have made it meanwhile.
-            if not _is_whole(folder):
+            if read_conversion_note(folder) is None:
                 tell(f"converting {path.name} to {_name(dtype)} once ({len(model.weights)} tensors)")
                 _convert(model, known, dtype, folder)
             _remember(home, known)
@@ -140,7 +128,7 @@ def _convert(model: GgufModel, known: Known, dtype: torch.dtype, folder: Path) -
     partial = folder.with_name(f"{PARTIAL}{folder.name}")
     partial.mkdir()
     write_folder(model, dtype, partial)
-    description = Converted(
+    note = ConversionNote(
         sources=[path.name for path in model.file.paths],
         sha256=known.sha256,
         dtype=_name(dtype),
@@ -148,7 +136,7 @@ def _convert(model: GgufModel, known: Known, dtype: torch.dtype, folder: Path) -
         gguf=version("gguf"),
         files={file.name: file.stat().st_size for file in partial.iterdir()},
     )
-    write_text(partial / CONVERTED, description.model_dump_json(indent=1))
+    write_text(partial / CONVERTED, note.model_dump_json(indent=1))
     if [_state(path) for path in model.file.paths] != known.files:
         raise StartupError(
             f"{model.file.paths[0]} was changed while it was read; start again once it is whole."
@@ -200,15 +188,6 @@ def _name(dtype: torch.dtype) -> str:
 
 def _folder(home: Path, sha256: str, dtype: torch.dtype) -> Path:
     return home / f"{sha256}-{_name(dtype)}-v{CONVERTER}"
-
-
-def _is_whole(folder: Path) -> bool:
-    """Whether a folder holds all that was written; tidying programs take single files out of caches."""
-    try:
-        description = Converted.model_validate_json((folder / CONVERTED).read_bytes())
-        return all((folder / name).stat().st_size == size for name, size in description.files.items())
-    except (OSError, ValidationError):
-        return False
 
 
 def _read_index(home: Path) -> dict[str, Known]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 import uvicorn
 
+from base_models import readable
 from tinker_local.engine.worker import Worker
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model
@@ -66,9 +67,8 @@ def launch(options: ServeOptions) -> None:
 
 
 def _tell(line: str) -> None:
-    # Only where a person looks on: a parent takes the last words on standard error for a failure's reason.
-    if sys.stderr.isatty():
-        print(f"tinker-local: {line}", file=sys.stderr, flush=True)
+    # Another beginning than an error's, so that a parent can tell them apart.
+    print(readable(f"tinker-local is {line}"), file=sys.stderr, flush=True)
 
 
 def _serve(
