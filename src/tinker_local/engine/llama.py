@@ -200,9 +200,20 @@ class Llama:
         self.cosines = angles.cos().to(self.device)
         self.sines = angles.sin().to(self.device)
 
-    def to(self, dtype: torch.dtype) -> Llama:
-        """The same model with weights of another type; this one stays as it was."""
-        return Llama(self.config, {name: weight.to(dtype) for name, weight in self.weights.items()})
+    def joined(self, dtype: torch.dtype) -> Llama:
+        """A copy in a type, in which layers of one input are one matrix; this one stays as it was."""
+        remaining = dict(self.weights)
+        weights: dict[str, Tensor] = {}
+        for layer in range(self.config.num_hidden_layers):
+            for part, names in (("self_attn", ATTENTION), ("mlp", FEED_FORWARD)):
+                prefix = f"model.layers.{layer}.{part}"
+                for kind in ("weight", "bias"):
+                    if f"{prefix}.{names[0]}.{kind}" in remaining:
+                        # Converted one by one, so that no more than one layer is held twice.
+                        parts = [remaining.pop(f"{prefix}.{name}.{kind}").to(dtype) for name in names]
+                        weights[f"{joined_name(prefix, names)}.{kind}"] = torch.cat(parts)
+        weights.update((name, weight.to(dtype)) for name, weight in remaining.items())
+        return Llama(self.config, weights)
 
     def hidden(
         self,

@@ -58,6 +58,22 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
     return F.linear(x, weight)
 
 
+def product_into(output: Tensor, x: Tensor, weight: Tensor) -> None:
+    """Write `x` [rows, in] times the transposed weight to `output` [rows, out]; no gradient passes."""
+    if x.dtype == torch.float32 and x.device.type == "cpu":
+        output.copy_(product(x, weight))
+    else:
+        torch.mm(x, weight.t(), out=output)
+
+
+def add_product(output: Tensor, x: Tensor, weight: Tensor) -> None:
+    """Add `x` [rows, in] times the transposed weight to `output` [rows, out]; no gradient passes."""
+    if x.dtype == torch.float32 and x.device.type == "cpu":
+        output.add_(product(x, weight))
+    else:
+        output.addmm_(x, weight.t())
+
+
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """`x` times the transposed weight, with gradients to `x`; to the weight too, but not as fast."""
     if not torch.is_grad_enabled() or not (x.requires_grad or weight.requires_grad):

@@ -11,20 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tinker_local.engine.decoder import Decoder, Tokens, bytes_per_token
+from tinker_local.engine.kernels.cross_entropy import target_logprobs, target_logprobs_and_gradient
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.lora import Adapter
-from tinker_local.engine.losses import Loss, check_datums, find_loss, target_logprobs
-from tinker_local.engine.products import rounded_up
+from tinker_local.engine.losses import Loss, check_datums, find_loss
+from tinker_local.engine.micro_batches import micro_batches
 from tinker_local.engine.threads import use_threads_for
 from tinker_local.errors import CheckpointError, RequestError
 from tinker_local.wire.datums import Datum, DatumOutput
-
-TOKENS_PER_PASS = 4096
-"""Datums are padded together up to about this many tokens, which bounds the memory of one pass."""
-
-ROW_LENGTHS, SCORED_ROWS = 8, 64
-"""Batches are padded to a multiple of this many tokens, and scored in a multiple of this many rows. Every
-shape has a kernel made for it and kept, with memory of its own, so that there should be few shapes."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,9 @@ class TrainingModel:
             if optimizer_state is not None and optimizer_state[name].shape != adapter.flat.shape:
                 raise CheckpointError("The optimizer state does not fit the adapter; save the state again.")
         self.adapter = adapter
-        self._leaves, self._gradients = adapter.trainable()
+        self._gradients = torch.zeros_like(adapter.flat)
+        self._rounded: Tensor | None = None
+        self._decoder: Decoder | None = None
         parameter = torch.nn.Parameter(adapter.flat, requires_grad=False)
         parameter.grad = self._gradients
         # The library's AdamW over one flat parameter: decoupled weight decay, bias correction, and eps
@@ -92,70 +89,50 @@ class TrainingModel:
         settings = loss.settings(loss_config or {})
         config = self.base.config
         check_datums(datums, loss, config.vocab_size, config.max_position_embeddings)
+        decoder = self._current_decoder()
+        lengths = [len(datum.tokens) for datum in datums]
+        rank, size = self.adapter.config.rank, decoder.model.dtype.itemsize
+        token_bytes = bytes_per_token(config, size, rank, max(lengths))
         outputs: dict[int, DatumOutput] = {}
         total = 0.0
-        for indices in passes([len(datum.tokens) for datum in datums]):
-            chosen = [datums[index] for index in indices]
-            results, loss_sum = self._one_pass(chosen, loss, settings, forward_only)
-            outputs.update(zip(indices, results, strict=True))
+        for batch in micro_batches(lengths, token_bytes):
+            chosen = [datums[index] for index in batch.indices]
+            use_threads_for(
+                self.base.num_parameters, sum(len(datum.tokens) for datum in chosen), 1 if forward_only else 3
+            )
+            if forward_only:
+                results, loss_sum = _forward(decoder, chosen, loss, settings)
+            else:
+                results, loss_sum = _forward_backward(decoder, chosen, loss, settings, batch.fits)
+            outputs.update(zip(batch.indices, results, strict=True))
             total += loss_sum
         return [outputs[index] for index in range(len(datums))], {"loss:sum": total}
 
-    def _one_pass(
-        self, datums: Sequence[Datum], loss: Loss, settings: Mapping[str, float], forward_only: bool
-    ) -> tuple[list[DatumOutput], float]:
-        model = self._trained_on()
-        device = model.device
-        lengths = [len(datum.tokens) for datum in datums]
-        longest = max(lengths)
-        if len(datums) > 1:
-            longest = min(rounded_up(longest, ROW_LENGTHS), self.base.config.max_position_embeddings)
-        tokens = torch.zeros((len(datums), longest), dtype=torch.int64)
-        for row, datum in enumerate(datums):
-            # Padding stands on the right, where causal attention never looks back at it.
-            tokens[row, : lengths[row]] = torch.from_numpy(datum.tokens)
-        use_threads_for(self.base.num_parameters, tokens.numel(), passes=1 if forward_only else 3)
-        is_token = torch.arange(longest) < torch.tensor(lengths)[:, None]
-        targets = _joined(datums, "target_tokens").to(device)
-        inputs = {name: _joined(datums, name).float().to(device) for name in loss.inputs}
-        weights = inputs[loss.weight_input]
-        counted = (weights != 0).reshape(len(targets), -1).any(dim=1)
+    def _current_decoder(self) -> Decoder:
+        """The model with the adapter as it is now, in the type that is computed in."""
+        if self._decoder is None:
+            model = self._trained_on()
+            gradients = Adapter(model.config, self.adapter.config, self._gradients)
+            self._decoder = Decoder(model, self._rounded_adapter(model.dtype), gradients)
+        return self._decoder
 
-        with torch.set_grad_enabled(not forward_only):
-            hidden = model.hidden(tokens.to(device), self._leaves.project)[is_token.to(device)]
-            logprobs = torch.zeros(targets.shape, device=device)
-            # Tokens of weight zero are reported but not differentiated: the unembedding is a large
-            # share of a small model's work, and prompts are about half of the tokens.
-            if counted.any():
-                scored = self._scored(model, hidden, targets, counted)
-                if not forward_only:
-                    counted_inputs = {name: values[counted] for name, values in inputs.items()}
-                    loss.elementwise(counted_inputs, scored, settings).sum().backward()
-                logprobs[counted] = scored.detach()
-        if not counted.all():
-            with torch.no_grad():
-                logprobs[~counted] = self._scored(model, hidden.detach(), targets, ~counted)
-        elementwise = loss.elementwise(inputs, logprobs, settings)
-        return _split(lengths, logprobs, elementwise), float(elementwise.sum(dtype=torch.float64))
-
-    def _scored(self, model: Llama, hidden: Tensor, targets: Tensor, chosen: Tensor) -> Tensor:
-        """Log-probabilities of the targets of the rows that are chosen, in their order.
-
-        Many rows are made a round number by repeating the last; of few, that would be too large a share.
-        """
-        rows = chosen.nonzero()[:, 0]
-        number = len(rows)
-        if number > 4 * SCORED_ROWS:
-            rows = torch.cat([rows, rows[-1:].expand(rounded_up(number, SCORED_ROWS) - number)])
-        return target_logprobs(model.logits(hidden[rows], self._leaves.project), targets[rows])[:number]
+    def _rounded_adapter(self, dtype: torch.dtype) -> Adapter:
+        """The adapter in another type, in a buffer that is used again and again."""
+        if self.adapter.flat.dtype == dtype:
+            return self.adapter
+        if self._rounded is None:
+            self._rounded = torch.empty_like(self.adapter.flat, dtype=dtype)
+        return Adapter(self.base.config, self.adapter.config, self._rounded.copy_(self.adapter.flat))
 
     def optim_step(self, settings: AdamSettings) -> dict[str, float]:
         """One Adam step on the gathered gradients, which are then cleared.
 
         Raises RequestError, and clears them, where they are not finite: the step would ruin the adapter.
         """
-        # In double precision, where the squares of large finite gradients do not overflow.
-        norm = float(cast(Tensor, torch.linalg.vector_norm(self._gradients, dtype=torch.float64)))
+        norm = float(cast(Tensor, torch.linalg.vector_norm(self._gradients)))
+        if not math.isfinite(norm):
+            # In double precision, far slower, the squares of large finite gradients do not overflow.
+            norm = float(cast(Tensor, torch.linalg.vector_norm(self._gradients, dtype=torch.float64)))
         if not math.isfinite(norm):
             self._gradients.zero_()
             raise RequestError(
@@ -171,6 +148,7 @@ class TrainingModel:
         )
         self._optimizer.step()
         self._gradients.zero_()
+        self._decoder = None
         return {"grad_norm:mean": norm}
 
     def optimizer_state(self) -> dict[str, Tensor]:
@@ -182,18 +160,72 @@ class TrainingModel:
         return {name: state[name].clone() for name in ("exp_avg", "exp_avg_sq", "step")}
 
 
-def passes(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices grouped so that padding is small and each group holds at most TOKENS_PER_PASS tokens.
+@dataclass(frozen=True)
+class _Batch:
+    """Datums of a micro-batch as tensors: targets int64 [rows] or [rows, k], the loss's inputs float32."""
 
-    The longest come first, so what follows fits in the memory that the first pass needed.
-    """
-    groups: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= TOKENS_PER_PASS:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
+    lengths: list[int]
+    tokens: Tokens
+    targets: Tensor
+    inputs: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, decoder: Decoder, datums: Sequence[Datum], loss: Loss) -> _Batch:
+        device = decoder.model.device
+        return cls(
+            [len(datum.tokens) for datum in datums],
+            decoder.tokens([torch.from_numpy(datum.tokens) for datum in datums]),
+            _joined(datums, "target_tokens").to(device),
+            {name: _joined(datums, name).float().to(device) for name in loss.inputs},
+        )
+
+    def results(
+        self, loss: Loss, settings: Mapping[str, float], logprobs: Tensor
+    ) -> tuple[list[DatumOutput], float]:
+        elementwise = loss.elementwise(self.inputs, logprobs, settings)
+        outputs = _split(self.lengths, logprobs, elementwise)
+        return outputs, float(elementwise.sum(dtype=torch.float64))
+
+
+@torch.no_grad()
+def _forward(
+    decoder: Decoder, datums: Sequence[Datum], loss: Loss, settings: Mapping[str, float]
+) -> tuple[list[DatumOutput], float]:
+    batch = _Batch.of(decoder, datums, loss)
+    x, _ = decoder.forward(batch.tokens, keeps=False)
+    states, _ = decoder.final_norm(x)
+    return batch.results(loss, settings, target_logprobs(decoder.unembedding, states, batch.targets))
+
+
+@torch.no_grad()
+def _forward_backward(
+    decoder: Decoder, datums: Sequence[Datum], loss: Loss, settings: Mapping[str, float], keeps_all: bool
+) -> tuple[list[DatumOutput], float]:
+    batch = _Batch.of(decoder, datums, loss)
+    counted = (batch.inputs[loss.weight_input] != 0).reshape(len(batch.targets), -1).any(dim=1)
+    counts = bool(counted.any())
+    x, kept = decoder.forward(batch.tokens, keeps=counts, keeps_all=keeps_all)
+    states, inverse = decoder.final_norm(x)
+    logprobs = torch.empty(batch.targets.shape, device=x.device)
+    # Tokens of weight zero are reported but not differentiated: the unembedding is a large share of a small
+    # model's work, and prompts are about half of the tokens.
+    logprobs[~counted] = target_logprobs(decoder.unembedding, states[~counted], batch.targets[~counted])
+    if counts:
+        inputs = {name: values[counted] for name, values in batch.inputs.items()}
+
+        def derivative(rows: slice, found: Tensor) -> Tensor:
+            with torch.enable_grad():
+                free = found.detach().requires_grad_()
+                mine = {name: values[rows] for name, values in inputs.items()}
+                return torch.autograd.grad(loss.elementwise(mine, free, settings).sum(), free)[0]
+
+        logprobs[counted], to_counted = target_logprobs_and_gradient(
+            decoder.unembedding, states[counted], batch.targets[counted], derivative
+        )
+        to_states = torch.zeros_like(states)
+        to_states[counted] = to_counted
+        decoder.backward(batch.tokens, kept, decoder.final_norm_backward(to_states, x, inverse))
+    return batch.results(loss, settings, logprobs)
 
 
 def _joined(datums: Sequence[Datum], name: str) -> Tensor:

@@ -54,7 +54,7 @@ class BaseModel:
 
     @cached_property
     def _in_training_dtype(self) -> Llama:
-        return self.model.to(self.training_dtype)
+        return self.model.joined(self.training_dtype)
 
     @property
     def model_type(self) -> str:

@@ -1,0 +1,285 @@
+"""A decoder's forward and backward pass over whole sequences, for training an adapter.
+
+The sequences lie one behind another without padding, and every part of a block has its derivative written out
+(`kernels/`). What the backward pass needs is kept, or, where that would be too much, computed again block by
+block from the blocks' inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tinker_local.engine.kernels.attention import (
+    QUERY_BLOCK,
+    Heads,
+    SequenceGroup,
+    attention,
+    attention_backward,
+    group_sequences,
+)
+from tinker_local.engine.kernels.linear import LinearGroup, LowRank
+from tinker_local.engine.kernels.norm import norm, norm_backward, normed
+from tinker_local.engine.kernels.rotary import rotate_, rotate_backward_
+from tinker_local.engine.llama import ATTENTION, FEED_FORWARD, Llama, LlamaConfig, joined_name
+from tinker_local.engine.lora import Adapter
+
+
+@dataclass(frozen=True)
+class Block:
+    """The weights of one layer, with the adapters beside them."""
+
+    attention_norm: Tensor
+    attention_inputs: LinearGroup
+    query_norm: Tensor | None
+    key_norm: Tensor | None
+    attention_output: LinearGroup
+    feed_forward_norm: Tensor
+    feed_forward_inputs: LinearGroup
+    feed_forward_output: LinearGroup
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Sequences one behind another: their ids int64 [rows], and what the positions of the rows give."""
+
+    ids: Tensor
+    cosines: Tensor
+    sines: Tensor
+    groups: tuple[SequenceGroup, ...]
+
+
+@dataclass(frozen=True)
+class HeadNorms:
+    """What the norms of queries and keys need for their derivative: both as they were, and inverse roots."""
+
+    inputs: Tensor
+    query_inverse: Tensor
+    key_inverse: Tensor
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a block's backward pass needs of its forward pass; all but `x` can be computed from it again.
+
+    `attention_inputs` are queries and keys as they were compared, and values, [rows, all heads, head_dim].
+    `gate_and_up` [rows, 2 * intermediate_size] stand beside each other, too. What begins with `low` is what
+    the adapters of a group need.
+    """
+
+    x: Tensor
+    x_inverse: Tensor
+    low_attention: Tensor | None
+    head_norms: HeadNorms | None
+    attention_inputs: Tensor
+    probabilities: list[Tensor | None]
+    attended: Tensor
+    low_attended: Tensor | None
+    middle: Tensor
+    middle_inverse: Tensor
+    low_middle: Tensor | None
+    gate_and_up: Tensor
+    low_down: Tensor | None
+
+
+def bytes_per_token(config: LlamaConfig, element_size: int, rank: int, longest: int) -> int:
+    """Bytes that `Kept` takes in all layers for one token of sequences up to so long."""
+    queries = config.num_attention_heads * config.head_dim
+    inputs = queries + 2 * config.num_key_value_heads * config.head_dim
+    widths = 2 * config.hidden_size + inputs + queries + 2 * config.intermediate_size + 7 * rank
+    if config.query_key_norm:
+        widths += inputs
+    if longest <= QUERY_BLOCK:
+        widths += config.num_attention_heads * longest
+    return config.num_hidden_layers * (widths * element_size + 2 * torch.float32.itemsize)
+
+
+class Decoder:
+    """A base model with an adapter beside it, whose gradients gather in the buffers of `gradients`."""
+
+    def __init__(self, model: Llama, adapter: Adapter, gradients: Adapter) -> None:
+        """`adapter` is in the type of the model, and `gradients`, float32, has its shapes."""
+        self.model = model
+        self.config = model.config
+        self._adapter = adapter
+        self._gradients = gradients
+        self._heads = Heads(model.config.num_attention_heads, model.config.num_key_value_heads)
+        self._num_rotated = self._heads.queries + self._heads.keys
+        self.blocks = [self._block(layer) for layer in range(model.config.num_hidden_layers)]
+        tied = model.config.tie_word_embeddings
+        self.unembedding = self._group("", ("lm_head",), "model.embed_tokens" if tied else "lm_head")
+
+    def tokens(self, sequences: Sequence[Tensor]) -> Tokens:
+        """Sequences of ids, int64 [length], best the longest first."""
+        device, dtype = self.model.device, self.model.dtype
+        lengths = [len(sequence) for sequence in sequences]
+        positions = torch.cat([torch.arange(length) for length in lengths]).to(device)
+        half = self.config.head_dim // 2
+        return Tokens(
+            torch.cat(list(sequences)).to(device),
+            self.model.cosines[positions, :half][:, None].to(dtype),
+            self.model.sines[positions, :half][:, None].to(dtype),
+            group_sequences(lengths, dtype, device),
+        )
+
+    def forward(
+        self, tokens: Tokens, keeps: bool, keeps_all: bool = True
+    ) -> tuple[Tensor, list[Kept | Tensor]]:
+        """The last block's output [rows, hidden], before the final norm, and what `backward` needs.
+
+        Nothing is kept unless `keeps`; without `keeps_all`, the inputs of the blocks alone.
+        """
+        x = F.embedding(tokens.ids, self.model.weights["model.embed_tokens.weight"])
+        kept: list[Kept | Tensor] = []
+        for block in self.blocks:
+            output, mine = self._forward(block, x, tokens)
+            if keeps:
+                kept.append(mine if keeps_all else x)
+            x = output
+        return x, kept
+
+    def backward(self, tokens: Tokens, kept: list[Kept | Tensor], gradient: Tensor) -> None:
+        """Gather the adapter's gradients, given that to the last block's output; `kept` is used up."""
+        for layer in reversed(range(len(self.blocks))):
+            block, mine = self.blocks[layer], kept.pop()
+            if isinstance(mine, Tensor):
+                mine = self._forward(block, mine, tokens)[1]
+            gradient = self._backward(block, mine, tokens, gradient, needs_input=layer > 0)
+
+    def final_norm(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Normed states of the last block's output, and what `final_norm_backward` needs."""
+        return norm(x, self.model.weights["model.norm.weight"], self.config.rms_norm_eps)
+
+    def final_norm_backward(self, gradient: Tensor, x: Tensor, inverse: Tensor) -> Tensor:
+        return norm_backward(gradient, x, inverse, self.model.weights["model.norm.weight"])
+
+    def _forward(self, block: Block, x: Tensor, tokens: Tokens) -> tuple[Tensor, Kept]:
+        eps = self.config.rms_norm_eps
+        states, x_inverse = norm(x, block.attention_norm, eps)
+        projected, low_attention = block.attention_inputs.forward(states)
+        inputs = projected.view(len(x), -1, self.config.head_dim)
+        inputs, head_norms = self._head_norms(block, inputs)
+        rotate_(inputs[:, : self._num_rotated], tokens.cosines, tokens.sines)
+        found, probabilities = attention(inputs, self._heads, tokens.groups)
+        attended = found.flatten(1)
+        output, low_attended = block.attention_output.forward(attended)
+        middle = output.add_(x)
+        states, middle_inverse = norm(middle, block.feed_forward_norm, eps)
+        gate_and_up, low_middle = block.feed_forward_inputs.forward(states)
+        gate, up = gate_and_up.chunk(2, dim=1)
+        output, low_down = block.feed_forward_output.forward(F.silu(gate).mul_(up))
+        return output.add_(middle), Kept(
+            x=x,
+            x_inverse=x_inverse,
+            low_attention=low_attention,
+            head_norms=head_norms,
+            attention_inputs=inputs,
+            probabilities=probabilities,
+            attended=attended,
+            low_attended=low_attended,
+            middle=middle,
+            middle_inverse=middle_inverse,
+            low_middle=low_middle,
+            gate_and_up=gate_and_up,
+            low_down=low_down,
+        )
+
+    def _backward(
+        self, block: Block, kept: Kept, tokens: Tokens, gradient: Tensor, needs_input: bool
+    ) -> Tensor:
+        """The gradient to the block's input; where it is not needed, something else."""
+        to_middle = self._feed_forward_backward(block, kept, gradient)
+        to_attended = block.attention_output.backward(kept.attended, kept.low_attended, to_middle)
+        to_inputs = attention_backward(
+            to_attended.view(len(gradient), -1, self.config.head_dim),
+            kept.attention_inputs,
+            kept.probabilities,
+            self._heads,
+            tokens.groups,
+        )
+        rotate_backward_(to_inputs[:, : self._num_rotated], tokens.cosines, tokens.sines)
+        self._head_norms_backward(block, kept.head_norms, to_inputs)
+        states = normed(kept.x, kept.x_inverse, block.attention_norm)
+        if not needs_input:
+            block.attention_inputs.backward_to_adapters(states, kept.low_attention, to_inputs.flatten(1))
+            return gradient
+        to_states = block.attention_inputs.backward(states, kept.low_attention, to_inputs.flatten(1))
+        return norm_backward(to_states, kept.x, kept.x_inverse, block.attention_norm).add_(to_middle)
+
+    def _feed_forward_backward(self, block: Block, kept: Kept, gradient: Tensor) -> Tensor:
+        """The gradient to the state between attention and feed-forward, from both of its ways."""
+        gate, up = kept.gate_and_up.chunk(2, dim=1)
+        activated = F.silu(gate)
+        to_product = block.feed_forward_output.backward(activated * up, kept.low_down, gradient)
+        to_both = torch.empty_like(kept.gate_and_up)
+        to_gate, to_up = to_both.chunk(2, dim=1)
+        torch.mul(activated, to_product, out=to_up)
+        torch.ops.aten.silu_backward.grad_input(to_product.mul_(up), gate, grad_input=to_gate)
+        states = normed(kept.middle, kept.middle_inverse, block.feed_forward_norm)
+        to_states = block.feed_forward_inputs.backward(states, kept.low_middle, to_both)
+        to_middle = norm_backward(to_states, kept.middle, kept.middle_inverse, block.feed_forward_norm)
+        return to_middle.add_(gradient)
+
+    def _head_norms(self, block: Block, inputs: Tensor) -> tuple[Tensor, HeadNorms | None]:
+        """Queries and keys after their norms, where there are such, and values as they were."""
+        if block.query_norm is None or block.key_norm is None:
+            return inputs, None
+        queries, keys, values = inputs.split(self._heads.sizes, dim=1)
+        queries, query_inverse = norm(queries, block.query_norm, self.config.rms_norm_eps)
+        keys, key_inverse = norm(keys, block.key_norm, self.config.rms_norm_eps)
+        return torch.cat((queries, keys, values), dim=1), HeadNorms(inputs, query_inverse, key_inverse)
+
+    def _head_norms_backward(self, block: Block, kept: HeadNorms | None, gradient: Tensor) -> None:
+        """Make of the gradient to what `_head_norms` gave that to what it was given, in place."""
+        if kept is None or block.query_norm is None or block.key_norm is None:
+            return
+        queries, keys, _ = kept.inputs.split(self._heads.sizes, dim=1)
+        to_queries, to_keys, _ = gradient.split(self._heads.sizes, dim=1)
+        to_queries.copy_(norm_backward(to_queries, queries, kept.query_inverse, block.query_norm))
+        to_keys.copy_(norm_backward(to_keys, keys, kept.key_inverse, block.key_norm))
+
+    def _block(self, layer: int) -> Block:
+        prefix = f"model.layers.{layer}"
+        weights = self.model.weights
+        return Block(
+            attention_norm=weights[f"{prefix}.input_layernorm.weight"],
+            attention_inputs=self._group(f"{prefix}.self_attn", ATTENTION),
+            query_norm=weights.get(f"{prefix}.self_attn.q_norm.weight"),
+            key_norm=weights.get(f"{prefix}.self_attn.k_norm.weight"),
+            attention_output=self._group(f"{prefix}.self_attn", ("o_proj",)),
+            feed_forward_norm=weights[f"{prefix}.post_attention_layernorm.weight"],
+            feed_forward_inputs=self._group(f"{prefix}.mlp", FEED_FORWARD),
+            feed_forward_output=self._group(f"{prefix}.mlp", ("down_proj",)),
+        )
+
+    def _group(self, prefix: str, names: Sequence[str], source: str | None = None) -> LinearGroup:
+        """Layers of one input; `source` names the weight where another layer's is shared."""
+        weights = self.model.weights
+        joined = joined_name(prefix, names)
+        layers = [f"{prefix}.{name}" if prefix else name for name in names]
+        one = joined if f"{joined}.weight" in weights else source
+        sources = layers if one is None else [one]
+        biases = [weights[f"{name}.bias"] for name in sources if f"{name}.bias" in weights]
+        return LinearGroup(
+            weights=tuple(weights[f"{name}.weight"] for name in sources),
+            bias=torch.cat(biases) if biases else None,
+            low_rank=self._low_rank(layers),
+        )
+
+    def _low_rank(self, layers: Sequence[str]) -> LowRank | None:
+        """Whether layers have adapters is decided for all of one input at once."""
+        if layers[0] not in self._adapter.matrices:
+            return None
+        pairs = [self._adapter.matrices[name] for name in layers]
+        gradients = [self._gradients.matrices[name] for name in layers]
+        return LowRank(
+            a=pairs[0][0] if len(pairs) == 1 else torch.cat([a for a, _ in pairs]),
+            b=tuple(b for _, b in pairs),
+            scale=self._adapter.scale,
+            a_gradients=tuple(a for a, _ in gradients),
+            b_gradients=tuple(b for _, b in gradients),
+        )

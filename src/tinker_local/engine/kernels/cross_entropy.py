@@ -1,0 +1,83 @@
+"""Log-probabilities of targets under an unembedding, a few rows at a time.
+
+Scores over a vocabulary of 128,256 tokens take half a megabyte a row, and their gradients as much again. They
+are made, differentiated and forgotten for as many rows as fit into `SCORES_MEMORY`, whatever the length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tinker_local.engine.kernels.linear import LinearGroup
+
+SCORES_MEMORY = 20 * 2**20
+"""Bytes for the scores of the rows that are looked at together; more would not stay in the caches."""
+
+Derivative = Callable[[slice, Tensor], Tensor]
+"""(rows, their log-probabilities) -> the loss's derivative by each log-probability, in the same shape."""
+
+
+def target_logprobs(unembedding: LinearGroup, states: Tensor, targets: Tensor) -> Tensor:
+    """Log-probability, float32, of each target, int64 [rows] or [rows, k], after states [rows, hidden]."""
+    found = torch.empty(targets.shape, dtype=torch.float32, device=states.device)
+    for rows in _pieces(unembedding, states):
+        scored = _Scored.of(unembedding.forward(states[rows])[0])
+        found[rows] = scored.logprobs(targets[rows])
+    return found
+
+
+def target_logprobs_and_gradient(
+    unembedding: LinearGroup, states: Tensor, targets: Tensor, derivative: Derivative
+) -> tuple[Tensor, Tensor]:
+    """As `target_logprobs`, and the gradient to the states; that to the adapter is gathered."""
+    found = torch.empty(targets.shape, dtype=torch.float32, device=states.device)
+    to_states = torch.empty_like(states)
+    for rows in _pieces(unembedding, states):
+        scores, low = unembedding.forward(states[rows])
+        scored = _Scored.of(scores)
+        found[rows] = scored.logprobs(targets[rows])
+        to_scores = scored.gradient(targets[rows], derivative(rows, found[rows]))
+        to_states[rows] = unembedding.backward(states[rows], low, to_scores)
+    return found, to_states
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Scores [rows, vocab_size], and in float32 e to each less its row's peak, and the sums of these."""
+
+    scores: Tensor
+    peaks: Tensor
+    exponentials: Tensor
+    totals: Tensor
+
+    @classmethod
+    def of(cls, scores: Tensor) -> _Scored:
+        peaks = scores.amax(dim=1, keepdim=True).float()
+        # With the wide peaks the difference is wide, in one pass.
+        exponentials = (scores - peaks).exp_()
+        return cls(scores, peaks, exponentials, exponentials.sum(dim=1, keepdim=True))
+
+    def logprobs(self, targets: Tensor) -> Tensor:
+        chosen = self.scores.gather(1, targets.view(len(targets), -1)).float()
+        return (chosen - self.peaks - self.totals.log()).view(targets.shape)
+
+    def gradient(self, targets: Tensor, by_logprob: Tensor) -> Tensor:
+        """The loss's gradient to the scores, in their place; what was here is used up.
+
+        d logprob_t / d score_v is 1 where v is t, less the probability of v. The two are added in float32,
+        since of a target that is nearly certain almost nothing is left.
+        """
+        by_logprob = by_logprob.view(len(targets), -1)
+        wide = self.exponentials.mul_(-by_logprob.sum(dim=1, keepdim=True) / self.totals)
+        wide.scatter_add_(1, targets.view(len(targets), -1), by_logprob)
+        return self.scores.copy_(wide)
+
+
+def _pieces(unembedding: LinearGroup, states: Tensor) -> Iterator[slice]:
+    row = unembedding.weights[0].shape[0] * (states.element_size() + torch.float32.itemsize)
+    size = max(1, SCORES_MEMORY // row)
+    return (slice(start, start + size) for start in range(0, len(states), size))

@@ -1,0 +1,121 @@
+"""Frozen linear layers that read one input, each with a trainable low-rank term beside it.
+
+    y_i = x W_i^T + bias_i + (x A_i^T) scale B_i^T
+
+(LoRA, Hu et al. 2021, arXiv:2106.09685.) The outputs stand beside each other in one tensor, and so do their
+gradients. The input is multiplied with all A of a group at once, since these products are small and many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tinker_local.engine.products import add_product, product, product_into
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """The adapters of a group in the type that is computed in, and the float32 buffers of their gradients.
+
+    `a` [layers * rank, in] holds all A below each other, and `b` a matrix [out_i, rank] for each layer.
+    """
+
+    a: Tensor
+    b: tuple[Tensor, ...]
+    scale: float
+    a_gradients: tuple[Tensor, ...]
+    b_gradients: tuple[Tensor, ...]
+
+    def low(self, x: Tensor) -> Tensor:
+        """X A^T scale, [rows, layers * rank]."""
+        return _scaled(product(x, self.a), self.scale)
+
+    def add_to(self, outputs: Tensor, low: Tensor) -> None:
+        """Add the low-rank terms to outputs [rows, all out_i]."""
+        for index, columns in self._columns():
+            add_product(outputs[:, columns], self._part(low, index), self.b[index])
+
+    def backward(self, x: Tensor, low: Tensor, gradient: Tensor, to_x: Tensor | None) -> None:
+        """Gather the adapters' gradients, and add to that of the input, where it is wanted, their share."""
+        parts: list[Tensor] = []
+        for index, columns in self._columns():
+            mine = gradient[:, columns]
+            self.b_gradients[index].add_(mine.t() @ self._part(low, index))
+            parts.append(product(mine, self.b[index].t()))
+        to_low = _scaled(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), self.scale)
+        to_a = to_low.t() @ x
+        for gathered, fresh in zip(self.a_gradients, to_a.split(self._rank), strict=True):
+            gathered.add_(fresh)
+        if to_x is not None:
+            add_product(to_x, to_low, self.a.t())
+
+    @property
+    def _rank(self) -> int:
+        return self.b[0].shape[1]
+
+    def _part(self, low: Tensor, index: int) -> Tensor:
+        return low[:, index * self._rank : (index + 1) * self._rank]
+
+    def _columns(self) -> Iterator[tuple[int, slice]]:
+        start = 0
+        for index, matrix in enumerate(self.b):
+            yield index, slice(start, start := start + len(matrix))
+
+
+@dataclass(frozen=True)
+class LinearGroup:
+    """Frozen weights of layers that read one input, with or without biases and adapters.
+
+    `weights` are a matrix [out_i, in] for each layer, or one of all below each other; `bias` [all out_i].
+    """
+
+    weights: tuple[Tensor, ...]
+    bias: Tensor | None
+    low_rank: LowRank | None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Outputs [rows, all out_i] of rows [rows, in], and what `backward` needs of the adapters."""
+        if len(self.weights) == 1:
+            outputs = product(x, self.weights[0])
+        else:
+            outputs = x.new_empty((len(x), sum(len(weight) for weight in self.weights)))
+            for weight, columns in self._parts():
+                product_into(outputs[:, columns], x, weight)
+        low: Tensor | None = None
+        if self.low_rank is not None:
+            low = self.low_rank.low(x)
+            self.low_rank.add_to(outputs, low)
+        if self.bias is not None:
+            outputs.add_(self.bias)
+        return outputs, low
+
+    def backward(self, x: Tensor, low: Tensor | None, gradient: Tensor) -> Tensor:
+        """The gradient to the input [rows, in] from that to the outputs; the adapters' is gathered."""
+        to_x: Tensor | None = None
+        for weight, columns in self._parts():
+            if to_x is None:
+                to_x = product(gradient[:, columns], weight.t())
+            else:
+                add_product(to_x, gradient[:, columns], weight.t())
+        assert to_x is not None, "a group has at least one layer"
+        if low is not None and self.low_rank is not None:
+            self.low_rank.backward(x, low, gradient, to_x)
+        return to_x
+
+    def backward_to_adapters(self, x: Tensor, low: Tensor | None, gradient: Tensor) -> None:
+        """As `backward`, where nobody needs the gradient to the input."""
+        if low is not None and self.low_rank is not None:
+            self.low_rank.backward(x, low, gradient, None)
+
+    def _parts(self) -> Iterator[tuple[Tensor, slice]]:
+        start = 0
+        for weight in self.weights:
+            yield weight, slice(start, start := start + len(weight))
+
+
+def _scaled(low: Tensor, scale: float) -> Tensor:
+    return low if scale == 1.0 else low.mul_(scale)

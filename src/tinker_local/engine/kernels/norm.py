@@ -1,0 +1,29 @@
+"""Root-mean-square norm (Zhang and Sennrich 2019, arXiv:1910.07467) over the last dimension.
+
+Its mean is taken in float32 whatever the type of the input, as the reference does.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """`x` over its root mean square times `weight`, in the type of `x`; and the inverse root, float32."""
+    wide = x.float()
+    inverse = wide.square().mean(-1, keepdim=True).add_(eps).rsqrt_()
+    return normed(x, inverse, weight), inverse
+
+
+def normed(x: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
+    """The output of `norm` from its inverse root, which is quicker to compute again than to keep."""
+    return (x * inverse).to(x.dtype).mul_(weight)
+
+
+def norm_backward(gradient: Tensor, x: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
+    """The gradient to `x`, in its type; the weight is frozen and gets none."""
+    scaled = x * inverse
+    wide = (gradient * weight).float()
+    along = (wide * scaled).mean(-1, keepdim=True)
+    return torch.addcmul(wide, scaled, along, value=-1).mul_(inverse).to(x.dtype)
