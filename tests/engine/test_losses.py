@@ -83,13 +83,14 @@ def test_losses_and_gradients_are_the_formulas(
     training = TrainingModel(base, adapter)
     _, metrics = training.forward_backward([datum], name, forward_only=False, loss_config=config)
 
-    leaves, expected = random_adapter(base).trainable()
+    flat = random_adapter(base).flat.requires_grad_()
+    leaves = Adapter(base.config, adapter.config, flat)
     logits = base.logits(base.hidden(torch.from_numpy(tokens[None, :-1]), leaves.project), leaves.project)
     logprobs = torch.log_softmax(logits[0], -1).gather(1, targets[:, None])[:, 0]
     loss = formula(logprobs, torch.from_numpy(old), torch.from_numpy(advantages))
     loss.backward()
     assert metrics["loss:sum"] == pytest.approx(float(loss.detach()), abs=1e-3)
-    torch.testing.assert_close(training._gradients, expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(training._gradients, flat.grad, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch import Tensor
 
 from service_in_process import Service, computing
 from tinker_local.engine.lora import Adapter
+from tinker_local.engine.training import TrainingModel
 from tinker_local.engine.worker import Worker
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.wire import requests
@@ -55,11 +55,11 @@ def test_a_run_from_a_checkpoint_allocates_once(
 ):
     """A run that begins from a checkpoint makes one set of gradients and trains the loaded buffer itself."""
     made: list[Adapter] = []
-    trainable = Adapter.trainable
+    load_adapter = TrainingModel.load
 
-    def counted(self: Adapter) -> tuple[Adapter, Tensor]:
-        made.append(self)
-        return trainable(self)
+    def counted(self: TrainingModel, adapter: Adapter, *state: Any) -> None:
+        made.append(adapter)
+        load_adapter(self, adapter, *state)
 
     async def scenario() -> None:
         worker = Worker()
@@ -68,7 +68,7 @@ def test_a_run_from_a_checkpoint_allocates_once(
             run_id = await service.train()
             body = requests.SaveWeights(model_id=run_id, seq_id=1, path="state")
             await service.done(service.state.runs.save_weights(body))
-            monkeypatch.setattr(Adapter, "trainable", counted)
+            monkeypatch.setattr(TrainingModel, "load", counted)
             load = requests.LoadWeights(
                 path=f"tinker://{run_id}/weights/state",
                 optimizer=True,

@@ -170,7 +170,7 @@ class Decoder:
         middle = output.add_(x)
         states, middle_inverse = norm(middle, block.feed_forward_norm, eps)
         gate_and_up, low_middle = block.feed_forward_inputs.forward(states)
-        gate, up = gate_and_up.chunk(2, dim=1)
+        gate, up = _halves(gate_and_up)
         output, low_down = block.feed_forward_output.forward(F.silu(gate).mul_(up))
         return output.add_(middle), Kept(
             x=x,
@@ -212,11 +212,11 @@ class Decoder:
 
     def _feed_forward_backward(self, block: Block, kept: Kept, gradient: Tensor) -> Tensor:
         """The gradient to the state between attention and feed-forward, from both of its ways."""
-        gate, up = kept.gate_and_up.chunk(2, dim=1)
+        gate, up = _halves(kept.gate_and_up)
         activated = F.silu(gate)
         to_product = block.feed_forward_output.backward(activated * up, kept.low_down, gradient)
         to_both = torch.empty_like(kept.gate_and_up)
-        to_gate, to_up = to_both.chunk(2, dim=1)
+        to_gate, to_up = _halves(to_both)
         torch.mul(activated, to_product, out=to_up)
         torch.ops.aten.silu_backward.grad_input(to_product.mul_(up), gate, grad_input=to_gate)
         states = normed(kept.middle, kept.middle_inverse, block.feed_forward_norm)
@@ -228,7 +228,7 @@ class Decoder:
         """Queries and keys after their norms, where there are such, and values as they were."""
         if block.query_norm is None or block.key_norm is None:
             return inputs, None
-        queries, keys, values = inputs.split(self._heads.sizes, dim=1)
+        queries, keys, values = self._heads.parts(inputs)
         queries, query_inverse = norm(queries, block.query_norm, self.config.rms_norm_eps)
         keys, key_inverse = norm(keys, block.key_norm, self.config.rms_norm_eps)
         return torch.cat((queries, keys, values), dim=1), HeadNorms(inputs, query_inverse, key_inverse)
@@ -237,8 +237,8 @@ class Decoder:
         """Make of the gradient to what `_head_norms` gave that to what it was given, in place."""
         if kept is None or block.query_norm is None or block.key_norm is None:
             return
-        queries, keys, _ = kept.inputs.split(self._heads.sizes, dim=1)
-        to_queries, to_keys, _ = gradient.split(self._heads.sizes, dim=1)
+        queries, keys, _ = self._heads.parts(kept.inputs)
+        to_queries, to_keys, _ = self._heads.parts(gradient)
         to_queries.copy_(norm_backward(to_queries, queries, kept.query_inverse, block.query_norm))
         to_keys.copy_(norm_backward(to_keys, keys, kept.key_inverse, block.key_norm))
 
@@ -283,3 +283,8 @@ class Decoder:
             a_gradients=tuple(a for a, _ in gradients),
             b_gradients=tuple(b for _, b in gradients),
         )
+
+
+def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    middle = x.shape[1] // 2
+    return x[:, :middle], x[:, middle:]

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tinker_local.engine.llama import LlamaConfig, linear_layer_shapes
@@ -103,17 +103,17 @@ class Adapter:
         return leaves, gradients
 
     def project(self, name: str, x: Tensor, weight: Tensor) -> Tensor:
-        """The base layer plus this adapter's term.
+        """The base layer plus this adapter's term, which is computed in float32.
 
-        The term is computed in float32, but while gradients are taken in the type of `x`: in bfloat16 its
-        products would otherwise take longer than the base layer's.
+        With gradients to the input and the matrices where they are asked for, as autograd takes them;
+        training itself goes another way (`kernels/linear.py`).
         """
         pair = self.matrices.get(name)
         if pair is None:
             return linear(x, weight)
         if torch.is_grad_enabled() and (x.requires_grad or pair[0].requires_grad):
-            layer = _AdaptedLinear if x.dtype == torch.float32 else _RoundedAdaptedLinear
-            return cast(Any, layer).apply(x, weight, *pair, self.scale)
+            term = self.scale * F.linear(F.linear(x.float(), pair[0]), pair[1])
+            return linear(x, weight) + term.to(x.dtype)
         return _adapted(x, product(x.float(), pair[0]), weight, pair[1], self.scale)
 
     def merged(self, weights: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:
@@ -135,62 +135,3 @@ def _adapted(x: Tensor, low: Tensor, weight: Tensor, b: Tensor, scale: float) ->
     base = product(x, weight)
     term = product(low, b)
     return base.add_(term.to(base.dtype) if scale == 1.0 else (term * scale).to(base.dtype))
-
-
-class _AdaptedLinear(torch.autograd.Function):
-    """An adapted layer as one step of the backward pass, since its parts are small and many."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        low = product(x.float(), a)
-        ctx.save_for_backward(x, low, weight, a, b)
-        ctx.scale = scale
-        return _adapted(x, low, weight, b, scale)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, low, weight, a, b = ctx.saved_tensors
-        gradient = gradient.contiguous()
-        wide = gradient.float() if ctx.scale == 1.0 else gradient.float() * ctx.scale
-        to_low = product(wide, b.t())
-        to_x = None
-        if ctx.needs_input_grad[0]:
-            to_x = product(gradient, weight.t()).add_(product(to_low, a.t()).to(gradient.dtype))
-        to_a = _columns(to_low).t() @ _columns(x).float()
-        to_b = _columns(wide).t() @ _columns(low)
-        return to_x, None, to_a, to_b, None
-
-
-class _RoundedAdaptedLinear(torch.autograd.Function):
-    """An adapted layer whose input is coarser than the adapter, which is rounded to it for each product.
-
-    The adapter itself and its gradients stay float32, so that small steps are not lost; each product is
-    summed in float32 by the library.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        a, b = a.to(x.dtype), b.to(x.dtype)
-        low = product(x, a)
-        output = product(x, weight)
-        _columns(output).addmm_(_columns(low), b.t(), alpha=scale)
-        ctx.save_for_backward(x, low, weight, a, b)
-        ctx.scale = scale
-        return output
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, low, weight, a, b = ctx.saved_tensors
-        rows = _columns(gradient.contiguous())
-        to_low = rows @ b if ctx.scale == 1.0 else (rows @ b) * ctx.scale
-        to_x = None
-        if ctx.needs_input_grad[0]:
-            to_x = (rows @ weight).addmm_(to_low, a).view(x.shape)
-        to_a = (to_low.t() @ _columns(x)).float()
-        to_b = (rows.t() @ _columns(low)).float()
-        return to_x, None, to_a, to_b if ctx.scale == 1.0 else to_b * ctx.scale, None
-
-
-def _columns(x: Tensor) -> Tensor:
-    """All rows of a batch below each other."""
-    return x.reshape(-1, x.shape[-1])

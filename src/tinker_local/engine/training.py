@@ -12,7 +12,11 @@ import torch
 from torch import Tensor
 
 from tinker_local.engine.decoder import Decoder, Tokens, bytes_per_token
-from tinker_local.engine.kernels.cross_entropy import target_logprobs, target_logprobs_and_gradient
+from tinker_local.engine.kernels.cross_entropy import (
+    Derivative,
+    target_logprobs,
+    target_logprobs_and_gradient,
+)
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.losses import Loss, check_datums, find_loss
@@ -100,10 +104,7 @@ class TrainingModel:
             use_threads_for(
                 self.base.num_parameters, sum(len(datum.tokens) for datum in chosen), 1 if forward_only else 3
             )
-            if forward_only:
-                results, loss_sum = _forward(decoder, chosen, loss, settings)
-            else:
-                results, loss_sum = _forward_backward(decoder, chosen, loss, settings, batch.fits)
+            results, loss_sum = _compute(decoder, chosen, loss, settings, forward_only, batch.fits)
             outputs.update(zip(batch.indices, results, strict=True))
             total += loss_sum
         return [outputs[index] for index in range(len(datums))], {"loss:sum": total}
@@ -188,44 +189,49 @@ class _Batch:
 
 
 @torch.no_grad()
-def _forward(
-    decoder: Decoder, datums: Sequence[Datum], loss: Loss, settings: Mapping[str, float]
+def _compute(
+    decoder: Decoder,
+    datums: Sequence[Datum],
+    loss: Loss,
+    settings: Mapping[str, float],
+    forward_only: bool,
+    keeps_all: bool,
 ) -> tuple[list[DatumOutput], float]:
+    """One micro-batch: what each datum's tokens give, the loss summed up, and gradients in their buffers."""
     batch = _Batch.of(decoder, datums, loss)
-    x, _ = decoder.forward(batch.tokens, keeps=False)
-    states, _ = decoder.final_norm(x)
-    return batch.results(loss, settings, target_logprobs(decoder.unembedding, states, batch.targets))
-
-
-@torch.no_grad()
-def _forward_backward(
-    decoder: Decoder, datums: Sequence[Datum], loss: Loss, settings: Mapping[str, float], keeps_all: bool
-) -> tuple[list[DatumOutput], float]:
-    batch = _Batch.of(decoder, datums, loss)
-    counted = (batch.inputs[loss.weight_input] != 0).reshape(len(batch.targets), -1).any(dim=1)
-    counts = bool(counted.any())
-    x, kept = decoder.forward(batch.tokens, keeps=counts, keeps_all=keeps_all)
-    states, inverse = decoder.final_norm(x)
-    logprobs = torch.empty(batch.targets.shape, device=x.device)
     # Tokens of weight zero are reported but not differentiated: the unembedding is a large share of a small
     # model's work, and prompts are about half of the tokens.
+    counted = (batch.inputs[loss.weight_input] != 0).reshape(len(batch.targets), -1).any(dim=1)
+    learns = not forward_only and bool(counted.any())
+    x, kept = decoder.forward(batch.tokens, keeps=learns, keeps_all=keeps_all)
+    states, inverse = decoder.final_norm(x)
+    logprobs = torch.empty(batch.targets.shape, device=x.device)
     logprobs[~counted] = target_logprobs(decoder.unembedding, states[~counted], batch.targets[~counted])
-    if counts:
-        inputs = {name: values[counted] for name, values in batch.inputs.items()}
-
-        def derivative(rows: slice, found: Tensor) -> Tensor:
-            with torch.enable_grad():
-                free = found.detach().requires_grad_()
-                mine = {name: values[rows] for name, values in inputs.items()}
-                return torch.autograd.grad(loss.elementwise(mine, free, settings).sum(), free)[0]
-
+    if learns:
+        derivative = _derivative(
+            loss, {name: values[counted] for name, values in batch.inputs.items()}, settings
+        )
         logprobs[counted], to_counted = target_logprobs_and_gradient(
             decoder.unembedding, states[counted], batch.targets[counted], derivative
         )
         to_states = torch.zeros_like(states)
         to_states[counted] = to_counted
         decoder.backward(batch.tokens, kept, decoder.final_norm_backward(to_states, x, inverse))
+    else:
+        logprobs[counted] = target_logprobs(decoder.unembedding, states[counted], batch.targets[counted])
     return batch.results(loss, settings, logprobs)
+
+
+def _derivative(loss: Loss, inputs: Mapping[str, Tensor], settings: Mapping[str, float]) -> Derivative:
+    """The loss's derivative by each log-probability, of the rows that these inputs belong to."""
+
+    def derivative(rows: slice, logprobs: Tensor) -> Tensor:
+        with torch.enable_grad():
+            free = logprobs.detach().requires_grad_()
+            mine = {name: values[rows] for name, values in inputs.items()}
+            return torch.autograd.grad(loss.elementwise(mine, free, settings).sum(), free)[0]
+
+    return derivative
 
 
 def _joined(datums: Sequence[Datum], name: str) -> Tensor:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import psutil
 import torch
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from base_models import BaseModelError, ResolvedModel, resolve
 from tinker_local.engine.llama import Llama, weight_shapes
@@ -22,12 +23,16 @@ from tinker_local.loading.conversions import converted
 from tinker_local.loading.gguf_paths import find_gguf, part_paths
 from tinker_local.loading.json_file import read_json
 from tinker_local.loading.other_layouts import refuse_other_layouts
-from tinker_local.loading.safetensors_weights import read_weights
+from tinker_local.loading.safetensors_weights import map_weights, read_weights
 from tinker_local.loading.stored_tensors import check_tensors, stored_tensors, weight_files
 from tinker_local.loading.tokenizer_file import read_tokenizer
 
+STORED_TYPES = {"F32": torch.float32, "BF16": torch.bfloat16}
+"""Types that a file's tensors may be computed in as they lie."""
 LARGE_MODEL = 500_000_000
 """From this many parameters on, bfloat16 is worth its rounding, where the processor is fast at it."""
+SMALL_MODEL = 100_000_000
+"""Up to this many parameters training has a copy of its own, in which layers of one input are joined."""
 LARGE_TO_TRAIN = 100_000_000
 """The same for training alone, which takes far longer and whose steps are noisy in any case."""
 
@@ -48,13 +53,21 @@ class BaseModel:
     training_dtype: torch.dtype
     """The type in which training computes; `model` may be finer, for what it writes and scores."""
 
+    reread: Callable[[], Mapping[str, Tensor]] | None
+    """Maps the weights anew, with none of them in memory yet; None where they are not memory-mapped."""
+
     def training_model(self) -> Llama:
         """The model that adapters are trained on, shared by all runs; made when it is first asked for."""
-        return self.model if self.training_dtype == self.model.dtype else self._in_training_dtype
+        is_copied = self.training_dtype != self.model.dtype or self.model.num_parameters <= SMALL_MODEL
+        return self._training_copy if is_copied else self.model
 
     @cached_property
-    def _in_training_dtype(self) -> Llama:
-        return self.model.joined(self.training_dtype)
+    def _training_copy(self) -> Llama:
+        copy = self.model.joined(self.training_dtype)
+        if self.reread is not None:
+            # What was read to make the copy, and to check it, would else stay in memory beside it.
+            self.model.weights = self.reread()
+        return copy
 
     @property
     def model_type(self) -> str:
@@ -103,12 +116,17 @@ def load_base_model(
     # What is quickly told comes before the weights, which can take minutes.
     tokenizer = read_tokenizer(folder, config.vocab_size)
     ends = end_tokens(folder, settings, config.vocab_size)
+    weights = read_weights(stored, config, chosen, device)
+    # Only there is nothing converted and nothing copied to a device.
+    stored_types = {STORED_TYPES.get(stored[each].dtype) for each in weights}
+    stays_mapped = device.type == "cpu" and stored_types == {chosen}
     return BaseModel(
         name=name,
         folder=folder.resolve(),
         paths=frozenset(path.resolve() for path in (found, folder, *sources)),
         architecture=find_architecture(settings, folder).name,
-        model=Llama(config, read_weights(stored, config, chosen, device)),
+        model=Llama(config, weights),
+        reread=partial(map_weights, stored, config) if stays_mapped else None,
         tokenizer=tokenizer,
         end_tokens=ends,
         training_dtype=choose_training_dtype(dtype, chosen, num_parameters, device),

@@ -28,12 +28,8 @@ def read_weights(
     `stored` are the tensors of the files as `check_tensors` let them pass. What is stored in the type to
     compute in stays memory-mapped. Raises StartupError where a file is damaged or a number is not finite.
     """
-    wanted = weight_shapes(config)
-    by_file: dict[Path, list[str]] = {}
-    for name in wanted:
-        by_file.setdefault(stored[name].file, []).append(name)
     weights: dict[str, Tensor] = {}
-    for file, names in by_file.items():
+    for file, names in _by_file(stored, config).items():
         try:
             # Tensor by tensor, so that what is stored in another type never lies in memory twice.
             with open_tensors(file) as opened:
@@ -45,6 +41,23 @@ def read_weights(
         except (SafetensorError, OSError) as error:
             raise StartupError(f"{file} is damaged ({shown(str(error))}); download it again.") from error
     return weights
+
+
+def map_weights(stored: Mapping[str, StoredTensor], config: LlamaConfig) -> dict[str, Tensor]:
+    """The tensors as they are stored, memory-mapped and not looked at: they were read and checked before."""
+    weights: dict[str, Tensor] = {}
+    for file, names in _by_file(stored, config).items():
+        with open_tensors(file) as opened:
+            weights.update((name, cast(Tensor, opened.get_tensor(name))) for name in names)
+    return weights
+
+
+def _by_file(stored: Mapping[str, StoredTensor], config: LlamaConfig) -> dict[Path, list[str]]:
+    """The names of the tensors that the configuration needs, by the file that holds them."""
+    by_file: dict[Path, list[str]] = {}
+    for name in weight_shapes(config):
+        by_file.setdefault(stored[name].file, []).append(name)
+    return by_file
 
 
 def write_weights(

@@ -28,10 +28,10 @@ class Heads:
     queries: int
     keys: int
 
-    @property
-    def sizes(self) -> list[int]:
-        """Queries, keys and values as they stand beside each other, [rows, all heads, head_dim]."""
-        return [self.queries, self.keys, self.keys]
+    def parts(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of what stands beside each other, [rows, all heads, head_dim]."""
+        asking, known = self.queries, self.queries + self.keys
+        return inputs[:, :asking], inputs[:, asking:known], inputs[:, known:]
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def attention(
 
     And the probabilities of each group, for the backward pass, where they are few enough to be kept.
     """
-    queries, keys, values = inputs.split(heads.sizes, dim=1)
-    output = inputs.new_empty(queries.shape)
+    queries, keys, values = heads.parts(inputs)
+    output = torch.empty_like(queries, memory_format=torch.contiguous_format)
     kept: list[Tensor | None] = []
     for group in groups:
         q, k, v = (_by_head(part, group, heads.keys) for part in (queries, keys, values))
@@ -106,7 +106,7 @@ def attention(
         found: list[Tensor] = []
         for begin, end in _blocks(group.longest):
             probabilities = _probabilities(q, k, group.future, begin, end)
-            found.append((probabilities @ v[:, 0, :end]).unflatten(1, (-1, end - begin)))
+            found.append(_apart(probabilities @ v[:, 0, :end], end - begin))
         _put(output, found, group)
         kept.append(probabilities if group.longest <= QUERY_BLOCK else None)
     return output, kept
@@ -120,9 +120,9 @@ def attention_backward(
     groups: Sequence[SequenceGroup],
 ) -> Tensor:
     """The gradient to queries, keys and values from that to what was gathered."""
-    queries, keys, values = inputs.split(heads.sizes, dim=1)
+    queries, keys, values = heads.parts(inputs)
     to_inputs = torch.empty_like(inputs)
-    to_queries, to_keys, to_values = to_inputs.split(heads.sizes, dim=1)
+    to_queries, to_keys, to_values = heads.parts(to_inputs)
     scale = inputs.shape[-1] ** -0.5
     for group, known in zip(groups, kept, strict=True):
         q, k, v = (_by_head(part, group, heads.keys) for part in (queries, keys, values))
@@ -135,7 +135,7 @@ def attention_backward(
             to_v[:, 0, :end].add_(probabilities.transpose(1, 2) @ mine)
             to_p = mine @ v[:, 0, :end].transpose(1, 2)
             to_s = torch.ops.aten._softmax_backward_data(to_p, probabilities, -1, to_p.dtype).mul_(scale)
-            to_q.append((to_s @ k[:, 0, :end]).unflatten(1, (-1, end - begin)))
+            to_q.append(_apart(to_s @ k[:, 0, :end], end - begin))
             to_k[:, 0, :end].add_(to_s.transpose(1, 2) @ q[:, :, begin:end].flatten(1, 2))
         _put(to_queries, to_q, group)
         _put(to_keys, [to_k], group)
@@ -154,6 +154,11 @@ def _probabilities(q: Tensor, k: Tensor, future: Tensor, begin: int, end: int) -
     mask = F.pad(future[:size, :size], (begin, 0)).repeat(q.shape[1], 1)
     block, past = q[:, :, begin:end].flatten(1, 2), k[:, 0, :end].transpose(1, 2)
     return torch.softmax(torch.baddbmm(mask, block, past, alpha=q.shape[-1] ** -0.5), dim=-1)
+
+
+def _apart(rows: Tensor, size: int) -> Tensor:
+    """Queries that share a key, below each other, as [batch, shared, size, head_dim]."""
+    return rows.view(len(rows), -1, size, rows.shape[-1])
 
 
 def _by_head(x: Tensor, group: SequenceGroup, kv_heads: int, padded_with_zeros: bool = False) -> Tensor:

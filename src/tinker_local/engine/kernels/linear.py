@@ -48,8 +48,8 @@ class LowRank:
             parts.append(product(mine, self.b[index].t()))
         to_low = _scaled(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), self.scale)
         to_a = to_low.t() @ x
-        for gathered, fresh in zip(self.a_gradients, to_a.split(self._rank), strict=True):
-            gathered.add_(fresh)
+        for index, gathered in enumerate(self.a_gradients):
+            gathered.add_(to_a[index * self._rank : (index + 1) * self._rank])
         if to_x is not None:
             add_product(to_x, to_low, self.a.t())
 
