@@ -12,6 +12,7 @@ from peft import LoraConfig as PeftConfig
 from peft import get_peft_model
 
 from tinker_local.engine import lora
+from tinker_local.engine.llama import Llama
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.engine.training import AdamSettings, TrainingModel, passes
 from tinker_local.errors import RequestError
@@ -215,6 +216,30 @@ def test_gradients_that_are_not_finite_are_refused(tiny_model: Path):
     assert torch.equal(training.adapter.flat, before)
     training.forward_backward([random_datum(9, 1)], "cross_entropy", forward_only=False)
     assert np.isfinite(training.optim_step(ADAM)["grad_norm:mean"])
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_a_failure_on_the_way_leaves_no_gradients(tiny_model: Path, earlier: int):
+    """Where a later part of a request fails, its earlier parts add nothing; earlier requests still count."""
+    base = load_base_model(str(tiny_model), "float32", CPU).model
+    batch = [random_datum(100, seed) for seed in range(60)]
+    asked: list[int] = []
+
+    def fails_on_the_way() -> Llama:
+        asked.append(1)
+        if len(asked) > earlier + 1:
+            raise MemoryError
+        return base
+
+    failing = TrainingModel(base, random_adapter(base, LoraConfig(4)), trained_on=fails_on_the_way)
+    plain = TrainingModel(base, random_adapter(base, LoraConfig(4)))
+    for _ in range(earlier):
+        for model in (failing, plain):
+            model.forward_backward([random_datum(12, 99)], "cross_entropy", forward_only=False)
+    with pytest.raises(MemoryError):
+        failing.forward_backward(batch, "cross_entropy", forward_only=False)
+    assert failing.optim_step(ADAM) == plain.optim_step(ADAM)
+    assert torch.equal(failing.adapter.flat, plain.adapter.flat)
 
 
 def test_passes_hold_every_datum_once():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -65,6 +66,7 @@ class TrainingModel:
                 raise CheckpointError("The optimizer state does not fit the adapter; save the state again.")
         self.adapter = adapter
         self._leaves, self._gradients = adapter.trainable()
+        self._has_gradients = False
         parameter = torch.nn.Parameter(adapter.flat, requires_grad=False)
         parameter.grad = self._gradients
         # The library's AdamW over one flat parameter: decoupled weight decay, bias correction, and eps
@@ -86,7 +88,7 @@ class TrainingModel:
     ) -> tuple[list[DatumOutput], dict[str, float]]:
         """Log-probabilities of every target, and gradients of the summed loss unless `forward_only`.
 
-        Either all datums are counted or, where one is wrong, none (RequestError).
+        Either all datums are counted or, where one is wrong (RequestError) or anything else fails, none.
         """
         loss = find_loss(loss_fn)
         settings = loss.settings(loss_config or {})
@@ -94,12 +96,30 @@ class TrainingModel:
         check_datums(datums, loss, config.vocab_size, config.max_position_embeddings)
         outputs: dict[int, DatumOutput] = {}
         total = 0.0
-        for indices in passes([len(datum.tokens) for datum in datums]):
-            chosen = [datums[index] for index in indices]
-            results, loss_sum = self._one_pass(chosen, loss, settings, forward_only)
-            outputs.update(zip(indices, results, strict=True))
-            total += loss_sum
+        with nullcontext() if forward_only else self._all_or_nothing():
+            for indices in passes([len(datum.tokens) for datum in datums]):
+                chosen = [datums[index] for index in indices]
+                results, loss_sum = self._one_pass(chosen, loss, settings, forward_only)
+                outputs.update(zip(indices, results, strict=True))
+                total += loss_sum
         return [outputs[index] for index in range(len(datums))], {"loss:sum": total}
+
+    @contextmanager
+    def _all_or_nothing(self) -> Generator[None, None, None]:
+        """Take back what was added to the gradients where the rest of it fails.
+
+        A copy is made only where gradients of earlier requests wait for a step.
+        """
+        before = self._gradients.clone() if self._has_gradients else None
+        try:
+            yield
+        except BaseException:
+            if before is None:
+                self._gradients.zero_()
+            else:
+                self._gradients.copy_(before)
+            raise
+        self._has_gradients = True
 
     def _one_pass(
         self, datums: Sequence[Datum], loss: Loss, settings: Mapping[str, float], forward_only: bool
@@ -158,6 +178,7 @@ class TrainingModel:
         norm = float(cast(Tensor, torch.linalg.vector_norm(self._gradients, dtype=torch.float64)))
         if not math.isfinite(norm):
             self._gradients.zero_()
+            self._has_gradients = False
             raise RequestError(
                 "The gradients are not finite, so no step was taken; lower the weights or the learning rate."
             )
@@ -171,6 +192,7 @@ class TrainingModel:
         )
         self._optimizer.step()
         self._gradients.zero_()
+        self._has_gradients = False
         return {"grad_norm:mean": norm}
 
     def optimizer_state(self) -> dict[str, Tensor]:
