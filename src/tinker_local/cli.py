@@ -15,6 +15,8 @@ from tinker_local import __version__
 from tinker_local.errors import TinkerLocalError
 
 EXIT_REFUSED = 2
+SPINS = 1000
+"""How often a thread looks whether it may go on before it sleeps: some tens of microseconds."""
 
 
 def default_home() -> Path:
@@ -37,6 +39,7 @@ def _serve(options: argparse.Namespace) -> None:
     # Imported here so that --help and list do not wait for torch. The garbage collector would spend a seventh
     # of the start on what the imports make, and find nothing to free.
     gc.disable()
+    _let_threads_sleep()
     from tinker_local.server.launch import ServeOptions, launch
 
     gc.freeze()
@@ -54,6 +57,17 @@ def _serve(options: argparse.Namespace) -> None:
             stop_with_stdin=options.stop_with_stdin,
         )
     )
+
+
+def _let_threads_sleep() -> None:
+    """Tell OpenMP, before torch loads it, how long its threads turn in circles before they sleep.
+
+    The default of GNU's library is some milliseconds at each of a step's thousands of barriers. Where
+    another program has the core that the thread waited for needs, that is time thrown away: see
+    docs/engine.md, "Beside other programs". Other libraries pass this setting over.
+    """
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = str(SPINS)
 
 
 def _list(options: argparse.Namespace) -> None:

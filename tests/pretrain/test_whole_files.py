@@ -91,7 +91,7 @@ def base(folder: Path) -> Callable[[pytest.MonkeyPatch], None]:
 
 
 def _tokenizer(folder: Path):
-    """A tokenizer that knows one word, also kept as data/tokenizer.json, beyond what the full disk refuses."""
+    """A tokenizer that knows one word, which is also kept as data/tokenizer.json."""
     module = importlib.import_module("tokenize_corpora")
     tokenizer = module.new_tokenizer()
     tokenizer.add_special_tokens([module.BEGIN, module.END])
