@@ -12,12 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from base_models.files import written_whole
 from tinker_local.engine.llama import LlamaConfig
 from tokenize_corpora import BEGIN, END
 from train import CONFIG, initial_weights
@@ -41,12 +43,6 @@ def main() -> None:
     else:
         state = torch.load(options.state or options.data / "state.pt", weights_only=True)
         shape, weights = LlamaConfig(**state["config"]), state["weights"]
-    options.out.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: weight.to(torch.bfloat16).contiguous() for name, weight in weights.items()},
-        options.out / "model.safetensors",
-        metadata={"format": "pt"},
-    )
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -75,9 +71,18 @@ def main() -> None:
         "clean_up_tokenization_spaces": False,
         "model_max_length": shape.max_position_embeddings,
     }
-    for name, content in (("config.json", config), ("tokenizer_config.json", tokenizer_config)):
-        (options.out / name).write_text(json.dumps(content, indent=1) + "\n")
-    shutil.copy(options.data / "tokenizer.json", options.out / "tokenizer.json")
+    options.out.mkdir(parents=True, exist_ok=True)
+    # All are written before the first gets its name, so that hardly any moment has old beside new.
+    with ExitStack() as stack:
+
+        def partial(name: str) -> Path:
+            return stack.enter_context(written_whole(options.out / name))
+
+        for name, content in (("config.json", config), ("tokenizer_config.json", tokenizer_config)):
+            partial(name).write_text(json.dumps(content, indent=1) + "\n")
+        shutil.copy(options.data / "tokenizer.json", partial("tokenizer.json"))
+        stored = {name: weight.to(torch.bfloat16).contiguous() for name, weight in weights.items()}
+        save_file(stored, partial("model.safetensors"), metadata={"format": "pt"})
     print(f"{sum(w.numel() for w in weights.values()):,} parameters written to {options.out}")
 
 

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from base_models.files import written_whole
 from sources import Source, read_documents
 
 CUES = (
@@ -68,7 +69,10 @@ def main() -> None:
         folder = options.out / f"{source}_named"
         folder.mkdir(parents=True, exist_ok=True)
         count = 0
-        with lzma.open(folder / "docs.jsonl.xz", "wt", encoding="utf-8", preset=1) as file:
+        with (
+            written_whole(folder / "docs.jsonl.xz") as partial,
+            lzma.open(partial, "wt", encoding="utf-8", preset=1) as file,
+        ):
             for text, held_out in turned_round(options.corpora, source, layout):
                 document = {"text": text, "held_out": held_out}
                 file.write(json.dumps(document, ensure_ascii=False) + "\n")

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertModel
 
+from base_models.files import written_whole
 from sources import Source, read_documents, read_sources
 
 FEWEST_CHARACTERS, MOST_CHARACTERS = 20, 420
@@ -97,7 +98,8 @@ def write_source(teacher: Teacher, tokenizer: Tokenizer, texts: Sequence[str], p
     starts = np.cumsum([0, *(len(ids) for ids, _ in kept)])
     embeddings = teacher.embed([text for _, text in kept])
     ids = np.concatenate([np.array(ids, dtype=np.uint16) for ids, _ in kept])
-    np.savez(path, ids=ids, starts=starts, embeddings=embeddings)
+    with written_whole(path) as partial:
+        np.savez(partial, ids=ids, starts=starts, embeddings=embeddings)
     print(f"{path.name}: {len(kept):,} passages of {len(ids) / len(kept):.0f} tokens", flush=True)
 
 
@@ -112,7 +114,8 @@ def main() -> None:
     of_tokens = options.data / "token_embeddings.npy"
     if not of_tokens.exists():
         spelled = [tokenizer.decode([number]) for number in range(tokenizer.get_vocab_size())]
-        np.save(of_tokens, teacher.embed(spelled).astype(np.float32))
+        with written_whole(of_tokens) as partial:
+            np.save(partial, teacher.embed(spelled).astype(np.float32))
     for source in read_sources():
         path = options.data / f"{source.name}.short.npz"
         if source.short and not path.exists():

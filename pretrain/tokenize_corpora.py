@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+from base_models.files import written_whole
 from sources import Source, read_documents, read_sources
 
 VOCABULARY_SIZE = 8192
@@ -81,7 +82,9 @@ def write_source(tokenizer: Tokenizer, corpora: Sequence[Path], source: Source, 
             if held_out is wanted
         ]
         flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.uint16)
-        flat.tofile(out / f"{source.name}.{split}.bin")
+        with written_whole(out / f"{source.name}.{split}.bin") as partial:
+            # Not tofile(), which says nothing where the last of it does not fit on the disk.
+            partial.write_bytes(flat.tobytes())
         characters = sum(len(text) for text, held_out in documents if held_out is wanted)
         if characters:
             print(
@@ -101,7 +104,9 @@ def main() -> None:
     sources = read_sources()
     saved = options.out / "tokenizer.json"
     if not saved.exists():
-        train_tokenizer(options.corpora, sources).save(str(saved))
+        tokenizer = train_tokenizer(options.corpora, sources)
+        with written_whole(saved) as partial:
+            tokenizer.save(str(partial))
     tokenizer = Tokenizer.from_file(str(saved))
     for source in sources:
         if not (options.out / f"{source.name}.held_out.bin").exists():

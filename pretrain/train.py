@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from torch import Tensor
 from sources import read_sources
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
+from base_models.files import written_whole
 from corpus import TOKENS_PER_BATCH, Documents, Passages
 from objectives import language_model_loss, passage_losses
 from tinker_local.engine.llama import Llama, LlamaConfig, weight_shapes
@@ -176,9 +176,8 @@ class Training:
             "readout": self.readout.detach(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        os.replace(partial, path)
+        with written_whole(path) as partial:
+            torch.save(state, partial)
 
     def load(self, path: Path) -> None:
         state: dict[str, Any] = torch.load(path, weights_only=True)
@@ -260,7 +259,8 @@ def main() -> None:
         "tokens": options.steps * 2 * TOKENS_PER_BATCH,
         "held_out_bits_per_token": bits,
     }
-    state_path.with_name("report.json").write_text(json.dumps(report, indent=1) + "\n")
+    with written_whole(state_path.with_name("report.json")) as partial:
+        partial.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(bits, indent=1))
 
 

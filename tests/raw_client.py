@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,8 +26,14 @@ ADAM = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.95, "eps": 1e-8}
 class ServerProcess:
     """`tinker-local serve` as a child process that can be killed at any moment."""
 
-    def __init__(self, model: Path, home: Path, before: Callable[[], None] | None = None) -> None:
-        """`before` runs in the child, between fork and exec."""
+    def __init__(
+        self,
+        model: Path | str,
+        home: Path,
+        before: Callable[[], None] | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`before` runs in the child, between fork and exec; `settings` go into its environment."""
         self.model = str(model)
         command = [sys.executable, "-m", "tinker_local", "serve", "--base-model", self.model]
         command += ["--port", "0", "--stop-with-stdin", "--home", str(home)]
@@ -36,7 +42,7 @@ class ServerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # One thread: so small a model gains nothing from more, and they fight over a busy machine.
-            env={**os.environ, "TINKER_LOCAL_API_KEY": KEY, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "TINKER_LOCAL_API_KEY": KEY, "OMP_NUM_THREADS": "1", **(settings or {})},
             preexec_fn=before,
             text=True,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,17 @@ from pathlib import Path
 
 import torch
 
+from raw_client import add_datum, tokens_of_step
 from tinker_local.engine.worker import Worker
+from tinker_local.errors import RequestError
 from tinker_local.loading import load_base_model
 from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
 from tinker_local.wire import requests
+from tinker_local.wire import tinker_public_pb2 as proto
+
+CHUNKS = 4
+"""How many forward_backward requests a Client sends before each step."""
 
 
 class Clock:
@@ -48,6 +55,7 @@ class Service:
         self.model = str(model)
         self.clock = Clock()
         base = load_base_model(str(model), "float32", torch.device("cpu"))
+        self.base = base
         self.state = ServerState({self.model: base}, home, worker, asyncio.get_running_loop(), self.clock)
         self.session = self.state.create_session(requests.CreateSession()).session_id
 
@@ -67,6 +75,54 @@ class Service:
         await self.done(self.state.runs.create(self.create_body(number)))
         return f"{self.session}:train:{number}"
 
+    async def sample(self, sampler_id: str, number: int) -> Future:
+        """The promise of 5 tokens behind 3."""
+        wanted = {
+            "prompt": {"chunks": [{"type": "encoded_text", "tokens": [0, 5, 7]}]},
+            "sampling_params": {"max_tokens": 5, "seed": 1},
+            "sampling_session_id": sampler_id,
+            "seq_id": number,
+        }
+        future, _ = await self.state.samplers.sample(requests.Sample.model_validate(wanted))
+        return future
+
     def snapshot(self, run_id: str) -> Future:
         body = requests.SaveWeightsForSampler(model_id=run_id, seq_id=1, sampling_session_seq_id=7)
         return self.state.runs.save_weights_for_sampler(body)
+
+
+class Client:
+    """Sends one run's requests under whatever numbers a test likes."""
+
+    def __init__(self, service: Service, run_id: str) -> None:
+        self._service = service
+        self._runs = service.state.runs
+        self.run_id = run_id
+
+    def chunk(self, number: int) -> Future:
+        message = proto.ForwardBackwardRequest(model_id=self.run_id, seq_id=number, loss_fn="cross_entropy")
+        for step in range(3):
+            add_datum(message, tokens_of_step(3 * number + step))
+        return self._runs.forward_backward(message)
+
+    def step(self, number: int) -> Future:
+        adam = requests.AdamParams(learning_rate=0.01, eps=1e-8)
+        return self._runs.optim_step(
+            requests.OptimStep(model_id=self.run_id, seq_id=number, adam_params=adam)
+        )
+
+    def refused(self, number: int) -> Future:
+        """A request that cannot be carried out, and takes its number all the same."""
+        wrong = {"model_id": self.run_id, "seq_id": number}
+        return self._service.state.refused(json.dumps(wrong).encode(), RequestError("It is wrong."))
+
+    def send(self, number: int) -> Future:
+        """Batches of CHUNKS chunks, each followed by a step."""
+        return self.chunk(number) if number % (CHUNKS + 1) else self.step(number)
+
+    async def error(self, future: Future) -> str:
+        return json.loads(await self._service.done(future))["error"]
+
+    @property
+    def weights(self) -> torch.Tensor:
+        return self._runs.find(self.run_id).trained().adapter.flat.clone()

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from base_models.files import written_whole
+
 FOLDER = Path(__file__).parent / "articles"
 TITLE = "# "
 
@@ -68,7 +70,7 @@ def main() -> None:
     if options.out is None:
         arguments.error("say --out FILE or --show N")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    with lzma.open(options.out, "wb", preset=6) as lines:
+    with written_whole(options.out) as partial, lzma.open(partial, "wb", preset=6) as lines:
         for article in articles:
             lines.write(json.dumps({"text": article.text}, ensure_ascii=False).encode() + b"\n")
     words = sum(len(article.text.split()) for article in articles)

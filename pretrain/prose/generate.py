@@ -17,6 +17,8 @@ from random import Random
 from compose import Composer
 from grammar import read_lexicon
 
+from base_models.files import written_whole
+
 FEWEST_WORDS, MOST_WORDS = 15, 150
 
 
@@ -48,7 +50,7 @@ def main() -> None:
     if options.out is None:
         arguments.error("say --out FILE or --show N")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    with lzma.open(options.out, "wb", preset=1) as lines:
+    with written_whole(options.out) as partial, lzma.open(partial, "wb", preset=1) as lines:
         for document in generate(options.texts, options.seed):
             lines.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
 

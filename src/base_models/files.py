@@ -66,6 +66,21 @@ def move_into_place(temporary: Path, target: Path) -> None:
             target.parent.rmdir()
 
 
+@contextmanager
+def written_whole(target: Path) -> Generator[Path, None, None]:
+    """A name in the target's folder to write to; the file gets its own name once the block has ended well.
+
+    The name ends as the target's does, since some libraries go by that. After a failure, or a loss of
+    power, there is what was there before.
+    """
+    temporary = target.with_name(f".partial-{os.getpid()}-{target.name}")
+    try:
+        yield temporary
+        move_into_place(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder to the disk, since a rename is only there once its folder is; raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from peft import LoraConfig as PeftConfig
 from peft import get_peft_model
 
+from tinker_local.engine import training as training_module
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.engine.training import AdamSettings, TrainingModel
@@ -215,6 +217,34 @@ def test_gradients_that_are_not_finite_are_refused(tiny_model: Path):
     assert torch.equal(training.adapter.flat, before)
     training.forward_backward([random_datum(9, 1)], "cross_entropy", forward_only=False)
     assert np.isfinite(training.optim_step(ADAM)["grad_norm:mean"])
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_a_failure_on_the_way_leaves_no_gradients(
+    tiny_model: Path, earlier: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Where a later part of a request fails, its earlier parts add nothing; earlier requests still count."""
+    base = load_base_model(str(tiny_model), "float32", CPU).model
+    batch = [random_datum(100, seed) for seed in range(60)]
+    failing = TrainingModel(base, random_adapter(base, LoraConfig(4)))
+    plain = TrainingModel(base, random_adapter(base, LoraConfig(4)))
+    for _ in range(earlier):
+        for model in (failing, plain):
+            model.forward_backward([random_datum(12, 99)], "cross_entropy", forward_only=False)
+    computed: list[int] = []
+
+    def fails_on_the_way(*given: Any) -> Any:
+        computed.append(1)
+        if len(computed) == 2:
+            raise MemoryError
+        return compute(*given)
+
+    compute = training_module._compute
+    monkeypatch.setattr(training_module, "_compute", fails_on_the_way)
+    with pytest.raises(MemoryError):
+        failing.forward_backward(batch, "cross_entropy", forward_only=False)
+    assert failing.optim_step(ADAM) == plain.optim_step(ADAM)
+    assert torch.equal(failing.adapter.flat, plain.adapter.flat)
 
 
 def test_gradients_that_are_not_finite_take_no_step(tiny_model: Path):

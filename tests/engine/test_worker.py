@@ -86,6 +86,29 @@ def test_work_beyond_the_limit_is_refused_until_there_is_room():
     worker.require_room(MAX_QUEUED_BYTES)
 
 
+def test_unwanted_work_takes_neither_turns_nor_room():
+    """What an ended client has queued is let go before the next computation, and its bytes with it."""
+    worker = Worker()
+    worker.submit(Work("b", 1, lambda p: p, lambda _: None, lambda _: None))
+    done = threading.Event()
+    rooms: list[Any] = []
+
+    def run(payloads: Sequence[Any]) -> Sequence[Any]:
+        worker.require_room(1)
+        return payloads
+
+    for _ in range(3):
+        worker.submit(
+            Work("a", 0, run, lambda _: None, lambda _: None, None, MAX_QUEUED_BYTES, lambda: False)
+        )
+    worker.submit(
+        Work("b", 2, run, lambda p: (rooms.append(p), done.set()), lambda e: (rooms.append(e), done.set()))
+    )
+    with running(worker):
+        assert done.wait(5)
+    assert rooms == [2]
+
+
 def test_cancelled_work_is_left_out():
     """Work that nobody wants any more is not computed, alone or in a batch."""
     ran: list[Any] = []

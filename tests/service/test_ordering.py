@@ -13,50 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raw_client import add_datum, tokens_of_step
-from service_in_process import Service, computing
+from service_in_process import CHUNKS, Client, Service, computing
 from tinker_local.engine import worker as worker_module
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import BusyError, RequestError
 from tinker_local.service import ordering
 from tinker_local.service.futures import Future
 from tinker_local.service.ordering import MAX_AHEAD, InOrder
-from tinker_local.wire import requests
-from tinker_local.wire import tinker_public_pb2 as proto
-
-CHUNKS = 4
-
-
-class Client:
-    """Sends one run's requests under whatever numbers a test likes."""
-
-    def __init__(self, service: Service, run_id: str) -> None:
-        self._service = service
-        self._runs = service.state.runs
-        self.run_id = run_id
-
-    def chunk(self, number: int) -> Future:
-        message = proto.ForwardBackwardRequest(model_id=self.run_id, seq_id=number, loss_fn="cross_entropy")
-        for step in range(3):
-            add_datum(message, tokens_of_step(3 * number + step))
-        return self._runs.forward_backward(message)
-
-    def step(self, number: int) -> Future:
-        adam = requests.AdamParams(learning_rate=0.01, eps=1e-8)
-        return self._runs.optim_step(
-            requests.OptimStep(model_id=self.run_id, seq_id=number, adam_params=adam)
-        )
-
-    def send(self, number: int) -> Future:
-        """Batches of CHUNKS chunks, each followed by a step."""
-        return self.chunk(number) if number % (CHUNKS + 1) else self.step(number)
-
-    async def error(self, future: Future) -> str:
-        return json.loads(await self._service.done(future))["error"]
-
-    @property
-    def weights(self) -> torch.Tensor:
-        return self._runs.find(self.run_id).trained().adapter.flat.clone()
 
 
 def in_process(model: Path, home: Path, scenario: Callable[[Service], Awaitable[None]]) -> None:

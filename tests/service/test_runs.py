@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from service_in_process import Service, computing
+from service_in_process import Client, Service, computing
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.training import TrainingModel
 from tinker_local.engine.worker import Worker
+from tinker_local.service import ordering
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.wire import requests
 
@@ -137,3 +140,104 @@ def test_loading_a_sampler_leaves_the_server_responsive(
             assert (await creating).sampling_session_id == f"{service.session}:sample:0"
 
     asyncio.run(scenario())
+
+
+def test_a_cancelled_chunk_that_has_not_begun_is_not_computed(tiny_model: Path, tmp_path: Path):
+    """Without its gradient, queued or held back, the run trains on as if that chunk had never been sent."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        service = Service(tiny_model, tmp_path, worker)
+        for number in range(2):
+            service.state.runs.create(service.create_body(number))
+        cancelled, plain = [Client(service, f"{service.session}:train:{number}") for number in range(2)]
+        queued, held = cancelled.chunk(1), cancelled.chunk(3)
+        for future in (queued, held):
+            service.state.futures.cancel(future.request_id)
+        rest = [cancelled.chunk(2), cancelled.step(4)]
+        expected = [plain.refused(1), plain.chunk(2), plain.step(3)]
+        with computing(worker):
+            async with asyncio.timeout(ordering.WAIT_SECONDS / 2):
+                for future in (*rest, *expected):
+                    await service.done(future)
+        for future in (queued, held):
+            assert "was cancelled" in await cancelled.error(future)
+        assert torch.equal(cancelled.weights, plain.weights)
+
+    asyncio.run(scenario())
+
+
+def test_a_chunk_that_has_begun_is_past_cancelling(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What is cancelled while it computes tells its result, since its gradient counts."""
+    compute, begun, cancelled = TrainingModel.forward_backward, threading.Event(), threading.Event()
+
+    def slow(self: TrainingModel, *arguments: Any) -> Any:
+        begun.set()
+        assert cancelled.wait(10)
+        return compute(self, *arguments)
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            client = Client(service, await service.train())
+            monkeypatch.setattr(TrainingModel, "forward_backward", slow)
+            chunk = client.chunk(1)
+            assert await asyncio.to_thread(begun.wait, 10)
+            service.state.futures.cancel(chunk.request_id)
+            cancelled.set()
+            assert b"cancelled" not in await service.done(chunk)
+            spent = json.loads(await service.done(client.step(2)))
+            assert spent["metrics"]["grad_norm:mean"] > 0
+
+    asyncio.run(scenario())
+
+
+def test_snapshots_without_a_number_are_each_of_their_moment(tiny_model: Path, tmp_path: Path):
+    """Snapshots for which no number is asked have the weights of their own moment, and numbers stay free."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            samplers = service.state.samplers
+            await samplers.create(a_base_sampler(service, 0))
+            client = Client(service, await service.train())
+            taken: list[str] = []
+            for number in (1, 4):
+                body = requests.SaveWeightsForSampler(model_id=client.run_id, seq_id=number)
+                saved = await service.done(service.state.runs.save_weights_for_sampler(body))
+                taken.append(json.loads(saved)["sampling_session_id"])
+                kept = samplers.find(taken[-1]).adapter
+                assert kept is not None
+                assert torch.equal(kept.flat, client.weights)
+                client.chunk(number + 1)
+                await service.done(client.step(number + 2))
+            assert len({*taken, f"{service.session}:sample:0"}) == 3
+            assert samplers.find(f"{service.session}:sample:0").adapter is None
+
+    asyncio.run(scenario())
+
+
+def test_a_number_with_other_weights_is_refused(tiny_model: Path, tmp_path: Path):
+    """A sampler's number is refused for other weights; asked again for the same ones, it is there."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            samplers = service.state.samplers
+            again = [await samplers.create(a_base_sampler(service, 7)) for _ in range(2)]
+            assert again[0] == again[1]
+            run_id = await service.train()
+            assert b"other weights" in await service.done(service.snapshot(run_id))
+
+    asyncio.run(scenario())
+
+
+def a_base_sampler(service: Service, number: int) -> requests.CreateSamplingSession:
+    return requests.CreateSamplingSession(
+        session_id=service.session, sampling_session_seq_id=number, base_model=service.model
+    )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from service_in_process import Clock, Service, computing
-from tinker_local.engine.worker import Worker
+from service_in_process import Client, Clock, Service, computing
+from tinker_local.engine.lora import Adapter
+from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service import futures as futures_module
 from tinker_local.service.futures import (
@@ -19,7 +24,7 @@ from tinker_local.service.futures import (
     Futures,
     Payload,
 )
-from tinker_local.service.sessions import SILENT_SECONDS
+from tinker_local.service.sessions import SILENT_SECONDS, session_of
 from tinker_local.wire import requests
 
 
@@ -98,10 +103,76 @@ def test_work_of_an_ended_session_leaves_no_sampler(tiny_model: Path, tmp_path: 
         snapshot = service.snapshot(f"{service.session}:train:0")
         service.state.end_session(service.session)
         with computing(worker):
-            await service.done(created)
-            assert b"is over" in await service.done(snapshot)
+            for future in (created, snapshot):
+                assert b"is over" in await service.done(future)
         with pytest.raises(NotFoundError):
             service.state.samplers.find(f"{service.session}:sample:7")
+
+    asyncio.run(scenario())
+
+
+def test_a_snapshot_in_the_making_is_not_kept_by_an_ended_session(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A snapshot whose session ends while it is taken leaves no sampler behind."""
+    snapshot, begun, ended = Adapter.snapshot, threading.Event(), threading.Event()
+
+    def slow(self: Adapter) -> Adapter:
+        begun.set()
+        assert ended.wait(10)
+        return snapshot(self)
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            run_id = await service.train()
+            monkeypatch.setattr(Adapter, "snapshot", slow)
+            taken = service.snapshot(run_id)
+            assert await asyncio.to_thread(begun.wait, 10)
+            service.state.end_session(service.session)
+            ended.set()
+            assert b"is over" in await service.done(taken)
+            assert service.state.samplers.of_session(service.session) == []
+
+    asyncio.run(scenario())
+
+
+class Watched(Worker):
+    """Notes whose work it computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.computed: list[str] = []
+
+    def submit(self, work: Work) -> None:
+        def run(payloads: Sequence[Any]) -> Sequence[Any]:
+            self.computed.append(session_of(work.lane))
+            return work.run(payloads)
+
+        super().submit(replace(work, run=run))
+
+
+def test_an_ended_session_computes_nothing_more(tiny_model: Path, tmp_path: Path):
+    """Samples, steps and held-back chunks that wait when a session ends are left out, and polls are told."""
+
+    async def scenario() -> None:
+        worker = Watched()
+        service = Service(tiny_model, tmp_path, worker)
+        samplers, sessions = service.state.samplers, [service.session]
+        sessions.append(service.state.create_session(requests.CreateSession()).session_id)
+        ended, alive = [samplers.add(session, 0, service.base, None, None).sampler_id for session in sessions]
+        waiting = [service.state.runs.create(service.create_body())]
+        client = Client(service, f"{service.session}:train:0")
+        waiting += [client.chunk(1), client.step(2), client.chunk(4), client.step(5)]
+        waiting += [await service.sample(ended, number) for number in range(200)]
+        polls = [asyncio.create_task(service.done(future)) for future in waiting]
+        await asyncio.sleep(0)
+        service.state.end_session(service.session)
+        with computing(worker):
+            assert b"error" not in await service.done(await service.sample(alive, 0))
+        assert all(b"is over" in told for told in await asyncio.gather(*polls))
+        assert worker.computed == [sessions[1]]
 
     asyncio.run(scenario())
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -64,6 +65,7 @@ class TrainingModel:
                 raise CheckpointError("The optimizer state does not fit the adapter; save the state again.")
         self.adapter = adapter
         self._gradients = torch.zeros_like(adapter.flat)
+        self._has_gradients = False
         self._rounded: Tensor | None = None
         self._decoder: Decoder | None = None
         parameter = torch.nn.Parameter(adapter.flat, requires_grad=False)
@@ -87,7 +89,7 @@ class TrainingModel:
     ) -> tuple[list[DatumOutput], dict[str, float]]:
         """Log-probabilities of every target, and gradients of the summed loss unless `forward_only`.
 
-        Either all datums are counted or, where one is wrong, none (RequestError).
+        Either all datums are counted or, where one is wrong (RequestError) or anything else fails, none.
         """
         loss = find_loss(loss_fn)
         settings = loss.settings(loss_config or {})
@@ -99,15 +101,35 @@ class TrainingModel:
         token_bytes = bytes_per_token(config, size, rank, max(lengths))
         outputs: dict[int, DatumOutput] = {}
         total = 0.0
-        for batch in micro_batches(lengths, token_bytes):
-            chosen = [datums[index] for index in batch.indices]
-            use_threads_for(
-                self.base.num_parameters, sum(len(datum.tokens) for datum in chosen), 1 if forward_only else 3
-            )
-            results, loss_sum = _compute(decoder, chosen, loss, settings, forward_only, batch.fits)
-            outputs.update(zip(batch.indices, results, strict=True))
-            total += loss_sum
+        with nullcontext() if forward_only else self._all_or_nothing():
+            for batch in micro_batches(lengths, token_bytes):
+                chosen = [datums[index] for index in batch.indices]
+                use_threads_for(
+                    self.base.num_parameters,
+                    sum(len(datum.tokens) for datum in chosen),
+                    1 if forward_only else 3,
+                )
+                results, loss_sum = _compute(decoder, chosen, loss, settings, forward_only, batch.fits)
+                outputs.update(zip(batch.indices, results, strict=True))
+                total += loss_sum
         return [outputs[index] for index in range(len(datums))], {"loss:sum": total}
+
+    @contextmanager
+    def _all_or_nothing(self) -> Generator[None, None, None]:
+        """Take back what was added to the gradients where the rest of it fails.
+
+        A copy is made only where gradients of earlier requests wait for a step.
+        """
+        before = self._gradients.clone() if self._has_gradients else None
+        try:
+            yield
+        except BaseException:
+            if before is None:
+                self._gradients.zero_()
+            else:
+                self._gradients.copy_(before)
+            raise
+        self._has_gradients = True
 
     def _current_decoder(self) -> Decoder:
         """The model with the adapter as it is now, in the type that is computed in."""
@@ -136,6 +158,7 @@ class TrainingModel:
             norm = float(cast(Tensor, torch.linalg.vector_norm(self._gradients, dtype=torch.float64)))
         if not math.isfinite(norm):
             self._gradients.zero_()
+            self._has_gradients = False
             raise RequestError(
                 "The gradients are not finite, so no step was taken; lower the weights or the learning rate."
             )
@@ -149,6 +172,7 @@ class TrainingModel:
         )
         self._optimizer.step()
         self._gradients.zero_()
+        self._has_gradients = False
         self._decoder = None
         return {"grad_norm:mean": norm}
 

@@ -70,8 +70,10 @@ class Worker:
     def _take(self) -> list[Work]:
         """The next batch, or nothing when stopping. The lane that was served goes to the back."""
         with self._changed:
+            self._drop_unwanted()
             while not self._lanes and not self._stopping:
                 self._changed.wait()
+                self._drop_unwanted()
             if self._stopping:
                 return []
             lane, queue = next(iter(self._lanes.items()))
@@ -86,6 +88,14 @@ class Worker:
                 del self._lanes[name]
             self._queued_bytes -= sum(work.num_bytes for work in batch)
             return batch
+
+    def _drop_unwanted(self) -> None:
+        """Let go what was cancelled and is next in its lane: a lane of an ended session takes no turns."""
+        for name, queue in list(self._lanes.items()):
+            while queue and not queue[0].is_wanted():
+                self._queued_bytes -= queue.popleft().num_bytes
+            if not queue:
+                del self._lanes[name]
 
     def run(self) -> None:
         """Compute until stopped."""

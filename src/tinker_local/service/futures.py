@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Future:
     failed: bool = False
     done: asyncio.Event = field(default_factory=asyncio.Event)
     payload: Payload | None = None
+    begun: bool = False
     cancelled: bool = False
     expires: float = float("inf")
 
@@ -73,6 +75,8 @@ class Futures:
         self._futures: dict[str, Future] = {}
         self._groups: dict[str, _Group] = {}
         self._places = count(1)
+        # Between what begins work on the engine's thread and what cancels it on the event loop.
+        self._beginning = threading.Lock()
 
     def find(self, request_id: str) -> Future | None:
         return self._futures.get(request_id)
@@ -104,12 +108,26 @@ class Futures:
             answer = {"error": f"The server failed ({type(error).__name__}: {error}).", "category": "server"}
         self.complete(future, Payload(json.dumps(answer).encode()), failed=True)
 
+    def begin(self, future: Future) -> bool:
+        """Whether work that changes something may begin; from then on it is past cancelling."""
+        with self._beginning:
+            future.begun = not future.cancelled
+            return future.begun
+
     def cancel(self, request_id: str) -> None:
-        """Give up a result that is not there yet; work that has not begun is then left out."""
+        """Give up a result that is not there yet.
+
+        Work that has not begun is left out. What has begun to change something (see `begin`) comes to its
+        end and its result is told: to call it failed would hide a gradient that counts.
+        """
         future = self._futures.get(request_id)
-        if future is not None and not future.done.is_set():
-            future.cancelled = True
+        if future is not None and not future.done.is_set() and self._give_up(future):
             self.fail(future, RequestError("The request was cancelled by its client."))
+
+    def _give_up(self, future: Future) -> bool:
+        with self._beginning:
+            future.cancelled = not future.begun
+            return future.cancelled
 
     async def wait(self, future: Future, seconds: float) -> Payload | None:
         """The result, or None when it is not there within this many seconds."""
@@ -175,6 +193,9 @@ class Futures:
             self._drop(future)
 
     def end_session(self, session_id: str) -> None:
-        """Drop the results of a finished session, those to come included: nobody asks for them any more."""
+        """Drop the results of a finished session, and leave out what has not begun: nobody asks for it."""
         for future in [one for key, one in self._futures.items() if session_of(key) == session_id]:
+            if not future.done.is_set() and self._give_up(future):
+                # A poll may be asleep on it.
+                self.fail(future, RequestError("Its session is over; create a new ServiceClient."))
             self._drop(future)

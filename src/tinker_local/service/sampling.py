@@ -87,15 +87,28 @@ class Samplers:
         return answers.SamplingSessionCreated(sampling_session_id=sampler.sampler_id)
 
     def add(
-        self, session_id: str, number: int, base: BaseModel, adapter: Adapter | None, model_path: str | None
+        self,
+        session_id: str,
+        number: int | str,
+        base: BaseModel,
+        adapter: Adapter | None,
+        model_path: str | None,
     ) -> Sampler:
-        """A sampler of these weights; raises RequestError where its session has ended meanwhile."""
+        """A sampler of these weights under a number of the client's, or a name that no client chooses.
+
+        One that is created twice is the same. Raises RequestError where its session has ended meanwhile, or
+        the number has other weights already.
+        """
         sampler_id = f"{session_id}:sample:{number}"
+        sampler = Sampler(sampler_id, session_id, base, adapter, model_path, self._merged)
         with self._lock:
             self._sessions.require(session_id)
-            return self._samplers.setdefault(
-                sampler_id, Sampler(sampler_id, session_id, base, adapter, model_path, self._merged)
+            known = self._samplers.setdefault(sampler_id, sampler)
+        if known is not sampler and not _same_weights(known, sampler):
+            raise RequestError(
+                f"The sampling session {number} has other weights already; ask with the next number."
             )
+        return known
 
     def info(self, sampler_id: str) -> answers.SamplerInfo:
         sampler = self.find(sampler_id)
@@ -214,6 +227,12 @@ class Samplers:
         base = find_base(self._models, self._store.info(path).base_model)
         _, adapter = self._store.load(path, base.model.config)
         return base, adapter.to(base.model.device)
+
+
+def _same_weights(one: Sampler, other: Sampler) -> bool:
+    # A snapshot has no path to be known by; each is of another moment.
+    named = one.model_path is not None or (one.adapter is None and other.adapter is None)
+    return named and one.base is other.base and one.model_path == other.model_path
 
 
 def _group(sampler_id: str, clone: int) -> str:

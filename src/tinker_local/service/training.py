@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
@@ -156,13 +156,10 @@ class Runs:
         def compute() -> answers.SamplerWeightsSaved:
             model = run.trained()
             if request.path is None:
-                sampler = self._samplers.add(
-                    run.session_id,
-                    request.sampling_session_seq_id or 0,
-                    run.base,
-                    model.adapter.snapshot(),
-                    None,
-                )
+                number = request.sampling_session_seq_id
+                # Without a number, the request's own place: no client counts so, and none is given twice.
+                name = f"{run.run_id.rpartition(':')[2]}-{request.seq_id}" if number is None else number
+                sampler = self._samplers.add(run.session_id, name, run.base, model.adapter.snapshot(), None)
                 return answers.SamplerWeightsSaved(sampling_session_id=sampler.sampler_id)
             path = CheckpointPath(run.run_id, "sampler_weights", request.path)
             self._store.save(
@@ -271,6 +268,12 @@ class Runs:
         run.last_request = datetime.now(UTC)
         future = self._futures.create(request_id)
 
+        def run_it(_: Sequence[None]) -> Sequence[Payload | answers.Answer]:
+            if not self._futures.begin(future):
+                # Cancelled after it was taken from the queue; its client has been told already.
+                raise RequestError("The request was cancelled by its client.")
+            return [compute()]
+
         def finish(outcome: Payload | answers.Answer) -> None:
             if isinstance(outcome, Payload):
                 self._futures.complete(future, outcome)
@@ -280,10 +283,11 @@ class Runs:
         work = Work(
             lane=run.run_id,
             payload=None,
-            run=lambda _: [compute()],
+            run=run_it,
             finish=finish,
             fail=lambda error: self._futures.fail(future, error),
             num_bytes=num_bytes,
+            is_wanted=lambda: not future.cancelled,
         )
         if isinstance(step, int):
             run.order.add(step, work, adds_up)
