@@ -18,7 +18,7 @@ EXIT_REFUSED = 2
 SPINS = 1000
 """How often a thread looks whether it may go on before it sleeps: some tens of microseconds."""
 
-KEPT_KERNELS = 200
+KEPT_KERNELS = 600
 
 
 def default_home() -> Path:
@@ -76,8 +76,8 @@ def _let_threads_sleep() -> None:
 def _bound_kept_kernels() -> None:
     """Tell oneDNN and torch's layer over it, before they are loaded, how many kernels to keep.
 
-    Each length of text needs some forty of its own. The default of 1,024 in both grew a server of the
-    bundled model from 422 to 1,146 MiB over 120 lengths; with these to about 500, no slower.
+    Each length of text needs some forty of its own, which take megabytes together, and the default is 1,024
+    in both: see docs/log.md, "Memory while training".
     """
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(name, str(KEPT_KERNELS))

@@ -27,6 +27,10 @@ from tinker_local.engine.kernels.norm import norm, norm_backward, normed
 from tinker_local.engine.kernels.rotary import rotate_, rotate_backward_
 from tinker_local.engine.llama import ATTENTION, FEED_FORWARD, Llama, LlamaConfig, joined_name
 from tinker_local.engine.lora import Adapter
+from tinker_local.engine.products import rounded_up
+
+PADDED_TO = ((1024, 64), (256, 32), (32, 8))
+"""From so many rows on they are padded to a multiple of so many, three in a hundred at most."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,12 @@ class Block:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Sequences one behind another: their ids int64 [rows], and what the positions of the rows give."""
+    """Sequences one behind another: their ids int64 [rows], and what the positions of the rows give.
 
+    The rows behind the first `number` are padding, which attends to nothing and which nothing attends to.
+    """
+
+    number: int
     ids: Tensor
     cosines: Tensor
     sines: Tensor
@@ -98,6 +106,14 @@ def bytes_per_token(config: LlamaConfig, element_size: int, rank: int, longest: 
     return config.num_hidden_layers * (widths * element_size + 2 * torch.float32.itemsize)
 
 
+def padded_rows(number: int) -> int:
+    """So many rows, or a few more: every number has kernels of its own, which take time and memory."""
+    for least, multiple in PADDED_TO:
+        if number >= least:
+            return rounded_up(number, multiple)
+    return number
+
+
 class Decoder:
     """A base model with an adapter beside it, whose gradients gather in the buffers of `gradients`."""
 
@@ -117,10 +133,12 @@ class Decoder:
         """Sequences of ids, int64 [length], best the longest first."""
         device, dtype = self.model.device, self.model.dtype
         lengths = [len(sequence) for sequence in sequences]
-        positions = torch.cat([torch.arange(length) for length in lengths]).to(device)
+        padding = torch.zeros(padded_rows(sum(lengths)) - sum(lengths), dtype=torch.int64)
+        positions = torch.cat([*(torch.arange(length) for length in lengths), padding]).to(device)
         half = self.config.head_dim // 2
         return Tokens(
-            torch.cat(list(sequences)).to(device),
+            sum(lengths),
+            torch.cat([*sequences, padding]).to(device),
             self.model.cosines[positions, :half][:, None].to(dtype),
             self.model.sines[positions, :half][:, None].to(dtype),
             group_sequences(lengths, dtype, device),
@@ -151,7 +169,7 @@ class Decoder:
             gradient = self._backward(block, mine, tokens, gradient, needs_input=layer > 0)
 
     def final_norm(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Normed states of the last block's output, and what `final_norm_backward` needs."""
+        """Normed states [rows, hidden] of the last block's output, and what `final_norm_backward` needs."""
         return norm(x, self.model.weights["model.norm.weight"], self.config.rms_norm_eps)
 
     def final_norm_backward(self, gradient: Tensor, x: Tensor, inverse: Tensor) -> Tensor:

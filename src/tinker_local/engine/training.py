@@ -228,7 +228,8 @@ def _compute(
     counted = (batch.inputs[loss.weight_input] != 0).reshape(len(batch.targets), -1).any(dim=1)
     learns = not forward_only and bool(counted.any())
     x, kept = decoder.forward(batch.tokens, keeps=learns, keeps_all=keeps_all)
-    states, inverse = decoder.final_norm(x)
+    padded_states, inverse = decoder.final_norm(x)
+    states = padded_states[: batch.tokens.number]
     logprobs = torch.empty(batch.targets.shape, device=x.device)
     logprobs[~counted] = target_logprobs(decoder.unembedding, states[~counted], batch.targets[~counted])
     if learns:
@@ -238,8 +239,8 @@ def _compute(
         logprobs[counted], to_counted = target_logprobs_and_gradient(
             decoder.unembedding, states[counted], batch.targets[counted], derivative
         )
-        to_states = torch.zeros_like(states)
-        to_states[counted] = to_counted
+        to_states = torch.zeros_like(padded_states)
+        to_states[: len(states)][counted] = to_counted
         decoder.backward(batch.tokens, kept, decoder.final_norm_backward(to_states, x, inverse))
     else:
         logprobs[counted] = target_logprobs(decoder.unembedding, states[counted], batch.targets[counted])

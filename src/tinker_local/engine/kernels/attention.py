@@ -98,7 +98,8 @@ def attention(
     And the probabilities of each group, for the backward pass, where they are few enough to be kept.
     """
     queries, keys, values = heads.parts(inputs)
-    output = torch.empty_like(queries, memory_format=torch.contiguous_format)
+    # Rows that are in no group gather nothing.
+    output = torch.zeros_like(queries, memory_format=torch.contiguous_format)
     kept: list[Tensor | None] = []
     for group in groups:
         q, k, v = (_by_head(part, group, heads.keys) for part in (queries, keys, values))
@@ -121,7 +122,7 @@ def attention_backward(
 ) -> Tensor:
     """The gradient to queries, keys and values from that to what was gathered."""
     queries, keys, values = heads.parts(inputs)
-    to_inputs = torch.empty_like(inputs)
+    to_inputs = torch.zeros_like(inputs)
     to_queries, to_keys, to_values = heads.parts(to_inputs)
     scale = inputs.shape[-1] ** -0.5
     for group, known in zip(groups, kept, strict=True):
