@@ -1,0 +1,1 @@
+"""Measure this engine beside others on one machine, in one run: `make bench`, or `python -m benchmarks --help`."""

@@ -1,0 +1,1 @@
+"""This repository's engine and server, driven through the interfaces that stay."""
