@@ -22,6 +22,9 @@ OURS, OURS_FLOAT32, BESIDE = "ours", "ours, float32", "ours at the other commit"
 PEFT, PEFT_NARROW, PEFT_FLOAT32 = "peft, bfloat16", "peft, all in bfloat16", "peft, float32"
 TRL, TRL_FLOAT32, SERVER = "TRL, bfloat16", "TRL, float32", "ours, through the server"
 GENERATE, GENERATE_FLOAT32 = "transformers.generate, bfloat16", "transformers.generate, float32"
+ALL_LABELS, PROMPT_READ = "ours, 30 labels", "ours, the description's log-probabilities"
+ONE_SERVER, BOTH_SERVERS = "one server alone", "the slower of two at once"
+MANY = f" x {SEQUENCES}"
 Q8_0, Q4_1 = "llama.cpp, Q8_0", "llama.cpp, Q4_1"
 
 find = cache(find_model)
@@ -38,7 +41,9 @@ class Plan:
 def plans(beside: bool) -> list[Plan]:
     """All cases in their order. With `beside`, ours at another commit takes part in training."""
 
-    def training(name: str, model: str, count: int, length: int, trained: int, who: Sequence[str], **more: Any) -> Plan:
+    def training(
+        name: str, model: str, count: int, length: int, trained: int, who: Sequence[str], **more: Any
+    ) -> Plan:
         chosen = [*who[:1], *([BESIDE] if beside else []), *who[1:]]
         return Plan(name, lambda: training_case(name, model, count, length, trained, chosen, **more))
 
@@ -48,7 +53,9 @@ def plans(beside: bool) -> list[Plan]:
     found = [
         training("train-135m", "smollm2-135m", 1, 128, 64, (*everyone, SERVER), **small),
         training("train-135m-batch", "smollm2-135m", 15, 110, 55, (OURS, PEFT, PEFT_NARROW, TRL), **large),
-        training("train-135m-batch-float32", "smollm2-135m", 15, 110, 55, (OURS_FLOAT32, PEFT_FLOAT32), **large),
+        training(
+            "train-135m-batch-float32", "smollm2-135m", 15, 110, 55, (OURS_FLOAT32, PEFT_FLOAT32), **large
+        ),
         training("memory-135m-server", "smollm2-135m", 15, 110, 55, (SERVER, PEFT), **large),
         training("train-1b", "llama-3.2-1b-shape", 1, 80, 40, (OURS, PEFT, PEFT_NARROW), **large),
         training("train-6m", "symptoms-base", 1, 124, 62, (OURS, SERVER, PEFT_FLOAT32), steps=(3, 10)),
@@ -108,7 +115,9 @@ def training_case(
     theirs = {**work, "model": str(found.folder)}
 
     def ours(dtype: str, environment: str = "ours") -> Worker:
-        return Worker("benchmarks.ours.training_step", {**work, "model": found.name, "dtype": dtype}, environment)
+        return Worker(
+            "benchmarks.ours.training_step", {**work, "model": found.name, "dtype": dtype}, environment
+        )
 
     def peft(dtype: str, adapters: str = "float32") -> Worker:
         settings = {**theirs, "dtype": dtype, "adapters": adapters}
@@ -150,7 +159,9 @@ def decoding() -> Case:
     server = Worker("benchmarks.ours.server", {"model": model.name, "sampling": work})
 
     def generate(dtype: str) -> Worker:
-        return Worker("benchmarks.peers.generate", {**work, "model": str(model.folder), "dtype": dtype}, "peers")
+        return Worker(
+            "benchmarks.peers.generate", {**work, "model": str(model.folder), "dtype": dtype}, "peers"
+        )
 
     def llama_cpp(file: str, slots: int) -> Worker:
         return Worker("benchmarks.peers.llama_cpp", {**work, "file": file, "slots": slots}, "peers")
@@ -160,7 +171,7 @@ def decoding() -> Case:
 
     contestants: list[Contestant] = []
     for action, count in (("one", 1), ("many", SEQUENCES)):
-        mark = "" if count == 1 else f" x {count}"
+        mark = "" if count == 1 else MANY
         contestants += [
             Contestant(OURS + mark, server, action),
             Contestant(GENERATE + mark, generate("bfloat16"), action),
@@ -191,18 +202,22 @@ def labels() -> Case:
     server = Worker("benchmarks.ours.server", {"model": model.name, "sampling": work})
 
     def theirs(dtype: str) -> Worker:
-        return Worker("benchmarks.peers.generate", {**work, "model": str(model.folder), "dtype": dtype}, "peers")
+        return Worker(
+            "benchmarks.peers.generate", {**work, "model": str(model.folder), "dtype": dtype}, "peers"
+        )
 
     return Case(
         name="labels-135m",
         title=f"smollm2-135m, {len(endings)} labels behind a description of {DESCRIPTION_TOKENS} tokens",
         unit="description",
         contestants=(
-            Contestant("ours, 30 labels", server, "labels"),
-            Contestant("ours, the description's log-probabilities", server, "prompt"),
+            Contestant(ALL_LABELS, server, "labels"),
+            Contestant(PROMPT_READ, server, "prompt"),
             Contestant("ours, the description's next token", server, "first token"),
             Contestant("transformers, forward pass of the description, float32", theirs("float32"), "prompt"),
-            Contestant("transformers, forward pass of the description, bfloat16", theirs("bfloat16"), "prompt"),
+            Contestant(
+                "transformers, forward pass of the description, bfloat16", theirs("bfloat16"), "prompt"
+            ),
         ),
         shape={"model": "smollm2-135m", "prompt": DESCRIPTION_TOKENS, "labels": len(endings)},
     )
@@ -218,12 +233,13 @@ def two_servers() -> Case:
 
     return Case(
         name="two-servers",
-        title="smollm2-135m, 1 text of 128 tokens through the server, alone and beside another server: a step",
+        title="smollm2-135m, 1 text of 128 tokens through the server, alone and beside another: a step",
         unit="step",
         contestants=(
-            Contestant("one server alone", server(1)),
-            Contestant("the slower of two at once", server(1), also=(server(2),)),
+            Contestant(ONE_SERVER, server(1)),
+            Contestant(BOTH_SERVERS, server(1), also=(server(2),)),
         ),
+        as_it_is=True,
         flops=step_flops(shape, 1, 128, 64, RANK),
         shape={"model": "smollm2-135m", "count": 1, "length": 128, "trained": 64, "rank": RANK},
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from benchmarks.environments import Environment
+from benchmarks.environments import Environment, Threads
 from benchmarks.places import cache
 
 
@@ -54,6 +54,8 @@ class Case:
     repetitions: int = 5
     curve: tuple[str, float] | None = None
     """The curve that the case is a point of, and its place on it."""
+    as_it_is: bool = False
+    """Whether threads are to wait as they do by themselves, since that is what is measured."""
     shape: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the results tell of the work."""
 
@@ -65,11 +67,11 @@ class WorkerFailedError(RuntimeError):
 class Running:
     """A worker's process, as a context manager."""
 
-    def __init__(self, worker: Worker, environment: Environment, threads: int | None, log: Path) -> None:
+    def __init__(self, worker: Worker, environment: Environment, threads: Threads, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         # Lives as long as the process does, so it is closed in __exit__ and not by a `with` here.
-        self._errors = log.open("w")  # noqa: SIM115
+        self._errors = log.open("w")
         self._process = subprocess.Popen(
             [environment.python, "-m", worker.module],
             stdin=subprocess.PIPE,
@@ -135,7 +137,7 @@ class Running:
 class Started:
     """The workers of one case, each started once, however many contestants share it."""
 
-    def __init__(self, stack: ExitStack, environments: Mapping[str, Environment], threads: int | None) -> None:
+    def __init__(self, stack: ExitStack, environments: Mapping[str, Environment], threads: Threads) -> None:
         self._stack, self._environments, self._threads = stack, environments, threads
         self._running: dict[str, Running] = {}
 

@@ -1,4 +1,4 @@
-"""Python environments: this one for ours, one of their own for the peers, and a copy of an older commit of ours."""
+"""Where workers run: ours in this environment, another commit of ours too, the peers in one of their own."""
 
 from __future__ import annotations
 
@@ -20,14 +20,23 @@ NOT_PASSED_ON = ("OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "DNNL_", "ONEDNN_
 
 
 @dataclass(frozen=True)
+class Threads:
+    """What every contestant's OpenMP is told; nothing, where a user would tell it nothing."""
+
+    number: int | None = None
+    sleep: bool = False
+    """Threads sleep at barriers and do not spin, which on a busy machine costs many times the work."""
+
+
+@dataclass(frozen=True)
 class Environment:
     """An interpreter, and the folders that it imports this package and ours from."""
 
     python: Path
     folders: tuple[Path, ...]
 
-    def variables(self, threads: int | None) -> dict[str, str]:
-        """The environment of a worker, which has this many threads where that is told."""
+    def variables(self, threads: Threads) -> dict[str, str]:
+        """The environment variables of a worker."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
         kept |= {
             "PYTHONPATH": os.pathsep.join(map(str, self.folders)),
@@ -37,11 +46,12 @@ class Environment:
             "GGML_NO_BACKTRACE": "1",
             "TINKER_LOCAL_HOME": str(cache() / "checkpoints"),
         }
-        return kept | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+        kept |= {} if threads.number is None else {"OMP_NUM_THREADS": str(threads.number)}
+        return kept | ({"OMP_WAIT_POLICY": "PASSIVE"} if threads.sleep else {})
 
 
 def ours(checkout: Path = ROOT) -> Environment:
-    """This interpreter with the source of a checkout."""
+    """The interpreter that runs now, with the source of a checkout."""
     return Environment(Path(sys.executable), (checkout / "src", checkout))
 
 
@@ -74,6 +84,16 @@ def peers() -> Environment:
         stdout=subprocess.PIPE, check=True, text=True,
     ).stdout.strip()  # fmt: skip
     (Path(own) / "main_environment.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    install = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-    subprocess.run([*install, "--requirement", REQUIREMENTS], check=True)
+    if not _has_all(python):
+        install = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        subprocess.run([*install, "--requirement", REQUIREMENTS], check=True)
     return Environment(python, (ROOT,))
+
+
+def _has_all(python: Path) -> bool:
+    """Whether every requirement is there in its version, which pip would take seconds to say."""
+    pinned = [line for line in REQUIREMENTS.read_text().splitlines() if line and not line.startswith("#")]
+    script = "import sys; from importlib.metadata import version; "
+    script += "sys.exit(any(version(n) != v for n, v in (pin.split('==') for pin in sys.argv[1:])))"
+    done = subprocess.run([python, "-c", script, *pinned], stderr=subprocess.DEVNULL, check=False)
+    return done.returncode == 0

@@ -1,8 +1,8 @@
 """The floating-point operations that a LoRA step cannot do without.
 
-A product of [n, k] with [k, m] is 2nkm operations. Through a frozen weight there are two of them: forward, and
-the gradient of its input. Through an adapter's matrix there are three: also its own gradient. What is left out
-(norms, activations, the softmax, the optimizer) is under one percent of that.
+A product of [n, k] with [k, m] is 2nkm operations. Through a frozen weight there are two of them: forward,
+and the gradient of its input. Through an adapter's matrix there are three: also its own gradient. Norms,
+activations, the softmax and the optimizer are left out: they wait for memory and not for arithmetic.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Linux names a virtual machine's processor by its family at best, so its bfloat16 products are told, too."""
+    """The name is not enough: a virtual machine's may be that of a whole family, so what it can do is told too."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine()

@@ -1,4 +1,4 @@
-"""Run a case: all contestants take turns, repetition by repetition, and the matrix rate is taken among them."""
+"""Run a case: contestants take turns, repetition by repetition, and the matrix rate is taken among them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.contestants import Case, Contestant, Running, Started, Worker, WorkerFailedError
-from benchmarks.environments import Environment
+from benchmarks.environments import Environment, Threads
 from benchmarks.machine import FLOPS
 
 MATRIX = Worker("benchmarks.machine", {})
@@ -18,12 +19,14 @@ TYPES = ("float32", "bfloat16")
 
 
 def measure(
-    case: Case, environments: Mapping[str, Environment], repetitions: int, threads: int | None
+    case: Case, environments: Mapping[str, Environment], repetitions: int, threads: Threads
 ) -> dict[str, Any]:
     """The case's part of the results: seconds of each repetition, memory, versions, the machine's rate.
 
     Before what counts, all do their work once.
     """
+    if case.as_it_is:
+        threads = replace(threads, sleep=False)
     began, load = datetime.now(UTC), os.getloadavg()
     with ExitStack() as stack:
         started = Started(stack, environments, threads)
@@ -59,7 +62,7 @@ def measure(
         "flops": case.flops,
         "date": began.isoformat(timespec="seconds"),
         "load_before": [round(each, 2) for each in load],
-        "threads_asked": threads,
+        "threads_told": asdict(threads),
         "matrix_flops": rates,
         "matrix_threads": matrix.facts["threads"],
         "contestants": rows,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import ours
+from benchmarks.environments import Threads, ours
 from benchmarks.flops import Shape
 from benchmarks.places import cache
 
@@ -45,7 +45,7 @@ def find_model(name: str) -> Model:
     environment = ours()
     described = subprocess.run(
         [environment.python, "-m", "benchmarks.ours.describe", wanted],
-        stdout=subprocess.PIPE, check=True, text=True, env=environment.variables(None),
+        stdout=subprocess.PIPE, check=True, text=True, env=environment.variables(Threads()),
     ).stdout  # fmt: skip
     told = json.loads(described)
     return Model(wanted, Path(told["folder"]), Path(told["source"]))
@@ -73,10 +73,15 @@ def random_model(name: str) -> Path:
 
     names = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj")
     names = (*names, "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
-    weights = {"model.embed_tokens.weight": matrix(shape.vocabulary, shape.width), "model.norm.weight": ones()}
+    weights = {
+        "model.embed_tokens.weight": matrix(shape.vocabulary, shape.width),
+        "model.norm.weight": ones(),
+    }
     for layer in range(shape.layers):
         prefix = f"model.layers.{layer}."
-        weights |= {prefix + f"{norm}.weight": ones() for norm in ("input_layernorm", "post_attention_layernorm")}
+        weights |= {
+            prefix + f"{norm}.weight": ones() for norm in ("input_layernorm", "post_attention_layernorm")
+        }
         for name_of_matrix, (inputs, outputs) in zip(names, shape.layer_matrices(), strict=True):
             weights[prefix + f"{name_of_matrix}.weight"] = matrix(outputs, inputs)
     (folder / "config.json").write_text(json.dumps(config_of(shape), indent=1))
@@ -130,7 +135,10 @@ def in_q8_0(model: Model) -> Path:
     architecture = reader.fields["general.architecture"].contents()
     writer = gguf.GGUFWriter(part, architecture)
     for field in reader.fields.values():
-        kept = not field.name.startswith("GGUF.") and field.name not in ("general.architecture", "general.file_type")
+        kept = not field.name.startswith("GGUF.") and field.name not in (
+            "general.architecture",
+            "general.file_type",
+        )
         if kept:
             sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
             writer.add_key_value(field.name, field.contents(), field.types[0], sub_type=sub_type)

@@ -70,12 +70,15 @@ def machine_text(run: Mapping[str, Any]) -> str:
     dates = sorted({case["date"][:10] for case in cases})
     commits = ", ".join(sorted({case["commit"] for case in cases}))
     threads = ", ".join(sorted({str(case["matrix_threads"]) for case in cases}))
+    load = f"{min(loads):.1f} to {max(loads):.1f}"
+    if any(case["threads_told"]["sleep"] for case in cases):
+        load += ", so that threads were told to sleep at barriers"
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / GIB:.0f} GiB, "
         f"{machine['system']}, Python {machine['python']}; {', '.join(dates)}; engine at {commits}; "
         f"{', '.join(f'{name} {versions[name]}' for name in sorted(versions))}. "
         f"Matrix rate with {threads} threads, median over the run: {rates['float32']:.0f} GFLOP/s in float32, "
-        f"{rates['bfloat16']:.0f} in bfloat16. Load of the machine before a case: {min(loads):.1f} to {max(loads):.1f}.\n"
+        f"{rates['bfloat16']:.0f} in bfloat16. The machine's load before a case: {load}.\n"
     )
 
 
@@ -86,13 +89,12 @@ def case_table(case: Mapping[str, Any]) -> str:
     head += ["of the bfloat16 rate"] if has_floor else []
     head += ["peak memory"]
     lines = [f"**{case['title']}**{floor_text(case)}\n", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for row in case["contestants"]:
-        lines.append("| " + " | ".join(_cells(case, row, has_floor, len(head))) + " |")
+    lines += [f"| {' | '.join(_cells(case, row, has_floor, len(head)))} |" for row in case["contestants"]]
     return "\n".join(lines) + "\n"
 
 
 def floor_text(case: Mapping[str, Any]) -> str:
-    """The operations of the work and the time they take at the measured rate; empty where they are not known."""
+    """The operations of the work and the time they take at the measured rate; empty where none are told."""
     if case["flops"] is None:
         return ""
     rate = median(case["matrix_flops"]["bfloat16"])
@@ -110,7 +112,10 @@ def _cells(case: Mapping[str, Any], row: Mapping[str, Any], has_floor: bool, wid
         return [name, "did not run", *[""] * (width - 2)]
     first = reference(case, name)
     by_first, share, memory = ratio(case, name, first), share_of_floor(case, name), peak_bytes(case, name)
-    cells = [name, f"{milliseconds(median(seconds))} ({milliseconds(min(seconds))} to {milliseconds(max(seconds))})"]
+    cells = [
+        name,
+        f"{milliseconds(median(seconds))} ({milliseconds(min(seconds))} to {milliseconds(max(seconds))})",
+    ]
     cells.append("" if by_first is None else f"{by_first:.2f}")
     if has_floor:
         cells.append("" if share is None else f"{share:.0%}")
@@ -126,7 +131,13 @@ def reference(case: Mapping[str, Any], name: str) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    return f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.2g}" if seconds < 0.001 else f"{1e3 * seconds:.1f}"
+    return (
+        f"{1e3 * seconds:,.0f}"
+        if seconds >= 0.1
+        else f"{1e3 * seconds:.2g}"
+        if seconds < 0.001
+        else f"{1e3 * seconds:.1f}"
+    )
 
 
 def case_as_text(case: Mapping[str, Any]) -> str:

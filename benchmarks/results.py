@@ -27,7 +27,11 @@ def commit() -> str:
     """The commit that is measured, marked where the engine's source differs from it."""
 
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", "-C", str(ROOT), *arguments], stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], stdout=subprocess.PIPE, text=True, check=False
+        )
         return done.stdout.strip()
 
-    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + (" with changes" if git("diff", "HEAD", "--", "src") else "")
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + (
+        " with changes" if git("diff", "HEAD", "--", "src") else ""
+    )

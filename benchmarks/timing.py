@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 
-def seconds_each(step: Callable[[], object], settings_of_steps: tuple[int, int]) -> float:
-    """Mean seconds of a step in a row of them; `settings_of_steps` are how many go before, and how many count."""
-    before, counted = settings_of_steps
+def seconds_each(step: Callable[[], object], steps: tuple[int, int]) -> float:
+    """Mean seconds of a step in a row of them; `steps` are how many go before, and how many count."""
+    before, counted = steps
     for _ in range(before):
         step()
     started = time.perf_counter()

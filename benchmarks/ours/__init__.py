@@ -1,1 +1,1 @@
-"""This repository's engine and server, driven through the interfaces that stay."""
+"""The engine of this repository and its server, driven through the interfaces that stay."""

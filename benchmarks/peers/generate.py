@@ -13,8 +13,10 @@ from benchmarks.pipe import Prepared, Settings, serve
 
 
 def prepare(settings: Settings) -> Prepared:
-    """Samples at temperature 1 from the whole distribution; all prompts are of one length, so nothing is padded."""
-    model = AutoModelForCausalLM.from_pretrained(settings["model"], dtype=getattr(torch, settings["dtype"])).eval()
+    """Samples at temperature 1 from the whole distribution; prompts of one length, so nothing is padded."""
+    model = AutoModelForCausalLM.from_pretrained(
+        settings["model"], dtype=getattr(torch, settings["dtype"])
+    ).eval()
     prompts = cycle(settings["prompts"])
     new_tokens: int = settings["new_tokens"]
 
