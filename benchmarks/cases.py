@@ -20,8 +20,8 @@ TOKENS, BATCHES, RANKS = (32, 64, 128, 256, 512, 1024), (1, 2, 4, 8, 16), (8, 16
 
 OURS, OURS_FLOAT32, BESIDE = "ours", "ours, float32", "ours at the other commit"
 PEFT, PEFT_NARROW, PEFT_FLOAT32 = "peft, bfloat16", "peft, all in bfloat16", "peft, float32"
-TRL, TRL_FLOAT32, SERVER = "TRL, bfloat16", "TRL, float32", "ours, through the server"
-GENERATE, GENERATE_FLOAT32 = "transformers.generate, bfloat16", "transformers.generate, float32"
+TRL, SERVER = "TRL, bfloat16", "ours, through the server"
+GENERATE, GENERATE_WIDE = "transformers.generate, bfloat16", "transformers.generate, float32"
 ALL_LABELS, PROMPT_READ = "ours, 30 labels", "ours, the description's log-probabilities"
 ONE_SERVER, BOTH_SERVERS = "one server alone", "the slower of two at once"
 MANY = f" x {SEQUENCES}"
@@ -47,9 +47,9 @@ def plans(beside: bool) -> list[Plan]:
         chosen = [*who[:1], *([BESIDE] if beside else []), *who[1:]]
         return Plan(name, lambda: training_case(name, model, count, length, trained, chosen, **more))
 
-    everyone = (OURS, OURS_FLOAT32, PEFT, PEFT_NARROW, PEFT_FLOAT32, TRL, TRL_FLOAT32)
+    everyone = (OURS, OURS_FLOAT32, PEFT, PEFT_NARROW, PEFT_FLOAT32, TRL)
     pair = (OURS, PEFT)
-    small, large = {"steps": (1, 3)}, {"steps": (0, 1)}
+    small, large = {"steps": (1, 2)}, {"steps": (0, 1)}
     found = [
         training("train-135m", "smollm2-135m", 1, 128, 64, (*everyone, SERVER), **small),
         training("train-135m-batch", "smollm2-135m", 15, 110, 55, (OURS, PEFT, PEFT_NARROW, TRL), **large),
@@ -136,7 +136,6 @@ def training_case(
         PEFT_NARROW: lambda: peft("bfloat16", "bfloat16"),
         PEFT_FLOAT32: lambda: peft("float32"),
         TRL: lambda: trl("bfloat16"),
-        TRL_FLOAT32: lambda: trl("float32"),
     }
     texts = f"{count} text{'s' if count > 1 else ''} of {length} tokens"
     return Case(
@@ -175,7 +174,7 @@ def decoding() -> Case:
         contestants += [
             Contestant(OURS + mark, server, action),
             Contestant(GENERATE + mark, generate("bfloat16"), action),
-            Contestant(GENERATE_FLOAT32 + mark, generate("float32"), action),
+            Contestant(GENERATE_WIDE + mark, generate("float32"), action),
             *(Contestant(name + mark, llama_cpp(file, count), action) for name, file in files().items()),
         ]
     return Case(

@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The name is not enough: a virtual machine's may be that of a whole family, so what it can do is told too."""
+    """The name is not enough: a virtual machine's may be a whole family's, so what it can do is told too."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine()

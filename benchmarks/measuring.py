@@ -46,7 +46,8 @@ def measure(
             row |= running[0].facts
             ready.append((contestant, running, row))
         rates: dict[str, list[float]] = {name: [] for name in TYPES}
-        for _ in range(repetitions):
+        for number in range(repetitions):
+            print(f"  {number + 1} of {repetitions}", file=sys.stderr, flush=True)
             for name in TYPES:
                 matrix.begin(name)
                 rates[name].append(FLOPS / matrix.end())

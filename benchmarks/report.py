@@ -77,7 +77,7 @@ def machine_text(run: Mapping[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_bytes'] / GIB:.0f} GiB, "
         f"{machine['system']}, Python {machine['python']}; {', '.join(dates)}; engine at {commits}; "
         f"{', '.join(f'{name} {versions[name]}' for name in sorted(versions))}. "
-        f"Matrix rate with {threads} threads, median over the run: {rates['float32']:.0f} GFLOP/s in float32, "
+        f"Matrix rate, {threads} threads, median: {rates['float32']:.0f} GFLOP/s in float32, "
         f"{rates['bfloat16']:.0f} in bfloat16. The machine's load before a case: {load}.\n"
     )
 

@@ -24,7 +24,7 @@ def write(path: Path, results: dict[str, Any]) -> None:
 
 
 def commit() -> str:
-    """The commit that is measured, marked where the engine's source differs from it."""
+    """The last commit of the engine's source, marked where what is measured differs from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(
@@ -32,6 +32,6 @@ def commit() -> str:
         )
         return done.stdout.strip()
 
-    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + (
+    return (git("log", "-1", "--format=%h", "--", "src") or "unknown") + (
         " with changes" if git("diff", "HEAD", "--", "src") else ""
     )

@@ -16,7 +16,7 @@ LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj",
 
 
 def adapted(settings: Settings) -> torch.nn.Module:
-    """The model with an adapter as the service makes it: on all linear layers and the head, alpha 32, no dropout.
+    """The model with an adapter as the service makes it: on all linear layers and the head, alpha 32.
 
     peft keeps the adapters of a bfloat16 model in float32 unless `adapters` says otherwise.
     """
