@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -70,7 +70,7 @@ class Running:
     def __init__(self, worker: Worker, environment: Environment, threads: Threads, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
-        # Lives as long as the process does, so it is closed in __exit__ and not by a `with` here.
+        # Lives as long as the process does, so `close` closes it and not a `with` here.
         self._errors = log.open("w")
         self._process = subprocess.Popen(
             [environment.python, "-m", worker.module],
@@ -83,8 +83,12 @@ class Running:
             text=True,
             bufsize=1,
         )
-        self._write(worker.settings)
-        self.facts: dict[str, Any] = self._read()["ready"]
+        try:
+            self._write(worker.settings)
+            self.facts: dict[str, Any] = self._read()["ready"]
+        except BaseException:
+            self.close()
+            raise
 
     def begin(self, action: str) -> None:
         """Let it work; `end` waits for it."""
@@ -123,9 +127,14 @@ class Running:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process: it ends by itself when nothing more can come."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):
+                    pipe.close()
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
@@ -140,12 +149,14 @@ class Started:
     def __init__(self, stack: ExitStack, environments: Mapping[str, Environment], threads: Threads) -> None:
         self._stack, self._environments, self._threads = stack, environments, threads
         self._running: dict[str, Running] = {}
+        self._number = 0
 
     def worker(self, worker: Worker) -> Running:
         """Its process; raises WorkerFailedError where it does not start."""
         found = self._running.get(worker.key)
         if found is None:
-            name = f"{worker.module.removeprefix('benchmarks.')}-{len(self._running)}.log"
+            self._number += 1
+            name = f"{worker.module.removeprefix('benchmarks.')}-{self._number}.log"
             environment = self._environments.get(worker.environment)
             if environment is None:
                 raise WorkerFailedError("its environment could not be made")
