@@ -24,8 +24,11 @@ AXES = {
 Points = list[tuple[float, float]]
 
 
-def draw_curves(runs: Sequence[Mapping[str, Any]], folder: Path) -> None:
-    """Write performance.png and performance-memory.png; neither where no run has a curve."""
+def draw_curves(runs: Sequence[Mapping[str, Any]], folder: Path) -> list[tuple[str, str]]:
+    """Write performance.png and performance-memory.png, and tell which with their descriptions.
+
+    Neither is written where no run has a curve.
+    """
     from matplotlib.figure import Figure
 
     def speed(case: Mapping[str, Any], name: str) -> float | None:
@@ -40,6 +43,7 @@ def draw_curves(runs: Sequence[Mapping[str, Any]], folder: Path) -> None:
         ("performance.png", speed, "% of the matrix rate", ("tokens", "batch", "rank", "model")),
         ("performance-memory.png", memory, "peak memory, GiB", ("tokens", "batch")),
     )
+    drawn: list[tuple[str, str]] = []
     for file, value, label, curves in pictures:
         if not any(points(run, curve, OURS, value) for run in runs for curve in curves):
             continue
@@ -53,6 +57,8 @@ def draw_curves(runs: Sequence[Mapping[str, Any]], folder: Path) -> None:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
         figure.savefig(folder / file, dpi=150)
+        drawn.append((file, f"{label}, over {', '.join(AXES[curve] for curve in curves)}"))
+    return drawn
 
 
 def points(run: Mapping[str, Any], curve: str, name: str, value: Any) -> Points:
@@ -64,6 +70,15 @@ def points(run: Mapping[str, Any], curve: str, name: str, value: Any) -> Points:
             if figure is not None:
                 found.append((case["curve"][1], figure))
     return sorted(found)
+
+
+def _number(value: float) -> str:
+    """1024, 135M or 1.2B."""
+    for unit, letter in ((1e9, "B"), (1e6, "M")):
+        if value >= unit:
+            scaled = value / unit
+            return f"{scaled:.1f}{letter}" if scaled < 10 else f"{scaled:.0f}{letter}"
+    return f"{value:g}"
 
 
 def _draw(axes: Axes, runs: Sequence[Mapping[str, Any]], curve: str, value: Any) -> None:
@@ -81,8 +96,7 @@ def _draw(axes: Axes, runs: Sequence[Mapping[str, Any]], curve: str, value: Any)
                 *zip(*line, strict=True) if line else ([], []),
                 style, color=colour, marker=marker, markersize=5, label=name + suffix,
             )  # fmt: skip
-    if curve != "model":
-        axes.set_xticks(sorted(places), [f"{place:g}" for place in sorted(places)])
-        axes.minorticks_off()
+    axes.set_xticks(sorted(places), [_number(place) for place in sorted(places)])
+    axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

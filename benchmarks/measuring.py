@@ -15,6 +15,8 @@ from benchmarks.environments import Environment, Threads
 from benchmarks.machine import FLOPS
 
 MATRIX = Worker("benchmarks.machine", {})
+LOSSES_AGREE = 1.01
+"""bfloat16 rounds, and moves a mean over tokens by far less than this."""
 TYPES = ("float32", "bfloat16")
 
 
@@ -45,6 +47,9 @@ def measure(
                 continue
             row |= running[0].facts
             ready.append((contestant, running, row))
+        losses = [row["loss"] for _, _, row in ready if "loss" in row]
+        if losses and max(losses) > LOSSES_AGREE * min(losses):
+            print(f"  The first losses differ, so this is not the same work: {losses}", file=sys.stderr)
         rates: dict[str, list[float]] = {name: [] for name in TYPES}
         for number in range(repetitions):
             print(f"  {number + 1} of {repetitions}", file=sys.stderr, flush=True)

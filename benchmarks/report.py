@@ -22,8 +22,8 @@ def write_all() -> None:
     text = PAGE.read_text()
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{page_text(runs)}{END}{after}")
-    draw_curves(runs, ROOT / "docs")
+    figures = [f"![{words}]({file})\n\n" for file, words in draw_curves(runs, ROOT / "docs")]
+    PAGE.write_text(f"{before}{BEGIN}\n{''.join(figures)}{page_text(runs)}{END}{after}")
 
 
 def read_runs() -> list[dict[str, Any]]:
