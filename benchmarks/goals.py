@@ -34,7 +34,7 @@ class Goal:
     case: str
     kind: str
     """`ratio`: how many times as long `of` takes as `to`; `memory`: the same of the peak memory; `bytes`: the
-    peak memory of `of` alone; `600`: seconds of 600 steps of `of`; `floor`: the share of the measured bfloat16
+    peak memory of `of` alone; `600`: seconds of 600 steps of `of`; `floor`: the share of the bfloat16
     matrix rate that `of` reaches."""
     of: str
     to: str
