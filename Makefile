@@ -9,7 +9,7 @@ OWN_CORPORA := build/corpora
 TEACHER := build/teacher
 LLAMA_CPP := xllamacpp==2026.10.11549
 
-.PHONY: train test lint browser soak fuzz test-models record-wire test-sdk-versions test-tinker-cli test-cookbook test-llama-cpp record-llama-cpp-tokens proto cli-docs pretrain install clean help
+.PHONY: train test lint browser bench soak fuzz test-models record-wire test-sdk-versions test-tinker-cli test-cookbook test-llama-cpp record-llama-cpp-tokens proto cli-docs pretrain install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -28,6 +28,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-dev  ## measure speed and memory beside peft, TRL, transformers and llama.cpp; RUN=name, ONLY=case; needs PyPI
+	$(BIN)/symptoms models get --if-needed
+	$(BIN)/python -m benchmarks $(if $(RUN),--run "$(RUN)") $(if $(ONLY),--only "$(ONLY)")
 
 soak: $(VENV)/installed-dev  ## kill server and trainer again and again, and count what is lost
 	SOAK_KILLS=50 $(BIN)/python -m pytest -s tests/server/test_crash.py

@@ -1,0 +1,1 @@
+"""Measure this engine beside others in one run: `make bench`, or `python -m benchmarks --help`."""
