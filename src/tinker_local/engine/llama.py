@@ -25,6 +25,9 @@ from tinker_local.engine.products import linear
 Projection = Callable[[str, Tensor, Tensor], Tensor]
 """(layer name, input [..., in], weight [out, in]) -> output [..., out]."""
 
+Attention = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""(layer, queries [n, heads, head_dim], keys and values [n, kv_heads, head_dim]) -> [n, heads * head_dim]."""
+
 BIASED_LAYERS = (".q_proj", ".k_proj", ".v_proj")
 ATTENTION = ("q_proj", "k_proj", "v_proj")
 FEED_FORWARD = ("gate_proj", "up_proj")
@@ -255,6 +258,29 @@ class Llama:
             cache.length += length
         return self._norm(x, "model.norm")
 
+    def flat_hidden(
+        self, tokens: Tensor, positions: Tensor, attend: Attention, project: Projection = plain_projection
+    ) -> Tensor:
+        """Final normalised states [n, hidden] of int64 tokens [n], which may belong to different sequences.
+
+        `attend` knows to which.
+        """
+        x = F.embedding(tokens, self.weights["model.embed_tokens.weight"])
+        rotation = (
+            self.cosines[positions][:, None].to(x.dtype),
+            self.sines[positions][:, None].to(x.dtype),
+        )
+        for layer in range(self.config.num_hidden_layers):
+            prefix = f"model.layers.{layer}"
+            normed = self._norm(x, f"{prefix}.input_layernorm")
+            queries, keys, values = self._heads(f"{prefix}.self_attn", normed, project)
+            queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
+            attended = attend(layer, queries, keys, values)
+            x = x + self._linear(f"{prefix}.self_attn.o_proj", attended, project)
+            normed = self._norm(x, f"{prefix}.post_attention_layernorm")
+            x = x + self._feed_forward(prefix, normed, project)
+        return self._norm(x, "model.norm")
+
     def logits(self, hidden: Tensor, project: Projection = plain_projection) -> Tensor:
         """Scores over the vocabulary, float32 [..., vocab_size], of final states [..., hidden]."""
         name = "model.embed_tokens" if self.config.tie_word_embeddings else "lm_head"
@@ -277,6 +303,15 @@ class Llama:
         sizes = [self._shapes[f"{prefix}.{name}"][0] for name in names]
         return cast(Sequence[Tensor], self._linear(joined, x, project).split(sizes, dim=-1))
 
+    def _heads(self, prefix: str, x: Tensor, project: Projection) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values [..., heads, head_dim] of inputs [..., hidden], not rotated yet."""
+        split = (*x.shape[:-1], -1, self.config.head_dim)
+        queries, keys, values = (part.view(split) for part in self._several(prefix, ATTENTION, x, project))
+        if self.config.query_key_norm:
+            queries = self._norm(queries, f"{prefix}.q_norm")
+            keys = self._norm(keys, f"{prefix}.k_norm")
+        return queries, keys, values
+
     def _attention(
         self,
         layer: int,
@@ -288,12 +323,7 @@ class Llama:
     ) -> Tensor:
         prefix = f"model.layers.{layer}.self_attn"
         batch, length, _ = x.shape
-        split = (batch, length, -1, self.config.head_dim)
-        queries, keys, values = (part.view(split) for part in self._several(prefix, ATTENTION, x, project))
-        if self.config.query_key_norm:
-            queries = self._norm(queries, f"{prefix}.q_norm")
-            keys = self._norm(keys, f"{prefix}.k_norm")
-        queries, keys, values = (t.transpose(1, 2) for t in (queries, keys, values))
+        queries, keys, values = (t.transpose(1, 2) for t in self._heads(prefix, x, project))
         queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
         if cache is not None:
             keys, values = cache.append(layer, keys, values)

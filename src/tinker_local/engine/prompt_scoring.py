@@ -1,9 +1,11 @@
-"""Log-probabilities of prompts: of the tokens that stand there, of the likeliest, of named and drawn ones."""
+"""Log-probabilities of prompts: of the tokens that stand there, of the likeliest, of named and drawn ones.
+
+A prompt is scored piece by piece as it is read, and its first token never, since nothing stands before it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -11,17 +13,35 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tinker_local.engine.generation import GenerationRequest
 from tinker_local.engine.llama import Llama, Projection
+from tinker_local.engine.paged_attention import padded_rows, row_unit
 from tinker_local.wire.samples import PromptScores, TokenLogprobs
 
 TOKENS_AT_ONCE = 256
-"""Scores over the vocabulary are made for this many tokens at a time, which bounds memory."""
+"""Scores over the vocabulary are made for this many tokens at a time at most,"""
+BYTES_AT_ONCE = 64 * 2**20
+"""and for so few that they take no more bytes than this, as long as those are at least two."""
 ROWS_AT_ONCE = 128
 """And drawn from for this many."""
+PROMPT_STREAM = 2**32
+"""Draws along a prompt have a random stream of their own, apart from those of the numbered samples."""
 
 Array = npt.NDArray[Any]
 
 EMPTY_CELL = -99999.0
+
+
+def scored_at_once(vocab_size: int) -> int:
+    """How many tokens are scored over such a vocabulary at a time."""
+    return max(min(TOKENS_AT_ONCE, BYTES_AT_ONCE // (4 * vocab_size)), 2)
+
+
+def logits_of(model: Llama, project: Projection, states: Tensor) -> Tensor:
+    """Scores float32 [n, vocab_size] after states [n, hidden]; each row as it would be in any company."""
+    missing = padded_rows(len(states), row_unit(model)) - len(states)
+    filled = torch.cat([states, states[:1].expand(missing, -1)]) if missing else states
+    return model.logits(filled, project)[: len(states)]
 
 
 def continuation_logprobs(
@@ -33,80 +53,107 @@ def continuation_logprobs(
     """
     distinct, rows = cast(tuple[Tensor, Tensor], torch.unique(before, return_inverse=True))
     logprobs = torch.zeros(len(targets), device=states.device)
-    for start in range(0, len(distinct), TOKENS_AT_ONCE):
-        chosen = distinct[start : start + TOKENS_AT_ONCE]
-        scored = torch.log_softmax(model.logits(states[chosen], project), dim=-1)
-        mine = (rows >= start) & (rows < start + TOKENS_AT_ONCE)
+    at_once = scored_at_once(model.config.vocab_size)
+    for start in range(0, len(distinct), at_once):
+        chosen = distinct[start : start + at_once]
+        scored = torch.log_softmax(logits_of(model, project, states[chosen]), dim=-1)
+        mine = (rows >= start) & (rows < start + at_once)
         logprobs[mine] = scored[rows[mine] - start, targets[mine]]
     return logprobs
 
 
-@dataclass(frozen=True)
-class Draws:
-    """How many tokens to draw at each position of a prompt, and how; temperature zero is greedy."""
+class PromptScoring:
+    """What one request asks about its prompt, and the answers so far. Positions are scored in order."""
 
-    count: int
-    temperature: float
-    generator: np.random.Generator
+    def __init__(self, request: GenerationRequest) -> None:
+        self._request = request
+        self._generator = np.random.default_rng([request.seed, PROMPT_STREAM])
+        self._asks_widely = bool(
+            request.top_prompt_logprobs or request.prompt_draws or request.named_prompt_tokens is not None
+        )
+        self._logprobs = np.full(len(request.prompt), np.nan, dtype=np.float32)
+        named = request.named_prompt_tokens
+        self._named = None if named is None else np.zeros(named.shape, dtype=np.float32)
+        top, draws = request.top_prompt_logprobs, request.prompt_draws
+        self._top = [_cells(np.zeros((1, top)), np.full((1, top), EMPTY_CELL))]
+        self._drawn = [_cells(np.zeros((0, draws)), np.zeros((0, draws)))]
+        self.first = self._first_position()
+        """The first position whose state is still needed; the prompt's length minus one at most."""
+
+    def _first_position(self) -> int:
+        request, last = self._request, len(self._request.prompt) - 1
+        first = last
+        if request.prompt_logprobs:
+            first = min(first, max(request.scored_from, 1) - 1)
+        if request.top_prompt_logprobs or request.prompt_draws:
+            first = 0
+        elif request.named_prompt_tokens is not None:
+            wanted = np.flatnonzero((request.named_prompt_tokens >= 0).any(axis=1))
+            first = min(first, int(wanted[0])) if len(wanted) else first
+        return first
+
+    def targets(self, start: int, end: int) -> list[int]:
+        """The positions in [start, end) after which the prompt's own next token is to be scored."""
+        if not self._request.prompt_logprobs:
+            return []
+        first = max(self._request.scored_from, 1) - 1
+        return [*range(max(start, first, self.first), min(end, len(self._request.prompt) - 1))]
+
+    def set_logprob(self, position: int, logprob: float) -> None:
+        """The log-probability of the token behind this position."""
+        self._logprobs[position + 1] = logprob
+
+    def read(self, model: Llama, project: Projection, states: Tensor, start: int) -> None:
+        """Score what is asked after the states [k, hidden] of the positions from `start` on."""
+        end = min(start + len(states), len(self._request.prompt) - 1)
+        fresh = max(start, self.first)
+        if self._asks_widely and fresh < end:
+            self._score_widely(model, project, states[fresh - start : end - start], fresh)
+        self.first = max(self.first, end)
+
+    def _score_widely(self, model: Llama, project: Projection, states: Tensor, first: int) -> None:
+        request, named = self._request, self._request.named_prompt_tokens
+        positions = np.arange(first, first + len(states))
+        if not request.top_prompt_logprobs and not request.prompt_draws and named is not None:
+            # Places that name nothing are not computed.
+            positions = positions[(named[positions] >= 0).any(axis=1)]
+        at_once = scored_at_once(model.config.vocab_size)
+        for start in range(0, len(positions), at_once):
+            mine = positions[start : start + at_once]
+            scores = logits_of(model, project, states[torch.from_numpy(mine - first).to(states.device)])
+            logprobs = torch.log_softmax(scores, dim=-1)
+            if request.top_prompt_logprobs:
+                best = logprobs.topk(request.top_prompt_logprobs, dim=-1)
+                self._top.append(_cells(best.indices.cpu().numpy(), best.values.cpu().numpy()))
+            if named is not None and self._named is not None:
+                wanted = torch.from_numpy(named[mine]).to(logprobs.device)
+                found = logprobs.gather(1, wanted.clamp(min=0)).cpu().numpy()
+                self._named[mine] = np.where(named[mine] >= 0, found, 0.0)
+            if request.prompt_draws:
+                tokens = _draw(scores, request.prompt_draws, request.temperature, self._generator)
+                self._drawn.append(_cells(tokens.cpu().numpy(), logprobs.gather(1, tokens).cpu().numpy()))
+
+    def result(self) -> PromptScores:
+        request = self._request
+        return PromptScores(
+            logprobs=self._logprobs if request.prompt_logprobs else None,
+            top=_joined(self._top) if request.top_prompt_logprobs else None,
+            named=self._named,
+            drawn=_joined(self._drawn) if request.prompt_draws else None,
+        )
 
 
-def score_widely(
-    model: Llama, project: Projection, states: Tensor, top_k: int, named: Array | None, draws: Draws | None
-) -> PromptScores:
-    """What is asked of each next token: the `top_k` likeliest, those in `named` (-1 for none), and draws.
-
-    `states` [n - 1, hidden] are those of every token but the last, and `named` is [n - 1, k].
-    """
-    if named is not None and not top_k and draws is None:
-        return PromptScores(named=_score_named(model, project, states, named))
-    top = [_cells(np.zeros((1, top_k)), np.full((1, top_k), EMPTY_CELL))]
-    count = draws.count if draws else 0
-    drawn = [_cells(np.zeros((0, count)), np.zeros((0, count)))]
-    scored = None if named is None else np.zeros(named.shape, dtype=np.float32)
-    for start in range(0, len(states), TOKENS_AT_ONCE):
-        chosen = slice(start, start + TOKENS_AT_ONCE)
-        scores = model.logits(states[chosen], project)
-        logprobs = torch.log_softmax(scores, dim=-1)
-        if top_k:
-            best = logprobs.topk(top_k, dim=-1)
-            top.append(_cells(best.indices.cpu().numpy(), best.values.cpu().numpy()))
-        if named is not None and scored is not None:
-            wanted = torch.from_numpy(named[chosen]).to(logprobs.device)
-            found = logprobs.gather(1, wanted.clamp(min=0)).cpu().numpy()
-            scored[chosen] = np.where(named[chosen] >= 0, found, 0.0)
-        if draws:
-            tokens = _draw(scores, draws)
-            drawn.append(_cells(tokens.cpu().numpy(), logprobs.gather(1, tokens).cpu().numpy()))
-    return PromptScores(
-        top=_joined(top) if top_k else None, named=scored, drawn=_joined(drawn) if draws else None
-    )
-
-
-def _score_named(model: Llama, project: Projection, states: Tensor, named: Array) -> Array:
-    """Log-probabilities float32 [n - 1, k] of the named tokens; places that name none are not computed."""
-    scored = np.zeros(named.shape, dtype=np.float32)
-    wanted = np.flatnonzero((named >= 0).any(axis=1))
-    for start in range(0, len(wanted), TOKENS_AT_ONCE):
-        rows = wanted[start : start + TOKENS_AT_ONCE]
-        chosen = states[torch.from_numpy(rows).to(states.device)]
-        logprobs = torch.log_softmax(model.logits(chosen, project), dim=-1)
-        tokens = torch.from_numpy(named[rows]).to(logprobs.device)
-        found = logprobs.gather(1, tokens.clamp(min=0)).cpu().numpy()
-        scored[rows] = np.where(named[rows] >= 0, found, 0.0)
-    return scored
-
-
-def _draw(scores: Tensor, draws: Draws) -> Tensor:
+def _draw(scores: Tensor, count: int, temperature: float, generator: np.random.Generator) -> Tensor:
     """Independent draws, int64 [n, count], from scores over the vocabulary [n, vocab_size]."""
-    if draws.temperature == 0:
-        return scores.argmax(dim=-1, keepdim=True).expand(-1, draws.count)
+    if temperature == 0:
+        return scores.argmax(dim=-1, keepdim=True).expand(-1, count)
     pieces: list[Tensor] = []
     # A few rows at a time, since double precision takes twice the memory of the scores.
     for rows in torch.split(scores, ROWS_AT_ONCE):
         # The best score is taken off first, so that dividing by a tiny temperature gives no infinity.
-        wide = (rows - rows.amax(dim=-1, keepdim=True)).double() / draws.temperature
+        wide = (rows - rows.amax(dim=-1, keepdim=True)).double() / temperature
         cumulative = torch.softmax(wide, dim=-1).cumsum(dim=-1)
-        points = torch.from_numpy(draws.generator.random((len(rows), draws.count))).to(scores.device)
+        points = torch.from_numpy(generator.random((len(rows), count))).to(scores.device)
         found = torch.searchsorted(cumulative, points * cumulative[:, -1:], right=True)
         pieces.append(found.clamp(max=scores.shape[1] - 1))
     return torch.cat(pieces)

@@ -4,18 +4,22 @@ It should be the process's main thread: OpenMP counts the main thread among its 
 that computes makes it believe the cores are oversubscribed, and every parallel region then sleeps
 instead of spinning (a step of the bundled model took 76 ms instead of 33).
 
-A lane is one client's queue: a training run or a sampling session. Taking turns keeps a long queue of
-training from holding up a sample, and the other way round. Work that says so (equal `batch_key`) is
-taken from all lanes at once and run together.
+A lane is one client's queue, such as a training run's, and its work is done in whole pieces. Work that says so
+(equal `batch_key`) is taken from all lanes at once and run together.
+
+Sampling is done in steps of a fraction of a second, between which the worker looks up: whether to stop, and
+whose turn it is. A sampling request goes before queued work, and may take as long as the last piece of that
+took before the next one has its turn; so neither waits for the other's end.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from tinker_local.errors import BusyError
 
@@ -23,6 +27,8 @@ MAX_BATCH = 64
 """Most requests that run as one batch."""
 MAX_QUEUED_BYTES = 256 * 2**20
 """Requests beyond this are told to wait; one alone is always taken."""
+LEAST_TURN = 0.2
+"""Seconds that steps may take at least before queued work has its turn."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,23 @@ class Work:
     is_wanted: Callable[[], bool] = lambda: True
 
 
-class Worker:
-    """Lanes of work. `submit` and `stop` may be called from any thread; `run` is the thread that computes."""
+class Steps(Protocol):
+    """Work that is done step by step. `step` computes one, tells its own errors, and raises none."""
 
-    def __init__(self) -> None:
+    @property
+    def has_work(self) -> bool: ...
+    def step(self) -> None: ...
+
+
+class Worker:
+    """Lanes of work, and steps. All but `run`, which computes, may be called from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lanes: OrderedDict[str, deque[Work]] = OrderedDict()
+        self._steps: Steps | None = None
+        # Seconds for which steps still go before queued work.
+        self._left = LEAST_TURN
         self._changed = threading.Condition()
         self._stopping = False
         self._queued_bytes = 0
@@ -61,33 +79,47 @@ class Worker:
             self._queued_bytes += work.num_bytes
             self._changed.notify()
 
+    def attach(self, steps: Steps) -> None:
+        """Do these steps too; call `wake` when there are some again."""
+        self._steps = steps
+
+    def wake(self) -> None:
+        """Look for steps."""
+        with self._changed:
+            self._changed.notify()
+
     def stop(self) -> None:
-        """Let `run` finish the batch in hand and return; what is still queued is dropped."""
+        """Let `run` finish the batch or the step in hand and return; all else is dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
 
-    def _take(self) -> list[Work]:
-        """The next batch, or nothing when stopping. The lane that was served goes to the back."""
+    def _take(self) -> Steps | list[Work] | None:
+        """What to do next, or nothing when stopping."""
         with self._changed:
-            self._drop_unwanted()
-            while not self._lanes and not self._stopping:
-                self._changed.wait()
+            while not self._stopping:
                 self._drop_unwanted()
-            if self._stopping:
-                return []
-            lane, queue = next(iter(self._lanes.items()))
-            batch = [queue.popleft()]
-            self._lanes.move_to_end(lane)
-            key = batch[0].batch_key
-            if key is not None:
-                for other in self._lanes.values():
-                    while other and other[0].batch_key == key and len(batch) < MAX_BATCH:
-                        batch.append(other.popleft())
-            for name in [name for name, other in self._lanes.items() if not other]:
-                del self._lanes[name]
-            self._queued_bytes -= sum(work.num_bytes for work in batch)
-            return batch
+                if self._steps is not None and self._steps.has_work and (self._left > 0 or not self._lanes):
+                    return self._steps
+                if self._lanes:
+                    return self._take_batch()
+                self._changed.wait()
+            return None
+
+    def _take_batch(self) -> list[Work]:
+        """The next batch. The lane that was served goes to the back."""
+        lane, queue = next(iter(self._lanes.items()))
+        batch = [queue.popleft()]
+        self._lanes.move_to_end(lane)
+        key = batch[0].batch_key
+        if key is not None:
+            for other in self._lanes.values():
+                while other and other[0].batch_key == key and len(batch) < MAX_BATCH:
+                    batch.append(other.popleft())
+        for name in [name for name, other in self._lanes.items() if not other]:
+            del self._lanes[name]
+        self._queued_bytes -= sum(work.num_bytes for work in batch)
+        return batch
 
     def _drop_unwanted(self) -> None:
         """Let go what was cancelled and is next in its lane: a lane of an ended session takes no turns."""
@@ -99,10 +131,18 @@ class Worker:
 
     def run(self) -> None:
         """Compute until stopped."""
-        # A function of its own, so that what it held is free while this thread waits for more.
-        while batch := self._take():
-            _compute(batch)
-            del batch
+        while (taken := self._take()) is not None:
+            started = self._clock()
+            if isinstance(taken, list):
+                _compute(taken)
+                self._left = max(self._clock() - started, LEAST_TURN)
+            else:
+                taken.step()
+                # A turn counts only while somebody waits for its end.
+                seconds = self._clock() - started
+                self._left = self._left - seconds if self._lanes else max(self._left, LEAST_TURN)
+            # What was held is free while this thread waits for more.
+            del taken
 
 
 def _compute(queued: Sequence[Work]) -> None:

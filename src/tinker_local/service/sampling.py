@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from secrets import randbits
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
 
-from tinker_local.engine.drafting import Guesses
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.llama import plain_projection
+from tinker_local.engine.jobs import Job
+from tinker_local.engine.llama import Llama, Projection, plain_projection
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.losses import LOSSES
 from tinker_local.engine.merging import MergedModels
-from tinker_local.engine.sampling import generate
-from tinker_local.engine.worker import Work, Worker
+from tinker_local.engine.sampling_weights import SamplingWeights
+from tinker_local.engine.scheduler import Scheduler
+from tinker_local.engine.worker import Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
 from tinker_local.service.base_models import find_base
@@ -44,15 +46,7 @@ class Sampler:
     base: BaseModel
     adapter: Adapter | None
     model_path: str | None
-    merged: MergedModels
-    guesses: Guesses = field(default_factory=Guesses)
-
-    def generate(self, batch: Sequence[GenerationRequest]) -> list[GenerationResult]:
-        model, project = self.merged.get(self.base.model, self.adapter), plain_projection
-        if model is None:
-            model = self.base.model
-            project = plain_projection if self.adapter is None else self.adapter.project
-        return generate(model, project, self.base.tokenizer, batch, self.guesses)
+    weights: SamplingWeights
 
 
 class Samplers:
@@ -74,16 +68,18 @@ class Samplers:
         # Training adds snapshots from the engine's thread.
         self._lock = threading.Lock()
         self._samplers: dict[str, Sampler] = {}
-        self._merged = MergedModels()
         self._joined: dict[str, int] = {}
+        self._merged = MergedModels()
+        self._scheduler = Scheduler(wake=worker.wake)
+        worker.attach(self._scheduler)
+        # Samplers of the same base or the same checkpoint share their weights, and so a batch.
+        self._weights_of: WeakValueDictionary[tuple[str, str], SamplingWeights] = WeakValueDictionary()
 
     async def create(self, request: requests.CreateSamplingSession) -> answers.SamplingSessionCreated:
         """A sampler of a checkpoint or of a bare base model; raises RequestError where there is none."""
         self._sessions.require(request.session_id)
-        base, adapter = await self._weights(request.base_model, request.model_path)
-        sampler = self.add(
-            request.session_id, request.sampling_session_seq_id, base, adapter, request.model_path
-        )
+        named = await self._named(request.base_model, request.model_path)
+        sampler = self._add(request.session_id, request.sampling_session_seq_id, *named, request.model_path)
         return answers.SamplingSessionCreated(sampling_session_id=sampler.sampler_id)
 
     def add(
@@ -99,8 +95,20 @@ class Samplers:
         One that is created twice is the same. Raises RequestError where its session has ended meanwhile, or
         the number has other weights already.
         """
+        weights = self._new_weights(base, adapter)
+        return self._add(session_id, number, base, adapter, weights, model_path)
+
+    def _add(
+        self,
+        session_id: str,
+        number: int | str,
+        base: BaseModel,
+        adapter: Adapter | None,
+        weights: SamplingWeights,
+        model_path: str | None,
+    ) -> Sampler:
         sampler_id = f"{session_id}:sample:{number}"
-        sampler = Sampler(sampler_id, session_id, base, adapter, model_path, self._merged)
+        sampler = Sampler(sampler_id, session_id, base, adapter, model_path, weights)
         with self._lock:
             self._sessions.require(session_id)
             known = self._samplers.setdefault(sampler_id, sampler)
@@ -140,23 +148,21 @@ class Samplers:
         if known is not None:
             return known, sequence_ids
         num_bytes = 32 * len(generation.prompt) + 8 * generation.max_tokens * generation.num_samples
-        self._worker.require_room(num_bytes)
+        self._worker.require_room(num_bytes, self._scheduler.waiting_bytes)
         future = self._futures.create(request_id, group)
 
         def finish(result: GenerationResult) -> None:
             body = encode_sample(result.sequences, result.prompt, request.target_prompt_logprobs)
             self._futures.complete(future, Payload(body, PROTOBUF))
 
-        self._worker.submit(
-            Work(
-                lane=sampler.sampler_id,
-                payload=generation,
-                run=sampler.generate,
-                finish=finish,
+        self._scheduler.submit(
+            Job(
+                sampler.weights,
+                generation,
+                finish,
                 fail=lambda error: self._futures.fail(future, error),
-                batch_key=sampler,
-                num_bytes=num_bytes,
                 is_wanted=lambda: not future.cancelled,
+                num_bytes=num_bytes,
             )
         )
         return future, sequence_ids
@@ -209,24 +215,47 @@ class Samplers:
         if request.sampling_session_id is not None:
             return self.find(request.sampling_session_id)
         # Not kept, since no session would ever free it.
-        base, adapter = await self._weights(request.base_model, request.model_path)
-        return Sampler(f"direct-{uuid4().hex}", "", base, adapter, request.model_path, self._merged)
+        base, adapter, weights = await self._named(request.base_model, request.model_path)
+        return Sampler(f"direct-{uuid4().hex}", "", base, adapter, request.model_path, weights)
 
-    async def _weights(
+    async def _named(
         self, base_model: str | None, model_path: str | None
-    ) -> tuple[BaseModel, Adapter | None]:
+    ) -> tuple[BaseModel, Adapter | None, SamplingWeights]:
         """What to sample from; raises RequestError where neither is named or it is not there."""
         if model_path is not None:
             # In a thread of its own, since a large adapter takes seconds to read.
             return await asyncio.to_thread(self._load, parse_path(model_path))
         if base_model is None:
             raise RequestError("Sampling needs a sampling session, a base_model or a model_path.")
-        return find_base(self._models, base_model), None
+        base = find_base(self._models, base_model)
+        return base, None, self._shared_weights((base.name, ""), base, None)
 
-    def _load(self, path: CheckpointPath) -> tuple[BaseModel, Adapter]:
-        base = find_base(self._models, self._store.info(path).base_model)
+    def _load(self, path: CheckpointPath) -> tuple[BaseModel, Adapter, SamplingWeights]:
+        info = self._store.info(path)
+        base = find_base(self._models, info.base_model)
         _, adapter = self._store.load(path, base.model.config)
-        return base, adapter.to(base.model.device)
+        adapter = adapter.to(base.model.device)
+        # A checkpoint that was written over has other digests.
+        stamp = f"{path} {sorted(info.digests.items())}"
+        return base, adapter, self._shared_weights((base.name, stamp), base, adapter)
+
+    def _shared_weights(
+        self, key: tuple[str, str], base: BaseModel, adapter: Adapter | None
+    ) -> SamplingWeights:
+        with self._lock:
+            weights = self._weights_of.get(key)
+            if weights is None:
+                weights = self._weights_of[key] = self._new_weights(base, adapter)
+            return weights
+
+    def _new_weights(self, base: BaseModel, adapter: Adapter | None) -> SamplingWeights:
+        def model() -> tuple[Llama, Projection]:
+            merged = self._merged.get(base.model, adapter)
+            if merged is not None:
+                return merged, plain_projection
+            return base.model, plain_projection if adapter is None else adapter.project
+
+        return SamplingWeights(base.model, base.tokenizer, model)
 
 
 def _same_weights(one: Sampler, other: Sampler) -> bool:

@@ -1,0 +1,90 @@
+"""A request while it is worked on: its prompt, which is read once, and its samples with their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from torch import Tensor
+
+from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.engine.kv_pages import KeyValuePages
+from tinker_local.engine.prompt_scoring import PromptScoring
+from tinker_local.engine.sampler import Sample
+from tinker_local.engine.sampling_weights import SamplingWeights
+from tinker_local.wire.samples import SampledSequence
+
+_NUMBERS = count()
+
+
+@dataclass(eq=False)
+class Feed:
+    """Tokens that go through the model one after another. `computed` of them have their keys in `pages`."""
+
+    tokens: list[int]
+    pages: list[int] = field(default_factory=list[int])
+    computed: int = 0
+
+
+@dataclass(eq=False)
+class Growing:
+    """A sample that is not finished. Its feed holds the prompt and all that was sampled.
+
+    `num_guesses` is how many tokens to guess next: more when the last ones were right.
+    """
+
+    number: int
+    sample: Sample
+    feed: Feed
+    num_guesses: int = 1
+
+
+@dataclass(eq=False)
+class Job:
+    """One request from its arrival to its result. `number` is its place among all; the first comes first."""
+
+    weights: SamplingWeights
+    request: GenerationRequest
+    finish: Callable[[GenerationResult], None]
+    fail: Callable[[Exception], None]
+    is_wanted: Callable[[], bool] = lambda: True
+    num_bytes: int = 0
+    number: int = field(default_factory=lambda: next(_NUMBERS))
+    growing: list[Growing] = field(default_factory=list[Growing])
+    num_started: int = 0
+    last_state: Tensor | None = None
+    """The state [hidden] of the prompt's last token, once it was read."""
+    looked_up: bool = False
+
+    def __post_init__(self) -> None:
+        self.prompt = Feed(list(self.request.prompt))
+        self.scoring = PromptScoring(self.request)
+        self._sequences: dict[int, SampledSequence] = {}
+
+    @property
+    def num_waiting(self) -> int:
+        """Samples that can begin now."""
+        return 0 if self.last_state is None else self.request.num_samples - self.num_started
+
+    @property
+    def is_done(self) -> bool:
+        return len(self._sequences) == self.request.num_samples
+
+    def keep(self, number: int, sample: Sample) -> None:
+        """Note a finished sample."""
+        self._sequences[number] = sample.result()
+
+    def result(self) -> GenerationResult:
+        sequences = tuple(self._sequences[number] for number in range(self.request.num_samples))
+        return GenerationResult(sequences, self.scoring.result())
+
+    def feeds(self) -> Sequence[Feed]:
+        """All that may hold pages, in the order in which they are needed."""
+        return [self.prompt, *(grown.feed for grown in self.growing)]
+
+
+def release(pages: KeyValuePages, feed: Feed) -> None:
+    """Give back a feed's pages; it begins anew."""
+    pages.give_back(feed.pages)
+    feed.pages, feed.computed = [], 0

@@ -1,0 +1,73 @@
+"""Sequences while they grow, and the next token of each from the model's scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from tinker_local.engine.drawing import Choice, choose
+from tinker_local.engine.generation import Array, GenerationRequest
+from tinker_local.wire.samples import SampledSequence, TokenLogprobs
+
+
+@dataclass(eq=False)
+class Sample:
+    """One sequence of a request: what it has sampled so far, and how it samples on."""
+
+    request: GenerationRequest
+    choice: Choice
+    tokens: list[int] = field(default_factory=list[int])
+    logprobs: list[float] = field(default_factory=list[float])
+    top: list[tuple[Array, Array]] = field(default_factory=list[tuple[Array, Array]])
+    stopped: bool = False
+
+    @classmethod
+    def numbered(cls, request: GenerationRequest, number: int) -> Sample:
+        """The sequence of this number, with draws that depend on it and the request's seed alone."""
+        generator = np.random.default_rng([request.seed, number])
+        return cls(request, Choice(request.temperature, request.top_k, request.top_p, generator))
+
+    @property
+    def finished(self) -> bool:
+        return self.stopped or len(self.tokens) >= self.request.max_tokens
+
+    def result(self) -> SampledSequence:
+        top = TokenLogprobs(*(np.stack(part) for part in zip(*self.top, strict=True))) if self.top else None
+        return SampledSequence(self.tokens, self.logprobs, self.stopped, top)
+
+
+def extend(samples: Sequence[Sample], scores: Tensor, logprobs: Tensor, tokenizer: Tokenizer) -> None:
+    """Sample one more token for every sequence from float32 [sequences, vocab_size]."""
+    tokens = choose(scores, [sample.choice for sample in samples])
+    chosen = torch.tensor(tokens, device=scores.device)[:, None]
+    # The reported log-probability is the model's own, before temperature and truncation.
+    reported = cast(list[float], logprobs.gather(1, chosen)[:, 0].tolist())
+    for index, (sample, token) in enumerate(zip(samples, tokens, strict=True)):
+        request = sample.request
+        sample.tokens.append(token)
+        sample.logprobs.append(reported[index])
+        if request.top_sample_logprobs:
+            best = logprobs[index].topk(request.top_sample_logprobs)
+            sample.top.append((best.indices.int().cpu().numpy(), best.values.cpu().numpy()))
+        sample.stopped = token in request.stop_tokens or _ends_with_stop(sample, tokenizer)
+
+
+def are_numbers(logprobs: Tensor) -> list[bool]:
+    """Of each row whether it holds numbers: one score that is none makes all of its row none."""
+    return [not math.isnan(first) for first in cast(list[float], logprobs[:, 0].tolist())]
+
+
+def _ends_with_stop(sample: Sample, tokenizer: Tokenizer) -> bool:
+    if not sample.request.stop_strings:
+        return False
+    # A token is at least one byte, so this many of them surely hold the longest stop string.
+    tail = max(len(text.encode()) for text in sample.request.stop_strings) + 1
+    text = tokenizer.decode(sample.tokens[-tail:], skip_special_tokens=False)
+    return any(stop in text for stop in sample.request.stop_strings)

@@ -1,0 +1,29 @@
+"""What is sampled from: a base model with at most one adapter, neither of which training changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from tokenizers import Tokenizer
+
+from tinker_local.engine.drafting import Guesses
+from tinker_local.engine.llama import Llama, Projection
+
+_NUMBERS = count(1)
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingWeights:
+    """Weights that samplers share. Their requests run in one batch, and read a prompt's beginning once.
+
+    `model` gives the model to compute with and how it computes a linear layer; it has the shape and type of
+    `base`. `number` belongs to these weights alone: what was computed with them is known by it.
+    """
+
+    base: Llama
+    tokenizer: Tokenizer
+    model: Callable[[], tuple[Llama, Projection]]
+    guesses: Guesses = field(default_factory=Guesses)
+    number: int = field(default_factory=lambda: next(_NUMBERS))

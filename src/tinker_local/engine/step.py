@@ -1,0 +1,270 @@
+"""One step of one set of weights: what goes through the model, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+from tinker_local.engine.drafting import MOST_GUESSES
+from tinker_local.engine.jobs import Feed, Growing, Job, release
+from tinker_local.engine.kv_pages import PAGE_TOKENS
+from tinker_local.engine.paged_attention import paged_hidden, row_unit
+from tinker_local.engine.prefix_cache import Memory
+from tinker_local.engine.prompt_scoring import continuation_logprobs, logits_of
+from tinker_local.engine.sampler import Sample, are_numbers, extend
+from tinker_local.engine.step_plan import StepPlan
+from tinker_local.engine.threads import use_threads_for
+from tinker_local.errors import RequestError
+
+STEP_OPERATIONS = 6e10
+"""Floating-point operations that a step's prompts may take, about a third of a second on two cores,"""
+STEP_TOKENS = (64, 1024)
+"""but at least and at most so many tokens."""
+GUESS_ROWS = 8
+"""Rows up to which guesses fill a step: so many take little longer than one."""
+
+
+class Owner(Protocol):
+    """What a step needs of the scheduler."""
+
+    max_rows: int
+
+    def room(self) -> int: ...
+    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: StepPlan) -> bool: ...
+    def finish(self, job: Job) -> None: ...
+    def fail(self, job: Job, error: Exception) -> None: ...
+
+
+class Step:
+    """One pass through one set of weights, and what follows from it."""
+
+    def __init__(self, scheduler: Owner, jobs: Sequence[Job], memory: Memory) -> None:
+        self._scheduler = scheduler
+        self._jobs = jobs
+        self._memory = memory
+        self._weights = jobs[0].weights
+        self._model, self._project = self._weights.model()
+        self._failed: set[Job] = set()
+        self._guessed: dict[Growing, list[int]] = {}
+
+    @torch.no_grad()
+    def run(self) -> None:
+        plan = self._plan()
+        states: Tensor | None = None
+        if plan.tokens:
+            use_threads_for(self._model.num_parameters, len(plan.tokens))
+            attend = plan.attention(self._model.config, row_unit(self._model))
+            states = paged_hidden(self._model, self._project, plan.tokens, plan.positions, attend)
+            self._read(plan, states)
+        self._sample(plan, states)
+        for job in self._jobs:
+            if job.is_done:
+                self._scheduler.finish(job)
+
+    def _plan(self) -> StepPlan:
+        least, most = STEP_TOKENS
+        budget = min(max(int(STEP_OPERATIONS / (2 * self._model.num_parameters)), least), most)
+        current: list[Job] = []
+
+        def take_page(feed: Feed) -> int | None:
+            pages = self._memory.pages
+            if not pages.num_free and not self._scheduler.make_room(self._memory, current[0], feed, plan):
+                return None
+            return pages.take(feed.pages[-1] if feed.pages else None)
+
+        plan = StepPlan(self._memory.pages, take_page, budget)
+        growing = sum(len(job.growing) for job in self._jobs)
+        reading = sum(job.last_state is None for job in self._jobs)
+        spare = 0 if reading or not growing else max(GUESS_ROWS // growing - 1, 0)
+        for job in self._jobs:
+            current[:] = [job]
+            if job.last_state is None:
+                self._look_up(job)
+                reading -= 1
+                plan.add(job.prompt, others=reading)
+            for grown in job.growing:
+                if grown.feed.computed < len(grown.feed.tokens) - 1:
+                    plan.add(grown.feed)
+                    continue
+                left = job.request.max_tokens - len(grown.sample.tokens) - 1
+                guesses = self._weights.guesses.after(grown.feed.tokens, min(spare, grown.num_guesses, left))
+                self._guessed[grown] = guesses[: max(plan.add_fixed(grown.feed, guesses) - 1, 0)]
+        return plan
+
+    def _look_up(self, job: Job) -> None:
+        """Begin a prompt with what is remembered of it, as far as its states are not asked for."""
+        if job.looked_up or job.prompt.pages:
+            return
+        job.looked_up = True
+        prompt = job.prompt
+        prompt.pages = self._memory.cache.find(self._weights.number, prompt.tokens, job.scoring.first)
+        prompt.computed = len(prompt.pages) * PAGE_TOKENS
+
+    def _read(self, plan: StepPlan, states: Tensor) -> None:
+        """Note how far prompts were read, and score what is asked about them."""
+        self._fail_unsound(plan, states)
+        places: list[tuple[Job, int]] = []
+        rows: list[int] = []
+        for job in self._jobs:
+            start, mine = plan.rows_of(job.prompt)
+            for position in job.scoring.targets(start, start + len(mine)):
+                places.append((job, position))
+                rows.append(mine[position - start])
+        if rows:
+            before = torch.tensor(rows, device=states.device)
+            targets = [job.prompt.tokens[position + 1] for job, position in places]
+            wanted = torch.tensor(targets, device=states.device)
+            found = continuation_logprobs(self._model, self._project, states, before, wanted)
+            scores = cast(list[float], found.tolist())
+            for (job, position), score in zip(places, scores, strict=True):
+                job.scoring.set_logprob(position, score)
+        for job in self._jobs:
+            start, mine = plan.rows_of(job.prompt)
+            if not mine or job.last_state is not None:
+                continue
+            job.scoring.read(self._model, self._project, states[mine], start)
+            job.prompt.computed = start + len(mine)
+            if job.prompt.computed == len(job.prompt.tokens):
+                job.last_state = states[mine[-1]].clone()
+                self._memory.cache.remember(self._weights.number, job.prompt.tokens, job.prompt.pages)
+                if job.request.max_tokens > 1:
+                    self._weights.guesses.remember(job.request.prompt)
+
+    def _fail_unsound(self, plan: StepPlan, states: Tensor) -> None:
+        """Let go of what was computed with numbers that are none, before it is remembered."""
+        sound = are_numbers(states)
+        if not all(sound):
+            for job in self._jobs:
+                rows = [row for feed in job.feeds() for row in plan.rows_of(feed)[1]]
+                if not all(sound[row] for row in rows):
+                    self._fail(job)
+            self._jobs = [job for job in self._jobs if job not in self._failed]
+
+    def _fail(self, job: Job) -> None:
+        fault = "The weights score tokens with no number, as diverged training leaves them."
+        self._failed.add(job)
+        self._scheduler.fail(job, RequestError(fault))
+
+    def _sample(self, plan: StepPlan, states: Tensor | None) -> None:
+        """Sample the next token of all that grow, and the first of those that begin."""
+        rows: list[int] = []
+        runs: list[tuple[Job, Growing, int]] = []
+        for job in self._jobs:
+            for grown in job.growing:
+                start, mine = plan.rows_of(grown.feed)
+                last = len(grown.feed.tokens) - 1 - start
+                if len(mine) > last:
+                    runs.append((job, grown, len(rows)))
+                    rows += mine[last:]
+                elif mine:
+                    grown.feed.computed = start + len(mine)
+        beginning: list[tuple[Job, Growing, int]] = []
+        room = self._scheduler.room()
+        fleeting = self._scheduler.max_rows
+        parts = [states[rows]] if states is not None and rows else []
+        place = len(rows)
+        for job in self._jobs:
+            # A single token is sampled at once, and takes no sequence's place.
+            if job.request.max_tokens == 1:
+                count = min(job.num_waiting, fleeting)
+                fleeting -= count
+            else:
+                # One request leaves a part of the places to others.
+                mine = self._scheduler.max_rows * 3 // 4 - len(job.growing)
+                count = max(min(job.num_waiting, room, mine), 0)
+                room -= count
+            if job.last_state is None or not count:
+                continue
+            parts.append(job.last_state[None])
+            for number in range(job.num_started, job.num_started + count):
+                sample = Sample.numbered(job.request, number)
+                beginning.append((job, Growing(number, sample, Feed(list(job.request.prompt))), place))
+            place += 1
+            job.num_started += count
+        if not parts:
+            return
+        scores = logits_of(self._model, self._project, torch.cat(parts))
+        logprobs = torch.log_softmax(scores, dim=-1)
+        sound = are_numbers(logprobs)
+        everything = [*runs, *beginning]
+        for job in {job: None for job, _, place in everything if not sound[place]}:
+            self._fail(job)
+        everything = [one for one in everything if one[0] not in self._failed]
+        self._extend(everything, scores, logprobs)
+        begun = {grown for _, grown, _ in beginning}
+        for job, grown, _ in everything:
+            self._settle(job, grown, grown in begun)
+        for job in self._jobs:
+            if job.num_started == job.request.num_samples:
+                release(self._memory.pages, job.prompt)
+
+    def _extend(self, runs: Sequence[tuple[Job, Growing, int]], scores: Tensor, logprobs: Tensor) -> None:
+        """Sample from each run of rows as long as the tokens are those that were guessed."""
+        going = list(runs)
+        for depth in range(MOST_GUESSES + 1):
+            if not going:
+                return
+            places = torch.tensor([place + depth for _, _, place in going], device=scores.device)
+            samples = [grown.sample for _, grown, _ in going]
+            extend(samples, scores[places], logprobs[places], self._weights.tokenizer)
+            still: list[tuple[Job, Growing, int]] = []
+            for job, grown, place in going:
+                token = grown.sample.tokens[-1]
+                grown.feed.tokens.append(token)
+                guessed = self._guessed.get(grown, [])
+                if not grown.sample.finished and depth < len(guessed) and token == guessed[depth]:
+                    still.append((job, grown, place))
+                else:
+                    grown.num_guesses = min(2 * depth + 2, MOST_GUESSES)
+            going = still
+
+    def _settle(self, job: Job, grown: Growing, begins: bool) -> None:
+        """Let a sample that was extended leave or go on."""
+        pages, feed = self._memory.pages, grown.feed
+        # The newest token has not gone through the model.
+        computed = len(feed.tokens) - 1
+        if begins and not grown.sample.finished:
+            self._begin(job, grown)
+            job.growing.append(grown)
+        elif not begins:
+            feed.computed = computed
+        if grown.sample.finished:
+            job.keep(grown.number, grown.sample)
+            if len(grown.sample.tokens) > 1:
+                self._weights.guesses.remember(grown.sample.tokens)
+            if not begins:
+                job.growing.remove(grown)
+                if job.request.num_samples == 1:
+                    self._memory.cache.remember(self._weights.number, feed.tokens[:computed], feed.pages)
+                release(pages, feed)
+
+    def _begin(self, job: Job, grown: Growing) -> None:
+        """Give a sample its prompt: the full pages shared, the one that it goes on writing as a copy.
+
+        Where memory is short, the sample begins with nothing and is computed when there is room.
+        """
+        pages, length = self._memory.pages, len(job.request.prompt)
+        full, rest = divmod(length, PAGE_TOKENS)
+        feed = grown.feed
+        if len(job.prompt.pages) * PAGE_TOKENS < length:
+            return
+        shared = job.prompt.pages[:full]
+        if rest:
+            last = None
+            if job.num_started == job.request.num_samples and grown.number == job.num_started - 1:
+                # The last sample needs no copy.
+                last = job.prompt.pages[full]
+                job.prompt.pages = shared
+            elif pages.num_free or self._memory.cache.give_back_one():
+                last = pages.take()
+                assert last is not None
+                pages.copy(job.prompt.pages[full], last)
+            if last is None:
+                return
+            feed.pages = [*map(pages.share, shared), last]
+        else:
+            feed.pages = [*map(pages.share, shared)]
+        feed.computed = length
