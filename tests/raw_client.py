@@ -61,6 +61,11 @@ class ServerProcess:
         """Without any warning, as a crash or the kernel would end it."""
         self._process.send_signal(signal.SIGKILL)
 
+    def close_stdin(self) -> None:
+        """As a parent that is gone does."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def __enter__(self) -> Self:
         return self
 

@@ -41,8 +41,8 @@ def _prefers_onednn() -> bool:
 _PREFERS_ONEDNN = _prefers_onednn()
 
 ALIKE_ROWS = 2 if _PREFERS_ONEDNN else 8
-"""From so many rows on, and in multiples of it, all rows of a float32 product are computed alike: oneDNN takes
-another way for one, MKL for one to seven. In bfloat16, where all is oneDNN's, two are enough."""
+"""From so many rows on, and in multiples of it, all rows of a float32 product are computed alike: oneDNN
+takes another way for one, MKL for one to seven. In bfloat16, where all is oneDNN's, two are enough."""
 
 
 def rounded_up(count: int, multiple: int) -> int:

@@ -4,8 +4,8 @@ It should be the process's main thread: OpenMP counts the main thread among its 
 that computes makes it believe the cores are oversubscribed, and every parallel region then sleeps
 instead of spinning (a step of the bundled model took 76 ms instead of 33).
 
-A lane is one client's queue, such as a training run's, and its work is done in whole pieces. Work that says so
-(equal `batch_key`) is taken from all lanes at once and run together.
+A lane is one client's queue, such as a training run's, and its work is done in whole pieces. Work that says
+so (equal `batch_key`) is taken from all lanes at once and run together.
 
 Sampling is done in steps of a fraction of a second, between which the worker looks up: whether to stop, and
 whose turn it is. A sampling request goes before queued work, and may take as long as the last piece of that

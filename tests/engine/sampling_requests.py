@@ -1,0 +1,63 @@
+"""Requests and weights for tests of generation."""
+
+from __future__ import annotations
+
+import random
+
+from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.engine.jobs import Job
+from tinker_local.engine.llama import plain_projection
+from tinker_local.engine.merging import MergedModels
+from tinker_local.engine.sampling_weights import SamplingWeights
+from tinker_local.engine.scheduler import Scheduler
+from tinker_local.loading import BaseModel
+
+
+def request(prompt: tuple[int, ...], **changes: object) -> GenerationRequest:
+    """A greedy request without any stop, but for the changes."""
+    settings: dict[str, object] = {
+        "num_samples": 1,
+        "max_tokens": 20,
+        "temperature": 0.0,
+        "top_k": -1,
+        "top_p": 1.0,
+        "seed": 0,
+        "stop_tokens": frozenset(),
+        "stop_strings": (),
+        "prompt_logprobs": False,
+        **changes,
+    }
+    return GenerationRequest(prompt=prompt, **settings)
+
+
+def random_prompt(base: BaseModel, length: int, seed: int = 0) -> tuple[int, ...]:
+    draw = random.Random(seed)
+    return tuple(draw.randrange(base.model.config.vocab_size) for _ in range(length))
+
+
+def weights_of(base: BaseModel) -> SamplingWeights:
+    """The bare base as the server samples from it, with nothing remembered."""
+    model = MergedModels().get(base.model, None) or base.model
+    return SamplingWeights(base.model, base.tokenizer, lambda: (model, plain_projection))
+
+
+class Submitted:
+    """A request in a scheduler, whose outcome is noted."""
+
+    def __init__(
+        self, scheduler: Scheduler, weights: SamplingWeights, asked: GenerationRequest, wanted: bool = True
+    ) -> None:
+        self.scheduler = scheduler
+        self.outcome: GenerationResult | Exception | None = None
+        self.wanted = wanted
+        scheduler.submit(Job(weights, asked, self._note, self._note, lambda: self.wanted))
+
+    def _note(self, outcome: GenerationResult | Exception) -> None:
+        self.outcome = outcome
+
+    def result(self) -> GenerationResult:
+        """Step until it is there."""
+        while self.outcome is None:
+            self.scheduler.step()
+        assert isinstance(self.outcome, GenerationResult), self.outcome
+        return self.outcome
