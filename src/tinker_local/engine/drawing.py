@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-HEAD = 64
-"""The likeliest tokens, of which most draws are one; sorting a whole vocabulary takes 20 times longer."""
+HEAD, LONGER_HEAD = 64, 1024
+"""The likeliest tokens, of which most draws are one, and more of them for the others; sorting a whole
+vocabulary takes 20 times longer."""
 SMALLEST = 1e-30
 """Temperatures below this are as good as zero."""
 
@@ -44,22 +45,36 @@ def _draw(scores: Tensor, choices: Sequence[Choice]) -> list[int]:
     # The best score is taken off first, so that dividing by a tiny temperature gives no infinity.
     wide = np.array([[max(choice.temperature, SMALLEST)] for choice in choices])
     coarse = torch.from_numpy(wide).float().to(scores.device)
-    totals = cast(list[float], (scores - best[:, :1]).div_(coarse).exp_().sum(dim=-1).tolist())
+    masses = (scores - best[:, :1]).div_(coarse).exp_()
+    # A row alone would be summed in parts by several threads, and so come out otherwise than in company.
+    masses = masses.expand(2, -1) if len(masses) == 1 else masses
+    totals = cast(list[float], masses.sum(dim=-1).tolist())
     differences = best.cpu().numpy().astype(np.float64)
-    masses = np.exp((differences - differences[:, :1]) / wide)
+    heads = np.exp((differences - differences[:, :1]) / wide)
     drawn: list[int] = []
     for row, choice in enumerate(choices):
         point = choice.generator.random()
-        place = _place(masses[row], totals[row], choice, point, whole=best.shape == scores.shape)
+        place = _place(heads[row], totals[row], choice, point, whole=best.shape == scores.shape)
         if place is not None:
             drawn.append(int(tokens[row, place]))
             continue
-        ordered = torch.sort(scores[row].double(), descending=True, stable=True)
-        everything = ((ordered.values - ordered.values[0]) / wide[row, 0]).exp().cpu().numpy()
-        place = _place(everything, totals[row], choice, point, whole=True)
+        for head in (LONGER_HEAD, scores.shape[1]):
+            values, indices = _likeliest(scores[row].double(), head)
+            everything = ((values - values[0]) / wide[row, 0]).exp().cpu().numpy()
+            place = _place(everything, totals[row], choice, point, whole=len(values) == scores.shape[1])
+            if place is not None:
+                drawn.append(int(indices[place]))
+                break
         assert place is not None, "the whole vocabulary holds every draw"
-        drawn.append(int(ordered.indices[place]))
     return drawn
+
+
+def _likeliest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """At least so many of the best scores of [vocab_size], best first, and their tokens."""
+    if count < len(scores):
+        return scores.topk(count)
+    ordered = torch.sort(scores, descending=True, stable=True)
+    return ordered.values, ordered.indices
 
 
 def _place(

@@ -56,6 +56,8 @@ class _Group:
     num_pages: int
     table: Tensor | int
     mask: Tensor
+    gathered: tuple[Tensor, Tensor] | None
+    """Where keys and values are brought together, in every layer anew."""
 
 
 class PagedAttention:
@@ -122,7 +124,14 @@ class PagedAttention:
         first = _first_of_run(table, self._pages.num_pages) if len(blocks) == 1 else None
         where = torch.tensor(table, device=device) if first is None else first
         index = torch.tensor(rows, device=device)
-        return _Group(index, len(blocks), tokens, keys // PAGE_TOKENS, where, mask)
+        gathered = None
+        if first is None:
+            shape = (len(table), *self._pages.keys.shape[2:])
+            gathered = (
+                torch.empty(shape, dtype=dtype, device=device),
+                torch.empty(shape, dtype=dtype, device=device),
+            )
+        return _Group(index, len(blocks), tokens, keys // PAGE_TOKENS, where, mask, gathered)
 
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Write keys and values [rows, kv_heads, head_dim], and attend to all: [rows, heads * head_dim]."""
@@ -141,18 +150,22 @@ class PagedAttention:
         chosen = chosen.reshape(blocks, heads, -1, width)
         num_queries = chosen.shape[2]
         chosen = F.pad(chosen, (0, 0, 0, group.mask.shape[2] - num_queries))
-        keys, values = (self._gathered(stored, group) for stored in self._pages.layer(layer))
+        keys, values = self._gathered(layer, group)
         attended = F.scaled_dot_product_attention(chosen, keys, values, attn_mask=group.mask)
         attended = attended[:, :, :num_queries].view(blocks, heads, tokens, -1, width)
         return attended.transpose(1, 2).reshape(blocks * tokens, -1)
 
-    def _gathered(self, stored: Tensor, group: _Group) -> Tensor:
-        """A layer's keys or values by block, [blocks, kv_heads, keys, head_dim]."""
+    def _gathered(self, layer: int, group: _Group) -> tuple[Tensor, Tensor]:
+        """A layer's keys and values by block, [blocks, kv_heads, keys, head_dim]."""
+        keys, values = self._pages.layer(layer)
         if isinstance(group.table, int):
-            found = stored[group.table : group.table + group.num_pages]
-        else:
-            found = stored.index_select(0, group.table)
-        return found.view(group.num_blocks, -1, *stored.shape[2:]).transpose(1, 2)
+            run = slice(group.table, group.table + group.num_pages)
+            keys, values = keys[run], values[run]
+        elif group.gathered is not None:
+            keys = torch.index_select(keys, 0, group.table, out=group.gathered[0])
+            values = torch.index_select(values, 0, group.table, out=group.gathered[1])
+        by_block = (group.num_blocks, -1, *keys.shape[2:])
+        return keys.view(by_block).transpose(1, 2), values.view(by_block).transpose(1, 2)
 
 
 def _blocks(segment: Segment) -> list[Segment]:

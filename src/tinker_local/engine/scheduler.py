@@ -17,7 +17,7 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary, finalize
 
 from tinker_local.engine.jobs import Feed, Job, release
-from tinker_local.engine.kv_pages import PAGE_TOKENS, KeyValuePages, pages_for
+from tinker_local.engine.kv_pages import PAGE_TOKENS, KeyValuePages
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.prefix_cache import Memory, PrefixCache
 from tinker_local.engine.step import Step
@@ -29,7 +29,7 @@ MAX_ROWS = 64
 
 
 class Scheduler:
-    """All sampling requests. `submit` may be called from any thread; all else is the worker's."""
+    """All sampling requests. `submit` and `most_tokens` may be called from any thread."""
 
     def __init__(
         self, num_pages: int | None = None, max_rows: int = MAX_ROWS, wake: Callable[[], None] = lambda: None
@@ -98,25 +98,24 @@ class Scheduler:
             if weights.number not in self._known:
                 self._known.add(weights.number)
                 finalize(weights, self._gone.append, (weights.base, weights.number)).atexit = False
-            pages = self._memory_of(weights.base).pages
-            request = job.request
-            longest = len(request.prompt) + request.max_tokens - 1
-            # Beside its pages, a sample needs the one in which its prompt ends, which it writes on in a copy.
-            if pages_for(longest) + 1 > pages.num_pages:
-                most = (pages.num_pages - 1) * PAGE_TOKENS
-                self.fail(
-                    job,
-                    RequestError(
-                        f"The prompt of {len(request.prompt)} tokens and {request.max_tokens} new ones need "
-                        f"more memory than {most} tokens have here; shorten one of them."
-                    ),
+            request, most = job.request, self.most_tokens(weights.base)
+            if len(request.prompt) + request.max_tokens > most:
+                fault = (
+                    f"The prompt of {len(request.prompt)} tokens and {request.max_tokens} new ones do not fit"
                 )
+                self.fail(job, RequestError(f"{fault} into the memory for {most}; shorten one of them."))
+
+    def most_tokens(self, base: Llama) -> int:
+        """How long a sequence may become, prompt included, in the memory of its base model."""
+        # Beside its pages, a sample needs the one in which its prompt ends, which it writes on in a copy.
+        return (self._memory_of(base).pages.num_pages - 1) * PAGE_TOKENS
 
     def _memory_of(self, base: Llama) -> Memory:
-        if base not in self._memory:
-            pages = KeyValuePages(base.config, base.dtype, base.device, self._num_pages)
-            self._memory[base] = Memory(pages, PrefixCache(pages))
-        return self._memory[base]
+        with self._lock:
+            if base not in self._memory:
+                pages = KeyValuePages(base.config, base.dtype, base.device, self._num_pages)
+                self._memory[base] = Memory(pages, PrefixCache(pages))
+            return self._memory[base]
 
     def room(self) -> int:
         """Samples that may begin."""

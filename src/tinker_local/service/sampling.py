@@ -138,7 +138,7 @@ class Samplers:
         """Queue a generation; returns its future and an id for each sequence."""
         sampler = await self._sampler_of(request)
         self._sessions.heard(sampler.session_id)
-        generation = _generation(request, sampler.base)
+        generation = _generation(request, sampler.base, self._scheduler.most_tokens(sampler.base.model))
         if request.seq_id is None:
             request_id, group = f"{sampler.sampler_id}/{uuid4().hex}", None
         else:
@@ -280,8 +280,11 @@ def _completion(future: Future) -> answers.Completion:
     )
 
 
-def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
-    """The engine's request; raises RequestError where the prompt or the numbers cannot be used."""
+def _generation(request: requests.Sample, base: BaseModel, most_tokens: int) -> GenerationRequest:
+    """The engine's request; raises RequestError where the prompt or the numbers cannot be used.
+
+    `most_tokens` is how many tokens of one sequence fit into memory.
+    """
     if any(chunk.type != "encoded_text" for chunk in request.prompt.chunks):
         raise RequestError("The prompt holds an image or audio chunk; only text is supported.")
     prompt = tuple(token for chunk in request.prompt.chunks for token in chunk.tokens)
@@ -297,7 +300,8 @@ def _generation(request: requests.Sample, base: BaseModel) -> GenerationRequest:
         raise RequestError(f"The prompt has token ids outside the vocabulary of {vocabulary} tokens.")
     params = request.sampling_params
     room = context - len(prompt)
-    max_tokens = room if params.max_tokens is None else params.max_tokens
+    # Without a number the answer may be as long as the context and the memory allow.
+    max_tokens = min(room, most_tokens - len(prompt)) if params.max_tokens is None else params.max_tokens
     # Scoring a prompt asks for one token that nobody reads, so a prompt may fill the context.
     if max_tokens > max(room, 1) or len(prompt) > context:
         raise RequestError(
