@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from service_in_process import Client, Clock, Service, computing
+from tinker_local.engine.jobs import Job
 from tinker_local.engine.lora import Adapter
+from tinker_local.engine.scheduler import Scheduler
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service import futures as futures_module
@@ -153,8 +155,18 @@ class Watched(Worker):
         super().submit(replace(work, run=run))
 
 
-def test_an_ended_session_computes_nothing_more(tiny_model: Path, tmp_path: Path):
+def test_an_ended_session_computes_nothing_more(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Samples, steps and held-back chunks that wait when a session ends are left out, and polls are told."""
+    sampled: list[str] = []
+    finish = Scheduler.finish
+
+    def noting(scheduler: Scheduler, job: Job) -> None:
+        sampled.append("one request")
+        finish(scheduler, job)
+
+    monkeypatch.setattr(Scheduler, "finish", noting)
 
     async def scenario() -> None:
         worker = Watched()
@@ -172,7 +184,8 @@ def test_an_ended_session_computes_nothing_more(tiny_model: Path, tmp_path: Path
         with computing(worker):
             assert b"error" not in await service.done(await service.sample(alive, 0))
         assert all(b"is over" in told for told in await asyncio.gather(*polls))
-        assert worker.computed == [sessions[1]]
+        assert worker.computed == []
+        assert sampled == ["one request"]
 
     asyncio.run(scenario())
 
