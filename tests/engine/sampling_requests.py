@@ -8,6 +8,7 @@ from tinker_local.engine.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.jobs import Job
 from tinker_local.engine.llama import plain_projection
 from tinker_local.engine.merging import MergedModels
+from tinker_local.engine.packing import packed
 from tinker_local.engine.sampling_weights import SamplingWeights
 from tinker_local.engine.scheduler import Scheduler
 from tinker_local.loading import BaseModel
@@ -37,7 +38,7 @@ def random_prompt(base: BaseModel, length: int, seed: int = 0) -> tuple[int, ...
 
 def weights_of(base: BaseModel) -> SamplingWeights:
     """The bare base as the server samples from it, with nothing remembered."""
-    model = MergedModels().get(base.model, None) or base.model
+    model = MergedModels().get(base.model, None) or packed(base.model)
     return SamplingWeights(base.model, base.tokenizer, lambda: (model, plain_projection))
 
 

@@ -14,6 +14,7 @@ import torch
 
 from tinker_local.engine.llama import ATTENTION, FEED_FORWARD, Llama, joined_name
 from tinker_local.engine.lora import Adapter
+from tinker_local.engine.packing import packed
 
 SMALL_MODEL = 100_000_000
 """Models of up to this many parameters are copied."""
@@ -71,7 +72,7 @@ class MergedModels:
             merged = merge(model, adapter)
             shared = {weight.data_ptr() for weight in model.weights.values()}
             size = sum(w.nbytes for w in merged.weights.values() if w.data_ptr() not in shared)
-            self._copies[key] = _Copy(merged, size, 0)
+            self._copies[key] = _Copy(packed(merged), size, 0)
         copy = self._copies[key]
         copy.last_use = next(self._uses)
         self._drop_oldest()

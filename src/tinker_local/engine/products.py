@@ -50,9 +50,14 @@ def rounded_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 
+def can_pack() -> bool:
+    """Whether weights may be laid out for oneDNN beforehand, and are the faster for it."""
+    return _PREFERS_ONEDNN and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+
+
 def product(x: Tensor, weight: Tensor) -> Tensor:
     """`x` times the transposed weight; no gradient passes through it (see `linear`)."""
-    if (
+    if weight.is_mkldnn or (
         _PREFERS_ONEDNN
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"

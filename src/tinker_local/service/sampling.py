@@ -19,6 +19,7 @@ from tinker_local.engine.llama import Llama, Projection, plain_projection
 from tinker_local.engine.lora import Adapter
 from tinker_local.engine.losses import LOSSES
 from tinker_local.engine.merging import MergedModels
+from tinker_local.engine.packing import PackedModels
 from tinker_local.engine.sampling_weights import SamplingWeights
 from tinker_local.engine.scheduler import Scheduler
 from tinker_local.engine.worker import Worker
@@ -69,7 +70,7 @@ class Samplers:
         self._lock = threading.Lock()
         self._samplers: dict[str, Sampler] = {}
         self._joined: dict[str, int] = {}
-        self._merged = MergedModels()
+        self._merged, self._packed = MergedModels(), PackedModels()
         self._scheduler = Scheduler(wake=worker.wake)
         worker.attach(self._scheduler)
         # Samplers of the same base or the same checkpoint share their weights, and so a batch.
@@ -253,7 +254,8 @@ class Samplers:
             merged = self._merged.get(base.model, adapter)
             if merged is not None:
                 return merged, plain_projection
-            return base.model, plain_projection if adapter is None else adapter.project
+            model = self._packed.get(base.model)
+            return model, plain_projection if adapter is None else adapter.project
 
         return SamplingWeights(base.model, base.tokenizer, model)
 
