@@ -127,3 +127,47 @@ def test_cancelled_work_is_left_out():
     with running(worker):
         assert done.wait(5)
     assert ran == [2]
+
+
+class Endless:
+    """Steps without an end, each of which takes a tenth of a second by the worker's clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.done: list[str] = []
+        self.has_work = True
+
+    def step(self) -> None:
+        self.now += 0.1
+        self.done.append("step")
+
+
+def test_steps_go_first_and_leave_work_its_turn():
+    """Steps begin before work that was queued earlier, and then each takes about as long as the other."""
+    steps, finished = Endless(), threading.Semaphore(0)
+    worker = Worker(lambda: steps.now)
+    worker.attach(steps)
+
+    def run(payloads: Sequence[Any]) -> Sequence[Any]:
+        steps.now += 0.5
+        steps.done.append("work")
+        return payloads
+
+    for number in range(4):
+        worker.submit(Work("a", number, run, lambda _: finished.release(), lambda _: None))
+    with running(worker):
+        for _ in range(4):
+            assert finished.acquire(timeout=5)
+    done = "".join(name[0] for name in steps.done)
+    assert done.startswith("ss")
+    assert [4 <= len(part) <= 6 for part in done.split("w")[1:4]] == [True] * 3
+
+
+def test_steps_without_an_end_are_stopped():
+    """The worker ends between two steps, however many are left."""
+    steps = Endless()
+    worker = Worker()
+    worker.attach(steps)
+    with running(worker):
+        pass
+    assert steps.has_work
