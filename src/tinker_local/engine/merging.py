@@ -1,7 +1,7 @@
 """Copies of small models made for sampling: the adapter folded in, and layers of one input joined.
 
 A token of a small model takes less time to compute than to walk through its many operations, and an adapter
-doubles their number. Large models gain little from this and would cost their size in memory once more.
+doubles their number. Large models gain less from this and would cost their size in memory once more.
 """
 
 from __future__ import annotations
@@ -11,15 +11,24 @@ from itertools import count
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor
 
 from tinker_local.engine.llama import ATTENTION, FEED_FORWARD, Llama, joined_name
 from tinker_local.engine.lora import Adapter
-from tinker_local.engine.packing import packed
+from tinker_local.engine.packing import packed_matrix
 
-SMALL_MODEL = 100_000_000
+SMALL_MODEL = 200_000_000
 """Models of up to this many parameters are copied."""
-MEMORY = 512 * 2**20
+MEMORY = 3 * 2**29
 """Bytes that the copies may take together; the one that was used longest ago goes first."""
+
+PARTS = (
+    ("self_attn", ATTENTION),
+    ("self_attn", ("o_proj",)),
+    ("mlp", FEED_FORWARD),
+    ("mlp", ("down_proj",)),
+)
+"""The linear layers of a block, those together that read the same input."""
 
 
 def may_be_merged(model: Llama) -> bool:
@@ -30,18 +39,29 @@ def may_be_merged(model: Llama) -> bool:
 def merge(model: Llama, adapter: Adapter | None) -> Llama:
     """A model of its own that computes what `model` does with the adapter; `model` stays as it was."""
     config = model.config
-    weights = dict(model.weights)
-    if adapter is not None:
-        weights = adapter.merged(weights, config.tie_word_embeddings)
+    remaining, weights = dict(model.weights), dict[str, Tensor]()
+    if config.tie_word_embeddings:
+        remaining["lm_head.weight"] = remaining["model.embed_tokens.weight"]
+    matrices = {} if adapter is None else adapter.matrices
+
+    def taken(name: str, kind: str) -> Tensor:
+        weight = remaining.pop(f"{name}.{kind}")
+        if kind == "bias" or adapter is None or name not in matrices:
+            return weight
+        a, b = matrices[name]
+        return torch.addmm(weight, b, a, alpha=adapter.scale)
+
+    # One matrix after another, so that none lies in memory more than once beside the model.
     for layer in range(config.num_hidden_layers):
-        for part, names in (("self_attn", ATTENTION), ("mlp", FEED_FORWARD)):
+        for part, names in PARTS:
             prefix = f"model.layers.{layer}.{part}"
             for kind in ("weight", "bias"):
-                if f"{prefix}.{names[0]}.{kind}" in weights:
-                    parts = [weights.pop(f"{prefix}.{name}.{kind}") for name in names]
-                    weights[f"{joined_name(prefix, names)}.{kind}"] = torch.cat(parts)
-    tied = config.tie_word_embeddings and "lm_head.weight" not in weights
-    return Llama(replace(config, tie_word_embeddings=tied), weights)
+                if f"{prefix}.{names[0]}.{kind}" in remaining:
+                    joined = torch.cat([taken(f"{prefix}.{name}", kind) for name in names])
+                    name = joined_name(prefix, names) if len(names) > 1 else f"{prefix}.{names[0]}"
+                    weights[f"{name}.{kind}"] = packed_matrix(joined) if kind == "weight" else joined
+    weights["lm_head.weight"] = packed_matrix(taken("lm_head", "weight"))
+    return Llama(replace(config, tie_word_embeddings=False), {**remaining, **weights})
 
 
 @dataclass
@@ -70,9 +90,8 @@ class MergedModels:
         key = model if adapter is None else adapter
         if key not in self._copies:
             merged = merge(model, adapter)
-            shared = {weight.data_ptr() for weight in model.weights.values()}
-            size = sum(w.nbytes for w in merged.weights.values() if w.data_ptr() not in shared)
-            self._copies[key] = _Copy(packed(merged), size, 0)
+            own = [weight for name, weight in merged.weights.items() if model.weights.get(name) is not weight]
+            self._copies[key] = _Copy(merged, sum(weight.numel() * weight.itemsize for weight in own), 0)
         copy = self._copies[key]
         copy.last_use = next(self._uses)
         self._drop_oldest()

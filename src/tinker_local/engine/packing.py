@@ -30,11 +30,14 @@ def packed(model: Llama) -> Llama:
     if model.config.tie_word_embeddings:
         weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
     for name in [name for name in weights if name.endswith(LINEAR)]:
-        weights[name] = _packed(weights[name])
+        weights[name] = packed_matrix(weights[name])
     return Llama(replace(model.config, tie_word_embeddings=False), weights)
 
 
-def _packed(weight: Tensor) -> Tensor:
+def packed_matrix(weight: Tensor) -> Tensor:
+    """A matrix laid out for oneDNN; the same where the processor gains nothing by it."""
+    if not can_pack() or weight.device.type != "cpu":
+        return weight
     return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
 
 
