@@ -10,7 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
-from base_models import DEFAULT_BASE, readable
+from base_models import DEFAULT_BASE, on_one_line
 from tinker_local import __version__
 from tinker_local.errors import TinkerLocalError
 
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         options.run(options)
     except TinkerLocalError as error:
-        print(readable(f"tinker-local: {error}"), file=sys.stderr)
+        print(on_one_line(f"tinker-local: {error}"), file=sys.stderr)
         sys.exit(EXIT_REFUSED)
 
 
@@ -69,7 +69,7 @@ def _let_threads_sleep() -> None:
     another program has the core that the thread waited for needs, that is time thrown away: see
     docs/engine.md, "Beside other programs". Other libraries pass this setting over.
     """
-    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
+    if not (os.environ.get("GOMP_SPINCOUNT") or os.environ.get("OMP_WAIT_POLICY")):
         os.environ["GOMP_SPINCOUNT"] = str(SPINS)
 
 
@@ -80,7 +80,10 @@ def _bound_kept_kernels() -> None:
     in both: see docs/log.md, "Memory while training".
     """
     for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(name, str(KEPT_KERNELS))
+        told = os.environ.get(name, "")
+        # What is no number ends the process at its first large product, without a word.
+        if not (told.isascii() and told.isdigit() and int(told) > 0):
+            os.environ[name] = str(KEPT_KERNELS)
 
 
 def _list(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from base_models import (
     DEFAULT_BASE,
     BaseModelError,
     ResolvedModel,
+    on_one_line,
     readable,
     resolve,
     resolving,
@@ -139,3 +140,8 @@ def test_a_sentence_cannot_steer_a_terminal():
         readable("Ollama's a\x1b[2Jb is\u202e gone.\nNext: é")
         == "Ollama's a\\x1b[2Jb is\\u202e gone.\nNext: é"
     )
+
+
+def test_a_line_for_a_program_is_one_line():
+    """What another program reads line by line has no line breaks of a file's name in it."""
+    assert on_one_line("a\nb\x1bc") == "a\\nb\\x1bc"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinker_local.engine import micro_batches
+from tinker_local.engine.decoder import Decoder, bytes_per_token
 from tinker_local.engine.kernels import attention, cross_entropy
 from tinker_local.engine.llama import Llama
 from tinker_local.engine.lora import Adapter, LoraConfig
-from tinker_local.engine.training import TrainingModel
+from tinker_local.engine.training import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
 from tinker_local.wire.datums import Datum
 from tiny_models import write_tiny_model
@@ -99,11 +101,119 @@ def test_micro_batches_hold_every_datum_once(lengths: list[int], bytes_per_token
         assert batch.fits or len(batch.indices) == 1
 
 
+def test_what_is_kept_is_within_the_memory(tmp_path: Path):
+    """Of datums of many lengths, a long one among them, a micro-batch keeps no more than it is said to."""
+    write_tiny_model(tmp_path, "Qwen3ForCausalLM", max_position_embeddings=512)
+    model = load_base_model(str(tmp_path), "float32", CPU).model
+    adapter = trained_adapter(model)
+    for lengths in ([400, *[256] * 6, *[220] * 5], [40, 39, 38, 12]):
+        decoder = Decoder(
+            model, adapter, Adapter(model.config, adapter.config, torch.zeros_like(adapter.flat))
+        )
+        tokens = decoder.tokens([torch.zeros(length, dtype=torch.int64) for length in lengths])
+        _, kept = decoder.forward(tokens, keeps=True)
+        said = len(tokens.ids) * bytes_per_token(model.config, 4, adapter.config.rank, max(lengths))
+        # Sequences of like length are padded to one for attention.
+        assert kept_bytes(kept) <= said / (1 - attention.MOST_PADDING)
+        assert kept_bytes(kept) > said / 2
+
+
+def kept_bytes(kept: object) -> int:
+    """Bytes of all tensors in nested lists and dataclasses, each memory once."""
+    memories: dict[int, int] = {}
+
+    def look(value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            memories[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        elif isinstance(value, list):
+            for one in value:
+                look(one)
+        elif is_dataclass(value):
+            for field in fields(value):
+                look(getattr(value, field.name))
+
+    look(kept)
+    return sum(memories.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_next_gradients_are_of_the_changed_adapter(dtype: torch.dtype, tiny_model: Path):
+    """After a step, and after another adapter is loaded, gradients are those of a model that starts there."""
+    base = load_base_model(str(tiny_model), "float32", CPU).model
+    model = Llama(base.config, {name: weight.to(dtype) for name, weight in base.weights.items()})
+    settings = AdamSettings(1e-1, 0.9, 0.95, 1e-8, 0.0, 0.0)
+
+    def gradients(training: TrainingModel) -> torch.Tensor:
+        training.forward_backward([datum(20, 1)], "cross_entropy", forward_only=False)
+        return training._gradients.clone()
+
+    def fresh(adapter: Adapter) -> torch.Tensor:
+        return gradients(TrainingModel(base, adapter.snapshot(), trained_on=lambda: model))
+
+    training = TrainingModel(base, trained_adapter(base), trained_on=lambda: model)
+    before = gradients(training)
+    training.optim_step(settings)
+    after = gradients(training)
+    assert torch.equal(after, fresh(training.adapter))
+    assert not torch.equal(after, before)
+    training.load(trained_adapter(base))
+    assert torch.equal(gradients(training), before)
+
+
+def test_layers_apart_and_joined_agree_in_bfloat16(tiny_model: Path):
+    """Large models train on the weights as they lie; the products are the same ones."""
+    base = load_base_model(str(tiny_model), "float32", CPU).model
+    apart = Llama(base.config, {name: weight.bfloat16() for name, weight in base.weights.items()})
+    found: list[torch.Tensor] = []
+    for model in (apart, base.joined(torch.bfloat16)):
+        training = TrainingModel(base, trained_adapter(base), trained_on=lambda model=model: model)
+        training.forward_backward([datum(40, 1), datum(37, 2)], "cross_entropy", forward_only=False)
+        found.append(training._gradients)
+    assert (found[0] - found[1]).norm() < 0.02 * found[1].norm()
+
+
+@pytest.mark.parametrize("flags", [{"train_mlp": False}, {"train_attn": False}, {}])
+@pytest.mark.parametrize("lengths", [[20, 33, 31, 7], [256, 250], [257, 300, 3]])
+def test_gradients_are_those_of_autograd(flags: dict[str, bool], lengths: list[int], tmp_path: Path):
+    """Padded groups, whole blocks of queries and one more, several targets a token with weights of zero."""
+    write_tiny_model(tmp_path, "LlamaForCausalLM", max_position_embeddings=512)
+    base = load_base_model(str(tmp_path), "float32", CPU).model
+    adapter = Adapter.initial(base.config, LoraConfig(4, **flags), 0, CPU)
+    adapter.flat.normal_(std=0.1, generator=torch.Generator().manual_seed(3))
+    flat = adapter.flat.clone().requires_grad_()
+    project = Adapter(base.config, adapter.config, flat).project
+    datums: list[Datum] = []
+    for seed, length in enumerate(lengths):
+        generator = np.random.default_rng(seed)
+        targets = generator.integers(0, 258, (length, 2))
+        # Of some tokens both targets count, of some one, of some none.
+        weights = (generator.random((length, 2)) < 0.5).astype(np.float32)
+        tokens = generator.integers(0, 258, length)
+        datums.append(Datum(tokens, {"target_tokens": targets, "weights": weights}))
+        logits = base.logits(base.hidden(torch.from_numpy(tokens)[None], project), project)[0]
+        logprobs = torch.log_softmax(logits, -1).gather(1, torch.from_numpy(targets))
+        (-logprobs * torch.from_numpy(weights)).sum().backward()
+    training = TrainingModel(base, adapter)
+    training.forward_backward(datums, "cross_entropy", forward_only=False)
+    assert flat.grad is not None
+    torch.testing.assert_close(training._gradients, flat.grad, atol=1e-3, rtol=1e-3)
+
+
+def test_an_unembedding_alone_needs_no_blocks(tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where nothing below it has an adapter, nothing below it is computed backwards, or kept for it."""
+    base = load_base_model(str(tiny_model), "float32", CPU).model
+    config = LoraConfig(4, train_attn=False, train_mlp=False)
+    monkeypatch.setattr(Decoder, "backward", None)
+    training = TrainingModel(base, Adapter.initial(base.config, config, 0, CPU))
+    training.forward_backward([datum(20, 1)], "cross_entropy", forward_only=False)
+    assert training._gradients.any()
+
+
 LONG_DATUM = """
 import json, resource, sys
 import numpy as np, torch
 from tinker_local.engine.lora import Adapter, LoraConfig
-from tinker_local.engine.training import TrainingModel
+from tinker_local.engine.training import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
 from tinker_local.wire.datums import Datum
 

@@ -30,7 +30,7 @@ from tinker_local.engine.lora import Adapter
 from tinker_local.engine.products import rounded_up
 
 PADDED_TO = ((1024, 64), (256, 32), (32, 8))
-"""From so many rows on they are padded to a multiple of so many, three in a hundred at most."""
+"""From so many rows on they are padded to a multiple of so many."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,15 @@ class Kept:
 
 
 def bytes_per_token(config: LlamaConfig, element_size: int, rank: int, longest: int) -> int:
-    """Bytes that `Kept` takes in all layers for one token of sequences up to so long."""
+    """Bytes that `Kept` takes at most in all layers for one token of sequences up to so long."""
     queries = config.num_attention_heads * config.head_dim
     inputs = queries + 2 * config.num_key_value_heads * config.head_dim
     widths = 2 * config.hidden_size + inputs + queries + 2 * config.intermediate_size + 7 * rank
     if config.query_key_norm:
         widths += inputs
-    if longest <= QUERY_BLOCK:
-        widths += config.num_attention_heads * longest
-    return config.num_hidden_layers * (widths * element_size + 2 * torch.float32.itemsize)
+    widths += config.num_attention_heads * min(longest, QUERY_BLOCK)
+    roots = 2 + (config.num_attention_heads + config.num_key_value_heads if config.query_key_norm else 0)
+    return config.num_hidden_layers * (widths * element_size + roots * torch.float32.itemsize)
 
 
 def padded_rows(number: int) -> int:
@@ -160,8 +160,13 @@ class Decoder:
             x = output
         return x, kept
 
+    @property
+    def trains_blocks(self) -> bool:
+        """Whether anything below the unembedding has an adapter."""
+        return self._adapter.config.train_attn or self._adapter.config.train_mlp
+
     def backward(self, tokens: Tokens, kept: list[Kept | Tensor], gradient: Tensor) -> None:
-        """Gather the adapter's gradients, given that to the last block's output; `kept` is used up."""
+        """Gather the blocks' gradients, given that to the last block's output; `kept` is used up."""
         for layer in reversed(range(len(self.blocks))):
             block, mine = self.blocks[layer], kept.pop()
             if isinstance(mine, Tensor):

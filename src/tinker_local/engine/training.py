@@ -227,7 +227,7 @@ def _compute(
     # model's work, and prompts are about half of the tokens.
     counted = (batch.inputs[loss.weight_input] != 0).reshape(len(batch.targets), -1).any(dim=1)
     learns = not forward_only and bool(counted.any())
-    x, kept = decoder.forward(batch.tokens, keeps=learns, keeps_all=keeps_all)
+    x, kept = decoder.forward(batch.tokens, keeps=learns and decoder.trains_blocks, keeps_all=keeps_all)
     padded_states, inverse = decoder.final_norm(x)
     states = padded_states[: batch.tokens.number]
     logprobs = torch.empty(batch.targets.shape, device=x.device)
@@ -239,9 +239,10 @@ def _compute(
         logprobs[counted], to_counted = target_logprobs_and_gradient(
             decoder.unembedding, states[counted], batch.targets[counted], derivative
         )
-        to_states = torch.zeros_like(padded_states)
-        to_states[: len(states)][counted] = to_counted
-        decoder.backward(batch.tokens, kept, decoder.final_norm_backward(to_states, x, inverse))
+        if decoder.trains_blocks:
+            to_states = torch.zeros_like(padded_states)
+            to_states[: len(states)][counted] = to_counted
+            decoder.backward(batch.tokens, kept, decoder.final_norm_backward(to_states, x, inverse))
     else:
         logprobs[counted] = target_logprobs(decoder.unembedding, states[counted], batch.targets[counted])
     return batch.results(loss, settings, logprobs)

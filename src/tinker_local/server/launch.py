@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import uvicorn
 
-from base_models import readable
+from base_models import on_one_line
 from tinker_local.engine.worker import Worker
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model
@@ -68,7 +68,7 @@ def launch(options: ServeOptions) -> None:
 
 def _tell(line: str) -> None:
     # Another beginning than an error's, so that a parent can tell them apart.
-    print(readable(f"tinker-local is {line}"), file=sys.stderr, flush=True)
+    print(on_one_line(f"tinker-local is {line}"), file=sys.stderr, flush=True)
 
 
 def _serve(

@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tinker_local.engine.kernels.linear import LinearGroup
+from tinker_local.engine.products import rounded_up
 
 SCORES_MEMORY = 20 * 2**20
 """Bytes for the scores of the rows that are looked at together; more would not stay in the caches."""
+ROWS = 16
+"""Rows are scored in multiples of this many."""
 
 Derivative = Callable[[slice, Tensor], Tensor]
 """(rows, their log-probabilities) -> the loss's derivative by each log-probability, in the same shape."""
@@ -25,8 +29,8 @@ def target_logprobs(unembedding: LinearGroup, states: Tensor, targets: Tensor) -
     """Log-probability, float32, of each target, int64 [rows] or [rows, k], after states [rows, hidden]."""
     found = torch.empty(targets.shape, dtype=torch.float32, device=states.device)
     for rows in _pieces(unembedding, states):
-        scored = _Scored.of(unembedding.forward(states[rows])[0])
-        found[rows] = scored.logprobs(targets[rows])
+        scored = _Scored.of(unembedding.forward(_padded(states[rows]))[0])
+        found[rows] = scored.logprobs(_padded(targets[rows]))[: len(found[rows])]
     return found
 
 
@@ -37,11 +41,12 @@ def target_logprobs_and_gradient(
     found = torch.empty(targets.shape, dtype=torch.float32, device=states.device)
     to_states = torch.empty_like(states)
     for rows in _pieces(unembedding, states):
-        scores, low = unembedding.forward(states[rows])
+        x, wanted, number = _padded(states[rows]), _padded(targets[rows]), len(found[rows])
+        scores, low = unembedding.forward(x)
         scored = _Scored.of(scores)
-        found[rows] = scored.logprobs(targets[rows])
-        to_scores = scored.gradient(targets[rows], derivative(rows, found[rows]))
-        to_states[rows] = unembedding.backward(states[rows], low, to_scores)
+        found[rows] = scored.logprobs(wanted)[:number]
+        to_scores = scored.gradient(wanted, _padded(derivative(rows, found[rows])))
+        to_states[rows] = unembedding.backward(x, low, to_scores)[:number]
     return found, to_states
 
 
@@ -79,5 +84,11 @@ class _Scored:
 
 def _pieces(unembedding: LinearGroup, states: Tensor) -> Iterator[slice]:
     row = unembedding.weights[0].shape[0] * (states.element_size() + torch.float32.itemsize)
-    size = max(1, SCORES_MEMORY // row)
+    size = max(1, SCORES_MEMORY // row // ROWS) * ROWS
     return (slice(start, start + size) for start in range(0, len(states), size))
+
+
+def _padded(x: Tensor) -> Tensor:
+    """With rows of zeros to a multiple of `ROWS`, since each number of rows has kernels of its own."""
+    missing = rounded_up(len(x), ROWS) - len(x)
+    return F.pad(x, (0, 0) * (x.ndim - 1) + (0, missing)) if missing else x
