@@ -96,9 +96,8 @@ def test_micro_batches_hold_every_datum_once(lengths: list[int], bytes_per_token
     assert sorted(index for batch in batches for index in batch.indices) == list(range(len(lengths)))
     for batch in batches:
         tokens = sum(lengths[index] for index in batch.indices)
-        within = tokens * bytes_per_token <= micro_batches.ACTIVATIONS and tokens <= micro_batches.MOST_TOKENS
-        assert batch.fits == within
-        assert batch.fits or len(batch.indices) == 1
+        assert batch.fits == (tokens * bytes_per_token <= micro_batches.ACTIVATIONS)
+        assert (batch.fits and tokens <= micro_batches.MOST_TOKENS) or len(batch.indices) == 1
 
 
 def test_what_is_kept_is_within_the_memory(tmp_path: Path):

@@ -38,4 +38,7 @@ def micro_batches(lengths: Sequence[int], bytes_per_token: int) -> list[MicroBat
         else:
             groups.append([index])
             filled = lengths[index]
-    return [MicroBatch(tuple(group), sum(lengths[index] for index in group) <= room) for group in groups]
+    return [
+        MicroBatch(tuple(group), sum(lengths[index] for index in group) * bytes_per_token <= ACTIVATIONS)
+        for group in groups
+    ]
