@@ -241,3 +241,21 @@ def a_base_sampler(service: Service, number: int) -> requests.CreateSamplingSess
     return requests.CreateSamplingSession(
         session_id=service.session, sampling_session_seq_id=number, base_model=service.model
     )
+
+
+def test_a_sampler_is_made_ready_before_it_is_asked(tiny_model: Path, tmp_path: Path):
+    """The first request does not wait for what can be done as soon as the sampler is created."""
+
+    async def scenario() -> None:
+        worker = Worker()
+        with computing(worker):
+            service = Service(tiny_model, tmp_path, worker)
+            wanted = requests.CreateSamplingSession(
+                session_id=service.session, sampling_session_seq_id=7, base_model=service.model
+            )
+            await service.state.samplers.create(wanted)
+            async with asyncio.timeout(10):
+                while not service.state.samplers._merged.num_copies:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())

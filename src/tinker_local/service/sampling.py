@@ -22,7 +22,7 @@ from tinker_local.engine.merging import MergedModels
 from tinker_local.engine.packing import PackedModels
 from tinker_local.engine.sampling_weights import SamplingWeights
 from tinker_local.engine.scheduler import Scheduler
-from tinker_local.engine.worker import Worker
+from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
 from tinker_local.service.base_models import find_base
@@ -81,7 +81,22 @@ class Samplers:
         self._sessions.require(request.session_id)
         named = await self._named(request.base_model, request.model_path)
         sampler = self._add(request.session_id, request.sampling_session_seq_id, *named, request.model_path)
+        self._make_ready(sampler)
         return answers.SamplingSessionCreated(sampling_session_id=sampler.sampler_id)
+
+    def _make_ready(self, sampler: Sampler) -> None:
+        """Fold its adapter in while its client still prepares the first request, which would wait for it."""
+        self._worker.submit(
+            Work(
+                lane=f"{sampler.sampler_id}/ready",
+                payload=None,
+                run=lambda _: [sampler.weights.model()],
+                # Whatever fails here is told to the first request, which tries it again.
+                finish=lambda _: None,
+                fail=lambda _: None,
+                is_wanted=lambda: sampler.sampler_id in self._samplers,
+            )
+        )
 
     def add(
         self,
