@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from base_models.errors import BaseModelError
-
-PREFIX = "lmstudio:"
+from base_models.places import LM_STUDIO as PREFIX
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 from pydantic import BaseModel, Field, ValidationError
 
 from base_models.errors import BaseModelError
+from base_models.places import OLLAMA as PREFIX
 
-PREFIX = "ollama:"
 SERVICE_STORE = Path("/usr/share/ollama/.ollama/models")
 """Where Ollama keeps models when it runs as a service of Linux, under a user of its own."""
 REGISTRY, NAMESPACE, TAG = "registry.ollama.ai", "library", "latest"

@@ -1,4 +1,4 @@
-"""Where models are kept that were got by name, and what GGUF files were converted to."""
+"""Where models are kept: those got by name, what GGUF files were converted to, and other programs' by prefix."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+OLLAMA, LM_STUDIO = "ollama:", "lmstudio:"
+"""How names begin of models that lie in the stores of other programs."""
 CONVERTED = "converted.json"
 """In each folder that a GGUF file was converted to: what it was made from, and the sizes of its files."""
 

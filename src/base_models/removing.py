@@ -11,8 +11,7 @@ from base_models.errors import BaseModelError
 from base_models.files import sha256_of, size_of
 from base_models.getting import held_home
 from base_models.got import note_file, package_file, read_note
-from base_models.lm_studio import PREFIX as LM_STUDIO
-from base_models.ollama import PREFIX as OLLAMA
+from base_models.places import LM_STUDIO, OLLAMA
 from base_models.resolving import nearest_name
 from base_models.table import known_models
 
