@@ -1,4 +1,4 @@
-"""Where models are kept: those got by name, what GGUF files were converted to, and other programs' by prefix."""
+"""Where models are kept: got by name, made of GGUF files, or other programs' by their prefix."""
 
 from __future__ import annotations
 
