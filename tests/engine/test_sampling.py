@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sampling_requests import request as greedy_request
 from transformers import LlamaForCausalLM
 
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
@@ -26,19 +27,7 @@ def base(tiny_model: Path) -> BaseModel:
 
 
 def request(prompt: tuple[int, ...] = PROMPT, **changes: object) -> GenerationRequest:
-    settings: dict[str, object] = {
-        "num_samples": 1,
-        "max_tokens": 20,
-        "temperature": 0.0,
-        "top_k": -1,
-        "top_p": 1.0,
-        "seed": 0,
-        "stop_tokens": frozenset(),
-        "stop_strings": (),
-        "prompt_logprobs": False,
-        **changes,
-    }
-    return GenerationRequest(prompt=prompt, **settings)
+    return greedy_request(prompt, **changes)
 
 
 def run(base: BaseModel, *requests: GenerationRequest) -> list[GenerationResult]:
