@@ -177,16 +177,6 @@ class KeyValueCache:
         self.values[layer, :, :, self.length : end] = values
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
-    def fill_row(self, row: int, other: KeyValueCache, places: Tensor) -> None:
-        """Begin a row with what stands at `places`, int64 [n], of a cache of one row."""
-        for own, theirs in ((self.keys, other.keys), (self.values, other.values)):
-            own[:, row, :, : len(places)] = theirs[:, 0, :, places]
-
-    def keep(self, rows: Tensor) -> None:
-        """Leave only these rows, int64 [kept], in this order."""
-        if len(rows) < self.keys.shape[1]:
-            self.keys, self.values = self.keys[:, rows], self.values[:, rows]
-
 
 class Llama:
     """A frozen model: configuration, weights by Hugging Face name, and the tables of its positions."""

@@ -8,7 +8,7 @@ gradients. The input is multiplied with all A of a group at once, since these pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,21 +31,21 @@ class LowRank:
     b_gradients: tuple[Tensor, ...]
 
     def low(self, x: Tensor) -> Tensor:
-        """X A^T scale, [rows, layers * rank]."""
+        """The input through all A, `x A^T scale`, [rows, layers * rank]."""
         return _scaled(product(x, self.a), self.scale)
 
     def add_to(self, outputs: Tensor, low: Tensor) -> None:
         """Add the low-rank terms to outputs [rows, all out_i]."""
-        for index, columns in self._columns():
-            add_product(outputs[:, columns], self._part(low, index), self.b[index])
+        for index, (b, columns) in enumerate(_beside_each_other(self.b)):
+            add_product(outputs[:, columns], self._part(low, index), b)
 
     def backward(self, x: Tensor, low: Tensor, gradient: Tensor, to_x: Tensor | None) -> None:
         """Gather the adapters' gradients, and add to that of the input, where it is wanted, their share."""
         parts: list[Tensor] = []
-        for index, columns in self._columns():
+        for index, (b, columns) in enumerate(_beside_each_other(self.b)):
             mine = gradient[:, columns]
             self.b_gradients[index].add_(mine.t() @ self._part(low, index))
-            parts.append(product(mine, self.b[index].t()))
+            parts.append(product(mine, b.t()))
         to_low = _scaled(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), self.scale)
         to_a = to_low.t() @ x
         for index, gathered in enumerate(self.a_gradients):
@@ -59,11 +59,6 @@ class LowRank:
 
     def _part(self, low: Tensor, index: int) -> Tensor:
         return low[:, index * self._rank : (index + 1) * self._rank]
-
-    def _columns(self) -> Iterator[tuple[int, slice]]:
-        start = 0
-        for index, matrix in enumerate(self.b):
-            yield index, slice(start, start := start + len(matrix))
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ class LinearGroup:
             outputs = product(x, self.weights[0])
         else:
             outputs = x.new_empty((len(x), sum(len(weight) for weight in self.weights)))
-            for weight, columns in self._parts():
+            for weight, columns in _beside_each_other(self.weights):
                 product_into(outputs[:, columns], x, weight)
         low: Tensor | None = None
         if self.low_rank is not None:
@@ -96,7 +91,7 @@ class LinearGroup:
     def backward(self, x: Tensor, low: Tensor | None, gradient: Tensor) -> Tensor:
         """The gradient to the input [rows, in] from that to the outputs; the adapters' is gathered."""
         to_x: Tensor | None = None
-        for weight, columns in self._parts():
+        for weight, columns in _beside_each_other(self.weights):
             if to_x is None:
                 to_x = product(gradient[:, columns], weight.t())
             else:
@@ -111,10 +106,12 @@ class LinearGroup:
         if low is not None and self.low_rank is not None:
             self.low_rank.backward(x, low, gradient, None)
 
-    def _parts(self) -> Iterator[tuple[Tensor, slice]]:
-        start = 0
-        for weight in self.weights:
-            yield weight, slice(start, start := start + len(weight))
+
+def _beside_each_other(matrices: Sequence[Tensor]) -> Iterator[tuple[Tensor, slice]]:
+    """Matrices [out_i, ...] with the columns that their outputs have."""
+    start = 0
+    for matrix in matrices:
+        yield matrix, slice(start, start := start + len(matrix))
 
 
 def _scaled(low: Tensor, scale: float) -> Tensor:
