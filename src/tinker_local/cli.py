@@ -12,12 +12,10 @@ import platformdirs
 
 from base_models import DEFAULT_BASE, on_one_line
 from tinker_local import __version__
+from tinker_local.engine.neighbours import chosen_spins
 from tinker_local.errors import TinkerLocalError
 
 EXIT_REFUSED = 2
-SPINS = 1000
-"""How often a thread looks whether it may go on before it sleeps: some tens of microseconds."""
-
 KEPT_KERNELS = 600
 
 
@@ -70,7 +68,7 @@ def _let_threads_sleep() -> None:
     docs/engine.md, "Beside other programs". Other libraries pass this setting over.
     """
     if not (os.environ.get("GOMP_SPINCOUNT") or os.environ.get("OMP_WAIT_POLICY")):
-        os.environ["GOMP_SPINCOUNT"] = str(SPINS)
+        os.environ["GOMP_SPINCOUNT"] = str(chosen_spins())
 
 
 def _bound_kept_kernels() -> None:

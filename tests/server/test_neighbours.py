@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from raw_client import RawClient, ServerProcess
-from tinker_local.cli import SPINS
+from tinker_local.engine.neighbours import Crowding, chosen_spins
 
 LONG = [number % 8000 for number in range(7, 707)]
 """Tokens enough for a step of the bundled model to be given all cores."""
@@ -59,13 +59,22 @@ def test_two_servers_at_once_do_not_spin_the_processor_away(tmp_path: Path, monk
         single = stack.enter_context(training(tmp_path / "c", set(cores), threads=1))
         without_barriers = single()
         with ThreadPoolExecutor() as pool:
-            at_once = list(pool.map(lambda step: step(), (one, other)))
+            # By their first steps at once the servers tell that they are not alone.
+            for _ in range(2):
+                at_once = list(pool.map(lambda step: step(), (one, other)))
     assert max(at_once) < 2 * without_barriers
+
+
+def test_neighbours_are_seen_while_threads_wait_for_cores_and_no_longer():
+    """Two threads that wait a fifth of the time each have neighbours, which are gone once they seldom do."""
+    crowding = Crowding(threads=2)
+    seen = [crowding.look(now, waited) for now, waited in enumerate((7.0, 7.1, 7.5, 7.7, 7.8, 8.0))]
+    assert seen == [False, False, True, True, False, False]
 
 
 @pytest.mark.parametrize(
     ("set_by_user", "spins"),
-    [({}, SPINS), ({"GOMP_SPINCOUNT": "7"}, 7), ({"OMP_WAIT_POLICY": "passive"}, 0)],
+    [({}, chosen_spins()), ({"GOMP_SPINCOUNT": "7"}, 7), ({"OMP_WAIT_POLICY": "passive"}, 0)],
 )
 def test_the_library_takes_the_setting(set_by_user: dict[str, str], spins: int, tmp_path: Path):
     """The library that torch brings is told by the time it is loaded, and keeps what the user has set."""

@@ -289,6 +289,7 @@ class Decoder:
         biases = [weights[f"{name}.bias"] for name in sources if f"{name}.bias" in weights]
         return LinearGroup(
             weights=tuple(weights[f"{name}.weight"] for name in sources),
+            transposed=self.model.transposed.get(f"{sources[0]}.weight") if len(sources) == 1 else None,
             bias=torch.cat(biases) if biases else None,
             low_rank=self._low_rank(layers),
         )

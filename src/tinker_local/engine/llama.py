@@ -11,7 +11,7 @@ adapters: every linear layer goes through a `Projection`, and a LoRA adapter is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -181,9 +181,16 @@ class KeyValueCache:
 class Llama:
     """A frozen model: configuration, weights by Hugging Face name, and the tables of its positions."""
 
-    def __init__(self, config: LlamaConfig, weights: Mapping[str, Tensor]) -> None:
+    def __init__(
+        self,
+        config: LlamaConfig,
+        weights: Mapping[str, Tensor],
+        transposed: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """`transposed` holds the matrices the other way round, by the same names, if training needs them."""
         self.config = config
         self.weights = weights
+        self.transposed = transposed or {}
         self.device = weights["model.embed_tokens.weight"].device
         self.dtype = weights["model.embed_tokens.weight"].dtype
         self.num_parameters = sum(weight.numel() for weight in weights.values())
@@ -195,18 +202,24 @@ class Llama:
 
     def joined(self, dtype: torch.dtype) -> Llama:
         """A copy in a type, in which layers of one input are one matrix; this one stays as it was."""
-        remaining = dict(self.weights)
-        weights: dict[str, Tensor] = {}
+        return Llama(self.config, dict(self.joined_weights(dtype)))
+
+    def joined_weights(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
+        """The weights of that copy with their names, made one after another as they are asked for."""
+        names = dict.fromkeys(self.weights)
         for layer in range(self.config.num_hidden_layers):
-            for part, names in (("self_attn", ATTENTION), ("mlp", FEED_FORWARD)):
-                prefix = f"model.layers.{layer}.{part}"
+            for group, parts in (("self_attn", ATTENTION), ("mlp", FEED_FORWARD)):
+                prefix = f"model.layers.{layer}.{group}"
                 for kind in ("weight", "bias"):
-                    if f"{prefix}.{names[0]}.{kind}" in remaining:
+                    mine = [f"{prefix}.{name}.{kind}" for name in parts]
+                    if mine[0] in names:
                         # Converted one by one, so that no more than one layer is held twice.
-                        parts = [remaining.pop(f"{prefix}.{name}.{kind}").to(dtype) for name in names]
-                        weights[f"{joined_name(prefix, names)}.{kind}"] = torch.cat(parts)
-        weights.update((name, weight.to(dtype)) for name, weight in remaining.items())
-        return Llama(self.config, weights)
+                        joined = torch.cat([self.weights[name].to(dtype) for name in mine])
+                        yield f"{joined_name(prefix, parts)}.{kind}", joined
+                        for name in mine:
+                            del names[name]
+        for name in names:
+            yield name, self.weights[name].to(dtype)
 
     def hidden(
         self,

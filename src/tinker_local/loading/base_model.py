@@ -15,6 +15,7 @@ from torch import Tensor
 
 from base_models import BaseModelError, ResolvedModel, resolve
 from tinker_local.engine.llama import Llama, weight_shapes
+from tinker_local.engine.packing import copied_for_training
 from tinker_local.engine.products import cpu_flags
 from tinker_local.errors import StartupError
 from tinker_local.loading.architectures import find_architecture
@@ -63,11 +64,15 @@ class BaseModel:
 
     @cached_property
     def _training_copy(self) -> Llama:
-        copy = self.model.joined(self.training_dtype)
-        if self.reread is not None:
-            # What was read to make the copy, and to check it, would else stay in memory beside it.
-            self.model.weights = self.reread()
+        self._forget_what_was_read()
+        copy = copied_for_training(self.model, self.training_dtype, self._forget_what_was_read)
+        self._forget_what_was_read()
         return copy
+
+    def _forget_what_was_read(self) -> None:
+        """What was read to check the weights, or to copy them, would else stay in memory beside the copy."""
+        if self.reread is not None:
+            self.model.weights = self.reread()
 
     @property
     def model_type(self) -> str:

@@ -16,6 +16,7 @@ import torch
 import uvicorn
 
 from base_models import on_one_line
+from tinker_local.engine.neighbours import can_be_known, watch
 from tinker_local.engine.worker import Worker
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model
@@ -61,6 +62,8 @@ def launch(options: ServeOptions) -> None:
         signal.signal(number, lambda _number, _frame: worker.stop())
     if options.stop_with_stdin:
         threading.Thread(target=_stop_when_stdin_closes, args=(worker,), daemon=True).start()
+    if can_be_known():
+        threading.Thread(target=watch, args=(threading.Event(),), name="neighbours", daemon=True).start()
     server.start()
     # This thread computes and the other one serves: see worker.py.
     worker.run()

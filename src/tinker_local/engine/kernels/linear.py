@@ -65,10 +65,12 @@ class LowRank:
 class LinearGroup:
     """Frozen weights of layers that read one input, with or without biases and adapters.
 
-    `weights` are a matrix [out_i, in] for each layer, or one of all below each other; `bias` [all out_i].
+    `weights` are a matrix [out_i, in] for each layer, or one of all below each other; `transposed` is that
+    one the other way round, where it was laid out for the way back. `bias` [all out_i].
     """
 
     weights: tuple[Tensor, ...]
+    transposed: Tensor | None
     bias: Tensor | None
     low_rank: LowRank | None
 
@@ -90,8 +92,8 @@ class LinearGroup:
 
     def backward(self, x: Tensor, low: Tensor | None, gradient: Tensor) -> Tensor:
         """The gradient to the input [rows, in] from that to the outputs; the adapters' is gathered."""
-        to_x: Tensor | None = None
-        for weight, columns in _beside_each_other(self.weights):
+        to_x = None if self.transposed is None else product(gradient, self.transposed)
+        for weight, columns in _beside_each_other(self.weights if to_x is None else ()):
             if to_x is None:
                 to_x = product(gradient[:, columns], weight.t())
             else:
