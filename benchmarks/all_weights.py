@@ -29,7 +29,7 @@ from symptoms.train.batches import plan_steps
 from symptoms.train.configuration import resolve_config
 from symptoms.train.job import prepare
 from symptoms.train.training_data import load_training_data, subset_of
-from tinker_local.engine.llama import Llama
+from tinker_local.engine.model.llama import Llama
 from tinker_local.loading import load_base_model
 
 ROOT = Path(__file__).parent.parent

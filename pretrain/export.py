@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from base_models.files import written_whole
-from tinker_local.engine.llama import LlamaConfig
+from tinker_local.engine.model.llama import LlamaConfig
 from tokenize_corpora import BEGIN, END
 from train import CONFIG, initial_weights
 

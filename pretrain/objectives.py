@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.llama import Llama
+from tinker_local.engine.model.llama import Llama
 
 TEMPERATURE = 0.05
 

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from tokenizers import Tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
-from tinker_local.engine.llama import Llama, LlamaConfig
+from tinker_local.engine.model.llama import Llama, LlamaConfig
 
 PROMPT = "Symptoms: {}\nAssessment:"
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "src"))
 from base_models.files import written_whole
 from corpus import TOKENS_PER_BATCH, Documents, Passages
 from objectives import language_model_loss, passage_losses
-from tinker_local.engine.llama import Llama, LlamaConfig, weight_shapes
+from tinker_local.engine.model.llama import Llama, LlamaConfig, weight_shapes
 
 
 def llama_config(hidden_size: int, layers: int) -> LlamaConfig:

@@ -15,8 +15,8 @@ from transformers import (
     Qwen3Config,
 )
 
-from tinker_local.engine.llama import LlamaConfig as OwnConfig
-from tinker_local.engine.llama import RopeScaling
+from tinker_local.engine.model.llama import LlamaConfig as OwnConfig
+from tinker_local.engine.model.llama import RopeScaling
 
 CLASSES: dict[str, type[PreTrainedConfig]] = {
     "LlamaForCausalLM": LlamaConfig,

@@ -10,8 +10,8 @@ import torch
 from benchmarks.pipe import Prepared, Settings, serve
 from benchmarks.rows import random_rows
 from benchmarks.timing import seconds_each
-from tinker_local.engine.lora import Adapter, LoraConfig
-from tinker_local.engine.training import AdamSettings, TrainingModel
+from tinker_local.engine.model.lora import Adapter, LoraConfig
+from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
 from tinker_local.wire.datums import Datum
 

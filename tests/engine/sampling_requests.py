@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.jobs import Job
-from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.merging import MergedModels
-from tinker_local.engine.packing import packed
-from tinker_local.engine.sampling_weights import SamplingWeights
-from tinker_local.engine.scheduler import Scheduler
+from tinker_local.engine.infer.jobs import Job
+from tinker_local.engine.infer.sampling_weights import SamplingWeights
+from tinker_local.engine.infer.scheduler import Scheduler
+from tinker_local.engine.model.llama import plain_projection
+from tinker_local.engine.model.merging import MergedModels
+from tinker_local.engine.model.packing import packed
 from tinker_local.loading import BaseModel
 
 

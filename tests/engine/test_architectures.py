@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from tinker_local.engine.llama import KeyValueCache, Llama, linear_layer_shapes
+from tinker_local.engine.model.llama import KeyValueCache, Llama, linear_layer_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model
 from tiny_models import ARCHITECTURES, LLAMA3_ROPE, write_tiny_llama, write_tiny_model

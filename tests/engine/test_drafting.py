@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tinker_local.engine.drafting import Guesses
 from tinker_local.engine.generation import GenerationRequest
-from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.sampling import generate
+from tinker_local.engine.infer.generate import generate
+from tinker_local.engine.infer.speculation import Guesses
+from tinker_local.engine.model.llama import plain_projection
 from tinker_local.loading import BaseModel, load_base_model
 
 PROMPT = tuple(range(40, 60))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from tinker_local.engine.llama import KeyValueCache, Llama
+from tinker_local.engine.model.llama import KeyValueCache, Llama
 from tinker_local.loading import load_base_model
 from tiny_models import LLAMA3_ROPE, write_tiny_llama
 

@@ -12,10 +12,10 @@ import torch
 from peft import LoraConfig as PeftConfig
 from peft import get_peft_model
 
-from tinker_local.engine import training as training_module
-from tinker_local.engine.llama import Llama
-from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
-from tinker_local.engine.training import AdamSettings, TrainingModel
+from tinker_local.engine.model.llama import Llama
+from tinker_local.engine.model.lora import Adapter, LoraConfig, num_parameters
+from tinker_local.engine.train import trainer as training_module
+from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.errors import RequestError
 from tinker_local.loading import choose_training_dtype, load_base_model
 from tinker_local.wire.datums import Datum

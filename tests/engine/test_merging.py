@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tinker_local.engine.generation import GenerationRequest
-from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.lora import Adapter, LoraConfig
-from tinker_local.engine.merging import MergedModels
-from tinker_local.engine.sampling import generate
+from tinker_local.engine.infer.generate import generate
+from tinker_local.engine.model.llama import plain_projection
+from tinker_local.engine.model.lora import Adapter, LoraConfig
+from tinker_local.engine.model.merging import MergedModels
 from tinker_local.loading import BaseModel, load_base_model
 from tiny_models import ARCHITECTURES, write_tiny_model
 

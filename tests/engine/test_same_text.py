@@ -9,12 +9,12 @@ import pytest
 import torch
 from sampling_requests import Submitted, random_prompt, request, weights_of
 
-from tinker_local.engine import step as step_module
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.kv_pages import PAGE_TOKENS, pages_for
-from tinker_local.engine.paged_attention import row_unit
-from tinker_local.engine.products import product, rounded_up
-from tinker_local.engine.scheduler import Scheduler
+from tinker_local.engine.infer import step as step_module
+from tinker_local.engine.infer.scheduler import Scheduler
+from tinker_local.engine.kernels.matmul import product, rounded_up
+from tinker_local.engine.kv_cache.paged_attention import row_unit
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, pages_for
 from tinker_local.loading import BaseModel, load_base_model
 
 LENGTHS = (5, 62, 64, 100)

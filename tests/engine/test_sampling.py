@@ -11,8 +11,8 @@ from sampling_requests import request as greedy_request
 from transformers import LlamaForCausalLM
 
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.sampling import generate
+from tinker_local.engine.infer.generate import generate
+from tinker_local.engine.model.llama import plain_projection
 from tinker_local.errors import RequestError
 from tinker_local.loading import BaseModel, load_base_model
 from tiny_models import write_tiny_llama

@@ -12,10 +12,10 @@ from sampling_requests import Submitted, random_prompt, request, weights_of
 from torch import Tensor
 
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.kv_pages import PAGE_TOKENS
-from tinker_local.engine.llama import plain_projection
-from tinker_local.engine.sampling_weights import SamplingWeights
-from tinker_local.engine.scheduler import Scheduler
+from tinker_local.engine.infer.sampling_weights import SamplingWeights
+from tinker_local.engine.infer.scheduler import Scheduler
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
+from tinker_local.engine.model.llama import plain_projection
 from tinker_local.errors import RequestError
 from tinker_local.loading import BaseModel, load_base_model
 

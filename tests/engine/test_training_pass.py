@@ -14,12 +14,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinker_local.engine import micro_batches
-from tinker_local.engine.decoder import Decoder, bytes_per_token
 from tinker_local.engine.kernels import attention, cross_entropy
-from tinker_local.engine.llama import Llama
-from tinker_local.engine.lora import Adapter, LoraConfig
-from tinker_local.engine.training import AdamSettings, TrainingModel
+from tinker_local.engine.model.llama import Llama
+from tinker_local.engine.model.lora import Adapter, LoraConfig
+from tinker_local.engine.train import micro_batches
+from tinker_local.engine.train.decoder import Decoder, bytes_per_token
+from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
 from tinker_local.wire.datums import Datum
 from tiny_models import write_tiny_model
@@ -59,7 +59,7 @@ def test_cuts_do_not_show(architecture: str, change: str, tmp_path: Path, monkey
         monkeypatch.setattr(micro_batches, "MOST_TOKENS", 70)
     elif change == "query blocks":
         monkeypatch.setattr(attention, "QUERY_BLOCK", 16)
-        monkeypatch.setattr("tinker_local.engine.decoder.QUERY_BLOCK", 16)
+        monkeypatch.setattr("tinker_local.engine.train.decoder.QUERY_BLOCK", 16)
     elif change == "few rows":
         monkeypatch.setattr(cross_entropy, "SCORES_MEMORY", 1)
     else:
@@ -211,8 +211,8 @@ def test_an_unembedding_alone_needs_no_blocks(tiny_model: Path, monkeypatch: pyt
 LONG_DATUM = """
 import json, resource, sys
 import numpy as np, torch
-from tinker_local.engine.lora import Adapter, LoraConfig
-from tinker_local.engine.training import AdamSettings, TrainingModel
+from tinker_local.engine.model.lora import Adapter, LoraConfig
+from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
 from tinker_local.wire.datums import Datum
 

@@ -14,7 +14,7 @@ from gguf import GGMLQuantizationType
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from tinker_local.engine.llama import RopeDivisors, RopeScaling, rope_frequencies
+from tinker_local.engine.model.llama import RopeDivisors, RopeScaling, rope_frequencies
 from tinker_local.loading import BaseModel, load_base_model
 from tiny_gguf import (
     ARCHITECTURES,

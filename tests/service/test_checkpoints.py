@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peft import PeftModel
 
-from tinker_local.engine.lora import Adapter, LoraConfig
+from tinker_local.engine.model.lora import Adapter, LoraConfig
 from tinker_local.errors import CheckpointError, NotFoundError
 from tinker_local.loading import load_base_model
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path

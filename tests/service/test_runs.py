@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from service_in_process import Client, Service, computing
-from tinker_local.engine.lora import Adapter
-from tinker_local.engine.training import TrainingModel
+from tinker_local.engine.model.lora import Adapter
+from tinker_local.engine.train.trainer import TrainingModel
 from tinker_local.engine.worker import Worker
 from tinker_local.service import ordering
 from tinker_local.service.checkpoints import CheckpointStore

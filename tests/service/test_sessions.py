@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from service_in_process import Client, Clock, Service, computing
-from tinker_local.engine.jobs import Job
-from tinker_local.engine.lora import Adapter
-from tinker_local.engine.scheduler import Scheduler
+from tinker_local.engine.infer.jobs import Job
+from tinker_local.engine.infer.scheduler import Scheduler
+from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.service import futures as futures_module

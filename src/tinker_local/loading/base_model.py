@@ -14,9 +14,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from base_models import BaseModelError, ResolvedModel, resolve
-from tinker_local.engine.llama import Llama, weight_shapes
-from tinker_local.engine.packing import copied_for_training
-from tinker_local.engine.products import cpu_flags
+from tinker_local.engine.kernels.matmul import cpu_flags
+from tinker_local.engine.model.llama import Llama, weight_shapes
+from tinker_local.engine.model.packing import copied_for_training
 from tinker_local.errors import StartupError
 from tinker_local.loading.architectures import find_architecture
 from tinker_local.loading.config_json import end_tokens, read_config

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tinker_local.engine.llama import LlamaConfig
+from tinker_local.engine.model.llama import LlamaConfig
 from tinker_local.errors import StartupError
 from tinker_local.loading.architectures import Architecture, find_architecture
 from tinker_local.loading.json_file import read_json, shown

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tinker_local.engine.llama import weight_shapes
+from tinker_local.engine.model.llama import weight_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading.config_json import read_config
 from tinker_local.loading.gguf_config import end_tokens, read_settings

@@ -11,7 +11,7 @@ import numpy as np
 from gguf import GGMLQuantizationType
 from numpy.typing import NDArray
 
-from tinker_local.engine.llama import LlamaConfig, weight_shapes
+from tinker_local.engine.model.llama import LlamaConfig, weight_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading.gguf_config import ROPE_DIVISORS, find_architecture
 from tinker_local.loading.gguf_file import GgufFile

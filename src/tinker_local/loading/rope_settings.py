@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tinker_local.engine.llama import RopeDivisors, RopeScaling
+from tinker_local.engine.model.llama import RopeDivisors, RopeScaling
 from tinker_local.errors import StartupError
 from tinker_local.loading.json_file import shown
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from tinker_local.engine.llama import LlamaConfig, weight_shapes
+from tinker_local.engine.model.llama import LlamaConfig, weight_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading.json_file import shown
 from tinker_local.loading.stored_tensors import StoredTensor, open_tensors

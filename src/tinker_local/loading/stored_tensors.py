@@ -11,7 +11,7 @@ from typing import Any, cast
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from tinker_local.engine.llama import LlamaConfig, rope_frequencies, weight_shapes
+from tinker_local.engine.model.llama import LlamaConfig, rope_frequencies, weight_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading.json_file import read_json, shown
 

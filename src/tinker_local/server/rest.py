@@ -13,7 +13,7 @@ from tinker_local.errors import RequestError
 from tinker_local.server.answering import answer, state_of
 from tinker_local.service.catalogue import page
 from tinker_local.service.checkpoints import CheckpointPath, parse_path
-from tinker_local.service.training import expiry
+from tinker_local.service.training_runs import expiry
 from tinker_local.wire import answers, requests
 
 CHECKPOINT = "/api/v1/training_runs/{run_id}/checkpoints/{kind}/{name}"

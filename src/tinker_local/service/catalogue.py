@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from tinker_local.errors import NotFoundError
 from tinker_local.service.checkpoints import CheckpointInfo, CheckpointStore, parse_path
-from tinker_local.service.training import Run, Runs
+from tinker_local.service.training_runs import Run, Runs
 from tinker_local.wire import answers
 
 Entry = TypeVar("Entry")

@@ -28,8 +28,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from tinker_local.engine.llama import LlamaConfig
-from tinker_local.engine.lora import Adapter, LoraConfig, num_parameters
+from tinker_local.engine.model.llama import LlamaConfig
+from tinker_local.engine.model.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.errors import CheckpointError, NotFoundError, RequestError
 from tinker_local.service.folders import recover_folders, remove_folder, replace_file, write_folder
 from tinker_local.service.peft_layout import peft_config, peft_names, peft_tensors

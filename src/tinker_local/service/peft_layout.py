@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tinker_local.engine.lora import Adapter, LoraConfig
+from tinker_local.engine.model.lora import Adapter, LoraConfig
 
 TARGET_MODULES = {
     "train_attn": ("q_proj", "k_proj", "v_proj", "o_proj"),

@@ -14,9 +14,9 @@ from tinker_local.loading import BaseModel
 from tinker_local.service.catalogue import Catalogue
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.service.futures import Future, Futures
-from tinker_local.service.sampling import Samplers
+from tinker_local.service.samplers import Samplers
 from tinker_local.service.sessions import Sessions
-from tinker_local.service.training import Runs
+from tinker_local.service.training_runs import Runs
 from tinker_local.wire import answers, requests
 
 TIDY_SECONDS = 15.0

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinker_local.engine.kernels.linear import LinearGroup
-from tinker_local.engine.products import rounded_up
+from tinker_local.engine.kernels.matmul import rounded_up
 
 SCORES_MEMORY = 20 * 2**20
 """Bytes for the scores of the rows that are looked at together; more would not stay in the caches."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tinker_local.engine.products import add_product, product, product_into
+from tinker_local.engine.kernels.matmul import add_product, product, product_into
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from tinker_local.engine.kernels.attention import (
     group_sequences,
 )
 from tinker_local.engine.kernels.linear import LinearGroup, LowRank
+from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.norm import norm, norm_backward, normed
 from tinker_local.engine.kernels.rotary import rotate_, rotate_backward_
-from tinker_local.engine.llama import ATTENTION, FEED_FORWARD, Llama, LlamaConfig, joined_name
-from tinker_local.engine.lora import Adapter
-from tinker_local.engine.products import rounded_up
+from tinker_local.engine.model.llama import ATTENTION, FEED_FORWARD, Llama, LlamaConfig, joined_name
+from tinker_local.engine.model.lora import Adapter
 
 PADDED_TO = ((1024, 64), (256, 32), (32, 8))
 """From so many rows on they are padded to a multiple of so many."""

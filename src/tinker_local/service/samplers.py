@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.jobs import Job
-from tinker_local.engine.llama import Llama, Projection, plain_projection
-from tinker_local.engine.lora import Adapter
-from tinker_local.engine.losses import LOSSES
-from tinker_local.engine.merging import MergedModels
-from tinker_local.engine.packing import PackedModels
-from tinker_local.engine.sampling_weights import SamplingWeights
-from tinker_local.engine.scheduler import Scheduler
+from tinker_local.engine.infer.jobs import Job
+from tinker_local.engine.infer.sampling_weights import SamplingWeights
+from tinker_local.engine.infer.scheduler import Scheduler
+from tinker_local.engine.model.llama import Llama, Projection, plain_projection
+from tinker_local.engine.model.lora import Adapter
+from tinker_local.engine.model.merging import MergedModels
+from tinker_local.engine.model.packing import PackedModels
+from tinker_local.engine.train.losses import LOSSES
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel

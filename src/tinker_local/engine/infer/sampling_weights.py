@@ -8,8 +8,8 @@ from itertools import count
 
 from tokenizers import Tokenizer
 
-from tinker_local.engine.drafting import Guesses
-from tinker_local.engine.llama import Llama, Projection
+from tinker_local.engine.infer.speculation import Guesses
+from tinker_local.engine.model.llama import Llama, Projection
 
 _NUMBERS = count(1)
 

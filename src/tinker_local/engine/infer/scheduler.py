@@ -6,7 +6,7 @@ arXiv:2308.16369). A request that arrives joins at the next step, a sequence tha
 and one that nobody wants any more is dropped. Weights take turns by step.
 
 Where memory ends, the newest sequences give back their pages and are computed again later, which changes
-nothing in them: see `paged_attention.py` for why a row's numbers do not depend on the rows beside it.
+nothing in them: see `kv_cache/paged_attention.py` for why a row's numbers do not depend on the rows beside it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakKeyDictionary, finalize
 
-from tinker_local.engine.jobs import Feed, Job, release
-from tinker_local.engine.kv_pages import PAGE_TOKENS, KeyValuePages
-from tinker_local.engine.llama import Llama
-from tinker_local.engine.prefix_cache import Memory, PrefixCache
-from tinker_local.engine.step import Step
-from tinker_local.engine.step_plan import StepPlan
+from tinker_local.engine.infer.jobs import Feed, Job, release
+from tinker_local.engine.infer.step import Step
+from tinker_local.engine.infer.step_plan import StepPlan
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
+from tinker_local.engine.kv_cache.prefix_cache import Memory, PrefixCache
+from tinker_local.engine.model.llama import Llama
 from tinker_local.errors import RequestError
 
 MAX_ROWS = 64
@@ -34,7 +34,7 @@ class Scheduler:
     def __init__(
         self, num_pages: int | None = None, max_rows: int = MAX_ROWS, wake: Callable[[], None] = lambda: None
     ) -> None:
-        """`num_pages` is the memory of each base model, by default what `kv_pages.py` finds right."""
+        """`num_pages` is the memory of each base model, by default what `kv_cache/pages.py` finds right."""
         self._num_pages = num_pages
         self.max_rows = max_rows
         self._wake = wake

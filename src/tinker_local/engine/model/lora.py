@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.llama import LlamaConfig, linear_layer_shapes
-from tinker_local.engine.products import linear, product
+from tinker_local.engine.kernels.matmul import linear, product
+from tinker_local.engine.model.llama import LlamaConfig, linear_layer_shapes
 
 ALPHA = 32.0
 """The service fixes alpha at 32 whatever the rank, so the learning rate need not follow the rank."""

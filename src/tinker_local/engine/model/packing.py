@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from tinker_local.engine.llama import Llama
-from tinker_local.engine.products import can_pack
+from tinker_local.engine.kernels.matmul import can_pack
+from tinker_local.engine.model.llama import Llama
 
 MOST_BYTES = 2**30
 """Models whose weights take up to this are copied."""

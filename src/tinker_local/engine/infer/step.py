@@ -8,14 +8,14 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from tinker_local.engine.drafting import MOST_GUESSES
-from tinker_local.engine.jobs import Feed, Growing, Job, release
-from tinker_local.engine.kv_pages import PAGE_TOKENS
-from tinker_local.engine.paged_attention import paged_hidden, row_unit
-from tinker_local.engine.prefix_cache import Memory
-from tinker_local.engine.prompt_scoring import continuation_logprobs, logits_of
-from tinker_local.engine.sampler import Sample, are_numbers, extend
-from tinker_local.engine.step_plan import StepPlan
+from tinker_local.engine.infer.jobs import Feed, Growing, Job, release
+from tinker_local.engine.infer.prompt_scoring import continuation_logprobs, logits_of
+from tinker_local.engine.infer.samples import Sample, are_numbers, extend
+from tinker_local.engine.infer.speculation import MOST_GUESSES
+from tinker_local.engine.infer.step_plan import StepPlan
+from tinker_local.engine.kv_cache.paged_attention import paged_hidden, row_unit
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
+from tinker_local.engine.kv_cache.prefix_cache import Memory
 from tinker_local.engine.threads import use_threads_for
 from tinker_local.errors import RequestError
 

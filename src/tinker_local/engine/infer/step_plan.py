@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
-from tinker_local.engine.jobs import Feed
-from tinker_local.engine.kv_pages import PAGE_TOKENS, KeyValuePages
-from tinker_local.engine.llama import LlamaConfig
-from tinker_local.engine.paged_attention import PagedAttention, Segment, padded_rows
+from tinker_local.engine.infer.jobs import Feed
+from tinker_local.engine.kv_cache.paged_attention import PagedAttention, Segment, padded_rows
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
+from tinker_local.engine.model.llama import LlamaConfig
 
 TakePage = Callable[[Feed], int | None]
 """A page for this feed, behind its last where that is free; None where none is to be had now."""

@@ -14,7 +14,7 @@ import psutil
 import torch
 from torch import Tensor
 
-from tinker_local.engine.llama import LlamaConfig
+from tinker_local.engine.model.llama import LlamaConfig
 
 PAGE_TOKENS = 16
 """Tokens of a page. Smaller pages share more and waste less, larger ones are copied together faster."""

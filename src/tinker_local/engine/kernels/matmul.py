@@ -3,7 +3,7 @@
 torch multiplies float32 matrices with MKL, which on processors that are not Intel's leaves out their widest
 instructions: on an AMD EPYC of 2024 oneDNN, which torch brings along too, needs half the time. For a single
 row the two are equal, and MKL begins sooner. Where a product has several rows, each comes out the same
-whatever the others are and however many; `paged_attention.py` relies on this.
+whatever the others are and however many; `kv_cache/paged_attention.py` relies on this.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A single sequence leaves the processor waiting for memory: the weights are read 
 tokens take little longer than one. So a few tokens are guessed, computed together, and kept as far as the
 model chooses the same ones: speculative decoding (Leviathan et al. 2023, arXiv:2211.17192), with guesses from
 what stood there before (prompt lookup decoding, Saxena 2023). What is chosen is what it would be one by one,
-to the last bit, since a row's numbers do not depend on the rows beside it (`paged_attention.py`).
+to the last bit, since a row's numbers do not depend on the rows beside it (`kv_cache/paged_attention.py`).
 """
 
 from __future__ import annotations

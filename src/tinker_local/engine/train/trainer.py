@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tinker_local.engine.decoder import Decoder, Tokens, bytes_per_token
 from tinker_local.engine.kernels.cross_entropy import (
     Derivative,
     target_logprobs,
     target_logprobs_and_gradient,
 )
-from tinker_local.engine.llama import Llama
-from tinker_local.engine.lora import Adapter
-from tinker_local.engine.losses import Loss, check_datums, find_loss
-from tinker_local.engine.micro_batches import micro_batches
+from tinker_local.engine.model.llama import Llama
+from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.threads import use_threads_for
+from tinker_local.engine.train.decoder import Decoder, Tokens, bytes_per_token
+from tinker_local.engine.train.losses import Loss, check_datums, find_loss
+from tinker_local.engine.train.micro_batches import micro_batches
 from tinker_local.errors import CheckpointError, RequestError
 from tinker_local.wire.datums import Datum, DatumOutput
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from tinker_local.engine.kv_pages import PAGE_TOKENS, KeyValuePages
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
 
 Link = tuple[int, int, tuple[int, ...]]
 

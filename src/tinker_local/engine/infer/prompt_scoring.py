@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from tinker_local.engine.generation import GenerationRequest
-from tinker_local.engine.llama import Llama, Projection
-from tinker_local.engine.paged_attention import padded_rows, row_unit
+from tinker_local.engine.kv_cache.paged_attention import padded_rows, row_unit
+from tinker_local.engine.model.llama import Llama, Projection
 from tinker_local.wire.samples import PromptScores, TokenLogprobs
 
 TOKENS_AT_ONCE = 256

@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from tinker_local.engine.llama import ATTENTION, FEED_FORWARD, Llama, joined_name
-from tinker_local.engine.lora import Adapter
-from tinker_local.engine.packing import packed_matrix
+from tinker_local.engine.model.llama import ATTENTION, FEED_FORWARD, Llama, joined_name
+from tinker_local.engine.model.lora import Adapter
+from tinker_local.engine.model.packing import packed_matrix
 
 SMALL_MODEL = 200_000_000
 """Models of up to this many parameters are copied."""

@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.kv_pages import PAGE_TOKENS, KeyValuePages
-from tinker_local.engine.llama import Llama, LlamaConfig, Projection
-from tinker_local.engine.products import ALIKE_ROWS, rounded_up
+from tinker_local.engine.kernels.matmul import ALIKE_ROWS, rounded_up
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
+from tinker_local.engine.model.llama import Llama, LlamaConfig, Projection
 
 SPAN = 64
 """Tokens whose attention spans the same number of keys."""

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.pointwise import rms_norm, rotate
-from tinker_local.engine.products import linear
+from tinker_local.engine.kernels.matmul import linear
+from tinker_local.engine.kernels.pointwise import rms_norm, rotate
 
 Projection = Callable[[str, Tensor, Tensor], Tensor]
 """(layer name, input [..., in], weight [out, in]) -> output [..., out]."""

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
-from tinker_local.engine.drafting import Guesses
 from tinker_local.engine.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.jobs import Job
-from tinker_local.engine.llama import Llama, Projection
-from tinker_local.engine.sampling_weights import SamplingWeights
-from tinker_local.engine.scheduler import Scheduler
+from tinker_local.engine.infer.jobs import Job
+from tinker_local.engine.infer.sampling_weights import SamplingWeights
+from tinker_local.engine.infer.scheduler import Scheduler
+from tinker_local.engine.infer.speculation import Guesses
+from tinker_local.engine.model.llama import Llama, Projection
 
 
 def generate(

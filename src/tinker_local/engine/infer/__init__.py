@@ -1,0 +1,1 @@
+"""Inference in token steps: scheduler, prefill, speculation and sampler."""

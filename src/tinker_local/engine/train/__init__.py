@@ -1,0 +1,1 @@
+"""Training: forward and backward pass over datums, losses, and the optimizer."""
