@@ -20,10 +20,10 @@ from symptoms.data import load_experiment
 from symptoms.service import LocalServer, connect
 from symptoms.taxonomy import conditions
 from symptoms.tokens import prompt_tokens, to_datum, tokenize
+from tinker_local.domain.datum import Datum
 from tinker_local.engine.model.lora import Adapter, LoraConfig
 from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
-from tinker_local.wire.datums import Datum
 
 STEPS = 60
 DATA = Path(__file__).parent.parent / "mental_health_data.json"

@@ -10,10 +10,10 @@ import torch
 from benchmarks.pipe import Prepared, Settings, serve
 from benchmarks.rows import random_rows
 from benchmarks.timing import seconds_each
+from tinker_local.domain.datum import Datum
 from tinker_local.engine.model.lora import Adapter, LoraConfig
 from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
-from tinker_local.wire.datums import Datum
 
 
 def prepare(settings: Settings) -> Prepared:

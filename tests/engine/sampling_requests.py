@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tinker_local.engine.generation import GenerationRequest
+from tinker_local.domain.generation import GenerationRequest
 from tinker_local.engine.infer.generate import generate
 from tinker_local.engine.infer.speculation import Guesses
 from tinker_local.engine.model.llama import plain_projection

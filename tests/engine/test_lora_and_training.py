@@ -12,13 +12,13 @@ import torch
 from peft import LoraConfig as PeftConfig
 from peft import get_peft_model
 
+from tinker_local.domain.datum import Datum
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.engine.train import trainer as training_module
 from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.errors import RequestError
 from tinker_local.loading import choose_training_dtype, load_base_model
-from tinker_local.wire.datums import Datum
 from tiny_models import LLAMA3_ROPE, write_tiny_llama, write_tiny_model
 
 CPU = torch.device("cpu")

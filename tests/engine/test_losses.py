@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from tinker_local.domain.datum import Datum
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter, LoraConfig
 from tinker_local.engine.train.losses import check_datums, find_loss
 from tinker_local.engine.train.trainer import TrainingModel
 from tinker_local.errors import RequestError
 from tinker_local.loading import load_base_model
-from tinker_local.wire.datums import Datum
 
 CPU = torch.device("cpu")
 LENGTH = 24

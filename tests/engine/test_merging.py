@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tinker_local.engine.generation import GenerationRequest
+from tinker_local.domain.generation import GenerationRequest
 from tinker_local.engine.infer.generate import generate
 from tinker_local.engine.model.llama import plain_projection
 from tinker_local.engine.model.lora import Adapter, LoraConfig

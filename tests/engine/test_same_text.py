@@ -9,7 +9,7 @@ import pytest
 import torch
 from sampling_requests import Submitted, random_prompt, request, weights_of
 
-from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer import step as step_module
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.kernels.matmul import product, rounded_up

@@ -10,7 +10,7 @@ import torch
 from sampling_requests import request as greedy_request
 from transformers import LlamaForCausalLM
 
-from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.generate import generate
 from tinker_local.engine.model.llama import plain_projection
 from tinker_local.errors import RequestError
@@ -113,10 +113,10 @@ def test_draws_follow_the_distribution(base: BaseModel):
 
 def test_draws_along_a_prompt_follow_its_distributions(base: BaseModel):
     """At each position the draws have the model's tempered probabilities, and carry its log-probabilities."""
-    results = run(base, *(request(temperature=1.5, seed=seed, prompt_draws=100) for seed in range(40)))
+    results = run(base, *(request(temperature=1.5, seed=seed, prompt_samples=100) for seed in range(40)))
     with torch.no_grad():
         logits = base.model.logits(base.model.hidden(torch.tensor([PROMPT])))[0, :-1]
-    drawn = [result.prompt.drawn for result in results if result.prompt.drawn is not None]
+    drawn = [result.prompt.sampled for result in results if result.prompt.sampled is not None]
     tokens = np.concatenate([one.token_ids for one in drawn], axis=1)
     assert tokens.shape == (len(PROMPT) - 1, 4000)
     for row, scores in zip(tokens, logits, strict=True):
@@ -127,18 +127,21 @@ def test_draws_along_a_prompt_follow_its_distributions(base: BaseModel):
 
 def test_draws_along_a_prompt_are_its_own(base: BaseModel):
     """They depend on the seed alone, are greedy at temperature zero, and a prompt of one token has none."""
-    asked = request(temperature=1.0, seed=5, prompt_draws=3)
-    others = [request(temperature=1.0, seed=6, prompt_draws=2), request((*PROMPT, 9), prompt_draws=1)]
-    alone, together = run(base, asked)[0].prompt.drawn, run(base, *others, asked)
+    asked = request(temperature=1.0, seed=5, prompt_samples=3)
+    others = [
+        request(temperature=1.0, seed=6, prompt_samples=2),
+        request((*PROMPT, 9), prompt_samples=1),
+    ]
+    alone, together = run(base, asked)[0].prompt.sampled, run(base, *others, asked)
     assert alone is not None
-    assert together[2].prompt.drawn is not None
-    np.testing.assert_array_equal(alone.token_ids, together[2].prompt.drawn.token_ids)
-    greedy = together[1].prompt.drawn
+    assert together[2].prompt.sampled is not None
+    np.testing.assert_array_equal(alone.token_ids, together[2].prompt.sampled.token_ids)
+    greedy = together[1].prompt.sampled
     assert greedy is not None
     with torch.no_grad():
         best = base.model.logits(base.model.hidden(torch.tensor([[*PROMPT, 9]])))[0, :-1].argmax(-1)
     np.testing.assert_array_equal(greedy.token_ids[:, 0], best.numpy())
-    single = run(base, request((7,), temperature=1.0, prompt_draws=4))[0].prompt.drawn
+    single = run(base, request((7,), temperature=1.0, prompt_samples=4))[0].prompt.sampled
     assert single is not None
     assert single.token_ids.shape == (0, 4)
 

@@ -11,7 +11,7 @@ import torch
 from sampling_requests import Submitted, random_prompt, request, weights_of
 from torch import Tensor
 
-from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
@@ -144,7 +144,7 @@ def test_a_prompt_is_remembered_beyond_its_batch(base: BaseModel, asks: dict[str
 def test_what_is_asked_of_a_remembered_prompt_is_read_again(base: BaseModel):
     """Scores along a prompt that is remembered are those of one that is not."""
     prompt = random_prompt(base, 100)
-    asked = request(prompt, prompt_logprobs=True, top_prompt_logprobs=2, prompt_draws=2, temperature=1.0)
+    asked = request(prompt, prompt_logprobs=True, top_prompt_logprobs=2, prompt_samples=2, temperature=1.0)
     expected = Submitted(Scheduler(), weights_of(base), asked).result().prompt
     scheduler, weights = Scheduler(), weights_of(base)
     Submitted(scheduler, weights, request(prompt)).result()
@@ -153,9 +153,9 @@ def test_what_is_asked_of_a_remembered_prompt_is_read_again(base: BaseModel):
     assert expected.top is not None
     assert actual.top is not None
     np.testing.assert_array_equal(actual.top.token_ids, expected.top.token_ids)
-    assert expected.drawn is not None
-    assert actual.drawn is not None
-    np.testing.assert_array_equal(actual.drawn.token_ids, expected.drawn.token_ids)
+    assert expected.sampled is not None
+    assert actual.sampled is not None
+    np.testing.assert_array_equal(actual.sampled.token_ids, expected.sampled.token_ids)
 
 
 def test_other_weights_do_not_find_it(base: BaseModel):

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinker_local.domain.datum import Datum
 from tinker_local.engine.kernels import attention, cross_entropy
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter, LoraConfig
@@ -21,7 +22,6 @@ from tinker_local.engine.train import micro_batches
 from tinker_local.engine.train.decoder import Decoder, bytes_per_token
 from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
-from tinker_local.wire.datums import Datum
 from tiny_models import write_tiny_model
 
 CPU = torch.device("cpu")
@@ -214,7 +214,7 @@ import numpy as np, torch
 from tinker_local.engine.model.lora import Adapter, LoraConfig
 from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
-from tinker_local.wire.datums import Datum
+from tinker_local.domain.datum import Datum
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

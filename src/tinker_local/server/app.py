@@ -25,7 +25,7 @@ from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
 from tinker_local.service.sessions import session_of
 from tinker_local.wire import answers, requests
-from tinker_local.wire.datums import parse_forward_backward
+from tinker_local.wire.forward_backward import parse_forward_backward
 
 POLL_SECONDS = 30.0
 """A poll is answered with "try again" after this long; the SDK itself gives up at 45 seconds."""

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
@@ -350,7 +350,7 @@ def _generation(request: requests.Sample, base: BaseModel, most_tokens: int) -> 
         top_prompt_logprobs=min(request.topk_prompt_logprobs, vocabulary),
         top_sample_logprobs=min(request.topk_sample_logprobs, vocabulary),
         named_prompt_tokens=_named_tokens(request, len(prompt), vocabulary),
-        prompt_draws=request.prompt_alt_tokens_k,
+        prompt_samples=request.prompt_alt_tokens_k,
     )
 
 

@@ -22,7 +22,7 @@ from tinker_local.service.samplers import Samplers
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire import tinker_public_pb2 as proto
-from tinker_local.wire.datums import decode_forward_backward, encode_forward_backward
+from tinker_local.wire.forward_backward import decode_forward_backward, encode_forward_backward
 
 
 @dataclass

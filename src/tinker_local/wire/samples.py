@@ -1,14 +1,14 @@
-"""What sampling returns, and its protobuf body."""
+"""The tensor of a sampling request, and the protobuf body of what was sampled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tinker_local.domain.generation import PromptScores, SampledSequence, TokenLogprobs
 from tinker_local.errors import RequestError
 from tinker_local.wire import sparse
 from tinker_local.wire import tinker_public_pb2 as proto
@@ -18,38 +18,6 @@ Array = npt.NDArray[Any]
 
 MAX_SPARSE_WIDTH = 1024
 """Most columns that a sparse tensor of named tokens may have."""
-
-
-@dataclass(frozen=True)
-class TokenLogprobs:
-    """Tokens at each position, the likeliest or drawn: int32 ids, float32 log-probabilities [n, k]."""
-
-    token_ids: Array
-    logprobs: Array
-
-
-@dataclass(frozen=True)
-class SampledSequence:
-    """One continuation: tokens, the model's log-probability of each, and whether a stop ended it."""
-
-    tokens: list[int]
-    logprobs: list[float]
-    stopped: bool
-    top: TokenLogprobs | None
-
-
-@dataclass(frozen=True)
-class PromptScores:
-    """What was asked about a prompt of n tokens; the first position has nothing before it.
-
-    `logprobs` is float32 [n] with NaN at the first; `top` has rows for all n with empty cells (id 0,
-    -99999) in the first; `named` is float32 [n - 1, k], 0 where nothing was asked; `drawn` has n - 1 rows.
-    """
-
-    logprobs: Array | None = None
-    top: TokenLogprobs | None = None
-    named: Array | None = None
-    drawn: TokenLogprobs | None = None
 
 
 def named_tokens(tensor: TensorData, prompt_length: int) -> Array:
@@ -103,9 +71,9 @@ def encode_sample(
         _fill_top(message.topk_prompt_logprobs, prompt.top)
     if prompt.named is not None and asked is not None:
         _fill_named(message.target_prompt_logprobs, prompt.named, asked)
-    if prompt.drawn is not None:
-        _fill_dense(message.prompt_alt_tokens.tokens, prompt.drawn.token_ids, proto.DTYPE_INT32)
-        _fill_dense(message.prompt_alt_tokens.logprobs, prompt.drawn.logprobs, proto.DTYPE_FLOAT32)
+    if prompt.sampled is not None:
+        _fill_dense(message.prompt_alt_tokens.tokens, prompt.sampled.token_ids, proto.DTYPE_INT32)
+        _fill_dense(message.prompt_alt_tokens.logprobs, prompt.sampled.logprobs, proto.DTYPE_FLOAT32)
     return message.SerializeToString()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
-from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler

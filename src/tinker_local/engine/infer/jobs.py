@@ -8,12 +8,11 @@ from itertools import count
 
 from torch import Tensor
 
-from tinker_local.engine.generation import GenerationRequest, GenerationResult
+from tinker_local.domain.generation import GenerationRequest, GenerationResult, SampledSequence
 from tinker_local.engine.infer.prompt_scoring import PromptScoring
 from tinker_local.engine.infer.samples import Sample
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.kv_cache.pages import KeyValuePages
-from tinker_local.wire.samples import SampledSequence
 
 _NUMBERS = count()
 

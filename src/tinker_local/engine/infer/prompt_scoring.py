@@ -13,10 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tinker_local.engine.generation import GenerationRequest
+from tinker_local.domain.generation import GenerationRequest, PromptScores, TokenLogprobs
 from tinker_local.engine.kv_cache.paged_attention import padded_rows, row_unit
 from tinker_local.engine.model.llama import Llama, Projection
-from tinker_local.wire.samples import PromptScores, TokenLogprobs
 
 TOKENS_AT_ONCE = 256
 """Scores over the vocabulary are made for this many tokens at a time at most,"""
@@ -69,14 +68,14 @@ class PromptScoring:
         self._request = request
         self._generator = np.random.default_rng([request.seed, PROMPT_STREAM])
         self._asks_widely = bool(
-            request.top_prompt_logprobs or request.prompt_draws or request.named_prompt_tokens is not None
+            request.top_prompt_logprobs or request.prompt_samples or request.named_prompt_tokens is not None
         )
         self._logprobs = np.full(len(request.prompt), np.nan, dtype=np.float32)
         named = request.named_prompt_tokens
         self._named = None if named is None else np.zeros(named.shape, dtype=np.float32)
-        top, draws = request.top_prompt_logprobs, request.prompt_draws
+        top, draws = request.top_prompt_logprobs, request.prompt_samples
         self._top = [_cells(np.zeros((1, top)), np.full((1, top), EMPTY_CELL))]
-        self._drawn = [_cells(np.zeros((0, draws)), np.zeros((0, draws)))]
+        self._sampled = [_cells(np.zeros((0, draws)), np.zeros((0, draws)))]
         self.first = self._first_position()
         """The first position whose state is still needed; the prompt's length minus one at most."""
 
@@ -85,7 +84,7 @@ class PromptScoring:
         first = last
         if request.prompt_logprobs:
             first = min(first, max(request.scored_from, 1) - 1)
-        if request.top_prompt_logprobs or request.prompt_draws:
+        if request.top_prompt_logprobs or request.prompt_samples:
             first = 0
         elif request.named_prompt_tokens is not None:
             wanted = np.flatnonzero((request.named_prompt_tokens >= 0).any(axis=1))
@@ -114,7 +113,7 @@ class PromptScoring:
     def _score_widely(self, model: Llama, project: Projection, states: Tensor, first: int) -> None:
         request, named = self._request, self._request.named_prompt_tokens
         positions = np.arange(first, first + len(states))
-        if not request.top_prompt_logprobs and not request.prompt_draws and named is not None:
+        if not request.top_prompt_logprobs and not request.prompt_samples and named is not None:
             # Places that name nothing are not computed.
             positions = positions[(named[positions] >= 0).any(axis=1)]
         at_once = scored_at_once(model.config.vocab_size)
@@ -129,9 +128,9 @@ class PromptScoring:
                 wanted = torch.from_numpy(named[mine]).to(logprobs.device)
                 found = logprobs.gather(1, wanted.clamp(min=0)).cpu().numpy()
                 self._named[mine] = np.where(named[mine] >= 0, found, 0.0)
-            if request.prompt_draws:
-                tokens = _draw(scores, request.prompt_draws, request.temperature, self._generator)
-                self._drawn.append(_cells(tokens.cpu().numpy(), logprobs.gather(1, tokens).cpu().numpy()))
+            if request.prompt_samples:
+                tokens = _draw(scores, request.prompt_samples, request.temperature, self._generator)
+                self._sampled.append(_cells(tokens.cpu().numpy(), logprobs.gather(1, tokens).cpu().numpy()))
 
     def result(self) -> PromptScores:
         request = self._request
@@ -139,7 +138,7 @@ class PromptScoring:
             logprobs=self._logprobs if request.prompt_logprobs else None,
             top=_joined(self._top) if request.top_prompt_logprobs else None,
             named=self._named,
-            drawn=_joined(self._drawn) if request.prompt_draws else None,
+            sampled=_joined(self._sampled) if request.prompt_samples else None,
         )
 
 

@@ -12,9 +12,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from tinker_local.engine.generation import Array, GenerationRequest
+from tinker_local.domain.generation import Array, GenerationRequest, SampledSequence, TokenLogprobs
 from tinker_local.engine.infer.sampler import Choice, choose
-from tinker_local.wire.samples import SampledSequence, TokenLogprobs
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ arXiv:2308.16369). A request that arrives joins at the next step, a sequence tha
 and one that nobody wants any more is dropped. Weights take turns by step.
 
 Where memory ends, the newest sequences give back their pages and are computed again later, which changes
-nothing in them: see `kv_cache/paged_attention.py` for why a row's numbers do not depend on the rows beside it.
+nothing in them: see `kv_cache/paged_attention.py` for why rows do not depend on the rows beside them.
 """
 
 from __future__ import annotations

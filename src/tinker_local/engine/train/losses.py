@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tinker_local.domain.datum import Datum
 from tinker_local.errors import RequestError
-from tinker_local.wire.datums import Datum
 
 LossFunction = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, float]], Tensor]
 """(named inputs, log-probabilities of the targets, settings) -> elementwise loss; tensors of one shape."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tinker_local.domain.datum import Datum, DatumOutput
 from tinker_local.engine.kernels.cross_entropy import (
     Derivative,
     target_logprobs,
@@ -24,7 +25,6 @@ from tinker_local.engine.train.decoder import Decoder, Tokens, bytes_per_token
 from tinker_local.engine.train.losses import Loss, check_datums, find_loss
 from tinker_local.engine.train.micro_batches import micro_batches
 from tinker_local.errors import CheckpointError, RequestError
-from tinker_local.wire.datums import Datum, DatumOutput
 
 
 @dataclass(frozen=True)

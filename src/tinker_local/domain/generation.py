@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy.typing as npt
 
-from tinker_local.wire.samples import PromptScores, SampledSequence
-
 Array = npt.NDArray[Any]
 
 
@@ -20,7 +18,7 @@ class GenerationRequest:
     sequence with one token, `stop_strings` with text; what stopped it is part of the output.
     Prompt log-probabilities before `scored_from` are left out (NaN).
     `named_prompt_tokens` int64 [len(prompt) - 1, k] are tokens to score at each position, -1 for none;
-    `prompt_draws` are drawn there at the same temperature from the whole vocabulary.
+    `prompt_samples` are how many to sample there, at the same temperature from the whole vocabulary.
     """
 
     prompt: tuple[int, ...]
@@ -37,7 +35,39 @@ class GenerationRequest:
     top_prompt_logprobs: int = 0
     top_sample_logprobs: int = 0
     named_prompt_tokens: Array | None = None
-    prompt_draws: int = 0
+    prompt_samples: int = 0
+
+
+@dataclass(frozen=True)
+class TokenLogprobs:
+    """Tokens at each position, the likeliest or sampled ones: int32 ids, float32 log-probabilities [n, k]."""
+
+    token_ids: Array
+    logprobs: Array
+
+
+@dataclass(frozen=True)
+class SampledSequence:
+    """One continuation: tokens, the model's log-probability of each, and whether a stop ended it."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    stopped: bool
+    top: TokenLogprobs | None
+
+
+@dataclass(frozen=True)
+class PromptScores:
+    """What was asked about a prompt of n tokens; the first position has nothing before it.
+
+    `logprobs` is float32 [n] with NaN at the first; `top` has rows for all n with empty cells (id 0,
+    -99999) in the first; `named` is float32 [n - 1, k], 0 where nothing was asked; `sampled` has n - 1 rows.
+    """
+
+    logprobs: Array | None = None
+    top: TokenLogprobs | None = None
+    named: Array | None = None
+    sampled: TokenLogprobs | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 
 from tinker_local.errors import RequestError
 from tinker_local.wire import tinker_public_pb2 as proto
-from tinker_local.wire.datums import MAX_SPARSE_CELLS, decode_forward_backward
+from tinker_local.wire.forward_backward import MAX_SPARSE_CELLS, decode_forward_backward
 
 LARGEST = 2**63 - 1
 

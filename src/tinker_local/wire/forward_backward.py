@@ -1,4 +1,4 @@
-"""Protobuf bodies to arrays and back: what is trained on, and what comes out."""
+"""Protobuf bodies of forward_backward to datums, and what came of these back to bodies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.message import DecodeError
 
+from tinker_local.domain.datum import Datum, DatumOutput
 from tinker_local.errors import RequestError
 from tinker_local.wire import sparse
 from tinker_local.wire import tinker_public_pb2 as proto
@@ -29,14 +30,6 @@ _NUMPY_TYPES: dict[int, type[np.generic]] = {
 
 
 @dataclass(frozen=True)
-class Datum:
-    """One sequence to train on: int64 tokens [n] and the named inputs of its loss, each [n, ...]."""
-
-    tokens: Array
-    loss_inputs: Mapping[str, Array]
-
-
-@dataclass(frozen=True)
 class ForwardBackwardRequest:
     """A decoded body of POST /api/v1/forward_backward."""
 
@@ -46,13 +39,6 @@ class ForwardBackwardRequest:
     loss_fn: str
     loss_config: Mapping[str, float | str]
     forward_only: bool
-
-
-@dataclass(frozen=True)
-class DatumOutput:
-    """What the loss says of one datum: named float32 arrays, each [n, ...]."""
-
-    fields: Mapping[str, Array]
 
 
 def parse_forward_backward(body: bytes) -> proto.ForwardBackwardRequest:
