@@ -1,4 +1,4 @@
-"""The worker takes turns between lanes, keeps order within one, and batches what may run together."""
+"""The worker takes turns between lanes and keeps order within one."""
 
 from __future__ import annotations
 
@@ -24,34 +24,25 @@ def running(worker: Worker) -> Iterator[None]:
     assert not thread.is_alive()
 
 
-def finish_all(works: Sequence[tuple[str, Any, object]]) -> list[list[Any]]:
-    """The batches in which the worker ran (lane, payload, batch key), all queued before it starts."""
-    batches: list[list[Any]] = []
+def finish_all(works: Sequence[tuple[str, str]]) -> list[str]:
+    """The order in which the worker ran (lane, name), all queued before it starts."""
+    ran: list[str] = []
     left = threading.Semaphore(0)
-
-    def run(payloads: Sequence[Any]) -> Sequence[Any]:
-        batches.append(list(payloads))
-        return payloads
-
     worker = Worker()
-    for lane, payload, key in works:
-        worker.submit(Work(lane, payload, run, lambda _: left.release(), lambda _: left.release(), key))
+    for lane, name in works:
+        worker.submit(
+            Work(lane, lambda name=name: ran.append(name), lambda _: left.release(), lambda _: left.release())
+        )
     with running(worker):
         for _ in works:
             assert left.acquire(timeout=5)
-    return batches
+    return ran
 
 
 def test_lanes_take_turns():
     """A lane with much work does not hold up another, and each keeps its own order."""
-    works = [("a", f"a{i}", None) for i in range(4)] + [("b", f"b{i}", None) for i in range(2)]
-    assert finish_all(works) == [["a0"], ["b0"], ["a1"], ["b1"], ["a2"], ["a3"]]
-
-
-def test_equal_keys_run_together():
-    """Work with one key runs as one batch; work behind other work in its lane waits for it."""
-    works = [("a", 1, "k"), ("a", 2, "k"), ("b", 3, "k"), ("c", 4, None), ("c", 5, "k")]
-    assert finish_all(works) == [[1, 3, 2], [4], [5]]
+    works = [("a", f"a{i}") for i in range(4)] + [("b", f"b{i}") for i in range(2)]
+    assert finish_all(works) == ["a0", "b0", "a1", "b1", "a2", "a3"]
 
 
 def test_a_failure_is_told_and_survived():
@@ -60,11 +51,11 @@ def test_a_failure_is_told_and_survived():
     seen: list[Any] = []
     done = threading.Event()
 
-    def explode(_: Sequence[Any]) -> Sequence[Any]:
+    def explode() -> None:
         raise ValueError("no")
 
-    worker.submit(Work("a", None, explode, seen.append, seen.append))
-    worker.submit(Work("a", 7, lambda p: p, lambda p: (seen.append(p), done.set()), seen.append))
+    worker.submit(Work("a", explode, seen.append, seen.append))
+    worker.submit(Work("a", lambda: 7, lambda outcome: (seen.append(outcome), done.set()), seen.append))
     with running(worker):
         assert done.wait(5)
     assert isinstance(seen[0], ValueError)
@@ -76,9 +67,7 @@ def test_work_beyond_the_limit_is_refused_until_there_is_room():
     worker = Worker()
     worker.require_room(MAX_QUEUED_BYTES * 2)
     done = threading.Event()
-    worker.submit(
-        Work("a", None, lambda p: p, lambda _: done.set(), lambda _: None, num_bytes=MAX_QUEUED_BYTES)
-    )
+    worker.submit(Work("a", lambda: None, lambda _: done.set(), lambda _: None, num_bytes=MAX_QUEUED_BYTES))
     with pytest.raises(BusyError):
         worker.require_room(1)
     with running(worker):
@@ -89,41 +78,37 @@ def test_work_beyond_the_limit_is_refused_until_there_is_room():
 def test_unwanted_work_takes_neither_turns_nor_room():
     """What an ended client has queued is let go before the next computation, and its bytes with it."""
     worker = Worker()
-    worker.submit(Work("b", 1, lambda p: p, lambda _: None, lambda _: None))
+    worker.submit(Work("b", lambda: 1, lambda _: None, lambda _: None))
     done = threading.Event()
     rooms: list[Any] = []
 
-    def run(payloads: Sequence[Any]) -> Sequence[Any]:
+    def note(outcome: object) -> None:
+        rooms.append(outcome)
+        done.set()
+
+    def run() -> int:
         worker.require_room(1)
-        return payloads
+        return 2
 
     for _ in range(3):
-        worker.submit(
-            Work("a", 0, run, lambda _: None, lambda _: None, None, MAX_QUEUED_BYTES, lambda: False)
-        )
-    worker.submit(
-        Work("b", 2, run, lambda p: (rooms.append(p), done.set()), lambda e: (rooms.append(e), done.set()))
-    )
+        worker.submit(Work("a", run, lambda _: None, lambda _: None, MAX_QUEUED_BYTES, lambda: False))
+    worker.submit(Work("b", run, note, note))
     with running(worker):
         assert done.wait(5)
     assert rooms == [2]
 
 
 def test_cancelled_work_is_left_out():
-    """Work that nobody wants any more is not computed, alone or in a batch."""
-    ran: list[Any] = []
+    """Work that nobody wants any more is not computed, cancelled while it waits or as it is taken."""
+    ran: list[int] = []
     done = threading.Event()
-
-    def run(payloads: Sequence[Any]) -> Sequence[Any]:
-        ran.extend(payloads)
-        return payloads
-
     worker = Worker()
-    for payload, wanted in ((1, False), (2, True), (3, False)):
+    looks = iter([True, False])
+    wishes = (lambda: False, lambda: next(looks), lambda: True)
+    for number, wish in enumerate(wishes):
         worker.submit(
-            Work("a", payload, run, lambda _: done.set(), lambda _: None, "k", is_wanted=lambda w=wanted: w)
+            Work("a", lambda n=number: ran.append(n), lambda _: done.set(), lambda _: None, is_wanted=wish)
         )
-    worker.submit(Work("b", 4, run, lambda _: None, lambda _: None, is_wanted=lambda: False))
     with running(worker):
         assert done.wait(5)
     assert ran == [2]
@@ -148,13 +133,12 @@ def test_steps_go_first_and_leave_work_its_turn():
     worker = Worker(lambda: steps.now)
     worker.attach(steps)
 
-    def run(payloads: Sequence[Any]) -> Sequence[Any]:
+    def run() -> None:
         steps.now += 0.5
         steps.done.append("work")
-        return payloads
 
-    for number in range(4):
-        worker.submit(Work("a", number, run, lambda _: finished.release(), lambda _: None))
+    for _ in range(4):
+        worker.submit(Work("a", run, lambda _: finished.release(), lambda _: None))
     with running(worker):
         for _ in range(4):
             assert finished.acquire(timeout=5)

@@ -141,11 +141,11 @@ def test_what_the_held_wait_for_is_always_taken(
 
 def in_order() -> tuple[InOrder, list[int]]:
     released: list[int] = []
-    return InOrder(asyncio.get_running_loop(), lambda work: released.append(work.payload)), released
+    return InOrder(asyncio.get_running_loop(), lambda work: released.append(work.run())), released
 
 
 def work(number: int) -> Work:
-    return Work("s", number, lambda _: [], lambda _: None, lambda _: None)
+    return Work("s", lambda: number, lambda _: None, lambda _: None)
 
 
 def test_each_number_is_taken_once():

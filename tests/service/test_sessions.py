@@ -6,7 +6,6 @@ import asyncio
 import gc
 import threading
 import weakref
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,9 +147,9 @@ class Watched(Worker):
         self.computed: list[str] = []
 
     def submit(self, work: Work) -> None:
-        def run(payloads: Sequence[Any]) -> Sequence[Any]:
+        def run() -> Any:
             self.computed.append(session_of(work.lane))
-            return work.run(payloads)
+            return work.run()
 
         super().submit(replace(work, run=run))
 

@@ -4,8 +4,7 @@ It should be the process's main thread: OpenMP counts the main thread among its 
 that computes makes it believe the cores are oversubscribed, and every parallel region then sleeps
 instead of spinning (a step of the bundled model took 76 ms instead of 33).
 
-A lane is one client's queue, such as a training run's, and its work is done in whole pieces. Work that says
-so (equal `batch_key`) is taken from all lanes at once and run together.
+A lane is one client's queue, such as a training run's, and its work is done in whole pieces.
 
 Sampling is done in steps of a fraction of a second, between which the worker looks up: whether to stop, and
 whose turn it is. A sampling request goes before queued work, and may take as long as the last piece of that
@@ -17,14 +16,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tinker_local.errors import BusyError
 
-MAX_BATCH = 64
-"""Most requests that run as one batch."""
 MAX_QUEUED_BYTES = 256 * 2**20
 """Requests beyond this are told to wait; one alone is always taken."""
 LEAST_TURN = 0.2
@@ -33,14 +30,12 @@ LEAST_TURN = 0.2
 
 @dataclass(frozen=True)
 class Work:
-    """Something to compute. `run` gets the payloads of a batch and returns one outcome for each."""
+    """Something to compute: `finish` gets what `run` returns, `fail` what it raises."""
 
     lane: str
-    payload: Any
-    run: Callable[[Sequence[Any]], Sequence[Any]]
+    run: Callable[[], Any]
     finish: Callable[[Any], None]
     fail: Callable[[Exception], None]
-    batch_key: Hashable = None
     num_bytes: int = 0
     is_wanted: Callable[[], bool] = lambda: True
 
@@ -89,12 +84,12 @@ class Worker:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Let `run` finish the batch or the step in hand and return; all else is dropped."""
+        """Let `run` finish the work or the step in hand and return; all else is dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
 
-    def _take(self) -> Steps | list[Work] | None:
+    def _take(self) -> Steps | Work | None:
         """What to do next, or nothing when stopping."""
         with self._changed:
             while not self._stopping:
@@ -102,24 +97,19 @@ class Worker:
                 if self._steps is not None and self._steps.has_work and (self._left > 0 or not self._lanes):
                     return self._steps
                 if self._lanes:
-                    return self._take_batch()
+                    return self._take_work()
                 self._changed.wait()
             return None
 
-    def _take_batch(self) -> list[Work]:
-        """The next batch. The lane that was served goes to the back."""
+    def _take_work(self) -> Work:
+        """The next work. The lane that was served goes to the back."""
         lane, queue = next(iter(self._lanes.items()))
-        batch = [queue.popleft()]
+        work = queue.popleft()
         self._lanes.move_to_end(lane)
-        key = batch[0].batch_key
-        if key is not None:
-            for other in self._lanes.values():
-                while other and other[0].batch_key == key and len(batch) < MAX_BATCH:
-                    batch.append(other.popleft())
-        for name in [name for name, other in self._lanes.items() if not other]:
-            del self._lanes[name]
-        self._queued_bytes -= sum(work.num_bytes for work in batch)
-        return batch
+        if not queue:
+            del self._lanes[lane]
+        self._queued_bytes -= work.num_bytes
+        return work
 
     def _drop_unwanted(self) -> None:
         """Let go what was cancelled and is next in its lane: a lane of an ended session takes no turns."""
@@ -133,7 +123,7 @@ class Worker:
         """Compute until stopped."""
         while (taken := self._take()) is not None:
             started = self._clock()
-            if isinstance(taken, list):
+            if isinstance(taken, Work):
                 _compute(taken)
                 self._left = max(self._clock() - started, LEAST_TURN)
             else:
@@ -145,20 +135,13 @@ class Worker:
             del taken
 
 
-def _compute(queued: Sequence[Work]) -> None:
-    batch = [work for work in queued if work.is_wanted()]
-    if not batch:
+def _compute(work: Work) -> None:
+    # It may have been cancelled since it was taken.
+    if not work.is_wanted():
         return
     try:
-        outcomes = batch[0].run([work.payload for work in batch])
-    # The thread must outlive whatever a request does to it; the client is told what happened.
+        work.finish(work.run())
+    # The thread must outlive whatever a request does to it; the client is told what happened. An outcome that
+    # cannot be told is one more failure of the request.
     except Exception as error:  # noqa: BLE001
-        for work in batch:
-            work.fail(error)
-        return
-    for work, outcome in zip(batch, outcomes, strict=True):
-        try:
-            work.finish(outcome)
-        except Exception as error:  # noqa: BLE001
-            # An outcome that cannot be told is one more failure of the request, not of the thread.
-            work.fail(error)
+        work.fail(error)

@@ -89,8 +89,7 @@ class Samplers:
         self._worker.submit(
             Work(
                 lane=f"{sampler.sampler_id}/ready",
-                payload=None,
-                run=lambda _: [sampler.weights.model()],
+                run=lambda: sampler.weights.model(),
                 # Whatever fails here is told to the first request, which tries it again.
                 finish=lambda _: None,
                 fail=lambda _: None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from secrets import randbits
@@ -268,11 +268,11 @@ class Runs:
         run.last_request = datetime.now(UTC)
         future = self._futures.create(request_id)
 
-        def run_it(_: Sequence[None]) -> Sequence[Payload | answers.Answer]:
+        def run_it() -> Payload | answers.Answer:
             if not self._futures.begin(future):
                 # Cancelled after it was taken from the queue; its client has been told already.
                 raise RequestError("The request was cancelled by its client.")
-            return [compute()]
+            return compute()
 
         def finish(outcome: Payload | answers.Answer) -> None:
             if isinstance(outcome, Payload):
@@ -282,7 +282,6 @@ class Runs:
 
         work = Work(
             lane=run.run_id,
-            payload=None,
             run=run_it,
             finish=finish,
             fail=lambda error: self._futures.fail(future, error),
