@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+
+import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
-from tinker_local.engine.model.llama import plain_projection
+from tinker_local.engine.infer.speculation import Guesses
+from tinker_local.engine.model.llama import Llama, Projection, plain_projection
 from tinker_local.engine.model.merging import MergedModels
 from tinker_local.engine.model.packing import packed
 from tinker_local.loading import BaseModel
@@ -57,8 +63,39 @@ class Submitted:
         self.outcome = outcome
 
     def result(self) -> GenerationResult:
-        """Step until it is there."""
+        """Step until it is there; raises what the request fails with."""
         while self.outcome is None:
             self.scheduler.step()
-        assert isinstance(self.outcome, GenerationResult), self.outcome
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
         return self.outcome
+
+
+def generate(
+    model: Llama,
+    project: Projection,
+    tokenizer: Tokenizer,
+    requests: Sequence[GenerationRequest],
+    guesses: Guesses | None = None,
+) -> list[GenerationResult]:
+    """Continue every prompt on a scheduler of their own. `guesses` learn from what is generated here."""
+    weights = SamplingWeights(model, tokenizer, lambda: (model, project), guesses or Guesses())
+    scheduler = Scheduler()
+    submitted = [Submitted(scheduler, weights, request) for request in requests]
+    return [one.result() for one in submitted]
+
+
+def assert_steps_equal(reference: PreTrainedModel, base: BaseModel, *prompts: Sequence[int]) -> None:
+    """Prompts, prefilled together and continued token by token, score as whole texts of transformers do."""
+    asked = [request(tuple(prompt), prompt_logprobs=True) for prompt in prompts]
+    for prompt, result in zip(
+        prompts, generate(base.model, plain_projection, base.tokenizer, asked), strict=True
+    ):
+        (sequence,) = result.sequences
+        tokens = torch.tensor([[*prompt, *sequence.tokens]])
+        with torch.no_grad():
+            logprobs = torch.log_softmax(reference(tokens).logits[0, :-1].float(), dim=-1)
+        expected = logprobs.gather(1, tokens[0, 1:, None])[:, 0]
+        assert result.prompt.logprobs is not None
+        actual = torch.tensor([*result.prompt.logprobs[1:], *sequence.logprobs])
+        torch.testing.assert_close(actual, expected, atol=1e-4, rtol=0)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sampling_requests import assert_steps_equal
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from tinker_local.engine.model.llama import KeyValueCache, Llama, linear_layer_shapes
+from tinker_local.engine.model.llama import Llama, linear_layer_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model
 from tiny_models import ARCHITECTURES, LLAMA3_ROPE, write_tiny_llama, write_tiny_model
@@ -88,14 +89,12 @@ def test_smollm2_equals_transformers(heads: int, key_heads: int, head_dim: int, 
         tie_word_embeddings=True,
     ).to(torch.bfloat16).save_pretrained(tmp_path)
     change_config(tmp_path, "rope_parameters", "head_dim", "dtype", **SMOLLM2, rope_theta=theta)
-    model = load(tmp_path).model
+    base = load(tmp_path)
+    model = base.model
     assert (model.config.head_dim, model.config.rope_theta) == (head_dim, theta)
     reference = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
     assert_same_logits(model, reference)
-    with torch.no_grad():
-        positions = torch.arange(100).expand(3, -1)
-        states = model.hidden(TOKENS, cache=KeyValueCache(model, 3), positions=positions)
-        torch.testing.assert_close(states, model.hidden(TOKENS), atol=1e-5, rtol=0)
+    assert_steps_equal(reference, base, TOKENS[0].tolist())
 
 
 @pytest.mark.parametrize(
@@ -121,19 +120,10 @@ def test_every_added_part_matters(architecture: str, part: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_cache_equals_one_pass(architecture: str, tmp_path: Path):
-    """A prompt read into the cache and continued token by token gives the states of one pass."""
-    write_tiny_model(tmp_path, architecture)
-    model = load(tmp_path).model
-    tokens = TOKENS[:, :12]
-    positions = torch.arange(12).expand(3, -1)
-    with torch.no_grad():
-        cache = KeyValueCache(model, 3)
-        parts = [model.hidden(tokens[:, :8], cache=cache, positions=positions[:, :8])]
-        for at in range(8, 12):
-            here = slice(at, at + 1)
-            parts.append(model.hidden(tokens[:, here], cache=cache, positions=positions[:, here]))
-        torch.testing.assert_close(torch.cat(parts, 1), model.hidden(tokens), atol=1e-5, rtol=0)
+def test_token_steps_equal_transformers(architecture: str, tmp_path: Path):
+    """A prompt that is prefilled and continued token by token has the reference's scores."""
+    reference = write_tiny_model(tmp_path, architecture)
+    assert_steps_equal(reference, load(tmp_path), TOKENS[0, :12].tolist())
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sampling_requests import generate
 from torch import Tensor
 
 from tinker_local.domain.generation import GenerationRequest
-from tinker_local.engine.infer.generate import generate
 from tinker_local.engine.infer.speculation import Guesses
 from tinker_local.engine.model.llama import plain_projection
 from tinker_local.loading import BaseModel, load_base_model

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from sampling_requests import assert_steps_equal
 from transformers import LlamaForCausalLM
 
-from tinker_local.engine.model.llama import KeyValueCache, Llama
+from tinker_local.engine.model.llama import Llama
 from tinker_local.loading import load_base_model
 from tiny_models import LLAMA3_ROPE, write_tiny_llama
 
@@ -46,25 +47,13 @@ def test_rope_scaling_matters(tmp_path: Path):
     assert difference > 1e-2
 
 
-def test_cache_equals_one_pass(tiny_model: Path):
-    """Prompts of unequal length, read together and continued token by token, give the one-pass states."""
-    model = load_base_model(str(tiny_model), "float32", CPU).model
-    generator = torch.Generator().manual_seed(2)
-    rows = [torch.randint(0, 258, (length,), generator=generator) for length in (9, 14)]
-    prompts = torch.zeros((2, 8), dtype=torch.int64)
-    prompts[0, :4], prompts[1, :8] = rows[0][:4], rows[1][:8]
-    with torch.no_grad():
-        cache = KeyValueCache(model, 2)
-        model.hidden(prompts, cache=cache, positions=torch.arange(8).expand(2, -1))
-        # The shorter prompt owns the first four of eight places, and both own what follows.
-        seen = torch.arange(8) < torch.tensor([[4], [8]])
-        for step in range(5):
-            newest = torch.stack([rows[0][4 + step], rows[1][8 + step]])[:, None]
-            seen = torch.cat([seen, torch.ones(2, 1, dtype=torch.bool)], dim=1)
-            positions = torch.tensor([[4 + step], [8 + step]])
-            actual = model.hidden(newest, cache=cache, positions=positions, mask=seen[:, None])
-        expected = torch.stack([model.hidden(rows[0][None])[0, 8], model.hidden(rows[1][None])[0, 12]])
-    torch.testing.assert_close(actual[:, 0], expected, atol=1e-5, rtol=0)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_token_steps_equal_transformers(variant: str, tmp_path: Path):
+    """Prompts of unequal length, prefilled and continued together, have the reference's scores."""
+    reference = write_tiny_llama(tmp_path, **VARIANTS[variant])
+    base = load_base_model(str(tmp_path), "float32", CPU)
+    tokens = torch.randint(0, 258, (120,), generator=torch.Generator().manual_seed(2)).tolist()
+    assert_steps_equal(reference, base, tokens[:9], tokens[9:])
 
 
 def test_bfloat16_weights_load_in_float32(tmp_path: Path):

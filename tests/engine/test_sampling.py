@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sampling_requests import generate
 from sampling_requests import request as greedy_request
 from transformers import LlamaForCausalLM
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.infer.generate import generate
 from tinker_local.engine.model.llama import plain_projection
 from tinker_local.errors import RequestError
 from tinker_local.loading import BaseModel, load_base_model

@@ -19,7 +19,7 @@ from tinker_local.engine.kernels import attention, cross_entropy
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter, LoraConfig
 from tinker_local.engine.train import micro_batches
-from tinker_local.engine.train.decoder import Decoder, bytes_per_token
+from tinker_local.engine.train.decoder import Decoder, Keep, bytes_per_token
 from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
 from tinker_local.loading import load_base_model
 from tiny_models import write_tiny_model
@@ -110,7 +110,7 @@ def test_what_is_kept_is_within_the_memory(tmp_path: Path):
             model, adapter, Adapter(model.config, adapter.config, torch.zeros_like(adapter.flat))
         )
         tokens = decoder.tokens([torch.zeros(length, dtype=torch.int64) for length in lengths])
-        _, kept = decoder.forward(tokens, keeps=True)
+        _, kept = decoder.forward(tokens, Keep.ALL)
         said = len(tokens.ids) * bytes_per_token(model.config, 4, adapter.config.rank, max(lengths))
         # Sequences of like length are padded to one for attention.
         assert kept_bytes(kept) <= said / (1 - attention.MOST_PADDING)

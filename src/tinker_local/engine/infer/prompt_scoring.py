@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tinker_local.domain.generation import GenerationRequest, PromptScores, TokenLogprobs
-from tinker_local.engine.kv_cache.paged_attention import padded_rows, row_unit
+from tinker_local.engine.kv_cache.paged_attention import row_unit, step_rows
 from tinker_local.engine.model.llama import Llama, Projection
 
 TOKENS_AT_ONCE = 256
@@ -38,7 +38,7 @@ def scored_at_once(vocab_size: int) -> int:
 
 def logits_of(model: Llama, project: Projection, states: Tensor) -> Tensor:
     """Scores float32 [n, vocab_size] after states [n, hidden]; each row as it would be in any company."""
-    missing = padded_rows(len(states), row_unit(model)) - len(states)
+    missing = step_rows(len(states), row_unit(model)) - len(states)
     filled = torch.cat([states, states[:1].expand(missing, -1)]) if missing else states
     return model.logits(filled, project)[: len(states)]
 

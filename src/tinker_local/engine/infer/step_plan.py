@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from tinker_local.engine.infer.jobs import Feed
-from tinker_local.engine.kv_cache.paged_attention import PagedAttention, Segment, padded_rows
+from tinker_local.engine.kv_cache.paged_attention import PagedAttention, Segment, step_rows
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
 from tinker_local.engine.model.llama import LlamaConfig
 
@@ -154,7 +154,7 @@ class StepPlan:
         segments = [
             Segment(feed.pages, rows, [self.positions[row] for row in rows]) for feed, rows in own.items()
         ]
-        missing = padded_rows(len(self.tokens), unit) - len(self.tokens)
+        missing = step_rows(len(self.tokens), unit) - len(self.tokens)
         self.tokens += [0] * missing
         self.positions += [0] * missing
         return PagedAttention(self._pages, config, len(self.tokens), segments, self._writes)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -85,21 +84,7 @@ def add_product(output: Tensor, x: Tensor, weight: Tensor) -> None:
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """`x` times the transposed weight, with gradients to `x`; to the weight too, but not as fast."""
-    if not torch.is_grad_enabled() or not (x.requires_grad or weight.requires_grad):
-        return product(x, weight)
-    if weight.requires_grad:
+    """`x` times the transposed weight, as torch does it with gradients where they are asked for."""
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         return F.linear(x, weight)
-    return cast(Any, _FrozenLinear).apply(x, weight)
-
-
-class _FrozenLinear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx.save_for_backward(weight)
-        return product(x, weight)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (weight,) = ctx.saved_tensors
-        return product(gradient.contiguous(), weight.t()), None
+    return product(x, weight)

@@ -200,7 +200,7 @@ def row_unit(model: Llama) -> int:
     return unit
 
 
-def padded_rows(num_rows: int, unit: int) -> int:
+def step_rows(num_rows: int, unit: int) -> int:
     """How many rows to compute where so many are wanted: few numbers, since each has kernels made for it."""
     if num_rows <= 8:
         return max(1 << (num_rows - 1).bit_length(), unit)

@@ -147,37 +147,6 @@ def rope_frequencies(config: LlamaConfig) -> Tensor:
     return (1 - smooth) * frequencies / scaling.factor + smooth * frequencies
 
 
-class KeyValueCache:
-    """Keys and values of the tokens seen so far, in one buffer a layer that grows as it fills.
-
-    Every row of the batch has as many places, `length`. Where rows are of unequal length, a mask says which
-    places belong to a row; their order in the cache is of no importance, since keys are rotated already.
-    """
-
-    def __init__(self, model: Llama, batch: int, room: int = 0) -> None:
-        """An empty cache of `batch` rows, each with room for so many tokens before it has to grow."""
-        config = model.config
-        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, room, config.head_dim)
-        self.keys = torch.zeros(shape, dtype=model.dtype, device=model.device)
-        self.values = torch.zeros(shape, dtype=model.dtype, device=model.device)
-        self.length = 0
-
-    def reserve(self, fresh: int) -> None:
-        """Make room for so many more tokens; grown by half each time, so that copying stays rare."""
-        missing = self.length + fresh - self.keys.shape[3]
-        if missing > 0:
-            extra = max(missing, self.keys.shape[3] // 2)
-            self.keys = F.pad(self.keys, (0, 0, 0, extra))
-            self.values = F.pad(self.values, (0, 0, 0, extra))
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Put a layer's keys and values [batch, heads, fresh, head_dim] behind the others; return all."""
-        end = self.length + keys.shape[2]
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
-
-
 class Llama:
     """A frozen model: configuration, weights by Hugging Face name, and the tables of its positions."""
 
@@ -221,45 +190,24 @@ class Llama:
         for name in names:
             yield name, self.weights[name].to(dtype)
 
-    def hidden(
-        self,
-        tokens: Tensor,
-        project: Projection = plain_projection,
-        cache: KeyValueCache | None = None,
-        positions: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
-        """Final normalised states [batch, length, hidden] of int64 tokens [batch, length].
+    def hidden(self, tokens: Tensor, project: Projection = plain_projection) -> Tensor:
+        """Final normalised states [batch, length, hidden] of whole sequences, int64 tokens [batch, length].
 
-        Without `positions` [batch, length] the tokens are whole sequences. A cache is read and then extended
-        by these tokens. `mask`, bool [batch or 1, length, cached + length], says which tokens each one
-        attends to; without it, to all that stand before it.
+        With gradients to weights and adapters where they are asked for, as pretraining does.
         """
-        length = tokens.shape[1]
-        past = 0 if cache is None else cache.length
-        if positions is None:
-            cosines, sines = self.cosines[None, None, :length], self.sines[None, None, :length]
-        else:
-            cosines, sines = self.cosines[positions][:, None], self.sines[positions][:, None]
-        if mask is None and past and length > 1:
-            everything = torch.ones((1, length, past + length), dtype=torch.bool, device=tokens.device)
-            mask = everything.tril(past)
-        if cache is not None:
-            cache.reserve(length)
-        x = F.embedding(tokens, self.weights["model.embed_tokens.weight"])
-        if mask is not None:
-            # As numbers to add, made once here, since attention would make them in every layer.
-            mask = torch.zeros(mask.shape, dtype=x.dtype, device=x.device).masked_fill_(~mask, -math.inf)
-        rotation = (cosines.to(x.dtype), sines.to(x.dtype))
-        for layer in range(self.config.num_hidden_layers):
-            prefix = f"model.layers.{layer}"
-            normed = self._norm(x, f"{prefix}.input_layernorm")
-            x = x + self._attention(layer, normed, project, rotation, cache, mask)
-            normed = self._norm(x, f"{prefix}.post_attention_layernorm")
-            x = x + self._feed_forward(prefix, normed, project)
-        if cache is not None:
-            cache.length += length
-        return self._norm(x, "model.norm")
+        batch, length = tokens.shape
+        shared = self.config.num_attention_heads // self.config.num_key_value_heads
+
+        def attend(_layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+            split = (batch, length, -1, self.config.head_dim)
+            q, k, v = (part.reshape(split).transpose(1, 2) for part in (queries, keys, values))
+            if shared > 1:
+                k, v = k.repeat_interleave(shared, dim=1), v.repeat_interleave(shared, dim=1)
+            attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            return attended.transpose(1, 2).reshape(batch * length, -1)
+
+        positions = torch.arange(length, device=tokens.device).repeat(batch)
+        return self.flat_hidden(tokens.flatten(), positions, attend, project).view(batch, length, -1)
 
     def flat_hidden(
         self, tokens: Tensor, positions: Tensor, attend: Attention, project: Projection = plain_projection
@@ -314,37 +262,6 @@ class Llama:
             queries = self._norm(queries, f"{prefix}.q_norm")
             keys = self._norm(keys, f"{prefix}.k_norm")
         return queries, keys, values
-
-    def _attention(
-        self,
-        layer: int,
-        x: Tensor,
-        project: Projection,
-        rotation: tuple[Tensor, Tensor],
-        cache: KeyValueCache | None,
-        mask: Tensor | None,
-    ) -> Tensor:
-        prefix = f"model.layers.{layer}.self_attn"
-        batch, length, _ = x.shape
-        queries, keys, values = (t.transpose(1, 2) for t in self._heads(prefix, x, project))
-        queries, keys = rotate(queries, *rotation), rotate(keys, *rotation)
-        if cache is not None:
-            keys, values = cache.append(layer, keys, values)
-        heads, kv_heads = self.config.num_attention_heads, self.config.num_key_value_heads
-        if length == 1:
-            # The queries that share keys stand as rows of one head, so that nothing has to be repeated.
-            queries = queries.reshape(batch, kv_heads, heads // kv_heads, -1)
-        elif heads > kv_heads:
-            keys, values = (t.repeat_interleave(heads // kv_heads, dim=1) for t in (keys, values))
-        attended = F.scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            attn_mask=None if mask is None else mask[:, None],
-            is_causal=mask is None and length > 1,
-        )
-        merged = attended.reshape(batch, heads, length, -1).transpose(1, 2).reshape(batch, length, -1)
-        return self._linear(f"{prefix}.o_proj", merged, project)
 
     def _feed_forward(self, prefix: str, x: Tensor, project: Projection) -> Tensor:
         gate, up = self._several(f"{prefix}.mlp", FEED_FORWARD, x, project)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +72,7 @@ class HeadNorms:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Activations:
     """What a block's backward pass needs of its forward pass; all but `x` can be computed from it again.
 
     `attention_inputs` are queries and keys as they were compared, and values, [rows, all heads, head_dim].
@@ -94,8 +95,21 @@ class Kept:
     low_down: Tensor | None
 
 
+class Keep(Enum):
+    """What of a forward pass is kept for `backward`."""
+
+    NOTHING = "nothing"
+    INPUTS = "inputs"
+    """Those of the blocks, each of which is computed a second time (Chen et al. 2016, arXiv:1604.06174)."""
+    ALL = "all"
+
+
+Saved = list[Activations] | list[Tensor]
+"""For each block, what its backward pass needs, or its input [rows, hidden] alone."""
+
+
 def bytes_per_token(config: LlamaConfig, element_size: int, rank: int, longest: int) -> int:
-    """Bytes that `Kept` takes at most in all layers for one token of sequences up to so long."""
+    """Bytes that `Activations` takes at most in all layers for one token of sequences up to so long."""
     queries = config.num_attention_heads * config.head_dim
     inputs = queries + 2 * config.num_key_value_heads * config.head_dim
     widths = 2 * config.hidden_size + inputs + queries + 2 * config.intermediate_size + 7 * rank
@@ -106,7 +120,7 @@ def bytes_per_token(config: LlamaConfig, element_size: int, rank: int, longest: 
     return config.num_hidden_layers * (widths * element_size + roots * torch.float32.itemsize)
 
 
-def padded_rows(number: int) -> int:
+def micro_batch_rows(number: int) -> int:
     """So many rows, or a few more: every number has kernels of its own, which take time and memory."""
     for least, multiple in PADDED_TO:
         if number >= least:
@@ -133,7 +147,7 @@ class Decoder:
         """Sequences of ids, int64 [length], best the longest first."""
         device, dtype = self.model.device, self.model.dtype
         lengths = [len(sequence) for sequence in sequences]
-        padding = torch.zeros(padded_rows(sum(lengths)) - sum(lengths), dtype=torch.int64)
+        padding = torch.zeros(micro_batch_rows(sum(lengths)) - sum(lengths), dtype=torch.int64)
         positions = torch.cat([*(torch.arange(length) for length in lengths), padding]).to(device)
         half = self.config.head_dim // 2
         return Tokens(
@@ -144,31 +158,29 @@ class Decoder:
             group_sequences(lengths, dtype, device),
         )
 
-    def forward(
-        self, tokens: Tokens, keeps: bool, keeps_all: bool = True
-    ) -> tuple[Tensor, list[Kept | Tensor]]:
-        """The last block's output [rows, hidden], before the final norm, and what `backward` needs.
-
-        Nothing is kept unless `keeps`; without `keeps_all`, the inputs of the blocks alone.
-        """
+    def forward(self, tokens: Tokens, keep: Keep) -> tuple[Tensor, Saved]:
+        """The last block's output [rows, hidden], before the final norm, and what `backward` needs."""
         x = F.embedding(tokens.ids, self.model.weights["model.embed_tokens.weight"])
-        kept: list[Kept | Tensor] = []
+        inputs: list[Tensor] = []
+        everything: list[Activations] = []
         for block in self.blocks:
             output, mine = self._forward(block, x, tokens)
-            if keeps:
-                kept.append(mine if keeps_all else x)
+            if keep is Keep.INPUTS:
+                inputs.append(x)
+            elif keep is Keep.ALL:
+                everything.append(mine)
             x = output
-        return x, kept
+        return x, inputs if keep is Keep.INPUTS else everything
 
     @property
     def trains_blocks(self) -> bool:
         """Whether anything below the unembedding has an adapter."""
         return self._adapter.config.train_attn or self._adapter.config.train_mlp
 
-    def backward(self, tokens: Tokens, kept: list[Kept | Tensor], gradient: Tensor) -> None:
-        """Gather the blocks' gradients, given that to the last block's output; `kept` is used up."""
+    def backward(self, tokens: Tokens, saved: Saved, gradient: Tensor) -> None:
+        """Gather the blocks' gradients, given that to the last block's output; `saved` is used up."""
         for layer in reversed(range(len(self.blocks))):
-            block, mine = self.blocks[layer], kept.pop()
+            block, mine = self.blocks[layer], saved.pop()
             if isinstance(mine, Tensor):
                 mine = self._forward(block, mine, tokens)[1]
             gradient = self._backward(block, mine, tokens, gradient, needs_input=layer > 0)
@@ -180,7 +192,7 @@ class Decoder:
     def final_norm_backward(self, gradient: Tensor, x: Tensor, inverse: Tensor) -> Tensor:
         return norm_backward(gradient, x, inverse, self.model.weights["model.norm.weight"])
 
-    def _forward(self, block: Block, x: Tensor, tokens: Tokens) -> tuple[Tensor, Kept]:
+    def _forward(self, block: Block, x: Tensor, tokens: Tokens) -> tuple[Tensor, Activations]:
         eps = self.config.rms_norm_eps
         states, x_inverse = norm(x, block.attention_norm, eps)
         projected, low_attention = block.attention_inputs.forward(states)
@@ -195,7 +207,7 @@ class Decoder:
         gate_and_up, low_middle = block.feed_forward_inputs.forward(states)
         gate, up = _halves(gate_and_up)
         output, low_down = block.feed_forward_output.forward(F.silu(gate).mul_(up))
-        return output.add_(middle), Kept(
+        return output.add_(middle), Activations(
             x=x,
             x_inverse=x_inverse,
             low_attention=low_attention,
@@ -212,7 +224,7 @@ class Decoder:
         )
 
     def _backward(
-        self, block: Block, kept: Kept, tokens: Tokens, gradient: Tensor, needs_input: bool
+        self, block: Block, kept: Activations, tokens: Tokens, gradient: Tensor, needs_input: bool
     ) -> Tensor:
         """The gradient to the block's input; where it is not needed, something else."""
         to_middle = self._feed_forward_backward(block, kept, gradient)
@@ -233,7 +245,7 @@ class Decoder:
         to_states = block.attention_inputs.backward(states, kept.low_attention, to_inputs.flatten(1))
         return norm_backward(to_states, kept.x, kept.x_inverse, block.attention_norm).add_(to_middle)
 
-    def _feed_forward_backward(self, block: Block, kept: Kept, gradient: Tensor) -> Tensor:
+    def _feed_forward_backward(self, block: Block, kept: Activations, gradient: Tensor) -> Tensor:
         """The gradient to the state between attention and feed-forward, from both of its ways."""
         gate, up = _halves(kept.gate_and_up)
         activated = F.silu(gate)

@@ -21,7 +21,7 @@ from tinker_local.engine.kernels.cross_entropy import (
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.threads import use_threads_for
-from tinker_local.engine.train.decoder import Decoder, Tokens, bytes_per_token
+from tinker_local.engine.train.decoder import Decoder, Keep, Tokens, bytes_per_token
 from tinker_local.engine.train.losses import Loss, check_datums, find_loss
 from tinker_local.engine.train.micro_batches import micro_batches
 from tinker_local.errors import CheckpointError, RequestError
@@ -219,15 +219,21 @@ def _compute(
     loss: Loss,
     settings: Mapping[str, float],
     forward_only: bool,
-    keeps_all: bool,
+    fits: bool,
 ) -> tuple[list[DatumOutput], float]:
-    """One micro-batch: what each datum's tokens give, the loss summed up, and gradients in their buffers."""
+    """One micro-batch: what each datum's tokens give, the loss summed up, and gradients in their buffers.
+
+    `fits`: whether all may be kept that the backward pass needs.
+    """
     batch = _Batch.of(decoder, datums, loss)
     # Tokens of weight zero are reported but not differentiated: the unembedding is a large share of a small
     # model's work, and prompts are about half of the tokens.
     counted = (batch.inputs[loss.weight_input] != 0).reshape(len(batch.targets), -1).any(dim=1)
     learns = not forward_only and bool(counted.any())
-    x, kept = decoder.forward(batch.tokens, keeps=learns and decoder.trains_blocks, keeps_all=keeps_all)
+    keep = Keep.NOTHING
+    if learns and decoder.trains_blocks:
+        keep = Keep.ALL if fits else Keep.INPUTS
+    x, saved = decoder.forward(batch.tokens, keep)
     padded_states, inverse = decoder.final_norm(x)
     states = padded_states[: batch.tokens.number]
     logprobs = torch.empty(batch.targets.shape, device=x.device)
@@ -242,7 +248,7 @@ def _compute(
         if decoder.trains_blocks:
             to_states = torch.zeros_like(padded_states)
             to_states[: len(states)][counted] = to_counted
-            decoder.backward(batch.tokens, kept, decoder.final_norm_backward(to_states, x, inverse))
+            decoder.backward(batch.tokens, saved, decoder.final_norm_backward(to_states, x, inverse))
     else:
         logprobs[counted] = target_logprobs(decoder.unembedding, states[counted], batch.targets[counted])
     return batch.results(loss, settings, logprobs)
