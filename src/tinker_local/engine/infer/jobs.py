@@ -1,4 +1,4 @@
-"""A request while it is worked on: its prompt, which is read once, and its samples with their pages."""
+"""A request while it is worked on: its prompt, which is prefilled once, and its samples with their pages."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ class Feed:
 class Growing:
     """A sample that is not finished. Its feed holds the prompt and all that was sampled.
 
-    `num_guesses` is how many tokens to guess next: more when the last ones were right.
+    `num_speculated` is how many tokens to speculate on next: more when the last ones were right.
     """
 
     number: int
     sample: Sample
     feed: Feed
-    num_guesses: int = 1
+    num_speculated: int = 1
 
 
 @dataclass(eq=False)
 class Job:
-    """One request from its arrival to its result. `number` is its place among all; the first comes first."""
+    """One request from its arrival to its result. `number` is its turn among all; the first comes first."""
 
     weights: SamplingWeights
     request: GenerationRequest
@@ -53,7 +53,7 @@ class Job:
     growing: list[Growing] = field(default_factory=list[Growing])
     num_started: int = 0
     last_state: Tensor | None = None
-    """The state [hidden] of the prompt's last token, once it was read."""
+    """The state [hidden] of the prompt's last token, once that is prefilled."""
     looked_up: bool = False
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Log-probabilities of prompts: of the tokens that stand there, of the likeliest, of named and drawn ones.
+"""Log-probabilities of prompts: of the tokens that stand there, of the likeliest, of named and sampled ones.
 
-A prompt is scored piece by piece as it is read, and its first token never, since nothing stands before it.
+A prompt is scored piece by piece as it is prefilled; its first token never, since nothing stands before it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOKENS_AT_ONCE = 256
 BYTES_AT_ONCE = 64 * 2**20
 """and for so few that they take no more bytes than this, as long as those are at least two."""
 ROWS_AT_ONCE = 128
-"""And drawn from for this many."""
+"""And sampled from for this many."""
 PROMPT_STREAM = 2**32
 """Draws along a prompt have a random stream of their own, apart from those of the numbered samples."""
 
@@ -73,9 +73,9 @@ class PromptScoring:
         self._logprobs = np.full(len(request.prompt), np.nan, dtype=np.float32)
         named = request.named_prompt_tokens
         self._named = None if named is None else np.zeros(named.shape, dtype=np.float32)
-        top, draws = request.top_prompt_logprobs, request.prompt_samples
+        top, count = request.top_prompt_logprobs, request.prompt_samples
         self._top = [_cells(np.zeros((1, top)), np.full((1, top), EMPTY_CELL))]
-        self._sampled = [_cells(np.zeros((0, draws)), np.zeros((0, draws)))]
+        self._sampled = [_cells(np.zeros((0, count)), np.zeros((0, count)))]
         self.first = self._first_position()
         """The first position whose state is still needed; the prompt's length minus one at most."""
 
@@ -102,7 +102,7 @@ class PromptScoring:
         """The log-probability of the token behind this position."""
         self._logprobs[position + 1] = logprob
 
-    def read(self, model: Llama, project: Projection, states: Tensor, start: int) -> None:
+    def score(self, model: Llama, project: Projection, states: Tensor, start: int) -> None:
         """Score what is asked after the states [k, hidden] of the positions from `start` on."""
         end = min(start + len(states), len(self._request.prompt) - 1)
         fresh = max(start, self.first)
@@ -114,7 +114,7 @@ class PromptScoring:
         request, named = self._request, self._request.named_prompt_tokens
         positions = np.arange(first, first + len(states))
         if not request.top_prompt_logprobs and not request.prompt_samples and named is not None:
-            # Places that name nothing are not computed.
+            # Positions that name nothing are not computed.
             positions = positions[(named[positions] >= 0).any(axis=1)]
         at_once = scored_at_once(model.config.vocab_size)
         for start in range(0, len(positions), at_once):
@@ -129,7 +129,7 @@ class PromptScoring:
                 found = logprobs.gather(1, wanted.clamp(min=0)).cpu().numpy()
                 self._named[mine] = np.where(named[mine] >= 0, found, 0.0)
             if request.prompt_samples:
-                tokens = _draw(scores, request.prompt_samples, request.temperature, self._generator)
+                tokens = _sample(scores, request.prompt_samples, request.temperature, self._generator)
                 self._sampled.append(_cells(tokens.cpu().numpy(), logprobs.gather(1, tokens).cpu().numpy()))
 
     def result(self) -> PromptScores:
@@ -142,8 +142,8 @@ class PromptScoring:
         )
 
 
-def _draw(scores: Tensor, count: int, temperature: float, generator: np.random.Generator) -> Tensor:
-    """Independent draws, int64 [n, count], from scores over the vocabulary [n, vocab_size]."""
+def _sample(scores: Tensor, count: int, temperature: float, generator: np.random.Generator) -> Tensor:
+    """Independent samples, int64 [n, count], from scores over the vocabulary [n, vocab_size]."""
     if temperature == 0:
         return scores.argmax(dim=-1, keepdim=True).expand(-1, count)
     pieces: list[Tensor] = []

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from tinker_local.domain.generation import Array, GenerationRequest, SampledSequence, TokenLogprobs
-from tinker_local.engine.infer.sampler import Choice, choose
+from tinker_local.engine.infer.sampler import SamplingSettings, sample_tokens
 
 
 @dataclass(eq=False)
@@ -21,7 +21,7 @@ class Sample:
     """One sequence of a request: what it has sampled so far, and how it samples on."""
 
     request: GenerationRequest
-    choice: Choice
+    settings: SamplingSettings
     tokens: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
     top: list[tuple[Array, Array]] = field(default_factory=list[tuple[Array, Array]])
@@ -29,9 +29,9 @@ class Sample:
 
     @classmethod
     def numbered(cls, request: GenerationRequest, number: int) -> Sample:
-        """The sequence of this number, with draws that depend on it and the request's seed alone."""
+        """The sequence of this number, with random numbers that depend on it and the request's seed alone."""
         generator = np.random.default_rng([request.seed, number])
-        return cls(request, Choice(request.temperature, request.top_k, request.top_p, generator))
+        return cls(request, SamplingSettings(request.temperature, request.top_k, request.top_p, generator))
 
     @property
     def finished(self) -> bool:
@@ -44,7 +44,7 @@ class Sample:
 
 def extend(samples: Sequence[Sample], scores: Tensor, logprobs: Tensor, tokenizer: Tokenizer) -> None:
     """Sample one more token for every sequence from float32 [sequences, vocab_size]."""
-    tokens = choose(scores, [sample.choice for sample in samples])
+    tokens = sample_tokens(scores, [sample.settings for sample in samples])
     chosen = torch.tensor(tokens, device=scores.device)[:, None]
     # The reported log-probability is the model's own, before temperature and truncation.
     reported = cast(list[float], logprobs.gather(1, chosen)[:, 0].tolist())

@@ -8,7 +8,7 @@ from itertools import count
 
 from tokenizers import Tokenizer
 
-from tinker_local.engine.infer.speculation import Guesses
+from tinker_local.engine.infer.speculation import PromptLookup
 from tinker_local.engine.model.llama import Llama, Projection
 
 _NUMBERS = count(1)
@@ -16,7 +16,7 @@ _NUMBERS = count(1)
 
 @dataclass(frozen=True, eq=False)
 class SamplingWeights:
-    """Weights that samplers share. Their requests run in one batch, and read a prompt's beginning once.
+    """Weights that samplers share. Their requests run in one batch, and compute a prompt's prefix once.
 
     `model` gives the model to compute with and how it computes a linear layer; it has the shape and type of
     `base`. `number` belongs to these weights alone: what was computed with them is known by it.
@@ -25,5 +25,5 @@ class SamplingWeights:
     base: Llama
     tokenizer: Tokenizer
     model: Callable[[], tuple[Llama, Projection]]
-    guesses: Guesses = field(default_factory=Guesses)
+    lookup: PromptLookup = field(default_factory=PromptLookup)
     number: int = field(default_factory=lambda: next(_NUMBERS))

@@ -24,7 +24,7 @@ from tinker_local.engine.kv_cache.prefix_cache import Memory, PrefixCache
 from tinker_local.engine.model.llama import Llama
 from tinker_local.errors import RequestError
 
-MAX_ROWS = 64
+MAX_SLOTS = 64
 """Sequences that grow at once; the others wait. Scores over the vocabulary are made for no more rows."""
 
 
@@ -32,11 +32,14 @@ class Scheduler:
     """All sampling requests. `submit` and `most_tokens` may be called from any thread."""
 
     def __init__(
-        self, num_pages: int | None = None, max_rows: int = MAX_ROWS, wake: Callable[[], None] = lambda: None
+        self,
+        num_pages: int | None = None,
+        max_slots: int = MAX_SLOTS,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         """`num_pages` is the memory of each base model, by default what `kv_cache/pages.py` finds right."""
         self._num_pages = num_pages
-        self.max_rows = max_rows
+        self.max_slots = max_slots
         self._wake = wake
         self._lock = threading.Lock()
         self._incoming: list[Job] = []
@@ -63,7 +66,7 @@ class Scheduler:
             return sum(job.num_bytes for job in (*self._incoming, *self._jobs))
 
     def num_cached(self, base: Llama) -> int:
-        """Pages that are kept of prompts read lately."""
+        """Pages that are kept of prompts that were prefilled lately."""
         return len(self._memory_of(base).cache)
 
     def step(self) -> None:
@@ -117,9 +120,9 @@ class Scheduler:
                 self._memory[base] = Memory(pages, PrefixCache(pages))
             return self._memory[base]
 
-    def room(self) -> int:
+    def free_slots(self) -> int:
         """Samples that may begin."""
-        return max(self.max_rows - sum(len(job.growing) for job in self._jobs), 0)
+        return max(self.max_slots - sum(len(job.growing) for job in self._jobs), 0)
 
     def finish(self, job: Job) -> None:
         self._remove(job)

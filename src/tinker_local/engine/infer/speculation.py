@@ -1,4 +1,4 @@
-"""Guesses at how a sequence goes on, so that several tokens can be computed at the price of one.
+"""Speculation on how a sequence goes on, so that several tokens can be computed at the price of one.
 
 A single sequence leaves the processor waiting for memory: the weights are read once for every token, and four
 tokens take little longer than one. So a few tokens are guessed, computed together, and kept as far as the
@@ -12,34 +12,34 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-MOST_GUESSES = 7
+MOST_SPECULATED = 7
 """Tokens that are guessed at once; from eight on, the processor has more to do than to wait."""
 CONTEXT_LENGTHS = (3, 2)
-"""A guess continues a place where the last three tokens stood before, else the last two."""
+"""The last three tokens are looked up where they stood before, else the last two."""
 REMEMBERED = 20_000
-"""Places that are remembered, newest first."""
+"""Contexts that are remembered, newest first."""
 
 
-class Guesses:
+class PromptLookup:
     """What followed the tokens of earlier sequences. Not thread-safe: the worker owns it."""
 
     def __init__(self) -> None:
-        self._places: OrderedDict[tuple[int, ...], tuple[Sequence[int], int]] = OrderedDict()
+        self._continuations: OrderedDict[tuple[int, ...], tuple[Sequence[int], int]] = OrderedDict()
 
     def remember(self, tokens: Sequence[int]) -> None:
-        """Take guesses from this sequence, which does not change any more."""
+        """Propose from this sequence, which does not change any more."""
         for length in CONTEXT_LENGTHS:
             for end in range(length, len(tokens)):
                 context = tuple(tokens[end - length : end])
-                self._places[context] = (tokens, end)
-                self._places.move_to_end(context)
-        while len(self._places) > REMEMBERED:
-            self._places.popitem(last=False)
+                self._continuations[context] = (tokens, end)
+                self._continuations.move_to_end(context)
+        while len(self._continuations) > REMEMBERED:
+            self._continuations.popitem(last=False)
 
-    def after(self, tokens: Sequence[int], most: int) -> list[int]:
+    def propose(self, tokens: Sequence[int], most: int) -> list[int]:
         """At most so many tokens that may follow these, none where nothing like it was seen."""
         for length in CONTEXT_LENGTHS:
-            found = self._places.get(tuple(tokens[-length:]))
+            found = self._continuations.get(tuple(tokens[-length:]))
             if found is not None:
                 followed, end = found
                 return list(followed[end : end + most])

@@ -11,7 +11,7 @@ from torch import Tensor
 from tinker_local.engine.infer.jobs import Feed, Growing, Job, release
 from tinker_local.engine.infer.prompt_scoring import continuation_logprobs, logits_of
 from tinker_local.engine.infer.samples import Sample, are_numbers, extend
-from tinker_local.engine.infer.speculation import MOST_GUESSES
+from tinker_local.engine.infer.speculation import MOST_SPECULATED
 from tinker_local.engine.infer.step_plan import StepPlan
 from tinker_local.engine.kv_cache.paged_attention import paged_hidden, row_unit
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
@@ -23,16 +23,16 @@ STEP_OPERATIONS = 6e10
 """Floating-point operations that a step's prompts may take, about a third of a second on two cores,"""
 STEP_TOKENS = (64, 1024)
 """but at least and at most so many tokens."""
-GUESS_ROWS = 8
-"""Rows up to which guesses fill a step: so many take little longer than one."""
+SPECULATION_ROWS = 8
+"""Rows up to which speculation fills a step: so many take little longer than one."""
 
 
 class Owner(Protocol):
     """What a step needs of the scheduler."""
 
-    max_rows: int
+    max_slots: int
 
-    def room(self) -> int: ...
+    def free_slots(self) -> int: ...
     def make_room(self, memory: Memory, job: Job, feed: Feed, plan: StepPlan) -> bool: ...
     def finish(self, job: Job) -> None: ...
     def fail(self, job: Job, error: Exception) -> None: ...
@@ -48,7 +48,7 @@ class Step:
         self._weights = jobs[0].weights
         self._model, self._project = self._weights.model()
         self._failed: set[Job] = set()
-        self._guessed: dict[Growing, list[int]] = {}
+        self._speculated: dict[Growing, list[int]] = {}
 
     @torch.no_grad()
     def run(self) -> None:
@@ -58,7 +58,7 @@ class Step:
             use_threads_for(self._model.num_parameters, len(plan.tokens))
             attend = plan.attention(self._model.config, row_unit(self._model))
             states = paged_hidden(self._model, self._project, plan.tokens, plan.positions, attend)
-            self._read(plan, states)
+            self._prefill(plan, states)
         self._sample(plan, states)
         for job in self._jobs:
             if job.is_done:
@@ -77,24 +77,26 @@ class Step:
 
         plan = StepPlan(self._memory.pages, take_page, budget)
         growing = sum(len(job.growing) for job in self._jobs)
-        reading = sum(job.last_state is None for job in self._jobs)
-        spare = 0 if reading or not growing else max(GUESS_ROWS // growing - 1, 0)
+        prefilling = sum(job.last_state is None for job in self._jobs)
+        spare = 0 if prefilling or not growing else max(SPECULATION_ROWS // growing - 1, 0)
         for job in self._jobs:
             current[:] = [job]
             if job.last_state is None:
-                self._look_up(job)
-                reading -= 1
-                plan.add(job.prompt, others=reading)
+                self._find_prefix(job)
+                prefilling -= 1
+                plan.add(job.prompt, others=prefilling)
             for grown in job.growing:
                 if grown.feed.computed < len(grown.feed.tokens) - 1:
                     plan.add(grown.feed)
                     continue
                 left = job.request.max_tokens - len(grown.sample.tokens) - 1
-                guesses = self._weights.guesses.after(grown.feed.tokens, min(spare, grown.num_guesses, left))
-                self._guessed[grown] = guesses[: max(plan.add_fixed(grown.feed, guesses) - 1, 0)]
+                proposed = self._weights.lookup.propose(
+                    grown.feed.tokens, min(spare, grown.num_speculated, left)
+                )
+                self._speculated[grown] = proposed[: max(plan.add_fixed(grown.feed, proposed) - 1, 0)]
         return plan
 
-    def _look_up(self, job: Job) -> None:
+    def _find_prefix(self, job: Job) -> None:
         """Begin a prompt with what is remembered of it, as far as its states are not asked for."""
         if job.looked_up or job.prompt.pages:
             return
@@ -103,35 +105,35 @@ class Step:
         prompt.pages = self._memory.cache.find(self._weights.number, prompt.tokens, job.scoring.first)
         prompt.computed = len(prompt.pages) * PAGE_TOKENS
 
-    def _read(self, plan: StepPlan, states: Tensor) -> None:
-        """Note how far prompts were read, and score what is asked about them."""
+    def _prefill(self, plan: StepPlan, states: Tensor) -> None:
+        """Note how far prompts are prefilled, and score what is asked about them."""
         self._fail_unsound(plan, states)
-        places: list[tuple[Job, int]] = []
+        asked: list[tuple[Job, int]] = []
         rows: list[int] = []
         for job in self._jobs:
             start, mine = plan.rows_of(job.prompt)
             for position in job.scoring.targets(start, start + len(mine)):
-                places.append((job, position))
+                asked.append((job, position))
                 rows.append(mine[position - start])
         if rows:
             before = torch.tensor(rows, device=states.device)
-            targets = [job.prompt.tokens[position + 1] for job, position in places]
+            targets = [job.prompt.tokens[position + 1] for job, position in asked]
             wanted = torch.tensor(targets, device=states.device)
             found = continuation_logprobs(self._model, self._project, states, before, wanted)
             scores = cast(list[float], found.tolist())
-            for (job, position), score in zip(places, scores, strict=True):
+            for (job, position), score in zip(asked, scores, strict=True):
                 job.scoring.set_logprob(position, score)
         for job in self._jobs:
             start, mine = plan.rows_of(job.prompt)
             if not mine or job.last_state is not None:
                 continue
-            job.scoring.read(self._model, self._project, states[mine], start)
+            job.scoring.score(self._model, self._project, states[mine], start)
             job.prompt.computed = start + len(mine)
             if job.prompt.computed == len(job.prompt.tokens):
                 job.last_state = states[mine[-1]].clone()
                 self._memory.cache.remember(self._weights.number, job.prompt.tokens, job.prompt.pages)
                 if job.request.max_tokens > 1:
-                    self._weights.guesses.remember(job.request.prompt)
+                    self._weights.lookup.remember(job.request.prompt)
 
     def _fail_unsound(self, plan: StepPlan, states: Tensor) -> None:
         """Let go of what was computed with numbers that are none, before it is remembered."""
@@ -162,27 +164,27 @@ class Step:
                 elif mine:
                     grown.feed.computed = start + len(mine)
         beginning: list[tuple[Job, Growing, int]] = []
-        room = self._scheduler.room()
-        fleeting = self._scheduler.max_rows
+        free = self._scheduler.free_slots()
+        fleeting = self._scheduler.max_slots
         parts = [states[rows]] if states is not None and rows else []
-        place = len(rows)
+        row = len(rows)
         for job in self._jobs:
-            # A single token is sampled at once, and takes no sequence's place.
+            # A single token is sampled at once, and takes no sequence's slot.
             if job.request.max_tokens == 1:
                 count = min(job.num_waiting, fleeting)
                 fleeting -= count
             else:
-                # One request leaves a part of the places to others.
-                mine = self._scheduler.max_rows * 3 // 4 - len(job.growing)
-                count = max(min(job.num_waiting, room, mine), 0)
-                room -= count
+                # One request leaves a part of the slots to others.
+                mine = self._scheduler.max_slots * 3 // 4 - len(job.growing)
+                count = max(min(job.num_waiting, free, mine), 0)
+                free -= count
             if job.last_state is None or not count:
                 continue
             parts.append(job.last_state[None])
             for number in range(job.num_started, job.num_started + count):
                 sample = Sample.numbered(job.request, number)
-                beginning.append((job, Growing(number, sample, Feed(list(job.request.prompt))), place))
-            place += 1
+                beginning.append((job, Growing(number, sample, Feed(list(job.request.prompt))), row))
+            row += 1
             job.num_started += count
         if not parts:
             return
@@ -190,7 +192,7 @@ class Step:
         logprobs = torch.log_softmax(scores, dim=-1)
         sound = are_numbers(logprobs)
         everything = [*runs, *beginning]
-        for job in {job: None for job, _, place in everything if not sound[place]}:
+        for job in {job: None for job, _, row in everything if not sound[row]}:
             self._fail(job)
         everything = [one for one in everything if one[0] not in self._failed]
         self._extend(everything, scores, logprobs)
@@ -202,23 +204,23 @@ class Step:
                 release(self._memory.pages, job.prompt)
 
     def _extend(self, runs: Sequence[tuple[Job, Growing, int]], scores: Tensor, logprobs: Tensor) -> None:
-        """Sample from each run of rows as long as the tokens are those that were guessed."""
+        """Sample from each run of rows as long as the tokens are those that were speculated on."""
         going = list(runs)
-        for depth in range(MOST_GUESSES + 1):
+        for depth in range(MOST_SPECULATED + 1):
             if not going:
                 return
-            places = torch.tensor([place + depth for _, _, place in going], device=scores.device)
+            chosen = torch.tensor([row + depth for _, _, row in going], device=scores.device)
             samples = [grown.sample for _, grown, _ in going]
-            extend(samples, scores[places], logprobs[places], self._weights.tokenizer)
+            extend(samples, scores[chosen], logprobs[chosen], self._weights.tokenizer)
             still: list[tuple[Job, Growing, int]] = []
-            for job, grown, place in going:
+            for job, grown, row in going:
                 token = grown.sample.tokens[-1]
                 grown.feed.tokens.append(token)
-                guessed = self._guessed.get(grown, [])
-                if not grown.sample.finished and depth < len(guessed) and token == guessed[depth]:
-                    still.append((job, grown, place))
+                proposed = self._speculated.get(grown, [])
+                if not grown.sample.finished and depth < len(proposed) and token == proposed[depth]:
+                    still.append((job, grown, row))
                 else:
-                    grown.num_guesses = min(2 * depth + 2, MOST_GUESSES)
+                    grown.num_speculated = min(2 * depth + 2, MOST_SPECULATED)
             going = still
 
     def _settle(self, job: Job, grown: Growing, begins: bool) -> None:
@@ -234,7 +236,7 @@ class Step:
         if grown.sample.finished:
             job.keep(grown.number, grown.sample)
             if len(grown.sample.tokens) > 1:
-                self._weights.guesses.remember(grown.sample.tokens)
+                self._weights.lookup.remember(grown.sample.tokens)
             if not begins:
                 job.growing.remove(grown)
                 if job.request.num_samples == 1:

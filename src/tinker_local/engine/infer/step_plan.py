@@ -18,7 +18,7 @@ TakePage = Callable[[Feed], int | None]
 
 
 @dataclass
-class _Placed:
+class _Part:
     """A feed's part of the step: the rows of its positions from `start` on."""
 
     feed: Feed
@@ -40,32 +40,32 @@ class StepPlan:
         self.positions: list[int] = []
         self._owners: list[Feed] = []
         self._writes: list[tuple[int, int, int]] = []
-        self._placed: dict[Feed, _Placed] = {}
-        # Rows by the beginning that they follow, which a number stands for, and their token.
+        self._parts: dict[Feed, _Part] = {}
+        # Rows by the prefix that they follow, which a number stands for, and their token.
         self._rows: dict[tuple[int, int], int] = {}
-        self._beginnings: dict[Hashable, int] = {}
+        self._prefixes: dict[Hashable, int] = {}
 
     def __contains__(self, feed: object) -> bool:
-        return feed in self._placed
+        return feed in self._parts
 
     def rows_of(self, feed: Feed) -> tuple[int, list[int]]:
-        """The first position that was placed, and the rows from there on; none where there was no room."""
-        placed = self._placed.get(feed)
-        return (feed.computed, []) if placed is None else (placed.start, placed.rows)
+        """The first position that has a row, and the rows from there on; none where there was no room."""
+        part = self._parts.get(feed)
+        return (feed.computed, []) if part is None else (part.start, part.rows)
 
-    def add_fixed(self, feed: Feed, guessed: Sequence[int]) -> int:
-        """The last token of a feed whose others are computed, and guesses behind it, whatever the budget.
+    def add_fixed(self, feed: Feed, proposed: Sequence[int]) -> int:
+        """A feed's last token, all others being computed, and those proposed behind it, whatever the budget.
 
         Returns how many of these there was memory for.
         """
-        placed = _Placed(feed, feed.computed)
-        for token in (feed.tokens[-1], *guessed):
-            if not self._has_page(feed, feed.computed + len(placed.rows)):
+        part = _Part(feed, feed.computed)
+        for token in (feed.tokens[-1], *proposed):
+            if not self._has_page(feed, feed.computed + len(part.rows)):
                 break
-            self._write(self._new_row(feed, token, feed.computed + len(placed.rows)), placed)
-        if placed.rows:
-            self._placed[feed] = placed
-        return len(placed.rows)
+            self._write(self._new_row(feed, token, feed.computed + len(part.rows)), part)
+        if part.rows:
+            self._parts[feed] = part
+        return len(part.rows)
 
     def add(self, feed: Feed, others: int = 0) -> bool:
         """As many of a feed's tokens as there is room for; those that others compute in this step are free.
@@ -74,29 +74,29 @@ class StepPlan:
         """
         share = max(self._budget // 2, PAGE_TOKENS) if others else self._budget
         share = min(share, self._budget)
-        placed = _Placed(feed, feed.computed)
-        before = self._beginning(feed)
+        part = _Part(feed, feed.computed)
+        before = self._prefix(feed)
         for position in range(feed.computed, len(feed.tokens)):
             token = feed.tokens[position]
             row = self._rows.get((before, token))
             if row is None:
-                if share <= 0 or not self._write_shared(placed) or not self._has_page(feed, position):
+                if share <= 0 or not self._write_shared(part) or not self._has_page(feed, position):
                     break
                 share, self._budget = share - 1, self._budget - 1
                 row = self._new_row(feed, token, position)
                 self._rows[before, token] = row
-                self._write(row, placed)
+                self._write(row, part)
             else:
-                placed.rows.append(row)
+                part.rows.append(row)
             before = -row - 1
-        self._write_shared(placed)
-        if placed.rows:
-            self._placed[feed] = placed
-        return bool(placed.rows)
+        self._write_shared(part)
+        if part.rows:
+            self._parts[feed] = part
+        return bool(part.rows)
 
-    def _beginning(self, feed: Feed) -> int:
+    def _prefix(self, feed: Feed) -> int:
         key = tuple(feed.tokens[: feed.computed])
-        return self._beginnings.setdefault(key, len(self._beginnings))
+        return self._prefixes.setdefault(key, len(self._prefixes))
 
     def _new_row(self, feed: Feed, token: int, position: int) -> int:
         self.tokens.append(token)
@@ -104,37 +104,37 @@ class StepPlan:
         self._owners.append(feed)
         return len(self.tokens) - 1
 
-    def _write(self, row: int, placed: _Placed) -> None:
+    def _write(self, row: int, part: _Part) -> None:
         """Add a row to a feed, and write it into the feed's own page."""
-        position = placed.start + len(placed.rows)
-        self._writes.append((row, placed.feed.pages[position // PAGE_TOKENS], position % PAGE_TOKENS))
-        placed.rows.append(row)
-        placed.num_written += 1
+        position = part.start + len(part.rows)
+        self._writes.append((row, part.feed.pages[position // PAGE_TOKENS], position % PAGE_TOKENS))
+        part.rows.append(row)
+        part.num_written += 1
 
-    def _write_shared(self, placed: _Placed) -> bool:
+    def _write_shared(self, part: _Part) -> bool:
         """See that the last rows, which other feeds compute, get into this one's pages; share full ones.
 
         False where memory ended before; the rows beyond are then left out.
         """
-        feed = placed.feed
-        while (first := placed.num_written) < len(placed.rows):
-            position = placed.start + first
-            owner = self._owners[placed.rows[first]]
+        feed = part.feed
+        while (first := part.num_written) < len(part.rows):
+            position = part.start + first
+            owner = self._owners[part.rows[first]]
             number = position // PAGE_TOKENS
-            whole = placed.rows[first : first + PAGE_TOKENS]
+            whole = part.rows[first : first + PAGE_TOKENS]
             if (
                 number == len(feed.pages)
                 and len(whole) == PAGE_TOKENS
                 and all(self._owners[row] is owner for row in whole)
             ):
                 feed.pages.append(self._pages.share(owner.pages[number]))
-                placed.num_written += PAGE_TOKENS
+                part.num_written += PAGE_TOKENS
                 continue
             if not self._has_page(feed, position):
-                del placed.rows[first:]
+                del part.rows[first:]
                 return False
-            self._writes.append((placed.rows[first], feed.pages[number], position % PAGE_TOKENS))
-            placed.num_written += 1
+            self._writes.append((part.rows[first], feed.pages[number], position % PAGE_TOKENS))
+            part.num_written += 1
         return True
 
     def _has_page(self, feed: Feed, position: int) -> bool:

@@ -38,12 +38,12 @@ class Heads:
 class Padding:
     """Where the tokens of sequences of unequal lengths lie among rows, and among these when padded.
 
-    `sources` int64 [sequences * longest] is a row for each place, in the padding the sequence's last one,
-    whose result is not used there. `places` are those of tokens, `rows` the rows of these, int64 [tokens].
+    `sources` int64 [sequences * longest] is a row for each slot, in the padding the sequence's last one,
+    whose result is not used there. `slots` are those of tokens, `rows` the rows of these, int64 [tokens].
     """
 
     sources: Tensor
-    places: Tensor
+    slots: Tensor
     rows: Tensor
 
 
@@ -84,9 +84,9 @@ def group_sequences(
 def _padding(start: int, lengths: Sequence[int], longest: int, device: torch.device) -> Padding:
     sizes = torch.tensor(lengths)
     ends = (sizes.cumsum(0) + start)[:, None]
-    places = torch.arange(longest)[None]
-    sources = torch.minimum(ends - sizes[:, None] + places, ends - 1).flatten()
-    kept = (places < sizes[:, None]).flatten().nonzero()[:, 0]
+    slots = torch.arange(longest)[None]
+    sources = torch.minimum(ends - sizes[:, None] + slots, ends - 1).flatten()
+    kept = (slots < sizes[:, None]).flatten().nonzero()[:, 0]
     return Padding(sources.to(device), kept.to(device), sources[kept].to(device))
 
 
@@ -169,7 +169,7 @@ def _by_head(x: Tensor, group: SequenceGroup, kv_heads: int, padded_with_zeros: 
         rows = x[group.start : group.start + group.sequences * group.longest]
     elif padded_with_zeros:
         rows = x.new_zeros((group.sequences * group.longest, heads, width))
-        rows[group.padding.places] = x[group.padding.rows]
+        rows[group.padding.slots] = x[group.padding.rows]
     else:
         rows = x[group.padding.sources]
     split = rows.view(group.sequences, group.longest, kv_heads, heads // kv_heads, width)
@@ -185,4 +185,4 @@ def _put(output: Tensor, blocks: Sequence[Tensor], group: SequenceGroup) -> None
     if group.padding is None:
         output[group.start : group.start + len(by_token)] = by_token
     else:
-        output[group.padding.rows] = by_token[group.padding.places]
+        output[group.padding.rows] = by_token[group.padding.slots]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tinker_local.engine.kernels.matmul import add_product, product, product_into
+from tinker_local.engine.kernels.matmul import add_matmul, matmul, matmul_into
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class LowRank:
 
     def low(self, x: Tensor) -> Tensor:
         """The input through all A, `x A^T scale`, [rows, layers * rank]."""
-        return _scaled(product(x, self.a), self.scale)
+        return _scaled(matmul(x, self.a), self.scale)
 
     def add_to(self, outputs: Tensor, low: Tensor) -> None:
         """Add the low-rank terms to outputs [rows, all out_i]."""
         for index, (b, columns) in enumerate(_beside_each_other(self.b)):
-            add_product(outputs[:, columns], self._part(low, index), b)
+            add_matmul(outputs[:, columns], self._part(low, index), b)
 
     def backward(self, x: Tensor, low: Tensor, gradient: Tensor, to_x: Tensor | None) -> None:
         """Gather the adapters' gradients, and add to that of the input, where it is wanted, their share."""
@@ -45,13 +45,13 @@ class LowRank:
         for index, (b, columns) in enumerate(_beside_each_other(self.b)):
             mine = gradient[:, columns]
             self.b_gradients[index].add_(mine.t() @ self._part(low, index))
-            parts.append(product(mine, b.t()))
+            parts.append(matmul(mine, b.t()))
         to_low = _scaled(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), self.scale)
         to_a = to_low.t() @ x
         for index, gathered in enumerate(self.a_gradients):
             gathered.add_(to_a[index * self._rank : (index + 1) * self._rank])
         if to_x is not None:
-            add_product(to_x, to_low, self.a.t())
+            add_matmul(to_x, to_low, self.a.t())
 
     @property
     def _rank(self) -> int:
@@ -77,11 +77,11 @@ class LinearGroup:
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Outputs [rows, all out_i] of rows [rows, in], and what `backward` needs of the adapters."""
         if len(self.weights) == 1:
-            outputs = product(x, self.weights[0])
+            outputs = matmul(x, self.weights[0])
         else:
             outputs = x.new_empty((len(x), sum(len(weight) for weight in self.weights)))
             for weight, columns in _beside_each_other(self.weights):
-                product_into(outputs[:, columns], x, weight)
+                matmul_into(outputs[:, columns], x, weight)
         low: Tensor | None = None
         if self.low_rank is not None:
             low = self.low_rank.low(x)
@@ -92,12 +92,12 @@ class LinearGroup:
 
     def backward(self, x: Tensor, low: Tensor | None, gradient: Tensor) -> Tensor:
         """The gradient to the input [rows, in] from that to the outputs; the adapters' is gathered."""
-        to_x = None if self.transposed is None else product(gradient, self.transposed)
+        to_x = None if self.transposed is None else matmul(gradient, self.transposed)
         for weight, columns in _beside_each_other(self.weights if to_x is None else ()):
             if to_x is None:
-                to_x = product(gradient[:, columns], weight.t())
+                to_x = matmul(gradient[:, columns], weight.t())
             else:
-                add_product(to_x, gradient[:, columns], weight.t())
+                add_matmul(to_x, gradient[:, columns], weight.t())
         assert to_x is not None, "a group has at least one layer"
         if low is not None and self.low_rank is not None:
             self.low_rank.backward(x, low, gradient, to_x)

@@ -1,8 +1,8 @@
-"""Products with a weight, [..., in] x [out, in] -> [..., out], by whichever library is fastest at them.
+"""Matrix multiplication with a weight, [..., in] x [out, in] -> [..., out], by whichever library is fastest.
 
 torch multiplies float32 matrices with MKL, which on processors that are not Intel's leaves out their widest
 instructions: on an AMD EPYC of 2024 oneDNN, which torch brings along too, needs half the time. For a single
-row the two are equal, and MKL begins sooner. Where a product has several rows, each comes out the same
+row the two are equal, and MKL begins sooner. Where there are several rows, each comes out the same
 whatever the others are and however many; `kv_cache/paged_attention.py` relies on this.
 """
 
@@ -54,7 +54,7 @@ def can_pack() -> bool:
     return _PREFERS_ONEDNN and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
 
 
-def product(x: Tensor, weight: Tensor) -> Tensor:
+def matmul(x: Tensor, weight: Tensor) -> Tensor:
     """`x` times the transposed weight; no gradient passes through it (see `linear`)."""
     if weight.is_mkldnn or (
         _PREFERS_ONEDNN
@@ -67,18 +67,18 @@ def product(x: Tensor, weight: Tensor) -> Tensor:
     return F.linear(x, weight)
 
 
-def product_into(output: Tensor, x: Tensor, weight: Tensor) -> None:
+def matmul_into(output: Tensor, x: Tensor, weight: Tensor) -> None:
     """Write `x` [rows, in] times the transposed weight to `output` [rows, out]; no gradient passes."""
     if x.dtype == torch.float32 and x.device.type == "cpu":
-        output.copy_(product(x, weight))
+        output.copy_(matmul(x, weight))
     else:
         torch.mm(x, weight.t(), out=output)
 
 
-def add_product(output: Tensor, x: Tensor, weight: Tensor) -> None:
+def add_matmul(output: Tensor, x: Tensor, weight: Tensor) -> None:
     """Add `x` [rows, in] times the transposed weight to `output` [rows, out]; no gradient passes."""
     if x.dtype == torch.float32 and x.device.type == "cpu":
-        output.add_(product(x, weight))
+        output.add_(matmul(x, weight))
     else:
         output.addmm_(x, weight.t())
 
@@ -87,4 +87,4 @@ def linear(x: Tensor, weight: Tensor) -> Tensor:
     """`x` times the transposed weight, as torch does it with gradients where they are asked for."""
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         return F.linear(x, weight)
-    return product(x, weight)
+    return matmul(x, weight)

@@ -1,7 +1,7 @@
 """One forward pass over tokens of many sequences, whose keys and values stand in pages.
 
-The tokens of a pass are rows without any order or padding between sequences: the newest token of one, guesses
-behind it, a piece of the prompt of another. Rows know their sequence by its page table alone.
+The tokens of a pass are rows without any order or padding between sequences: the newest token of one, what
+is speculated behind it, a piece of the prompt of another. Rows know their sequence by its page table alone.
 
 What a row gets must not depend on the rows beside it, to the last bit; else one seed would give one text
 alone and another in company. So attention is computed in a form that follows from a token's position alone:
@@ -81,12 +81,12 @@ class PagedAttention:
         targets = [page * PAGE_TOKENS + offset for _, page, offset in writes]
         self._targets = torch.tensor(targets, device=device)
         self._groups = self._grouped(segments)
-        # Rows that only fill up the pass belong to no group and take the first place.
-        place = [0] * num_rows
+        # Rows that only fill up the pass belong to no group and take the first slot.
+        slots = [0] * num_rows
         rows = [row for group in self._groups for row in cast(list[int], group.rows.tolist())]
         for number in reversed(range(len(rows))):
-            place[rows[number]] = number
-        self._order = None if place == [*range(len(rows))] else torch.tensor(place, device=device)
+            slots[rows[number]] = number
+        self._order = None if slots == [*range(len(rows))] else torch.tensor(slots, device=device)
 
     def _grouped(self, segments: Sequence[Segment]) -> list[_Group]:
         alike: dict[tuple[int, int], list[Segment]] = {}

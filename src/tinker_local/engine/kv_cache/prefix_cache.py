@@ -1,7 +1,7 @@
-"""Beginnings of prompts that were read lately, so that they are not read again.
+"""Prefixes of prompts that were computed lately, so that they are not computed again.
 
-A beginning is a chain of full pages. Each link is known by the weights that computed it, the link before it
-and its tokens; nothing but exactly the same beginning finds it. Pages that only this cache holds are given
+A prefix is a chain of full pages. Each link is known by the weights that computed it, the link before it
+and its tokens; nothing but exactly the same prefix finds it. Pages that only this cache holds are given
 back when memory is needed, those that were used longest ago first.
 """
 
@@ -44,7 +44,7 @@ class PrefixCache:
         return [self._pages.share(self._links[link][0]) for link in found]
 
     def remember(self, weights: int, tokens: Sequence[int], pages: Sequence[int]) -> None:
-        """Keep the full pages of a sequence whose `tokens` have been read into them."""
+        """Keep the full pages of a sequence whose `tokens` have been computed into them."""
         links: list[Link] = []
         before = 0
         for number in range(len(tokens) // PAGE_TOKENS):

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.kernels.matmul import linear, product
+from tinker_local.engine.kernels.matmul import linear, matmul
 from tinker_local.engine.model.llama import LlamaConfig, linear_layer_shapes
 
 ALPHA = 32.0
@@ -114,7 +114,7 @@ class Adapter:
         if torch.is_grad_enabled() and (x.requires_grad or pair[0].requires_grad):
             term = self.scale * F.linear(F.linear(x.float(), pair[0]), pair[1])
             return linear(x, weight) + term.to(x.dtype)
-        return _adapted(x, product(x.float(), pair[0]), weight, pair[1], self.scale)
+        return _adapted(x, matmul(x.float(), pair[0]), weight, pair[1], self.scale)
 
     def merged(self, weights: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:
         """New weights with the adapter folded in; `weights` is left as it was.
@@ -132,6 +132,6 @@ class Adapter:
 
 def _adapted(x: Tensor, low: Tensor, weight: Tensor, b: Tensor, scale: float) -> Tensor:
     """The layer's output from its input and `low`, float32 [..., rank], which is the input times A."""
-    base = product(x, weight)
-    term = product(low, b)
+    base = matmul(x, weight)
+    term = matmul(low, b)
     return base.add_(term.to(base.dtype) if scale == 1.0 else (term * scale).to(base.dtype))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sampling_requests import generate
 
+from sampling_requests import generate
 from tinker_local.domain.generation import GenerationRequest
 from tinker_local.engine.model.llama import plain_projection
 from tinker_local.engine.model.lora import Adapter, LoraConfig

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sampling_requests import generate
-from sampling_requests import request as greedy_request
 from transformers import LlamaForCausalLM
 
+from sampling_requests import generate
+from sampling_requests import request as greedy_request
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.model.llama import plain_projection
 from tinker_local.errors import RequestError

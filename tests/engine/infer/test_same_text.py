@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sampling_requests import Submitted, random_prompt, request, weights_of
 
+from sampling_requests import Submitted, random_prompt, request, weights_of
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer import step as step_module
 from tinker_local.engine.infer.scheduler import Scheduler
-from tinker_local.engine.kernels.matmul import product, rounded_up
+from tinker_local.engine.kernels.matmul import matmul, rounded_up
 from tinker_local.engine.kv_cache.paged_attention import row_unit
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, pages_for
 from tinker_local.loading import BaseModel, load_base_model
@@ -117,7 +117,7 @@ def test_rows_of_a_product_are_computed_alike(base: BaseModel, rows: int):
     unit = row_unit(base.model)
     for weight in [weight for weight in base.model.weights.values() if weight.dim() == 2][:9]:
         row = torch.randn(weight.shape[1], generator=generator).to(weight.dtype)
-        few = product(row.expand(unit, -1).contiguous(), weight)[0]
+        few = matmul(row.expand(unit, -1).contiguous(), weight)[0]
         many = torch.randn(rounded_up(rows, unit), weight.shape[1], generator=generator).to(weight.dtype)
         many[rows // 2] = row
-        assert torch.equal(product(many, weight)[rows // 2], few)
+        assert torch.equal(matmul(many, weight)[rows // 2], few)

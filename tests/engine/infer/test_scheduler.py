@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sampling_requests import Submitted, random_prompt, request, weights_of
 from torch import Tensor
 
+from sampling_requests import Submitted, random_prompt, request, weights_of
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
@@ -96,7 +96,7 @@ def test_weights_take_turns(base: BaseModel):
 
 def test_many_samples_run_in_slices(base: BaseModel):
     """No more sequences than the limit grow at once, no more rows are scored, and all samples are there."""
-    scheduler, counted = Scheduler(max_rows=16), Counted(base)
+    scheduler, counted = Scheduler(max_slots=16), Counted(base)
     asked = request(random_prompt(base, 40), num_samples=100, max_tokens=6, temperature=1.0)
     result = Submitted(scheduler, counted.weights, asked).result()
     assert [len(sequence.tokens) for sequence in result.sequences] == [6] * 100
@@ -107,7 +107,7 @@ def test_many_samples_run_in_slices(base: BaseModel):
 
 def test_a_large_request_leaves_places_to_others(base: BaseModel):
     """A request that comes behind a thousand samples does not wait for them."""
-    scheduler, weights = Scheduler(max_rows=16), weights_of(base)
+    scheduler, weights = Scheduler(max_slots=16), weights_of(base)
     prompt = random_prompt(base, 40)
     large = Submitted(scheduler, weights, request(prompt, num_samples=1000, max_tokens=50, temperature=1.0))
     for _ in range(5):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from sampling_requests import assert_steps_equal
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from sampling_requests import assert_steps_equal
 from tinker_local.engine.model.llama import Llama, linear_layer_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model

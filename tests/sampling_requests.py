@@ -13,7 +13,7 @@ from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
-from tinker_local.engine.infer.speculation import Guesses
+from tinker_local.engine.infer.speculation import PromptLookup
 from tinker_local.engine.model.llama import Llama, Projection, plain_projection
 from tinker_local.engine.model.merging import MergedModels
 from tinker_local.engine.model.packing import packed
@@ -76,10 +76,10 @@ def generate(
     project: Projection,
     tokenizer: Tokenizer,
     requests: Sequence[GenerationRequest],
-    guesses: Guesses | None = None,
+    lookup: PromptLookup | None = None,
 ) -> list[GenerationResult]:
-    """Continue every prompt on a scheduler of their own. `guesses` learn from what is generated here."""
-    weights = SamplingWeights(model, tokenizer, lambda: (model, project), guesses or Guesses())
+    """Continue every prompt on a scheduler of their own. `lookup` learns from what is generated here."""
+    weights = SamplingWeights(model, tokenizer, lambda: (model, project), lookup or PromptLookup())
     scheduler = Scheduler()
     submitted = [Submitted(scheduler, weights, request) for request in requests]
     return [one.result() for one in submitted]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sampling_requests import generate
 from torch import Tensor
 
+from sampling_requests import generate
 from tinker_local.domain.generation import GenerationRequest
-from tinker_local.engine.infer.speculation import Guesses
+from tinker_local.engine.infer.speculation import PromptLookup
 from tinker_local.engine.model.llama import plain_projection
 from tinker_local.loading import BaseModel, load_base_model
 
@@ -40,7 +40,7 @@ def request(**changes: object) -> GenerationRequest:
 
 
 def passes_of(
-    base: BaseModel, asked: GenerationRequest, guesses: Guesses
+    base: BaseModel, asked: GenerationRequest, lookup: PromptLookup
 ) -> tuple[list[int], list[float], int]:
     """What is generated, and how many times the last layer's weights were read."""
     passes = 0
@@ -50,16 +50,16 @@ def passes_of(
         passes += name == "lm_head"
         return plain_projection(name, x, weight)
 
-    sequence = generate(base.model, counting, base.tokenizer, [asked], guesses)[0].sequences[0]
+    sequence = generate(base.model, counting, base.tokenizer, [asked], lookup)[0].sequences[0]
     return sequence.tokens, sequence.logprobs, passes
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_right_guesses_save_passes_and_change_nothing(base: BaseModel, temperature: float):
     """What was generated before is generated again in fewer passes, greedy and drawn alike."""
-    asked, guesses = request(temperature=temperature), Guesses()
-    tokens, logprobs, passes = passes_of(base, asked, guesses)
-    again, logprobs_again, passes_again = passes_of(base, asked, guesses)
+    asked, lookup = request(temperature=temperature), PromptLookup()
+    tokens, logprobs, passes = passes_of(base, asked, lookup)
+    again, logprobs_again, passes_again = passes_of(base, asked, lookup)
     assert again == tokens
     np.testing.assert_allclose(logprobs_again, logprobs, atol=1e-4)
     assert passes_again < passes / 2
@@ -67,8 +67,8 @@ def test_right_guesses_save_passes_and_change_nothing(base: BaseModel, temperatu
 
 def test_wrong_guesses_change_nothing(base: BaseModel):
     """Where every guess is wrong from some place on, the tokens are still those of one by one."""
-    expected, logprobs, _ = passes_of(base, request(), Guesses())
-    misled = Guesses()
+    expected, logprobs, _ = passes_of(base, request(), PromptLookup())
+    misled = PromptLookup()
     for end in range(3, len(expected)):
         beginning = [*PROMPT, *expected][: len(PROMPT) + end]
         misled.remember([*beginning[-4:], *expected[end : end + end % 4], 7, 8, 9, 10])
@@ -79,29 +79,29 @@ def test_wrong_guesses_change_nothing(base: BaseModel):
 
 def test_a_stop_among_right_guesses_ends_the_sequence(base: BaseModel):
     """Tokens that were guessed beyond a stop, or beyond the number asked for, are not part of the answer."""
-    guesses = Guesses()
-    full = passes_of(base, request(), guesses)[0]
+    lookup = PromptLookup()
+    full = passes_of(base, request(), lookup)[0]
     stop = next(token for token in full[8:] if full.index(token) >= 8)
-    stopped = passes_of(base, request(stop_tokens=frozenset([stop])), guesses)[0]
+    stopped = passes_of(base, request(stop_tokens=frozenset([stop])), lookup)[0]
     assert stopped == full[: full.index(stop) + 1]
-    assert passes_of(base, request(max_tokens=17), guesses)[0] == full[:17]
+    assert passes_of(base, request(max_tokens=17), lookup)[0] == full[:17]
 
 
 def test_the_last_of_a_batch_is_guessed_too(base: BaseModel):
     """A sequence that outlasts a longer prompt's beside it goes on rightly alone."""
-    expected = passes_of(base, request(), Guesses())[0]
+    expected = passes_of(base, request(), PromptLookup())[0]
     longer = GenerationRequest((*range(60, 100),), 1, 5, 0.0, -1, 1.0, 0, frozenset(), (), False)
-    guesses = Guesses()
-    guesses.remember([*PROMPT, *expected])
-    actual = generate(base.model, plain_projection, base.tokenizer, [request(), longer], guesses)[0]
+    lookup = PromptLookup()
+    lookup.remember([*PROMPT, *expected])
+    actual = generate(base.model, plain_projection, base.tokenizer, [request(), longer], lookup)[0]
     assert actual.sequences[0].tokens == expected
 
 
 def test_guesses_are_forgotten_oldest_first():
     """What is remembered stays bounded, and the newest is what counts."""
-    guesses = Guesses()
-    guesses.remember([1, 2, 3, 4])
-    guesses.remember([1, 2, 3, 5])
-    assert guesses.after([0, 1, 2, 3], 4) == [5]
-    guesses.remember(list(range(100, 30_100)))
-    assert guesses.after([1, 2, 3], 4) == []
+    lookup = PromptLookup()
+    lookup.remember([1, 2, 3, 4])
+    lookup.remember([1, 2, 3, 5])
+    assert lookup.propose([0, 1, 2, 3], 4) == [5]
+    lookup.remember(list(range(100, 30_100)))
+    assert lookup.propose([1, 2, 3], 4) == []

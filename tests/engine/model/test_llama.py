@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from sampling_requests import assert_steps_equal
 from transformers import LlamaForCausalLM
 
+from sampling_requests import assert_steps_equal
 from tinker_local.engine.model.llama import Llama
 from tinker_local.loading import load_base_model
 from tiny_models import LLAMA3_ROPE, write_tiny_llama
