@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 MOST_SPECULATED = 7
-"""Tokens that are guessed at once; from eight on, the processor has more to do than to wait."""
+"""Tokens that are speculated on at once; from eight on, the processor has more to do than to wait."""
 CONTEXT_LENGTHS = (3, 2)
 """The last three tokens are looked up where they stood before, else the last two."""
 REMEMBERED = 20_000

@@ -1,7 +1,8 @@
 """Norm and rotary embedding, each as one step of the backward pass.
 
 Put together from torch's operations they are a dozen steps each way, which for a small model take longer
-than its matrices.
+than its matrices. These derivatives serve training of all weights (`pretrain/`); that of an adapter goes
+through `norm.py` and `rotary.py`.
 """
 
 from __future__ import annotations
