@@ -15,13 +15,17 @@ os.environ.setdefault("TINKER_TELEMETRY", "0")
 # Tests that name no model train the one that needs no download; its name is told as a user would tell it.
 os.environ["SYMPTOMS_BASE_MODEL"] = "symptoms-base"
 
+from xdist.remote import Producer
+
+from command_in_process import in_process
 from model_sources import slow_index, tiny_package  # noqa: F401 - fixtures of tests/base_models
 from other_stores import nobody, ollama_store  # noqa: F401 - likewise
+from running_order import LongestFirst, place
 from symptoms import Classifier
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
 from training_in_process import trained  # noqa: F401 - a fixture of tests/lab
-from training_runs import train, write_examples
+from training_runs import write_examples
 from web_service import api, live_run, web_folder, web_url  # noqa: F401 - fixtures of tests/web
 
 # Properties say what holds, not how fast: a busy machine can be several times slower.
@@ -29,6 +33,15 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst | None:
+    return LongestFirst(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +92,9 @@ def colour_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """A folder with the run `tiny` of two steps, whose labels are four colours and whose context is 256."""
     folder = tmp_path_factory.mktemp("colours")
     write_examples(folder / "train.jsonl", 8)
-    done = train(
-        folder, "--data", "train.jsonl", "--run", "tiny", "--steps", "2", "--base-model", str(tiny_model),
-        "--lora-rank", "2",
+    done = in_process(
+        folder, "train", "--data", "train.jsonl", "--run", "tiny", "--steps", "2", "--base-model",
+        str(tiny_model), "--lora-rank", "2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder

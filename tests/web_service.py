@@ -13,9 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from command_in_process import in_process
 from symptoms.classifier import RunCalibration, write_calibration
 from symptoms.train import RunDirectory
-from training_runs import environment, train
+from training_runs import environment
 from web_texts import DANGER, EXAMPLES, ODD, SLEEP, TAXONOMY
 
 STOP_SECONDS = 20
@@ -27,8 +28,8 @@ def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("web")
     (folder / "train.jsonl").write_text("".join(json.dumps(one) + "\n" for one in EXAMPLES))
     (folder / "taxonomy.json").write_text(json.dumps(TAXONOMY))
-    done = train(
-        folder, "--data", "train.jsonl", "--run", "learned", "--steps", "36", "--batch-size", "4",
+    done = in_process(
+        folder, "train", "--data", "train.jsonl", "--run", "learned", "--steps", "36", "--batch-size", "4",
         "--learning-rate", "0.004", "--lora-rank", "8", "--train-attn", "--no-balanced",
         "--weight-decay", "0", "--concern-weight", "1",
     )  # fmt: skip

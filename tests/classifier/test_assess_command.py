@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from command_in_process import in_process
 from training_runs import environment
 
 DANGER = "I want to die."
@@ -61,11 +62,11 @@ def test_people_get_the_notice_first_and_no_colours_in_a_pipe(colour_run: Path):
 
 def test_help_does_not_depend_on_the_model(colour_run: Path):
     """Without a usable run the notice is printed all the same, for people and as JSON; the code is 1."""
-    shown = assess(colour_run, DANGER, "--run", "nope", "--country", "us")
+    shown = in_process(colour_run, "assess", DANGER, "--run", "nope", "--country", "us")
     assert shown.returncode == 1
-    assert b"988" in shown.stdout
-    assert b"There is no run 'nope'" in shown.stderr
-    answer = assess(colour_run, DANGER, "--run", "nope", "--json")
+    assert "988" in shown.stdout
+    assert "There is no run 'nope'" in shown.stderr
+    answer = in_process(colour_run, "assess", DANGER, "--run", "nope", "--json")
     assert answer.returncode == 1
     assert json.loads(answer.stdout)["crisis"] is True
 
@@ -75,10 +76,10 @@ def test_a_file_becomes_a_line_for_each_description(colour_run: Path):
     texts = ["sleep fear", "", DANGER, "half \\ud800 of a pair", "x" * 1000]
     rows = [f'{{"id": {number}, "input": "{text}"}}\n' for number, text in enumerate(texts)]
     (colour_run / "odd.jsonl").write_text("".join(rows))
-    done = assess(colour_run, "--file", "odd.jsonl", "--country", "GB")
+    done = in_process(colour_run, "assess", "--file", "odd.jsonl", "--country", "GB")
     assert done.returncode == 2
-    assert b"2 descriptions could not be read" in done.stderr
-    lines = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    assert "2 descriptions could not be read" in done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["number"], line["line"], line["id"]) for line in lines] == [
         (number + 1, number + 1, str(number)) for number in range(5)
     ]
@@ -129,7 +130,7 @@ def test_a_file_of_something_else_is_not_gone_on_with(colour_run: Path, content:
     """Other descriptions, another checkpoint or no results at all: refused, and left as it was."""
     (colour_run / "one.txt").write_text("sleep\n")
     (colour_run / "taken.jsonl").write_text(content)
-    done = assess(colour_run, "--file", "one.txt", "--out", "taken.jsonl", "--run", "tiny")
+    done = in_process(colour_run, "assess", "--file", "one.txt", "--out", "taken.jsonl", "--run", "tiny")
     assert done.returncode == 2
-    assert sentence in done.stderr.decode()
+    assert sentence in done.stderr
     assert (colour_run / "taken.jsonl").read_text() == content

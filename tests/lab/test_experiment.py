@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import symptoms
+from command_in_process import in_process
 from conftest import ROOT
 from symptoms.errors import InputError
 
@@ -136,25 +137,31 @@ def test_the_library_answers_like_the_command(
             classifier.assess("I am tired of everything and nothing helps. " * 200)
 
 
-def test_one_seed_gives_one_metrics_file(tmp_path: Path):
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder in which the script has run on a few examples, as `one`."""
+    folder = tmp_path_factory.mktemp("small")
+    return folder, run(folder, SCRIPT, "--data", str(small_data(folder)), "--run", "one")
+
+
+def test_one_seed_gives_one_metrics_file(small: tuple[Path, subprocess.CompletedProcess[str]]):
     """Two runs agree in every figure, bit for bit, but for the seconds that a step took."""
-    data = str(small_data(tmp_path))
-    for name in ("one", "two"):
-        assert run(tmp_path, SCRIPT, "--data", data, "--run", name).returncode == 0
-    one, two = (metrics_of(tmp_path, name) for name in ("one", "two"))
+    folder, _ = small
+    data = str(folder / "small.json")
+    assert run(folder, SCRIPT, "--data", data, "--run", "two").returncode == 0
+    one, two = (metrics_of(folder, name) for name in ("one", "two"))
     for line in (*one, *two):
         del line["seconds"]
     assert json.dumps(one) == json.dumps(two)
-    again = run(tmp_path, SCRIPT, "--data", data, "--run", "one")
+    again = run(folder, SCRIPT, "--data", data, "--run", "one")
     assert again.returncode == 1
     assert "exists already" in again.stderr
 
 
-def test_an_unfinished_result_is_told_honestly(tmp_path: Path):
+def test_an_unfinished_result_is_told_honestly(small: tuple[Path, subprocess.CompletedProcess[str]]):
     """A run that ends above the aim says so."""
-    data = str(small_data(tmp_path, epochs=1))
-    done = run(tmp_path, SCRIPT, "--data", data, "--run", "short")
-    assert done.returncode == 0
+    _, done = small
+    assert done.returncode == 0, done.stderr
     assert "falls short of the original" in done.stdout
     assert "DIFFERENT" in done.stdout
 
@@ -173,11 +180,10 @@ def test_too_long_an_example_is_refused(tmp_path: Path):
     """An example over the context is named with its line and both lengths, by the script and by `tokens`."""
     examples = [{"input": "a", "output": "b"}, {"input": "word " * 2000, "output": "b"}]
     (tmp_path / "long.json").write_text(json.dumps({"examples": examples}, indent=1))
-    for command in (
-        [SCRIPT, "--data", "long.json"],
-        ["-m", "symptoms", "tokens", "long.json", "--example", "1"],
+    for done in (
+        run(tmp_path, SCRIPT, "--data", "long.json"),
+        in_process(tmp_path, "tokens", "long.json", "--example", "1"),
     ):
-        done = run(tmp_path, *command)
         assert done.returncode == 2
         assert "long.json:7: tokens: " in done.stderr
         assert "exceed the context of" in done.stderr
@@ -185,7 +191,7 @@ def test_too_long_an_example_is_refused(tmp_path: Path):
 
 def test_tokens_shows_weights_and_counts(tmp_path: Path):
     """The trained part stands in brackets when piped, and the counts add up."""
-    done = run(tmp_path, "-m", "symptoms", "tokens", str(small_data(tmp_path)), "--example", "2")
+    done = in_process(tmp_path, "tokens", str(small_data(tmp_path)), "--example", "2")
     assert done.returncode == 0, done.stderr
     shown = done.stdout
     assert shown.count("[[") == 2  # the example and the legend
