@@ -11,7 +11,7 @@ LONGEST = (
     "tests/lab/test_resume.py",
     "tests/web",
     "tests/evaluate/test_evaluate_command.py",
-    "tests/engine/test_same_text.py",
+    "tests/engine/infer/test_same_text.py",
     "tests/server/test_memory.py",
     "tests/lab/test_sweep.py",
     "tests/server/test_crash.py",
@@ -22,7 +22,7 @@ LONGEST = (
     "tests/lab/test_changed_files.py",
     "tests/lab/test_service.py",
     "tests/lab/test_train.py",
-    "tests/engine/test_training_pass.py",
+    "tests/engine/train/test_training_pass.py",
     "tests/base_models/test_getting.py",
 )
 """What takes longest comes first, so that no worker is left with it when the others are done."""
