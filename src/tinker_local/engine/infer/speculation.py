@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 MOST_SPECULATED = 7
 """Tokens that are speculated on at once; from eight on, the processor has more to do than to wait."""
-CONTEXT_LENGTHS = (3, 2)
-"""The last three tokens are looked up where they stood before, else the last two."""
+CONTEXT_LENGTHS = (3, 2, 1)
+"""The last three tokens are looked up where they stood before, else the last two, else the last alone."""
 REMEMBERED = 20_000
 """Contexts that are remembered, newest first."""
 
