@@ -22,7 +22,10 @@ OURS, OURS_FLOAT32, BESIDE = "ours", "ours, float32", "ours at the other commit"
 PEFT, PEFT_NARROW, PEFT_FLOAT32 = "peft, bfloat16", "peft, all in bfloat16", "peft, float32"
 TRL, SERVER = "TRL, bfloat16", "ours, through the server"
 GENERATE, GENERATE_WIDE = "transformers.generate, bfloat16", "transformers.generate, float32"
-ALL_LABELS, PROMPT_READ = "ours, 30 labels", "ours, the description's log-probabilities"
+ALL_LABELS, PROMPT_READ = (
+    "ours, 30 labels as the classifier asks",
+    "ours, the description's log-probabilities",
+)
 ONE_SERVER, BOTH_SERVERS = "one server alone", "the slower of two at once"
 MANY = f" x {SEQUENCES}"
 Q8_0, Q4_1 = "llama.cpp, Q8_0", "llama.cpp, Q4_1"
@@ -197,8 +200,9 @@ def labels() -> Case:
     texts = [f" Primary concern: {condition.label}\n" for condition in conditions()]
     endings = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
     prompts = real_prompts(model, DESCRIPTION_TOKENS)
+    names = [condition.label for condition in conditions()]
     work = {"prompts": prompts, "labels": endings, "new_tokens": NEW_TOKENS, "many": SEQUENCES}
-    server = Worker("benchmarks.ours.server", {"model": model.name, "sampling": work})
+    server = Worker("benchmarks.ours.server", {"model": model.name, "sampling": {**work, "names": names}})
 
     def theirs(dtype: str) -> Worker:
         return Worker(
@@ -210,7 +214,8 @@ def labels() -> Case:
         title=f"smollm2-135m, {len(endings)} labels behind a description of {DESCRIPTION_TOKENS} tokens",
         unit="description",
         contestants=(
-            Contestant(ALL_LABELS, server, "labels"),
+            Contestant(ALL_LABELS, server, "named labels"),
+            Contestant("ours, 30 labels as 30 requests", server, "labels"),
             Contestant(PROMPT_READ, server, "prompt"),
             Contestant("ours, the description's next token", server, "first token"),
             Contestant("transformers, forward pass of the description, float32", theirs("float32"), "prompt"),

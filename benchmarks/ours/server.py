@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from itertools import cycle
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.pipe import Prepared, Settings, serve
 from benchmarks.rows import random_rows
 from benchmarks.timing import seconds_each
+from symptoms.classifier.label_scoring import submit_by_names
 from symptoms.service import LocalServer, connect
+from symptoms.tokens import concern_beginnings
 
 if TYPE_CHECKING:
     import tinker
@@ -27,7 +29,11 @@ def prepare_with(stack: ExitStack, settings: Settings) -> Prepared:
     if "training" in settings:
         actions["step"] = training_step(client, settings["training"])
     if "sampling" in settings:
-        actions |= sampling(client.save_weights_and_get_sampling_client().result(), settings["sampling"])
+        sampler = client.save_weights_and_get_sampling_client().result()
+        names = settings["sampling"].get("names", [])
+        # Of each label as many tokens as tell it from the others, which is what the classifier scores.
+        beginnings = concern_beginnings(service.tokenizer(), names) if names else []
+        actions |= sampling(sampler, settings["sampling"], beginnings)
     facts = {"versions": {"tinker": version("tinker"), "torch": version("torch")}}
     return Prepared(actions, facts, service.server.pid)
 
@@ -58,7 +64,9 @@ def training_step(client: tinker.TrainingClient, settings: Settings) -> Callable
     return lambda: seconds_each(step, settings["steps"])
 
 
-def sampling(sampler: tinker.SamplingClient, settings: Settings) -> dict[str, Callable[[], float]]:
+def sampling(
+    sampler: tinker.SamplingClient, settings: Settings, beginnings: Sequence[Sequence[int]]
+) -> dict[str, Callable[[], float]]:
     """Writing one or `many` sequences of `new_tokens`, and scoring the `labels` behind one prompt.
 
     Each time takes prompts that were not read before: a cache of beginnings, or guesses from earlier
@@ -88,6 +96,11 @@ def sampling(sampler: tinker.SamplingClient, settings: Settings) -> dict[str, Ca
             future.result()
         return time.perf_counter() - started
 
+    def score_by_names() -> float:
+        started = time.perf_counter()
+        submit_by_names(sampler, next(prompts), beginnings)()
+        return time.perf_counter() - started
+
     def read() -> float:
         prompt = next_prompt()
         started = time.perf_counter()
@@ -98,6 +111,7 @@ def sampling(sampler: tinker.SamplingClient, settings: Settings) -> dict[str, Ca
         "one": lambda: write(1),
         "many": lambda: write(settings["many"]),
         "labels": lambda: score(labels),
+        "named labels": score_by_names,
         "prompt": lambda: score([[]]),
         "first token": read,
     }
