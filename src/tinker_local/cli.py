@@ -53,6 +53,7 @@ def _serve(options: argparse.Namespace) -> None:
             port=options.port,
             api_key=options.api_key,
             home=options.home,
+            adapters=options.adapters or [],
             dtype=options.dtype,
             device=options.device,
             stop_with_stdin=options.stop_with_stdin,
@@ -129,6 +130,13 @@ def _parser() -> argparse.ArgumentParser:
         "--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="type of the base weights"
     )
     serve.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    serve.add_argument(
+        "--adapters",
+        action="append",
+        type=Path,
+        metavar="FOLDER",
+        help="checkpoints from elsewhere to offer too, laid out as those of --home; may be repeated",
+    )
     serve.add_argument(
         "--stop-with-stdin",
         action="store_true",

@@ -62,6 +62,29 @@ def test_round_trip(tmp_path: Path, adapter: Adapter):
     assert [found.path for found in store.list()] == [str(PATH)]
 
 
+def test_shipped_checkpoints_are_loaded_and_left_alone(tmp_path: Path, adapter: Adapter):
+    """A checkpoint of a shipped folder loads as one's own does, is not listed, and cannot be deleted."""
+    shipped = CheckpointStore(tmp_path / "shipped")
+    save(shipped, adapter)
+    store = CheckpointStore(tmp_path / "own", [shipped.runs])
+    assert torch.equal(store.load(PATH, adapter.model)[1].flat, adapter.flat)
+    assert store.size(PATH) == shipped.size(PATH)
+    assert not list(store.list())
+    with pytest.raises(NotFoundError, match="no checkpoint"):
+        store.delete(PATH)
+    assert shipped.info(PATH).path == str(PATH)
+
+
+def test_ones_own_checkpoint_goes_before_a_shipped_one_of_its_name(tmp_path: Path, adapter: Adapter):
+    """What was saved here under the name of a shipped checkpoint is what is loaded."""
+    shipped = CheckpointStore(tmp_path / "shipped")
+    save(shipped, adapter)
+    store = CheckpointStore(tmp_path / "own", [shipped.runs])
+    other = Adapter(adapter.model, adapter.config, adapter.flat + 1)
+    save(store, other)
+    assert torch.equal(store.load(PATH, adapter.model)[1].flat, other.flat)
+
+
 @pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "Qwen3ForCausalLM"])
 def test_peft_reads_our_adapters(tmp_path: Path, architecture: str):
     """A saved adapter is one that peft loads, and computes the same logits with."""

@@ -36,6 +36,7 @@ class ServeOptions:
     port: int
     api_key: str
     home: Path
+    adapters: Sequence[Path]
     dtype: str
     device: str
     stop_with_stdin: bool
@@ -86,7 +87,7 @@ def _serve(
 async def _serve_http(
     options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket, worker: Worker
 ) -> None:
-    state = ServerState(models, options.home, worker, asyncio.get_running_loop())
+    state = ServerState(models, options.home, worker, asyncio.get_running_loop(), adapters=options.adapters)
     config = uvicorn.Config(
         create_app(state, options.api_key), log_level="warning", access_log=False, lifespan="off", ws="none"
     )

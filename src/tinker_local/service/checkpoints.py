@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,14 +103,26 @@ class CheckpointStore:
     A checkpoint whose time is over is removed by whatever comes upon it first, and its name is free.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, shipped: Sequence[Path] = ()) -> None:
+        """`shipped` are folders laid out as `<home>/runs`; what is in them can be loaded, and no more."""
         self.runs = home / "runs"
+        self._shipped = tuple(shipped)
         # What was read of each checkpoint.json, with the stamp of the file that it was read from.
         self._known: dict[Path, tuple[tuple[int, ...], CheckpointInfo]] = {}
         self._removal = threading.Lock()
 
     def folder(self, path: CheckpointPath) -> Path:
         return self._folder_of_run(path.run) / path.kind / path.name
+
+    def _found(self, path: CheckpointPath) -> Path:
+        """Where the checkpoint lies: here, or else among those that were shipped."""
+        own = self.folder(path)
+        if not own.exists():
+            for folder in self._shipped:
+                shipped = folder / quote(path.run, safe="") / path.kind / path.name
+                if shipped.exists():
+                    return shipped
+        return own
 
     def _folder_of_run(self, run: str) -> Path:
         # Colons of a run's name are escaped, since not every file system takes them.
@@ -174,7 +186,7 @@ class CheckpointStore:
         return info
 
     def _read_info(self, path: CheckpointPath) -> CheckpointInfo:
-        file = self.folder(path) / "checkpoint.json"
+        file = self._found(path) / "checkpoint.json"
         try:
             status = file.stat()
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
@@ -247,7 +259,7 @@ class CheckpointStore:
 
     def size(self, path: CheckpointPath) -> int:
         """Bytes of all its files; zero once it is gone."""
-        return sum(file.stat().st_size for file in self.folder(path).glob("*"))
+        return sum(file.stat().st_size for file in self._found(path).glob("*"))
 
     def set_expiry(self, path: CheckpointPath, expires: datetime | None) -> None:
         """Change when a checkpoint expires; raises NotFoundError where there is none."""
@@ -275,7 +287,7 @@ class CheckpointStore:
 
     def _read(self, path: CheckpointPath, info: CheckpointInfo, name: str) -> dict[str, Tensor]:
         try:
-            content = (self.folder(path) / name).read_bytes()
+            content = (self._found(path) / name).read_bytes()
             if hashlib.sha256(content).hexdigest() != info.digests.get(name):
                 raise CheckpointError(f"{path} is damaged ({name} has changed); use an earlier checkpoint.")
             return load(content)

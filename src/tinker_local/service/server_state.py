@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,12 +32,14 @@ class ServerState:
         worker: Worker,
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float] = time.monotonic,
+        adapters: Sequence[Path] = (),
     ) -> None:
+        """`adapters` are folders of checkpoints that were shipped, to be sampled from and trained on."""
         self._loop = loop
         self.models = models
         self.sessions = Sessions(clock)
         self.futures = Futures(loop)
-        self.store = CheckpointStore(home)
+        self.store = CheckpointStore(home, adapters)
         self.store.recover()
         self.samplers = Samplers(models, self.store, worker, self.futures, self.sessions)
         self.runs = Runs(models, self.store, worker, self.futures, self.samplers, self.sessions, loop)
