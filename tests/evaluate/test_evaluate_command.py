@@ -22,7 +22,7 @@ SPLITS = ("train", "dev", "test")
 
 def write_split(folder: Path, split: str, count: int) -> Path:
     """Examples of the real data with other words at their end, so that no two splits resemble each other."""
-    lines = (ROOT / "data" / "train.jsonl").read_text().splitlines()
+    lines = (ROOT / "data" / "train-900.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     chosen = []
     for condition in CONDITIONS:

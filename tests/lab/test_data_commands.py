@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from symptoms.data import load_dataset
 
-PARTS = [str(ROOT / f"data/{split}.jsonl") for split in ("train", "dev", "test")]
+PARTS = [str(ROOT / f"data/{name}.jsonl") for name in ("train", "dev", "test", "test-2")]
 
 
 def data(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,12 +33,12 @@ def write(file: Path, *records: dict[str, object]) -> None:
 
 
 def test_our_data_passes_its_check(tmp_path: Path):
-    """The three files have no error, and the count of their examples is shown."""
+    """The four files have no error, and the count of their examples is shown."""
     done = data(tmp_path, "check", *PARTS)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("warning: ") == 7
-    assert "train.jsonl: 900 examples, 30 conditions" in done.stdout
-    assert done.stdout.endswith("0 errors, 7 warnings\n")
+    assert done.stdout.count("warning: ") == 12
+    assert "train.jsonl: 2696 examples, 30 conditions" in done.stdout
+    assert done.stdout.endswith("0 errors, 12 warnings\n")
     assert done.stderr == ""
 
 
