@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run by name or folder, or a tinker:// path.")],
     data: Annotated[Path, typer.Option(help="The test set: JSONL, JSON or CSV.")] = Path("data/test.jsonl"),
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A further test set, whose headline is told beside; may be repeated. By default the "
+            "test-2.jsonl beside a test.jsonl."
+        ),
+    ] = None,
     dev: Annotated[
         Path | None, typer.Option(help="Fit temperature and threshold on this set; by default the run's own.")
     ] = None,
@@ -65,6 +72,7 @@ def evaluate(
     request = EvaluationRequest(
         run_or_path=run,
         data=data,
+        also=None if also is None else tuple(also),
         dev=dev,
         train=train,
         full=full,
@@ -108,14 +116,20 @@ def _print_result(evaluation: Evaluation, page: Path) -> None:
     from symptoms.report.pages import interval_text, percent_text, verdict
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("", "macro-F1", "accuracy", "surest 80%", "calibration error"):
+    beside = [f"macro-F1, {Path(one.path).stem}" for one in evaluation.further]
+    for column in ("", "macro-F1", *beside, "accuracy", "surest 80%", "calibration error"):
         table.add_column(column)
     rows = [(evaluation.subject.name, evaluation.scores)]
     rows += [(baseline.name, baseline.scores) for baseline in evaluation.baselines]
-    for name, scores in rows:
+    for number, (name, scores) in enumerate(rows):
+        of_further = [
+            one.scores if number == 0 else next((b.scores for b in one.baselines if b.name == name), None)
+            for one in evaluation.further
+        ]
         table.add_row(
             name,
             interval_text(scores.macro_f1),
+            *(interval_text(other.macro_f1) if other else "" for other in of_further),
             interval_text(scores.accuracy),
             percent_text(scores.accuracy_at_80_coverage),
             f"{scores.calibration.ece:.3f}",
