@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from symptoms.cli.options import BaseModelOption, ServiceOption
+from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
 from symptoms.config import DISCLAIMER
 from symptoms.errors import InputError
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run by name or folder, or a tinker:// path.")],
-    data: Annotated[Path, typer.Option(help="The test set: JSONL, JSON or CSV.")] = Path("data/test.jsonl"),
+    data: Annotated[Path, typer.Option(help="The test set, a data file of any kind.")] = Path(
+        "data/test.jsonl"
+    ),
     also: Annotated[
         list[Path] | None,
         typer.Option(
@@ -61,6 +63,8 @@ def evaluate(
         typer.Option(help="Id of a test example that may resemble a training example; may be repeated."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the changed texts.")] = 0,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
     service: ServiceOption = None,
     base_model: BaseModelOption = None,
 ) -> None:
@@ -75,6 +79,8 @@ def evaluate(
         also=None if also is None else tuple(also),
         dev=dev,
         train=train,
+        text_column=text_column,
+        label_column=label_column,
         full=full,
         beside=tuple(beside or ()),
         external=tuple(_kind_and_path(one) for one in external or ()),

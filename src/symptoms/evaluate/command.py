@@ -13,6 +13,7 @@ from typing import Any
 
 from symptoms.classifier import RunCalibration, TrainedModel, write_calibration
 from symptoms.data import Dataset, assessment_of, load_dataset, render_assessment
+from symptoms.data.records import Columns
 from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
 from symptoms.evaluate.baselines import Baseline, fit_baselines
@@ -46,6 +47,7 @@ from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.service import Service, connect
 from symptoms.tokens import prompt_text
 from symptoms.train import RunDirectory, find_run
+from symptoms.train.order import columns_of
 
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
 SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
@@ -55,7 +57,8 @@ SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "b
 class EvaluationRequest:
     """What to evaluate, on what, and beside what.
 
-    `also` are further test sets, of which the headline is reported; None for those beside `data`.
+    `also` are further test sets, of which the headline is reported; None for those beside `data`. The
+    columns are those of the files told here, None for what the run's own files have.
     """
 
     run_or_path: str
@@ -63,6 +66,8 @@ class EvaluationRequest:
     also: tuple[Path, ...] | None = None
     dev: Path | None = None
     train: Path | None = None
+    text_column: str | None = None
+    label_column: str | None = None
     full: bool = False
     baselines: bool = True
     beside: tuple[str, ...] = ()
@@ -169,16 +174,19 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
     manifest = run.manifest() if run else {}
     train_path = request.train or _existing(manifest.get("data"))
     dev_path = request.dev or _existing(manifest.get("dev"))
-    train = None if train_path is None else of_split(load_dataset(train_path), "train")
+    of_the_run = columns_of(run.config() if run else {})
+    told = Columns(request.text_column or of_the_run.text, request.label_column or of_the_run.label)
+    of_train, of_dev = (told if path else of_the_run for path in (request.train, request.dev))
+    train = None if train_path is None else of_split(load_dataset(train_path, columns=of_train), "train")
     if train is not None and request.train is None:
         _check_unchanged(train, manifest)
     labels = train.labels if train else None
-    test = of_split(load_dataset(request.data, labels), "test")
+    test = of_split(load_dataset(request.data, labels, told), "test")
     further = tuple(
-        of_split(load_dataset(path, test.labels), "test")
+        of_split(load_dataset(path, test.labels, told), "test")
         for path in further_paths(request.data, request.also)
     )
-    dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels), "dev")
+    dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels, of_dev), "dev")
     if train is not None:
         check_tests(train, (test, *further), request.allowed_duplicates)
         if run is not None and request.train is None:
