@@ -1,7 +1,7 @@
 """Fine-tune all weights of the bundled base, to be compared with an adapter on the same batches.
 
     python benchmarks/all_weights.py --learning-rate 1e-3 --seed 0 --out build/all-weights-0
-    symptoms train --data data/train.jsonl --dev data/dev.jsonl --base-model build/all-weights-0 \
+    symptoms train --data data/train-900.jsonl --dev data/dev.jsonl --base-model build/all-weights-0 \
         --steps 1 --learning-rate 1e-12 --examples-per-condition 10 --seed 0 --run all-weights-0
     symptoms evaluate all-weights-0 --data data/test.jsonl
 
@@ -69,7 +69,7 @@ def main() -> None:
     base = load_base_model(BASE_MODEL, "float32", torch.device("cpu"))
     config = resolve_config(
         {
-            "data": str(ROOT / "data" / "train.jsonl"),
+            "data": str(ROOT / "data" / "train-900.jsonl"),
             "dev": str(ROOT / "data" / "dev.jsonl"),
             "examples_per_condition": options.examples_per_condition,
             "epochs": options.epochs,
@@ -80,7 +80,7 @@ def main() -> None:
         {},
         BASE_MODEL,
     )
-    data = load_training_data(ROOT / "data" / "train.jsonl", "train")
+    data = load_training_data(ROOT / "data" / "train-900.jsonl", "train")
     data = subset_of(data, options.examples_per_condition, options.seed)
     dev = load_training_data(ROOT / "data" / "dev.jsonl", "dev")
     job = prepare(config, data, dev, FileTokenizer(base.folder), context=None)

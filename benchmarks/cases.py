@@ -254,6 +254,6 @@ def real_prompts(model: Model, length: int) -> list[list[int]]:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(model.folder / "tokenizer.json"))
-    lines = (ROOT / "data" / "train.jsonl").read_text().splitlines()
+    lines = (ROOT / "data" / "train-900.jsonl").read_text().splitlines()
     ids = [token for line in lines for token in tokenizer.encode(json.loads(line)["input"]).ids]
     return [ids[start : start + length] for start in range(0, len(ids) - length, length)]

@@ -28,7 +28,7 @@ def main() -> None:
         if evaluation.subject.base_model == "symptoms-base":
             assert evaluation.subject.num_trained_on is not None
             ours[evaluation.subject.num_trained_on].append(evaluation.by_label.accuracy.value)
-    train = load_dataset(ROOT / "data" / "train.jsonl")
+    train = load_dataset(ROOT / "data" / "train-900.jsonl")
     dev, test = (load_dataset(ROOT / "data" / f"{split}.jsonl", train.labels) for split in ("dev", "test"))
     ids = [label.id for label in train.labels]
     theirs: dict[int, list[float]] = {}

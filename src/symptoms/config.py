@@ -105,8 +105,14 @@ class ExperimentConfig(_LoraAndAdam):
 class TrainingConfig(_LoraAndAdam):
     """What `symptoms train` was told and assumes; the same names stand in TOML files and as options."""
 
-    data: str = Field(min_length=1, description="Training data: .jsonl, .json or .csv.")
+    data: str = Field(min_length=1, description="Training data: .jsonl, .json, .csv, .tsv, .xlsx, .parquet.")
     dev: str | None = Field(default=None, min_length=1, description="Held-out data to evaluate on.")
+    text_column: str | None = Field(
+        default=None, min_length=1, description="The column with the text, if not input."
+    )
+    label_column: str | None = Field(
+        default=None, min_length=1, description="The column with the label, if not condition."
+    )
     examples_per_condition: int | None = Field(
         default=None, ge=1, description="Train on so many examples of each condition, drawn by the seed."
     )

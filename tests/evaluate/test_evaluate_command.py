@@ -22,7 +22,7 @@ SPLITS = ("train", "dev", "test")
 
 def write_split(folder: Path, split: str, count: int) -> Path:
     """Examples of the real data with other words at their end, so that no two splits resemble each other."""
-    lines = (ROOT / "data" / "train.jsonl").read_text().splitlines()
+    lines = (ROOT / "data" / "train-900.jsonl").read_text().splitlines()
     found = [json.loads(line) for line in lines]
     chosen = []
     for condition in CONDITIONS:
@@ -116,6 +116,42 @@ def test_an_evaluation_calibrates_the_run(trained: Trained, evaluated: Path):
     assessment = json.loads(answer.stdout)
     assert assessment["calibrated"] is True
     assert assessment["abstained"] == (assessment["probability"] < stored["threshold"])
+
+
+def test_a_second_test_set_beside_the_first_is_reported_too(trained: Trained, tmp_path: Path):
+    """The test-2.jsonl beside a test.jsonl has its headline, too; another only with --also."""
+    folder, other = trained.folder, str(tmp_path / "other.jsonl")
+    for name, split in (("test", "test"), ("test-2", "dev"), ("other", "dev")):
+        text = (folder / f"{split}.jsonl").read_text().replace('"split": "dev"', '"split": "test"')
+        (tmp_path / f"{name}.jsonl").write_text(text)
+    data = str(tmp_path / "test.jsonl")
+    assert "macro-F1, test-2" in trained.evaluate("small", data, "--json", "both.json")
+    both = json.loads((folder / "both.json").read_text())
+    second = both["further_tests"][str(tmp_path / "test-2.jsonl")]
+    assert second["n"] == 15
+    assert len(second["macro_f1_interval"]) == 2
+    [details] = both["details"]["further"]
+    assert [one["name"] for one in details["baselines"]][-1] == "TF-IDF + linear SVM"
+    predicted = (folder / "runs" / "small" / "predictions-test-2.jsonl").read_text().splitlines()
+    assert len(predicted) == 15
+    trained.evaluate("small", data, "--json", "told.json", "--also", other)
+    assert list(json.loads((folder / "told.json").read_text())["further_tests"]) == [other]
+
+
+def test_a_training_file_that_has_changed_stops_an_evaluation(trained: Trained):
+    """Baselines and leakage would be of other examples; the file that it was is named where it is found."""
+    folder = trained.folder
+    before = (folder / "train.jsonl").read_bytes()
+    (folder / "train-5.jsonl").write_bytes(before)
+    (folder / "train.jsonl").write_bytes(before + before.splitlines(keepends=True)[0].replace(b"-0", b"-9"))
+    try:
+        done = trained.run("evaluate", "small", "--data", "test.jsonl")
+        assert done.returncode == 2
+        assert "it has changed since; that is train-5.jsonl now: add --train train-5.jsonl." in done.stderr
+        trained.evaluate("small", "test.jsonl", "--train", "train-5.jsonl")
+    finally:
+        (folder / "train.jsonl").write_bytes(before)
+        (folder / "train-5.jsonl").unlink()
 
 
 def test_a_file_with_inputs_and_conditions_alone_will_do(trained: Trained):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import ROOT
 from symptoms.data import Dataset, Label, LabelledExample
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluating import (
@@ -19,7 +20,15 @@ from symptoms.evaluate.evaluating import (
     score_written,
     worst_mistakes,
 )
-from symptoms.evaluate.evaluation import Evaluation, Subject, TestSet, read_evaluation, write_evaluation
+from symptoms.evaluate.evaluation import (
+    Evaluation,
+    FurtherTest,
+    Subject,
+    TestSet,
+    read_evaluation,
+    summary_of,
+    write_evaluation,
+)
 from symptoms.evaluate.metrics import confusion
 from symptoms.evaluate.predictions import Prediction
 from symptoms.report.pages import verdict, write_report
@@ -77,6 +86,26 @@ def made_evaluation(right: int = 30, wrong: int = 10, seed: int = 0, trained_on:
     )
 
 
+def with_second_test(evaluation: Evaluation, right: int = 20) -> Evaluation:
+    """The same with the headline on another test set."""
+    predictions = made_predictions(right, 10)
+    examples = tuple(
+        LabelledExample(one.id, one.input, one.condition, one.symptoms, None, None, 1) for one in predictions
+    )
+    test = Dataset(Path("test-2.jsonl"), examples, LABELS, "def")
+    even = np.full((len(predictions), 2), 0.5)
+    second = FurtherTest(
+        path="test-2.jsonl",
+        sha256="def",
+        n=len(examples),
+        scores=score_predictions(test, predictions, None, 0),
+        by_label=score_labels(predictions, 0),
+        parse_rate=1.0,
+        baselines=(score_baseline("even", even, None, test, predictions, 0),),
+    )
+    return replace(evaluation, further=(second,))
+
+
 class Tags(HTMLParser):
     """Which elements a page has, and what it would load."""
 
@@ -95,6 +124,59 @@ def test_a_stored_evaluation_is_read_as_it_was(tmp_path: Path):
     evaluation = made_evaluation()
     write_evaluation(tmp_path / "result.json", evaluation)
     assert read_evaluation(tmp_path / "result.json") == evaluation
+
+
+def test_a_second_test_is_stored_told_and_reported(tmp_path: Path):
+    """Its headline is in the summary, in the verdict and on the page, beside the first one's."""
+    evaluation = with_second_test(made_evaluation())
+    write_evaluation(tmp_path / "result.json", evaluation)
+    assert read_evaluation(tmp_path / "result.json") == evaluation
+    [second] = evaluation.further
+    assert summary_of(evaluation)["further_tests"]["test-2.jsonl"]["macro_f1"] == second.scores.macro_f1.value
+    assert "on the 30 of test-2.jsonl" in verdict(evaluation)
+    page = write_report(tmp_path / "page", evaluation)
+    for file in (page, page.with_suffix(".md")):
+        assert "On test-2.jsonl" in file.read_text()
+    plain = write_report(tmp_path / "plain", made_evaluation())
+    assert "test-2" not in plain.read_text()
+
+
+def test_a_result_from_before_further_tests_can_still_be_read():
+    """The stored results of this repository are of one test set, and make a table with ours."""
+    stored = read_evaluation(ROOT / "results" / "large-seed0.json")
+    assert stored.further == ()
+    assert "test-2" not in results_table([stored])
+
+
+def test_the_table_has_a_column_for_a_second_test():
+    """Means over the seeds that have it, a baseline's own figure, and nothing where a result lacks it."""
+    evaluations = [
+        with_second_test(made_evaluation(30, 10, 0), 20),
+        with_second_test(made_evaluation(30, 10, 1), 30),
+        replace(made_evaluation(20, 20, 0, 90), baselines=()),
+    ]
+    table = results_table(evaluations).splitlines()
+    headings = [cell.strip() for cell in table[0].split("|")]
+    column = headings.index("macro-F1, test-2")
+    cells = {
+        (row.split("|")[1].strip(), row.split("|")[2].strip()): row.split("|") for row in table if "|" in row
+    }
+    means = [evaluation.further[0].scores.macro_f1.value for evaluation in evaluations[:2]]
+    ours = cells["**base, fine-tuned** (local)", "900 examples"][column]
+    assert ours.strip() == f"{np.mean(means):.2f} ({min(means):.2f} to {max(means):.2f})"
+    even = evaluations[0].further[0].baselines[0].scores.macro_f1.value
+    assert cells["even", "900 examples"][column].strip() == f"{even:.2f}"
+    assert cells["**base, fine-tuned** (local)", "90 examples"][column].strip() == ""
+    assert "40 of test.jsonl and 40 of test-2.jsonl" in table[-2]
+
+
+def test_each_training_set_has_its_own_baselines_in_the_table():
+    """A bag of words that learnt from more examples stands beside the one that learnt from fewer."""
+    table = results_table(
+        [made_evaluation(seed=0), made_evaluation(seed=1), made_evaluation(trained_on=2696)]
+    )
+    assert table.count("| even | 900 examples |") == 1
+    assert table.count("| even | 2696 examples |") == 1
 
 
 def test_other_files_are_refused_in_a_sentence(tmp_path: Path):

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from symptoms.data import load_dataset
 
-PARTS = [str(ROOT / f"data/{split}.jsonl") for split in ("train", "dev", "test")]
+PARTS = [str(ROOT / f"data/{name}.jsonl") for name in ("train", "dev", "test", "test-2")]
 
 
 def data(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -33,12 +33,12 @@ def write(file: Path, *records: dict[str, object]) -> None:
 
 
 def test_our_data_passes_its_check(tmp_path: Path):
-    """The three files have no error, and the count of their examples is shown."""
+    """The four files have no error, and the count of their examples is shown."""
     done = data(tmp_path, "check", *PARTS)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("warning: ") == 7
-    assert "train.jsonl: 900 examples, 30 conditions" in done.stdout
-    assert done.stdout.endswith("0 errors, 7 warnings\n")
+    assert done.stdout.count("warning: ") == 12
+    assert "train.jsonl: 2,696 examples, 30 conditions" in done.stdout
+    assert done.stdout.endswith("0 errors, 12 warnings\n")
     assert done.stderr == ""
 
 
@@ -51,13 +51,13 @@ def test_errors_of_all_files_are_told_together(tmp_path: Path):
     done = data(tmp_path, "check", "train.jsonl", "test.jsonl", "odd.jsonl")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
+        "test.jsonl:1: input: nearly repeats train.jsonl:1 (train:1), similarity 1.00, "
+        "which is in another part of the data; remove one",
         "odd.jsonl:1: condition: unknown condition 'ocdd'; did you mean 'ocd'? "
         "(labels of your own go into a taxonomy.json beside the file)",
         "odd.jsonl:2: input: expected text, found no such field",
-        "test.jsonl:1: input: nearly repeats train.jsonl:1 (train:1), similarity 1.00, "
-        "which is in another part of the data; remove one",
     ]
-    assert done.stdout.endswith("3 errors, 0 warnings\n")
+    assert done.stdout.endswith("3 errors, 2 warnings\n")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,62 @@ def test_mistakes_end_in_a_sentence(tmp_path: Path, arguments: list[str], senten
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_copies_and_odd_texts_are_told_beside_unknown_labels(tmp_path: Path):
+    """A fault of one line does not keep the others from being looked at."""
+    text = "Every dog in the street makes me cross the road."
+    write(
+        tmp_path / "mine.jsonl",
+        {"body": text, "dx": "specific_fobia"},
+        {"body": text, "dx": "specific_phobia"},
+        {"body": "hi", "dx": "ocd"},
+    )
+    done = data(tmp_path, "check", "mine.jsonl", "--text-column", "body", "--label-column", "dx")
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert first.startswith("mine.jsonl:1: dx: unknown condition 'specific_fobia'")
+    assert second.startswith("mine.jsonl:2: condition: nearly repeats mine.jsonl:1 (mine:1), similarity 1.00")
+    assert "warning: mine.jsonl:3: input: has fewer than 3 words" in done.stdout
+    assert done.stdout.endswith("mine.jsonl: 3 examples, 3 conditions\n2 errors, 1 warning\n")
+
+
+def test_one_of_a_thing_is_told_as_one(tmp_path: Path):
+    """`1 error`, `1 example`, `1 condition`."""
+    write(tmp_path / "one.jsonl", {"input": "I wash and wash all day", "condition": "ocdd", "split": "train"})
+    done = data(tmp_path, "check", "one.jsonl")
+    assert done.stdout.endswith("one.jsonl: 1 example, 1 condition\n0 errors, 0 warnings\n")
+    write(tmp_path / "one.jsonl", {"input": "I wash and wash all day", "condition": "ocd", "split": "tran"})
+    assert data(tmp_path, "check", "one.jsonl").stdout.endswith("1 error, 0 warnings\n")
+
+
+def test_labels_and_terms_are_listed(tmp_path: Path):
+    """The bundled ones without a file, and those that apply to a file."""
+    shown = data(tmp_path, "labels").stdout
+    assert "specific_phobia" in shown
+    assert "Depression (Major Depressive Disorder)" in shown
+    assert "mood: low mood, loss of interest," in shown
+    write(tmp_path / "mine.jsonl", {"body": "x", "dx": "a"})
+    (tmp_path / "taxonomy.json").write_text('[{"id": "a", "name": "Ay"}]')
+    named = ("--text-column", "body", "--label-column", "dx")
+    own = data(tmp_path, "labels", "mine.jsonl", *named)
+    assert own.returncode == 0, own.stderr
+    assert "Ay" in own.stdout
+    assert "panic" not in own.stdout
+    assert "Any symptom term will do" in own.stdout
+    (tmp_path / "symptoms.json").write_text('["cold feet"]')
+    assert "symptoms: cold feet" in data(tmp_path, "labels", "mine.jsonl", *named).stdout
+
+
+def test_a_small_file_is_split_as_far_as_it_goes(tmp_path: Path):
+    """What could not be done is told behind what was."""
+    write(tmp_path / "mine.jsonl", {"input": "I wash and wash all day", "condition": "ocd"})
+    done = data(tmp_path, "split", "mine.jsonl", "--out", "parts")
+    assert done.stdout.splitlines() == [
+        f"{Path('parts/train.jsonl')}: 1 example",
+        "note: no dev.jsonl was written; with fewer than 3 examples a condition stays in train",
+        "note: no test.jsonl was written; with fewer than 3 examples a condition stays in train",
+    ]
 
 
 def test_statistics_are_those_of_the_file(tmp_path: Path):
@@ -106,7 +162,7 @@ def test_statistics_are_those_of_the_file(tmp_path: Path):
     assert ["ocd", "1", "1", "2", "4", "3", "5"] in rows
     assert ["all", "2", "1", "3", "3", "1", "5"] in rows
     assert ["avoidance", "1"] in rows
-    assert "3 examples; 1 have symptoms and recommendation" in done.stdout
+    assert "3 examples; 1 with symptoms and recommendation" in done.stdout
 
 
 def test_a_split_is_written_and_counted(tmp_path: Path):
@@ -150,6 +206,6 @@ def test_a_preview_shows_the_three_lines(tmp_path: Path):
 
 
 def test_help_names_the_commands(tmp_path: Path):
-    """`symptoms data --help` lists all four."""
+    """`symptoms data --help` lists all five."""
     shown = data(tmp_path, "--help").stdout
-    assert all(command in shown for command in ("check", "stats", "split", "preview"))
+    assert all(command in shown for command in ("check", "stats", "split", "preview", "labels"))

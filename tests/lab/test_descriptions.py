@@ -31,7 +31,11 @@ def test_each_kind_of_file_is_read(tmp_path: Path, name: str, content: str, expe
 @pytest.mark.parametrize(
     ("name", "content", "faults"),
     [
-        ("a.pdf", "x", ["a.pdf:1: file: expected a file that ends in .jsonl, .csv, .txt, found .pdf"]),
+        (
+            "a.pdf",
+            "x",
+            ["a.pdf:1: file: expected a file that ends in .jsonl, .json, .csv, .tsv, .xlsx, .parquet, .txt"],
+        ),
         ("a.txt", "\n", ["a.txt:1: file: expected at least one description"]),
         (
             "a.jsonl",
@@ -39,12 +43,12 @@ def test_each_kind_of_file_is_read(tmp_path: Path, name: str, content: str, expe
             [
                 "a.jsonl:1: input: expected text, found a number",
                 "a.jsonl:2: input: expected text, found nothing",
-                "a.jsonl:3: line: expected",
+                "a.jsonl:3: example: expected",
                 "a.jsonl:4: file: not valid JSON",
             ],
         ),
         ("a.csv", "text\nx\n", ["a.csv:1: input: expected a column of this name"]),
-        ("a.csv", "input\na, b\n", ["a.csv:2: row: expected 1 columns, found 2"]),
+        ("a.csv", "input\na, b\n", ["a.csv:2: row: expected 1 column, found 2"]),
         ("a.csv", 'input\n"a\n', ["a.csv:2: row: not valid CSV"]),
     ],
 )

@@ -202,6 +202,21 @@ def test_tokens_shows_weights_and_counts(tmp_path: Path):
     assert "4 examples" in shown
 
 
+def test_tokens_reads_every_data_file(tmp_path: Path):
+    """A table with columns of its own; without advice the concern alone is trained."""
+    (tmp_path / "mine.csv").write_text(
+        "body;dx;symptoms;recommendation\nI wash all day;ocd;avoidance;Ask a GP.\nNo sleep;insomnia;;\n"
+    )
+    named = ("--text-column", "body", "--label-column", "dx")
+    done = run(tmp_path, "-m", "symptoms", "tokens", "mine.csv", *named)
+    assert done.returncode == 0, done.stderr
+    whole, part = (one.split("]]")[0].replace("|", "") for one in done.stdout.split("[[")[1:3])
+    assert "Key symptoms: avoidance⏎Recommendation: Ask a GP." in whole
+    assert part.startswith(" Primary concern: Insomnia")
+    assert "Key symptoms" not in part
+    assert "2 examples, " in done.stdout
+
+
 def test_a_server_that_dies_ends_the_training_at_once(tmp_path: Path):
     """When the local server is killed in use, the script says so at once and the run stays readable."""
     data = str(small_data(tmp_path, epochs=2000))

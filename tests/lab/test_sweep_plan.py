@@ -152,7 +152,7 @@ def test_the_presets_are_those_of_the_experiments_list(tmp_path: Path):
         name: [dict(setting.changes) for setting in read_preset(name).settings()] for name in preset_names()
     }
     assert [one["batch_size"] for one in varied["batch"]] == [1, 4, 8]
-    assert [one["examples_per_condition"] for one in varied["examples"]] == [1, 3, 10, 30]
+    assert [one["examples_per_condition"] for one in varied["examples"]] == [1, 3, 10, 30, 90]
     assert [one["lora_rank"] for one in varied["rank"]] == [8, 32, 64]
     schedules = [one["learning_rate_schedule"] for one in varied["schedules"]]
     assert schedules == ["constant", "linear", "cosine", "wsd"]

@@ -13,8 +13,9 @@ from rich.console import Console
 from symptoms.classifier import Classifier, assessment_without_model, check_description, notice_for
 from symptoms.cli.assessment_card import print_assessment, print_notice
 from symptoms.cli.batch import Finished, assess_file, read_finished
-from symptoms.cli.options import BaseModelOption, ServiceOption
+from symptoms.cli.options import BaseModelOption, ServiceOption, TextColumnOption
 from symptoms.data import load_descriptions
+from symptoms.data.records import AS_OURS
 from symptoms.errors import InputError
 from symptoms.safety import check_country
 
@@ -30,14 +31,15 @@ def assess(
     file: Annotated[
         Path | None,
         typer.Option(
-            help="Many descriptions: .jsonl with 'input', .csv with a column 'input', or .txt with one a "
-            "line. The result is JSON lines."
+            help="Many descriptions: any data file with 'input', or .txt with one a line. The result is "
+            "JSON lines."
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Where the results of --file go; the same command goes on where it stopped."),
     ] = None,
+    text_column: TextColumnOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
     country: Annotated[
         str | None,
@@ -54,7 +56,7 @@ def assess(
     if file is not None:
         if description is not None:
             raise InputError("A description and --file are given; give one of them.")
-        descriptions = load_descriptions(file)
+        descriptions = load_descriptions(file, text_column or AS_OURS.text)
         finished = Finished() if out is None else read_finished(out, descriptions)
         with Console(stderr=True).status("loading the model"):
             # Another run may have become the newest since.

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from symptoms.classifier import Assessment, Classifier
 from symptoms.data.descriptions import Description
 from symptoms.errors import InputError
+from symptoms.words import counted
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def assess_file(
 
 def _conclude(told: Counter[str], out: Path | None) -> None:
     typer.echo(
-        f"{_total(told)} descriptions: {told['answered']} with a condition, {told['abstained']} without a "
-        f"clear one, {told['unreadable']} that could not be read.",
+        f"{counted(_total(told), 'description')}: {told['answered']} with a condition, "
+        f"{told['abstained']} without a clear one, {told['unreadable']} that could not be read.",
         err=True,
     )
     if told["crisis"]:
@@ -109,7 +110,9 @@ def _conclude(told: Counter[str], out: Path | None) -> None:
         )
     if told["unreadable"]:
         where = f" in {out}" if out else ""
-        raise InputError(f"{told['unreadable']} descriptions could not be read; 'error'{where} says why.")
+        raise InputError(
+            f"{counted(told['unreadable'], 'description')} could not be read; 'error'{where} says why."
+        )
 
 
 def _line(

@@ -11,20 +11,20 @@ from rich.console import Console
 from symptoms import __version__
 from symptoms.cli.assess_command import assess
 from symptoms.cli.compare_commands import compare
-from symptoms.cli.data_commands import data_app
+from symptoms.cli.data_commands import columns_told, data_app
 from symptoms.cli.doctor_command import doctor
 from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.models_commands import models_app
-from symptoms.cli.options import BaseModelOption, ServiceOption
+from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.runs_commands import runs_app
 from symptoms.cli.serve_command import serve
 from symptoms.cli.sweep_commands import sweep
-from symptoms.cli.token_view import print_examples
+from symptoms.cli.token_view import examples_to_show, print_examples
 from symptoms.cli.train_commands import train
 from symptoms.config import DISCLAIMER
-from symptoms.data import load_experiment
 from symptoms.errors import InputError
+from symptoms.words import counted
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -71,23 +71,26 @@ def _options(
 
 @app.command()
 def tokens(
-    file: Annotated[Path, typer.Argument(help="A data file such as mental_health_data.json.")],
+    file: Annotated[Path, typer.Argument(help="Any data file, such as mental_health_data.json.")],
     example: Annotated[
         int | None, typer.Option(min=1, help="Show only this example, counted from 1.")
     ] = None,
     service: ServiceOption = None,
     base_model: BaseModelOption = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
 ) -> None:
     """Show examples with each token coloured by its weight, and count what is trained."""
-    experiment = load_experiment(file)
-    if example is not None and example > len(experiment.examples):
-        raise InputError(f"{file} has {len(experiment.examples)} examples; choose --example from those.")
+    shown = examples_to_show(file, columns_told(text_column, label_column))
+    if example is not None and example > len(shown.examples):
+        count = counted(len(shown.examples), "example")
+        raise InputError(f"{file} has {count}; choose --example from those.")
     from symptoms.service import connect
 
     console = Console()
     with (
         console.status("loading the tokenizer"),
-        connect(service, base_model, preferred=experiment.config.base_model) as connected,
+        connect(service, base_model, preferred=shown.base_model) as connected,
     ):
         tokenizer, context = connected.tokenizer(), connected.context_length
-    print_examples(console, experiment, example, tokenizer, context)
+    print_examples(console, shown, example, tokenizer, context)

@@ -12,25 +12,39 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from symptoms.data import Dataset, LabelledExample, assessment_of, load_dataset, render_assessment
+from symptoms.cli.options import LabelColumnOption, TextColumnOption
+from symptoms.data import (
+    Dataset,
+    LabelledExample,
+    assessment_of,
+    labels_of_taxonomy,
+    load_dataset,
+    render_assessment,
+)
 from symptoms.data.checks import check_datasets
+from symptoms.data.dataset import read_dataset
 from symptoms.data.fields import SPLITS
-from symptoms.data.labels import find_label
+from symptoms.data.labels import find_label_by_name
 from symptoms.data.reading import nearest
-from symptoms.data.splitting import split_examples, write_splits
+from symptoms.data.records import AS_OURS, Columns
+from symptoms.data.splitting import split_examples, what_was_not_split, write_splits
+from symptoms.data.terms import terms_for
 from symptoms.errors import DataError, Fault, InputError
+from symptoms.taxonomy import symptom_terms
+from symptoms.words import counted
 
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data, check it, split it.")
 
-FileArgument = Annotated[Path, typer.Argument(help="A data set: .jsonl, .json or .csv.")]
+KINDS = ".jsonl, .json, .csv, .tsv, .xlsx, .parquet, or a folder of datasets"
+FileArgument = Annotated[Path, typer.Argument(help=f"A data set: {KINDS}.")]
 FREQUENT = 20
 
 
 @data_app.command()
 def check(
-    files: Annotated[
-        list[Path], typer.Argument(help="Data sets: .jsonl, .json or .csv; the training data first.")
-    ],
+    files: Annotated[list[Path], typer.Argument(help=f"Data sets: {KINDS}; the training data first.")],
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
 ) -> None:
     """Tell every fault, near-duplicates within and across files, conflicting labels, and what looks odd."""
     if len({file.resolve() for file in files}) < len(files):
@@ -38,27 +52,33 @@ def check(
     datasets: list[Dataset] = []
     faults: list[Fault] = []
     for file in files:
-        try:
-            datasets.append(load_dataset(file))
-        except DataError as error:
-            faults.extend(error.faults)
-    if datasets:
-        findings = check_datasets(datasets)
-        faults.extend(findings.errors)
-        for warning in findings.warnings:
-            typer.echo(f"warning: {warning}")
-        for dataset in datasets:
-            conditions = len({example.condition for example in dataset.examples})
-            typer.echo(f"{dataset.path}: {len(dataset.examples)} examples, {conditions} conditions")
-        typer.echo(f"{len(faults)} errors, {len(findings.warnings)} warnings")
+        dataset, found = read_dataset(file, columns=columns_told(text_column, label_column))
+        datasets.append(dataset)
+        faults.extend(found)
+    findings = check_datasets(datasets)
+    faults.extend(findings.errors)
+    for note in (note for dataset in datasets for note in dataset.notes):
+        typer.echo(f"note: {note}")
+    for warning in findings.warnings:
+        typer.echo(f"warning: {warning}")
+    for dataset in datasets:
+        if dataset.examples:
+            conditions = len({one.condition for one in dataset.examples if one.condition})
+            counts = f"{counted(len(dataset.examples), 'example')}, {counted(conditions, 'condition')}"
+            typer.echo(f"{dataset.path}: {counts}")
+    typer.echo(f"{counted(len(faults), 'error')}, {counted(len(findings.warnings), 'warning')}")
     if faults:
+        order = {str(file): number for number, file in enumerate(files)}
+        faults.sort(key=lambda fault: (order.get(fault.file, -1), fault.line))
         raise DataError(faults)
 
 
 @data_app.command()
-def stats(file: FileArgument) -> None:
+def stats(
+    file: FileArgument, text_column: TextColumnOption = None, label_column: LabelColumnOption = None
+) -> None:
     """Count examples by condition and split, words, and symptoms."""
-    dataset = load_dataset(file)
+    dataset = _loaded(file, text_column, label_column)
     console = Console()
     console.print(_conditions_table(dataset))
     annotated = [example.symptoms for example in dataset.examples if example.symptoms is not None]
@@ -66,7 +86,8 @@ def stats(file: FileArgument) -> None:
         console.print(_symptoms_table(annotated))
     complete = sum(_can_be_trained_on(example) for example in dataset.examples)
     console.print(
-        f"{len(dataset.examples)} examples; {complete} have symptoms and recommendation, as training needs.",
+        f"{counted(len(dataset.examples), 'example')}; {complete:,} with symptoms and recommendation, as "
+        "training needs.",
         highlight=False,
     )
 
@@ -78,15 +99,19 @@ def split(
     dev: Annotated[float, typer.Option(help="The share of each condition for dev.")] = 0.1,
     test: Annotated[float, typer.Option(help="The share of each condition for test.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
 ) -> None:
     """Divide a data set into train, dev and test, by condition, near-duplicates together.
 
     Splits that the file itself names are not looked at.
     """
-    dataset = load_dataset(file)
+    dataset = _loaded(file, text_column, label_column)
     splits = split_examples(dataset.examples, dev, test, seed)
     for path in write_splits(dataset, splits, out):
-        typer.echo(f"{path}: {len(splits[path.stem])} examples")
+        typer.echo(f"{path}: {counted(len(splits[path.stem]), 'example')}")
+    for sentence in what_was_not_split(splits, {"dev": dev, "test": test}):
+        typer.echo(f"note: {sentence}")
 
 
 @data_app.command()
@@ -94,12 +119,14 @@ def preview(
     file: FileArgument,
     condition: Annotated[str | None, typer.Option(help="Only examples of this condition.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many to show.")] = 3,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
 ) -> None:
     """Show examples as the model sees them: the description, and the three lines it learns to write."""
-    dataset = load_dataset(file)
+    dataset = _loaded(file, text_column, label_column)
     chosen = list(dataset.examples)
     if condition is not None:
-        label = find_label(condition, dataset.labels)
+        label = find_label_by_name(condition, dataset.labels)
         if label is None:
             known = [label.id for label in dataset.labels]
             raise InputError(f"There is no condition {condition!r}{nearest(condition, known)}")
@@ -107,7 +134,44 @@ def preview(
     for example in chosen[:count]:
         typer.echo(f"{example.id} (line {example.line})\n{example.input}\n")
         typer.echo(_assessment_lines(example, dataset) + "\n")
-    typer.echo(f"{min(count, len(chosen))} of {len(chosen)} examples")
+    typer.echo(f"{min(count, len(chosen)):,} of {counted(len(chosen), 'example')}")
+
+
+@data_app.command()
+def labels(
+    file: Annotated[
+        Path | None, typer.Argument(help="A data set, for its own labels; the bundled ones without it.")
+    ] = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+) -> None:
+    """List the ids that a condition may be, what each is written as, and the symptom terms."""
+    chosen, path = labels_of_taxonomy(), Path()
+    if file is not None:
+        chosen, path = _loaded(file, text_column, label_column).labels, file
+    table = Table("id", "written as", box=None, padding=(0, 2, 0, 0))
+    for label in chosen:
+        table.add_row(label.id, label.text)
+    console = Console()
+    console.print(table)
+    terms = symptom_terms() if file is None else terms_for(path, chosen)
+    if terms is None:
+        console.print("\nAny symptom term will do; a symptoms.json beside the file would say which.")
+        return
+    for group, listed in terms.items():
+        console.print(f"\n{group or 'symptoms'}: {', '.join(listed)}", highlight=False, soft_wrap=True)
+
+
+def columns_told(text_column: str | None, label_column: str | None) -> Columns:
+    """The columns of the options, or our own names."""
+    return Columns(text_column or AS_OURS.text, label_column or AS_OURS.label)
+
+
+def _loaded(file: Path, text_column: str | None, label_column: str | None) -> Dataset:
+    dataset = load_dataset(file, columns=columns_told(text_column, label_column))
+    for note in dataset.notes:
+        typer.echo(f"note: {note}", err=True)
+    return dataset
 
 
 def _can_be_trained_on(example: LabelledExample) -> bool:

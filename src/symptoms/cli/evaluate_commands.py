@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from symptoms.cli.options import BaseModelOption, ServiceOption
+from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
 from symptoms.config import DISCLAIMER
 from symptoms.errors import InputError
 
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run by name or folder, or a tinker:// path.")],
-    data: Annotated[Path, typer.Option(help="The test set: JSONL, JSON or CSV.")] = Path("data/test.jsonl"),
+    data: Annotated[Path, typer.Option(help="The test set, a data file of any kind.")] = Path(
+        "data/test.jsonl"
+    ),
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A further test set, whose headline is told beside; may be repeated. By default the "
+            "test-2.jsonl beside a test.jsonl."
+        ),
+    ] = None,
     dev: Annotated[
         Path | None, typer.Option(help="Fit temperature and threshold on this set; by default the run's own.")
     ] = None,
@@ -54,6 +63,8 @@ def evaluate(
         typer.Option(help="Id of a test example that may resemble a training example; may be repeated."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the changed texts.")] = 0,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
     service: ServiceOption = None,
     base_model: BaseModelOption = None,
 ) -> None:
@@ -65,8 +76,11 @@ def evaluate(
     request = EvaluationRequest(
         run_or_path=run,
         data=data,
+        also=None if also is None else tuple(also),
         dev=dev,
         train=train,
+        text_column=text_column,
+        label_column=label_column,
         full=full,
         beside=tuple(beside or ()),
         external=tuple(_kind_and_path(one) for one in external or ()),
@@ -108,14 +122,20 @@ def _print_result(evaluation: Evaluation, page: Path) -> None:
     from symptoms.report.pages import interval_text, percent_text, verdict
 
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("", "macro-F1", "accuracy", "surest 80%", "calibration error"):
+    beside = [f"macro-F1, {Path(one.path).stem}" for one in evaluation.further]
+    for column in ("", "macro-F1", *beside, "accuracy", "surest 80%", "calibration error"):
         table.add_column(column)
     rows = [(evaluation.subject.name, evaluation.scores)]
     rows += [(baseline.name, baseline.scores) for baseline in evaluation.baselines]
-    for name, scores in rows:
+    for number, (name, scores) in enumerate(rows):
+        of_further = [
+            one.scores if number == 0 else next((b.scores for b in one.baselines if b.name == name), None)
+            for one in evaluation.further
+        ]
         table.add_row(
             name,
             interval_text(scores.macro_f1),
+            *(interval_text(other.macro_f1) if other else "" for other in of_further),
             interval_text(scores.accuracy),
             percent_text(scores.accuracy_at_80_coverage),
             f"{scores.calibration.ece:.3f}",

@@ -21,6 +21,13 @@ BaseModelOption = Annotated[
     str | None, typer.Option(help="Base model by name, or a local path; locally smollm2-135m.")
 ]
 
+TextColumnOption = Annotated[
+    str | None, typer.Option("--text-column", help="The column with the text, if not input.")
+]
+LabelColumnOption = Annotated[
+    str | None, typer.Option("--label-column", help="The column with the label, if not condition.")
+]
+
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """A command with an option for every described field of TrainingConfig.

@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from rich.console import Console
 from rich.text import Text
 
-from symptoms.data import Experiment
+from symptoms.data import Example, assessment_of, load_dataset, load_experiment, render_assessment
+from symptoms.data.records import Columns, holds_experiment
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
+from symptoms.words import counted
 
 TRAINED = ("black on #8fd19e", "black on #b5e2be")
 READ = ("grey70 on grey19", "grey70 on grey27")
 
 
+@dataclass(frozen=True)
+class Shown:
+    """The examples of a data file, and the base model that it names itself, if it does."""
+
+    path: Path
+    examples: tuple[Example, ...]
+    base_model: str | None
+
+
+def examples_to_show(path: Path, columns: Columns) -> Shown:
+    """All examples of any data file as they are trained on; of one without advice the concern alone.
+
+    Raises DataError with every fault in the file.
+    """
+    if not path.is_dir() and holds_experiment(path):
+        experiment = load_experiment(path)
+        return Shown(path, experiment.examples, experiment.config.base_model)
+    dataset = load_dataset(path, columns=columns)
+    texts = {label.id: label.text for label in dataset.labels}
+    examples: list[Example] = []
+    for one in dataset.examples:
+        output = f"Primary concern: {texts[one.condition]}"
+        if one.symptoms is not None and one.recommendation is not None:
+            output = render_assessment(assessment_of(one, dataset.labels))
+        examples.append(Example(one.input, output, one.line))
+    return Shown(path, tuple(examples), None)
+
+
 def print_examples(
-    console: Console, experiment: Experiment, chosen: int | None, tokenizer: Tokenizer, context: int | None
+    console: Console, shown: Shown, chosen: int | None, tokenizer: Tokenizer, context: int | None
 ) -> None:
     """Print the chosen example, or all; then the counts. Raises DataError for examples that are too long."""
-    tokenized = [tokenize(tokenizer, example) for example in experiment.examples]
+    tokenized = [tokenize(tokenizer, example) for example in shown.examples]
     for number, example in enumerate(tokenized, start=1):
         if chosen is None or number == chosen:
-            line = experiment.examples[number - 1].line
+            line = shown.examples[number - 1].line
             console.print(
                 f"example {number} (line {line}): {example.num_tokens} tokens, "
                 f"{example.num_trained_tokens} trained",
@@ -32,7 +65,8 @@ def print_examples(
     trained = sum(example.num_trained_tokens for example in tokenized)
     longest = max(example.num_tokens for example in tokenized)
     console.print(
-        f"{len(tokenized)} examples, {total:,} tokens, {trained:,} trained ({trained / total:.0%}); "
+        f"{counted(len(tokenized), 'example')}, {total:,} tokens, {trained:,} trained "
+        f"({trained / total:.0%}); "
         f"the longest has {longest} tokens of the context's {context or 'unknown length'}.",
         highlight=False,
     )
@@ -41,7 +75,7 @@ def print_examples(
         console.print(legend)
     else:
         console.print("Between [[ and ]]: weight 1, trained. Before it: weight 0, read only.", markup=False)
-    check_lengths(experiment.path, experiment.examples, tokenized, context)
+    check_lengths(shown.path, shown.examples, tokenized, context)
 
 
 def coloured(tokenizer: Tokenizer, example: TokenizedExample, plain: bool) -> Text:

@@ -10,6 +10,7 @@ from pathlib import Path
 from symptoms.data.dataset import Dataset, LabelledExample
 from symptoms.data.duplicates import near_duplicates, words_of
 from symptoms.errors import Fault
+from symptoms.words import counted
 
 FEW_WORDS = 3
 MANY_WORDS = 300
@@ -43,17 +44,20 @@ class _Placed:
 
 
 def check_datasets(datasets: Sequence[Dataset]) -> Findings:
-    """Near-duplicates within and across the data sets, conflicting labels, balance, lengths, odd words."""
-    placed = [_Placed(dataset.path, example) for dataset in datasets for example in dataset.examples]
+    """Near-duplicates within and across the data sets, conflicting labels, balance, lengths, odd words.
+
+    Examples at fault, as `read_dataset` has them, are looked at as far as they could be read.
+    """
+    placed = [_Placed(dataset.path, one) for dataset in datasets for one in dataset.examples if one.input]
     errors: list[Fault] = []
     warnings = [*_lengths(placed), *_odd_words(placed)]
     for dataset in datasets:
-        warnings.extend(_balance(dataset))
+        warnings.extend(_balance(dataset) if dataset.examples else ())
     warnings.extend(_conditions_apart(datasets))
     for pair in near_duplicates([one.example.input for one in placed]):
         first, second = placed[pair.first], placed[pair.second]
         what = f"nearly repeats {first}, similarity {pair.similarity:.2f}"
-        if first.example.condition != second.example.condition:
+        if _are_known(first, second) and first.example.condition != second.example.condition:
             labels = f"{second.example.condition!r} here and {first.example.condition!r} there"
             errors.append(_fault(second, "condition", f"{what}, with another label: {labels}; keep one"))
         elif first.part != second.part:
@@ -82,7 +86,7 @@ def _lengths(placed: Sequence[_Placed]) -> Iterator[Fault]:
                 one, "input", f"has fewer than {FEW_WORDS} words, which seldom say what a person feels"
             )
         elif count > MANY_WORDS:
-            yield _fault(one, "input", f"has {count} words; a small model's context may not hold it")
+            yield _fault(one, "input", f"has {count:,} words; a small model's context may not hold it")
 
 
 def _odd_words(placed: Sequence[_Placed]) -> Iterator[Fault]:
@@ -99,12 +103,21 @@ def _odd_words(placed: Sequence[_Placed]) -> Iterator[Fault]:
             yield _fault(one, "input", problem)
 
 
+def _are_known(*placed: _Placed) -> bool:
+    """Whether both have a condition; one that is no label is a fault of its own."""
+    return all(one.example.condition for one in placed)
+
+
 def _balance(dataset: Dataset) -> Iterator[Fault]:
-    counts = Counter(example.condition for example in dataset.examples)
+    ids = {label.id for label in dataset.labels}
+    counts = Counter(one.condition for one in dataset.examples if one.condition in ids)
+    if not counts:
+        return
     most, least = counts.most_common()[0], counts.most_common()[-1]
     if most[1] >= IMBALANCE * least[1]:
         problem = (
-            f"{most[0]!r} has {most[1]} examples and {least[0]!r} {least[1]}; read macro-F1, not accuracy"
+            f"{most[0]!r} has {counted(most[1], 'example')} and {least[0]!r} {least[1]}; "
+            "read macro-F1, not accuracy"
         )
         yield Fault(str(dataset.path), 1, "condition", problem)
     spellings: defaultdict[str, list[str]] = defaultdict(list)
@@ -119,9 +132,10 @@ def _balance(dataset: Dataset) -> Iterator[Fault]:
 def _conditions_apart(datasets: Sequence[Dataset]) -> Iterator[Fault]:
     """Conditions of later files that the first, taken for the training data, does not have."""
     for dataset in datasets[1:]:
+        ids = {label.id for label in dataset.labels}
         trained = {example.condition for example in datasets[0].examples}
-        for condition in dict.fromkeys(example.condition for example in dataset.examples):
-            if condition not in trained:
+        for condition in dict.fromkeys(one.condition for one in dataset.examples if one.condition in ids):
+            if trained and condition not in trained:
                 line = next(one.line for one in dataset.examples if one.condition == condition)
                 problem = f"{condition!r} does not occur in {datasets[0].path}, so nothing can learn it there"
                 yield Fault(str(dataset.path), line, "condition", problem)

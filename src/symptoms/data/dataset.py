@@ -1,9 +1,8 @@
-"""Data sets: labelled descriptions from JSONL, JSON or CSV, checked as a whole."""
+"""Data sets: labelled descriptions from a file of any format, checked as a whole."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,14 +12,14 @@ from symptoms.data.labels import (
     TAXONOMY_FILE,
     Label,
     find_label,
+    find_label_by_name,
     labels_beside,
-    labels_of_taxonomy,
     labels_of_the_data,
 )
-from symptoms.data.reading import nearest, read_text
-from symptoms.data.records import read_records
+from symptoms.data.reading import nearest
+from symptoms.data.records import AS_OURS, Columns, read_source
+from symptoms.data.terms import TERMS_FILE, terms_for
 from symptoms.errors import DataError, Fault, InputError
-from symptoms.taxonomy import symptom_terms
 
 
 @dataclass(frozen=True)
@@ -41,26 +40,47 @@ class LabelledExample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A checked data file and the labels of its conditions. `digest` is the SHA-256 of its bytes."""
+    """A data file and the labels of its conditions. `digest` is the SHA-256 of its bytes.
+
+    `notes` say how it was read where that was not a matter of course.
+    """
 
     path: Path
     examples: tuple[LabelledExample, ...]
     labels: tuple[Label, ...]
     digest: str
+    notes: tuple[str, ...] = ()
 
 
-def load_dataset(path: Path, labels: Sequence[Label] | None = None) -> Dataset:
+def load_dataset(path: Path, labels: Sequence[Label] | None = None, columns: Columns = AS_OURS) -> Dataset:
     """Read and check a file; raises DataError with every fault in it, each with line and field.
 
-    The conditions have to be ids of `labels`. Without it they are those of a `taxonomy.json` beside the
-    file; else the bundled taxonomy's where at least half of the distinct conditions are from it; else
-    the file's own conditions, in the order in which they first appear.
+    The conditions have to be ids of `labels`, or their names where those are unique. Without it they are
+    those of a `taxonomy.json` beside the file; else the bundled taxonomy's where at least half of the
+    distinct conditions are from it; else the file's own conditions, in the order in which they first appear.
+    Symptoms have to be of a `symptoms.json` beside the file, or with the bundled taxonomy its own.
     """
-    text, content = read_text(path)
+    dataset, faults = read_dataset(path, labels, columns)
+    if faults:
+        raise DataError(faults)
+    return dataset
+
+
+def read_dataset(
+    path: Path, labels: Sequence[Label] | None = None, columns: Columns = AS_OURS
+) -> tuple[Dataset, tuple[Fault, ...]]:
+    """The same, with what could be read beside the faults, so that more can be told of it at once.
+
+    An example at fault stands in it as it was read, with an empty text for a field that was not.
+    """
     faults: list[Fault] = []
-    reader = FieldReader(str(path), faults)
+    try:
+        source = read_source(path, faults, columns)
+    except DataError as error:
+        return Dataset(path, (), (), ""), tuple(error.faults)
+    reader = FieldReader(str(path), faults, {"input": columns.text, "condition": columns.label})
     examples: list[LabelledExample] = []
-    for number, record in enumerate(read_records(path, text, faults), start=1):
+    for number, record in enumerate(source.records, start=1):
         read = reader.of(record)
         examples.append(
             LabelledExample(
@@ -78,16 +98,12 @@ def load_dataset(path: Path, labels: Sequence[Label] | None = None) -> Dataset:
     chosen: tuple[Label, ...] = ()
     try:
         chosen = _choose_labels(path, examples, labels)
+        check = _Check(str(path), chosen, labels is None, terms_for(path, chosen), columns.label)
+        examples = [check.of(example, faults) for example in examples]
     except DataError as error:
         faults.extend(error.faults)
-    else:
-        hint = (
-            "" if labels is not None else f" (labels of your own go into a {TAXONOMY_FILE} beside the file)"
-        )
-        examples = [_checked(str(path), example, chosen, hint, faults) for example in examples]
-    if faults:
-        raise DataError(sorted(faults, key=lambda fault: (fault.file, fault.line)))
-    return Dataset(path, tuple(examples), chosen, hashlib.sha256(content).hexdigest())
+    dataset = Dataset(path, tuple(examples), chosen, source.digest, source.notes)
+    return dataset, tuple(sorted(faults, key=lambda fault: (fault.file, fault.line)))
 
 
 def assessment_of(example: LabelledExample, labels: Sequence[Label]) -> WrittenAssessment:
@@ -118,23 +134,36 @@ def _choose_labels(
     if given is not None:
         return tuple(given)
     return labels_beside(path) or labels_of_the_data(
-        example.condition for example in examples if example.condition
+        (example.condition for example in examples if example.condition), find_label_by_name
     )
 
 
-def _checked(
-    name: str, example: LabelledExample, labels: tuple[Label, ...], hint: str, faults: list[Fault]
-) -> LabelledExample:
-    """The example with its label's id as condition; what is not of the taxonomy is added to the faults."""
-    label = find_label(example.condition, labels)
-    if label is None and example.condition:
-        known = [label.id for label in labels] + [label.text for label in labels]
-        problem = f"unknown condition {example.condition!r}{nearest(example.condition, known)}{hint}"
-        faults.append(Fault(name, example.line, "condition", problem))
-    if labels == labels_of_taxonomy():
-        terms = [term for group in symptom_terms().values() for term in group]
-        for term in example.symptoms or ():
-            if term and term not in terms:
-                problem = f"unknown symptom {term!r}{nearest(term, terms)}"
-                faults.append(Fault(name, example.line, "symptoms", problem))
-    return replace(example, condition=label.id) if label else example
+@dataclass(frozen=True)
+class _Check:
+    """What the examples of a file are held against; `terms` is None where any symptom will do."""
+
+    name: str
+    labels: tuple[Label, ...]
+    labels_are_its_own: bool
+    terms: Mapping[str, tuple[str, ...]] | None
+    label_column: str
+
+    def of(self, example: LabelledExample, faults: list[Fault]) -> LabelledExample:
+        """The example with its label's id as condition; what nobody knows is added to the faults."""
+        label = find_label_by_name(example.condition, self.labels)
+        if label is None and example.condition:
+            problem = f"unknown condition {example.condition!r}{self._nearest_label(example.condition)}"
+            faults.append(Fault(self.name, example.line, self.label_column, problem))
+        if self.terms is not None:
+            known = [term for group in self.terms.values() for term in group]
+            hint = f" (terms of your own go into a {TERMS_FILE} beside the file)"
+            for term in example.symptoms or ():
+                if term and term not in known:
+                    problem = f"unknown symptom {term!r}{nearest(term, known)}{hint}"
+                    faults.append(Fault(self.name, example.line, "symptoms", problem))
+        return replace(example, condition=label.id) if label else example
+
+    def _nearest_label(self, condition: str) -> str:
+        known = [label.id for label in self.labels] + [label.text for label in self.labels]
+        own = f" (labels of your own go into a {TAXONOMY_FILE} beside the file)"
+        return nearest(condition, known) + (own if self.labels_are_its_own else "")

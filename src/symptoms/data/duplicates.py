@@ -17,7 +17,7 @@ SHINGLE = 3
 NEAR_DUPLICATE = 0.2
 """Jaccard similarity of two texts' word triples (Broder 1997) from which they count as one text.
 
-Of the 900,000 pairs in our 1,350 examples none reaches 0.08, while a copy with every eighth word replaced
+Of the 5.6 million pairs in our 3,356 examples one reaches 0.12, while a copy with every eighth word replaced
 has about 0.45 and one with every fifth still 0.25. A paraphrase in other words is not found by this.
 """
 

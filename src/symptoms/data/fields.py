@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from typing import cast
 
 from symptoms.data.assessment import NO_SYMPTOMS
@@ -16,10 +17,14 @@ LONGEST_TEXT = 10_000
 
 
 class FieldReader:
-    """Reads the records of one file, of which no two may share an id."""
+    """Reads the records of one file, of which no two may share an id.
 
-    def __init__(self, name: str, faults: list[Fault]) -> None:
+    `their_names` are what the file itself calls fields, for faults.
+    """
+
+    def __init__(self, name: str, faults: list[Fault], their_names: Mapping[str, str]) -> None:
         self._name = name
+        self._their_names = their_names
         self._faults = faults
         self._line_of_id: dict[str, int] = {}
         self._record = Record(1, {})
@@ -95,7 +100,8 @@ class FieldReader:
         return text
 
     def _fault(self, key: str, problem: str) -> None:
-        self._faults.append(Fault(self._name, self._record.line, key, problem))
+        their_name = self._their_names.get(key, key)
+        self._faults.append(Fault(self._name, self._record.line, their_name, problem))
 
 
 def _is_odd(character: str) -> bool:

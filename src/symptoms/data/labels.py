@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from symptoms.data.reading import Places, kind_of, parse_json, read_text
 from symptoms.errors import DataError, Fault
 from symptoms.taxonomy import conditions
 
 TAXONOMY_FILE = "taxonomy.json"
+AN_ENTRY = '{"id": "burnout", "name": "Burnout"}'
 
 
 @dataclass(frozen=True)
 class Label:
-    """A condition's id and `text`, what stands after `Primary concern: ` for it."""
+    """A condition's id and `text`, what stands after `Primary concern: ` for it.
+
+    `names` are what people may write for it beside these two; a label is the same whatever they are.
+    """
 
     id: str
     text: str
-
-
-class _Entry(BaseModel):
-    # Classification codes and whatever else a taxonomy holds is left to its owner.
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    id: str = Field(pattern=r"^\S(.*\S)?$")
-    name: str = Field(pattern=r"^\S(.*\S)?$")
-    formal_name: str = Field(default="", pattern=r"^(\S(.*\S)?)?$")
+    names: tuple[str, ...] = field(default=(), compare=False)
 
 
 def labels_of_taxonomy() -> tuple[Label, ...]:
     """The 30 conditions of the bundled taxonomy, in its order."""
-    return tuple(Label(condition.id, condition.label) for condition in conditions())
+    return tuple(Label(one.id, one.label, (one.name, one.formal_name)) for one in conditions())
 
 
 def find_label(condition: str, labels: Iterable[Label]) -> Label | None:
     """The label that a condition is written for, by its id or by its text."""
     return next((label for label in labels if condition in (label.id, label.text)), None)
+
+
+def find_label_by_name(condition: str, labels: Iterable[Label]) -> Label | None:
+    """The same, or else the only one of that id, text or name when case and underscores do not matter."""
+    given = tuple(labels)
+    exact = find_label(condition, given)
+    if exact is not None:
+        return exact
+    alike = [label for label in given if _plain(condition) in _all_names(label)]
+    return alike[0] if len(alike) == 1 else None
 
 
 def labels_beside(path: Path) -> tuple[Label, ...] | None:
@@ -55,32 +59,65 @@ def labels_beside(path: Path) -> tuple[Label, ...] | None:
     text, _ = read_text(file)
     document: object = parse_json(name, text)
     if not isinstance(document, list) or document == []:
-        found = kind_of(cast(object, document))
-        raise DataError([Fault(name, 1, "file", f"expected a list of id and name, found {found}")])
+        found = "an empty list" if document == [] else kind_of(cast(object, document))
+        raise DataError([Fault(name, 1, "file", f"expected a list such as [{AN_ENTRY}], found {found}")])
     labels: list[Label] = []
     faults: list[Fault] = []
-    for line, found in zip(Places(text).of_elements(), cast(list[object], document), strict=True):
-        try:
-            entry = _Entry.model_validate(found)
-        except ValidationError as error:
-            for problem in error.errors():
-                field = str(problem["loc"][0]) if problem["loc"] else "condition"
-                faults.append(Fault(name, line, field, problem["msg"].lower()))
+    for line, entry in zip(Places(text).of_elements(), cast(list[object], document), strict=True):
+        label = _label(name, line, entry, faults)
+        if label is None:
             continue
-        if any(entry.id == label.id for label in labels):
-            faults.append(Fault(name, line, "id", f"{entry.id!r} stands twice; keep one"))
-        formal = "" if entry.formal_name in ("", entry.name) else f" ({entry.formal_name})"
-        labels.append(Label(entry.id, entry.name + formal))
+        if any(label.id == other.id for other in labels):
+            faults.append(Fault(name, line, "id", f"{label.id!r} stands twice; keep one"))
+        labels.append(label)
     if faults:
         raise DataError(faults)
     return tuple(labels)
 
 
-def labels_of_the_data(found: Iterable[str]) -> tuple[Label, ...]:
+def labels_of_the_data(
+    found: Iterable[str], find: Callable[[str, Iterable[Label]], Label | None] = find_label
+) -> tuple[Label, ...]:
     """The bundled taxonomy where at least half of the distinct conditions are its own, else these."""
     distinct = tuple(dict.fromkeys(found))
     bundled = labels_of_taxonomy()
-    known = sum(find_label(condition, bundled) is not None for condition in distinct)
+    known = sum(find(condition, bundled) is not None for condition in distinct)
     if 2 * known >= len(distinct):
         return bundled
     return tuple(Label(condition, condition) for condition in distinct)
+
+
+def _label(file: str, line: int, entry: object, faults: list[Fault]) -> Label | None:
+    """One entry; classification codes and whatever else it holds is left to its owner."""
+    if not isinstance(entry, dict):
+        faults.append(Fault(file, line, "condition", f"expected {AN_ENTRY}, found {kind_of(entry)}"))
+        return None
+    fields = cast(dict[str, object], entry)
+    problems = {key: _problem(fields.get(key), key in fields) for key in ("id", "name")}
+    if "formal_name" in fields and fields["formal_name"] != "":
+        problems["formal_name"] = _problem(fields["formal_name"], True)
+    faulty = {key: problem for key, problem in problems.items() if problem}
+    faults.extend(Fault(file, line, key, problem) for key, problem in faulty.items())
+    if faulty:
+        return None
+    identifier, name, formal = (str(fields.get(key, "")) for key in ("id", "name", "formal_name"))
+    text = name if formal in ("", name) else f"{name} ({formal})"
+    return Label(identifier, text, tuple(one for one in (name, formal) if one))
+
+
+def _problem(value: object, is_there: bool) -> str:
+    if not is_there:
+        return f"expected text, found no such field; write an entry as {AN_ENTRY}"
+    if not isinstance(value, str):
+        return f"expected text, found {kind_of(value)}"
+    if not value.strip():
+        return "expected text, found an empty string"
+    return "expected one line without spaces around it" if value != value.strip() or "\n" in value else ""
+
+
+def _all_names(label: Label) -> set[str]:
+    return {_plain(name) for name in (label.id, label.text, *label.names)}
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,9 @@ from symptoms.data.duplicates import near_duplicates
 from symptoms.data.fields import SPLITS
 from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy
 from symptoms.errors import InputError
+
+SHOWN = 5
+"""Conditions that a sentence names."""
 
 
 def split_examples(
@@ -79,6 +82,25 @@ def write_splits(
     for path, content in contents.items():
         path.write_text(content, encoding="utf-8")
     return paths
+
+
+def what_was_not_split(splits: dict[str, tuple[LabelledExample, ...]], shares: dict[str, float]) -> list[str]:
+    """Sentences on conditions that a wanted split has no example of, and on splits that are empty."""
+    everything = Counter(one.condition for examples in splits.values() for one in examples)
+    told: list[str] = []
+    for split, share in shares.items():
+        missing = sorted(set(everything) - {one.condition for one in splits[split]})
+        if share == 0 or not missing:
+            continue
+        few = sum(everything[condition] < len(SPLITS) for condition in missing)
+        why = f"; with fewer than {len(SPLITS)} examples a condition stays in train" if few else ""
+        why += "; near-duplicates stay together in train" if few < len(missing) else ""
+        if len(missing) == len(everything):
+            told.append(f"no {split}.jsonl was written{why}")
+        else:
+            shown = ", ".join(missing[:SHOWN]) + (" and others" if len(missing) > SHOWN else "")
+            told.append(f"{split}.jsonl has no {shown}{why}")
+    return told
 
 
 def _share(count: int, fraction: float) -> int:

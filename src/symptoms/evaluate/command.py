@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from symptoms.classifier import RunCalibration, TrainedModel, write_calibration
-from symptoms.data import Dataset, assessment_of, check_leakage, load_dataset, render_assessment
+from symptoms.data import Dataset, assessment_of, load_dataset, render_assessment
+from symptoms.data.records import Columns
 from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
+from symptoms.evaluate.baselines import Baseline, fit_baselines
 from symptoms.evaluate.evaluating import (
     SHOTS,
     Calibrator,
@@ -37,11 +41,13 @@ from symptoms.evaluate.evaluation import (
     write_evaluation,
 )
 from symptoms.evaluate.external import read_external
+from symptoms.evaluate.further_tests import check_tests, further_paths, score_further_test
 from symptoms.evaluate.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.service import Service, connect
 from symptoms.tokens import prompt_text
 from symptoms.train import RunDirectory, find_run
+from symptoms.train.order import columns_of
 
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
 SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
@@ -49,12 +55,19 @@ SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "b
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What to evaluate, on what, and beside what."""
+    """What to evaluate, on what, and beside what.
+
+    `also` are further test sets, of which the headline is reported; None for those beside `data`. The
+    columns are those of the files told here, None for what the run's own files have.
+    """
 
     run_or_path: str
     data: Path
+    also: tuple[Path, ...] | None = None
     dev: Path | None = None
     train: Path | None = None
+    text_column: str | None = None
+    label_column: str | None = None
     full: bool = False
     baselines: bool = True
     beside: tuple[str, ...] = ()
@@ -68,6 +81,7 @@ class EvaluationRequest:
 @dataclass(frozen=True)
 class _Sets:
     test: Dataset
+    further: tuple[Dataset, ...]
     dev: Dataset | None
     train: Dataset | None
 
@@ -115,7 +129,8 @@ def _evaluate(
     folder = run.path if run else Path()
     write_predictions(folder / "predictions.jsonl", predictions)
     evaluation = _evaluation(request, subject, sets, calibrator, predictions, seconds)
-    baselines = _baselines(request, service, sets, predictions, track) if request.baselines else []
+    fitted = fit_baselines(sets.train, sets.dev, request.seed) if sets.train and request.baselines else ()
+    baselines = _baselines(request, service, sets, fitted, predictions, track) if request.baselines else []
     temperature = calibrator.temperature if calibrator else 1.0
     evaluation = replace(
         evaluation,
@@ -128,6 +143,10 @@ def _evaluate(
                 model, read_external(kind, path), sets.test.labels, calibrator, request.seed, track
             )
             for kind, path in request.external
+        ),
+        further=tuple(
+            score_further_test(model, one, calibrator, sets.dev, fitted, request.seed, folder, track)
+            for one in sets.further
         ),
     )
     if run is not None:
@@ -155,15 +174,35 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
     manifest = run.manifest() if run else {}
     train_path = request.train or _existing(manifest.get("data"))
     dev_path = request.dev or _existing(manifest.get("dev"))
-    train = None if train_path is None else of_split(load_dataset(train_path), "train")
+    of_the_run = columns_of(run.config() if run else {})
+    told = Columns(request.text_column or of_the_run.text, request.label_column or of_the_run.label)
+    of_train, of_dev = (told if path else of_the_run for path in (request.train, request.dev))
+    train = None if train_path is None else of_split(load_dataset(train_path, columns=of_train), "train")
+    if train is not None and request.train is None:
+        _check_unchanged(train, manifest)
     labels = train.labels if train else None
-    test = of_split(load_dataset(request.data, labels), "test")
-    dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels), "dev")
+    test = of_split(load_dataset(request.data, labels, told), "test")
+    further = tuple(
+        of_split(load_dataset(path, test.labels, told), "test")
+        for path in further_paths(request.data, request.also)
+    )
+    dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels, of_dev), "dev")
     if train is not None:
-        check_leakage(train, test, request.allowed_duplicates)
+        check_tests(train, (test, *further), request.allowed_duplicates)
         if run is not None and request.train is None:
             train = _as_trained_on(train, run)
-    return _Sets(test, dev, train)
+    return _Sets(test, further, dev, train)
+
+
+def _check_unchanged(train: Dataset, manifest: dict[str, Any]) -> None:
+    """Raise InputError where the file at the run's path is not the one that it was trained on."""
+    digest = manifest.get("data_sha256")
+    if digest in (None, train.digest):
+        return
+    siblings = sorted(train.path.parent.glob(f"*{train.path.suffix}"))
+    same = [one for one in siblings if hashlib.sha256(one.read_bytes()).hexdigest() == digest]
+    named = f"that is {same[0]} now: add --train {same[0]}" if same else "name that file with --train"
+    raise InputError(f"{train.path} is not what the run was trained on, it has changed since; {named}.")
 
 
 def _as_trained_on(train: Dataset, run: RunDirectory) -> Dataset:
@@ -242,13 +281,12 @@ def _baselines(
     request: EvaluationRequest,
     service: Service,
     sets: _Sets,
+    fitted: Sequence[Baseline],
     predictions: Sequence[Prediction],
     track: Track,
 ) -> list[BaselineScores]:
-    results: list[BaselineScores] = []
+    results = score_classic_baselines(fitted, sets.dev, sets.test, predictions, request.seed)
     others: list[tuple[str, TrainedModel]] = []
-    if sets.train is not None:
-        results += score_classic_baselines(sets.train, sets.dev, sets.test, predictions, request.seed)
     if request.full:
         base = TrainedModel.load(service, None)
         others.append(("base model, zero-shot", base))

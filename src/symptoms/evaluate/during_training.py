@@ -14,6 +14,7 @@ from symptoms.evaluate.scores import leading_labels
 from symptoms.service import LOCAL, Service
 from symptoms.train import TestCase, TrainingData
 from symptoms.train.loop import Evaluator
+from symptoms.train.order import columns_of
 from symptoms.train.training import OpenRun
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def dev_accuracy(opened: OpenRun) -> Evaluator | None:
     config = opened.config
     if not config.dev_accuracy or config.dev is None:
         return None
-    dev = of_split(load_dataset(Path(config.dev), load_dataset(Path(config.data)).labels), "dev")
+    columns = columns_of(config.model_dump())
+    labels = load_dataset(Path(config.data), columns=columns).labels
+    dev = of_split(load_dataset(Path(config.dev), labels, columns), "dev")
     asked = asked_of(dev)
 
     def figures(sampler: tinker.SamplingClient) -> dict[str, float]:

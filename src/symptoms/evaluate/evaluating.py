@@ -14,7 +14,7 @@ from symptoms.classifier import TrainedModel, probabilities_of
 from symptoms.data import Dataset, Label, LabelledExample, supported_terms
 from symptoms.errors import InputError
 from symptoms.evaluate.abstention import OUT_OF_SCOPE
-from symptoms.evaluate.baselines import fit_baselines
+from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.calibration import fit_temperature, label_indices
 from symptoms.evaluate.evaluation import BaselineScores, ExternalScores, LabelScores, Mistake, Written
 from symptoms.evaluate.external import ExternalSet
@@ -183,12 +183,16 @@ def score_baseline(
 
 
 def score_classic_baselines(
-    train: Dataset, dev: Dataset | None, test: Dataset, predictions: Sequence[Prediction], seed: int
+    baselines: Sequence[Baseline],
+    dev: Dataset | None,
+    test: Dataset,
+    predictions: Sequence[Prediction],
+    seed: int,
 ) -> list[BaselineScores]:
-    """Baselines without a language model, fitted on the same training set and tuned on dev."""
+    """Fitted baselines without a language model on a test set, with thresholds of dev."""
     texts = [example.input for example in test.examples]
     results: list[BaselineScores] = []
-    for baseline in fit_baselines(train, dev, seed):
+    for baseline in baselines:
         threshold = None
         if dev is not None:
             threshold = threshold_on(baseline.probabilities([example.input for example in dev.examples]))

@@ -93,6 +93,19 @@ class ExternalScores:
 
 
 @dataclass(frozen=True)
+class FurtherTest:
+    """The headline on another test set, with the same calibration and the same fitted baselines."""
+
+    path: str
+    sha256: str
+    n: int
+    scores: Scores
+    by_label: LabelScores
+    parse_rate: float
+    baselines: tuple[BaselineScores, ...]
+
+
+@dataclass(frozen=True)
 class Mistake:
     """A wrong answer with the leading labels' probabilities and the chosen line's token log-probabilities."""
 
@@ -124,6 +137,7 @@ class Evaluation:
     baselines: tuple[BaselineScores, ...] = ()
     robustness: tuple[FailureRow, ...] = ()
     external: tuple[ExternalScores, ...] = ()
+    further: tuple[FurtherTest, ...] = ()
     versions: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -151,6 +165,20 @@ def summary_of(evaluation: Evaluation) -> dict[str, Any]:
         "out_of_scope_auroc": scores.out_of_scope.auroc,
         "over_diagnosis_rate": scores.out_of_scope.over_diagnosis_rate,
         "seconds": evaluation.seconds,
+        "further_tests": {
+            one.path: {
+                "n": one.n,
+                "accuracy": one.scores.accuracy.value,
+                "accuracy_interval": [one.scores.accuracy.low, one.scores.accuracy.high],
+                "macro_f1": one.scores.macro_f1.value,
+                "macro_f1_interval": [one.scores.macro_f1.low, one.scores.macro_f1.high],
+                "label_accuracy": one.by_label.accuracy.value,
+                "label_macro_f1": one.by_label.macro_f1.value,
+                "parse_rate": one.parse_rate,
+                "ece": one.scores.calibration.ece,
+            }
+            for one in evaluation.further
+        },
     }
 
 

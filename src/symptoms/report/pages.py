@@ -88,6 +88,8 @@ def verdict(evaluation: Evaluation) -> str:
     """One sentence on how the model compares with the best baseline."""
     reached = interval_text(evaluation.scores.macro_f1)
     own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {evaluation.scores.n} texts"
+    for one in evaluation.further:
+        own += f" and {interval_text(one.scores.macro_f1)} on the {one.n} of {Path(one.path).name}"
     if not evaluation.baselines:
         return f"{own}; no baseline was computed beside it."
     best = max(evaluation.baselines, key=lambda one: one.scores.macro_f1.value)

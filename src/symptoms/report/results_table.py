@@ -9,15 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from symptoms.errors import InputError
-from symptoms.evaluate.evaluation import Evaluation
+from symptoms.evaluate.evaluation import Evaluation, FurtherTest
 from symptoms.evaluate.scores import Scores
 
 BASE_MODEL = "base model"
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
-HEADER = (
-    "| model | trained on | seeds | macro-F1 | accuracy | of the likeliest label | readable answers "
-    "| accuracy, surest 80% | calibration error |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+COLUMNS = (
+    "accuracy",
+    "of the likeliest label",
+    "readable answers",
+    "accuracy, surest 80%",
+    "calibration error",
 )
 
 
@@ -25,7 +27,8 @@ HEADER = (
 class ResultRow:
     """Scores of one model trained several times; the table has their means and ranges.
 
-    `label_accuracies` and `parse_rates` are those of models that write, and empty for others.
+    `label_accuracies` and `parse_rates` are those of models that write, and empty for others. `further` has
+    the scores on each further test set, none where an older result lacks them.
     """
 
     name: str
@@ -34,10 +37,12 @@ class ResultRow:
     label_accuracies: tuple[float, ...] = ()
     parse_rates: tuple[float, ...] = ()
     repeats: bool = True
+    further: tuple[tuple[Scores, ...], ...] = ()
 
     def markdown(self) -> str:
         figures = (
             [one.macro_f1.value for one in self.scores],
+            *([one.macro_f1.value for one in scores] for scores in self.further),
             [one.accuracy.value for one in self.scores],
             self.label_accuracies,
             self.parse_rates,
@@ -54,21 +59,29 @@ def results_table(evaluations: Sequence[Evaluation]) -> str:
     tests = {evaluation.test.sha256 for evaluation in evaluations}
     if len(tests) != 1:
         raise InputError("These results are of different test sets; choose results of one.")
-    rows = [*_models(evaluations), *_baselines(evaluations)]
+    further = _further_tests(evaluations)
+    rows = [*_models(evaluations, list(further)), *_baselines(evaluations, list(further))]
     rows.sort(key=lambda row: -float(np.mean([one.macro_f1.value for one in row.scores])))
-    n = evaluations[0].test.n
+    headings = ["macro-F1", *(f"macro-F1, {Path(one.path).stem}" for one in further.values()), *COLUMNS]
+    tested = " and ".join(f"{one.n} of {one.path}" for one in (evaluations[0].test, *further.values()))
     return "\n".join(
         [
-            HEADER,
+            f"| model | trained on | seeds | {' | '.join(headings)} |",
+            "|---" * (len(headings) + 3) + "|",
             *(row.markdown() for row in rows),
             "",
-            f"Means over seeds, with the range in brackets; {n} test texts of {evaluations[0].test.path}.",
+            f"Means over seeds, with the range in brackets; test texts: {tested}.",
             f"A 95% interval of macro-F1 reaches about {_half_width(evaluations):.2f} to either side.",
         ]
     )
 
 
-def _models(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
+def _further_tests(evaluations: Sequence[Evaluation]) -> dict[str, FurtherTest]:
+    """The further test sets that any result has, by their digest."""
+    return {one.sha256: one for evaluation in evaluations for one in evaluation.further}
+
+
+def _models(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Iterable[ResultRow]:
     groups: dict[tuple[str, str, int | None], list[Evaluation]] = {}
     for evaluation in evaluations:
         subject = evaluation.subject
@@ -82,23 +95,34 @@ def _models(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
             tuple(one.scores for one in mine),
             tuple(one.by_label.accuracy.value for one in mine),
             tuple(one.written.parse_rate for one in mine),
+            further=tuple(
+                tuple(test.scores for one in mine for test in one.further if test.sha256 == digest)
+                for digest in further
+            ),
         )
 
 
-def _baselines(evaluations: Sequence[Evaluation]) -> Iterable[ResultRow]:
-    """Those of the largest training set that has any; they have no seeds worth the name."""
-    having = [one for one in evaluations if one.baselines]
-    if not having:
-        return
-    largest = max(having, key=lambda one: one.subject.num_trained_on or 0)
-    count = largest.subject.num_trained_on
-    for baseline in largest.baselines:
-        untrained = baseline.name.startswith(BASE_MODEL)
-        # The table has several base models, so that this one is told by its name.
-        own = largest.subject.base_model
-        name = baseline.name.replace(BASE_MODEL, own, 1) if untrained else baseline.name
-        trained_on = "" if untrained or count is None else f"{count} examples"
-        yield ResultRow(name, trained_on, (baseline.scores,), repeats=False)
+def _baselines(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Iterable[ResultRow]:
+    """Those of each training set that has any, once; they have no seeds worth the name."""
+    seen: set[tuple[str, str]] = set()
+    for evaluation in evaluations:
+        count = evaluation.subject.num_trained_on
+        for baseline in evaluation.baselines:
+            untrained = baseline.name.startswith(BASE_MODEL)
+            # The table has several base models, so that this one is told by its name.
+            own = evaluation.subject.base_model
+            name = baseline.name.replace(BASE_MODEL, own, 1) if untrained else baseline.name
+            trained_on = "" if untrained or count is None else f"{count} examples"
+            if (name, trained_on) not in seen:
+                seen.add((name, trained_on))
+                elsewhere = tuple(_on_further(evaluation, digest, baseline.name) for digest in further)
+                yield ResultRow(name, trained_on, (baseline.scores,), repeats=False, further=elsewhere)
+
+
+def _on_further(evaluation: Evaluation, digest: str, name: str) -> tuple[Scores, ...]:
+    """A baseline's scores on a further test set, none where the result lacks them."""
+    tests = [test for test in evaluation.further if test.sha256 == digest]
+    return tuple(one.scores for test in tests for one in test.baselines if one.name == name)
 
 
 def _mean_and_range(values: Sequence[float]) -> str:

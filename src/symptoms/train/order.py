@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from symptoms.config import TrainingConfig
+from symptoms.data.records import Columns
 from symptoms.errors import InputError, RunError
 from symptoms.train.configuration import recommended_in_words, refuse_steps_with_epochs, resolve_config
 from symptoms.train.learning_rate import FindShape, unknown_shape
@@ -58,13 +59,18 @@ def order_of(settings: Mapping[str, Any], service: str | None) -> Order:
     """Settings that were checked before; raises InputError without data, DataError for a file with faults."""
     if not isinstance(settings.get("data"), str):
         raise InputError("There is no data to train on; name a file with --data.")
-    dev = settings.get("dev")
+    dev, columns = settings.get("dev"), columns_of(settings)
     return Order(
         settings,
-        load_training_data(Path(settings["data"]), "train"),
-        load_training_data(Path(dev), "dev") if dev else None,
+        load_training_data(Path(settings["data"]), "train", columns),
+        load_training_data(Path(dev), "dev", columns) if dev else None,
         service,
     )
+
+
+def columns_of(settings: Mapping[str, Any]) -> Columns:
+    """What the data files of a training call text and label."""
+    return Columns(settings.get("text_column") or "input", settings.get("label_column") or "condition")
 
 
 def order_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -> Order:

@@ -17,7 +17,7 @@ from symptoms.data import (
     parse_assessment,
     render_assessment,
 )
-from symptoms.data.reading import read_text
+from symptoms.data.records import AS_OURS, Columns, holds_experiment
 from symptoms.data.subset import choose_per_condition, of_split
 from symptoms.errors import AssessmentFormatError, InputError
 
@@ -41,13 +41,15 @@ class TrainingData:
     subset: Mapping[str, Any] | None = None
 
 
-def load_training_data(path: Path, split: Literal["train", "dev"]) -> TrainingData:
+def load_training_data(
+    path: Path, split: Literal["train", "dev"], columns: Columns = AS_OURS
+) -> TrainingData:
     """The examples of a data set, or of an experiment's file as they stand in it.
 
     Of a file whose examples are of several splits only those of `split` are taken. Raises DataError with
     every fault in the file, and InputError where an example has no assessment to train towards.
     """
-    if path.suffix.lower() == ".json" and read_text(path)[0].lstrip().startswith("{"):
+    if not path.is_dir() and holds_experiment(path):
         experiment = load_experiment(path)
         # The original went through its examples in the file's order.
         config = experiment.config.model_dump(exclude={"loss_fn", "test_examples"}) | {"shuffle": False}
@@ -60,10 +62,11 @@ def load_training_data(path: Path, split: Literal["train", "dev"]) -> TrainingDa
             experiment.test_cases,
             None,
         )
-    dataset = load_dataset(path)
+    dataset = load_dataset(path, columns=columns)
     chosen = of_split(dataset, split)
     count, whole = len(chosen.examples), len(dataset.examples)
-    note = None if count == whole else f"{path}: taking the {count} of {whole} examples of split {split}"
+    taken = [] if count == whole else [f"{path}: taking the {count} of {whole} examples of split {split}"]
+    note = "\n".join([*dataset.notes, *taken]) or None
     examples = tuple(
         Example(one.input, render_assessment(assessment_of(one, dataset.labels)), one.line)
         for one in chosen.examples

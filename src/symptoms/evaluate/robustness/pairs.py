@@ -1,4 +1,4 @@
-"""Pairs of texts written by hand, alike but for the fact that decides."""
+"""Pairs of texts composed for this project, alike but for the fact that decides."""
 
 from __future__ import annotations
 

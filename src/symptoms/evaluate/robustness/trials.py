@@ -55,7 +55,7 @@ class Trial:
 
 
 def trials(examples: Sequence[LabelledExample], seed: int) -> tuple[Trial, ...]:
-    """Every change that applies to each example, then both texts of the pairs written by hand.
+    """Every change that applies to each example, then both texts of the composed pairs.
 
     An example's changes depend on its id and the seed alone, not on the other examples.
     """

@@ -1,0 +1,68 @@
+"""Test sets beside the first one, of which the headline is reported: what another hand wrote, say.
+
+Nothing is chosen on them, and leakage stops them as it stops the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from symptoms.classifier import TrainedModel
+from symptoms.data import Dataset, check_leakage
+from symptoms.evaluate.baselines import Baseline
+from symptoms.evaluate.evaluating import (
+    Calibrator,
+    Track,
+    score_classic_baselines,
+    score_labels,
+    score_predictions,
+)
+from symptoms.evaluate.evaluation import FurtherTest
+from symptoms.evaluate.predictions import predict, write_predictions
+
+SECOND = "-2"
+"""What the name of a second test set ends in that is taken without being told."""
+
+
+def further_paths(data: Path, told: Sequence[Path] | None) -> tuple[Path, ...]:
+    """Those that were told, or where none were the `test-2.jsonl` beside a `test.jsonl`, if there is one."""
+    if told is not None:
+        return tuple(told)
+    second = data.with_name(f"{data.stem}{SECOND}{data.suffix}")
+    return (second,) if second.is_file() else ()
+
+
+def check_tests(train: Dataset, tests: Sequence[Dataset], allowed: Sequence[str]) -> None:
+    """`check_leakage` for each test set; an allowed id has to be of one of them."""
+    known = [{example.id for example in test.examples} for test in tests]
+    for number, test in enumerate(tests):
+        elsewhere = set[str]().union(*known[:number], *known[number + 1 :])
+        check_leakage(train, test, [one for one in allowed if one in known[number] or one not in elsewhere])
+
+
+def score_further_test(
+    model: TrainedModel,
+    test: Dataset,
+    calibrator: Calibrator | None,
+    dev: Dataset | None,
+    baselines: Sequence[Baseline],
+    seed: int,
+    folder: Path,
+    track: Track,
+) -> FurtherTest:
+    """Ask about one of them and score it as the first is scored; its predictions are kept in `folder`."""
+    advance = track(test.path.stem, len(test.examples))
+    predictions = predict(model, test.examples, test.labels, advance)
+    write_predictions(folder / f"predictions-{test.path.stem}.jsonl", predictions)
+    return FurtherTest(
+        path=str(test.path),
+        sha256=test.digest,
+        n=len(test.examples),
+        scores=score_predictions(test, predictions, calibrator, seed),
+        by_label=score_labels(predictions, seed),
+        parse_rate=float(np.mean([prediction.is_parsed for prediction in predictions])),
+        baselines=tuple(score_classic_baselines(baselines, dev, test, predictions, seed)),
+    )

@@ -1,0 +1,273 @@
+"""Data as people have it: other names, separators, columns, formats, labels and terms, each in a sentence."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symptoms.data import Dataset, load_dataset, load_descriptions
+from symptoms.data.dataset import read_dataset
+from symptoms.data.records import Columns
+from symptoms.data.splitting import split_examples, what_was_not_split
+from symptoms.errors import DataError
+from symptoms.train import load_training_data
+from symptoms.train.order import new_order
+
+THEIRS = Columns("body", "dx")
+TWO = [{"body": "I wash, and wash", "dx": "ocd"}, {"body": "Out of the blue", "dx": "panic"}]
+TABLES_ARE_AN_EXTRA = "pip install '.[tables]'"
+
+
+def load_text(folder: Path, name: str, text: str, columns: Columns = THEIRS) -> Dataset:
+    (folder / name).write_text(text, encoding="utf-8")
+    return load_dataset(folder / name, columns=columns)
+
+
+def told_of(folder: Path, name: str, text: str, columns: Columns = THEIRS) -> list[str]:
+    (folder / name).write_text(text, encoding="utf-8")
+    _, faults = read_dataset(folder / name, columns=columns)
+    return [f"{fault.line} {fault.field}: {fault.problem}" for fault in faults]
+
+
+def are_two(dataset: Dataset) -> bool:
+    return [(one.input, one.condition) for one in dataset.examples] == [
+        ("I wash, and wash", "ocd"),
+        ("Out of the blue", "panic"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", 'body,dx\n"I wash, and wash",ocd\nOut of the blue,panic\n'),
+        ("a.csv", "body;dx\nI wash, and wash;ocd\nOut of the blue;panic\n"),
+        ("a.csv", "dx\tbody\nocd\tI wash, and wash\npanic\tOut of the blue\n"),
+        ("a.tsv", "dx\tbody\nocd\tI wash, and wash\npanic\tOut of the blue\n"),
+        ("a.csv", "dx|body\nocd|I wash, and wash\npanic|Out of the blue\n"),
+        ("a.jsonl", "".join(json.dumps(one) + "\n" for one in TWO)),
+        ("a.json", json.dumps(TWO)),
+        ("a.json", "".join(json.dumps(one) + "\n" for one in TWO)),
+        ("a.jsonl", json.dumps(TWO, indent=1)),
+    ],
+)
+def test_one_reader_reads_every_text_format_by_their_names(tmp_path: Path, name: str, text: str):
+    """Separators are found, a list in .jsonl and lines in .json are read, and the columns are as told."""
+    assert are_two(load_text(tmp_path, name, text))
+    texts = [one.text for one in load_descriptions(tmp_path / name, "body")]
+    assert texts == ["I wash, and wash", "Out of the blue"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "note"),
+    [
+        ("a.csv", "body;dx\nx;ocd\n", "columns are separated by semicolons"),
+        ("a.json", '{"body": "x", "dx": "ocd"}\n', "holds JSON lines, which usually end in .jsonl"),
+        ("a.jsonl", '[{"body": "x",\n"dx": "ocd"}]', "holds a JSON list, which usually ends in .json"),
+        ("a.csv", ",body,dx\n0,x,ocd\n", "the first column has no name, like the index that pandas writes"),
+        ("a.csv", "Unnamed: 0,body,dx\n0,x,ocd\n", "to_csv(..., index=False) writes none"),
+        ("a.csv", "body,dx,age,ward\nx,ocd,3,B\n", "'age', 'ward' are left out"),
+        ("a.jsonl", '{"body": "x", "dx": "ocd", "input": "y"}\n', "'input' is left out"),
+    ],
+)
+def test_how_a_file_was_read_is_noted_in_one_sentence(tmp_path: Path, name: str, text: str, note: str):
+    """A reader learns of what was guessed and of what was left out, once for a file."""
+    [told] = load_text(tmp_path, name, text).notes
+    assert note in told
+
+
+def test_a_column_that_is_not_there_is_told_once_with_those_that_are(tmp_path: Path):
+    """A thousand records without the field are one fault, which names the option that helps."""
+    text = "".join(json.dumps({"text": f"words {n}", "condition": "ocd"}) + "\n" for n in range(1000))
+    assert told_of(tmp_path, "a.jsonl", text, Columns()) == [
+        "1 input: expected a field of this name, found 'text'; name yours with --text-column"
+    ]
+    assert told_of(tmp_path, "a.csv", "text,dx\nx,ocd\n", Columns(text="text")) == [
+        "1 condition: expected a column of this name, found 'dx'; name yours with --label-column"
+    ]
+
+
+def test_a_slip_in_a_name_is_a_fault_and_no_extra_column(tmp_path: Path):
+    """A column that would lose the symptoms in silence is told, with the name that it nearly is."""
+    assert told_of(tmp_path, "a.csv", "body,dx,symptms\nx,ocd,avoidance\n") == [
+        "2 symptms: unknown name; did you mean 'symptoms'?"
+    ]
+
+
+def test_faults_speak_of_the_files_own_columns(tmp_path: Path):
+    """Whoever calls the text body is told of body."""
+    assert told_of(tmp_path, "a.csv", "body,dx\n,ocd\nx,ocdd\n") == [
+        "2 body: expected text, found no such field",
+        "3 dx: unknown condition 'ocdd'; did you mean 'ocd'? "
+        "(labels of your own go into a taxonomy.json beside the file)",
+    ]
+
+
+def test_a_labels_name_will_do_where_it_is_the_only_one(tmp_path: Path):
+    """Name, formal name and id in any case are the label; a name of two labels is none."""
+    names = ["Specific Phobia", "major depressive disorder", "No clinical concern", "PANIC", "adhd"]
+    text = "".join(json.dumps({"body": f"words {n}", "dx": n}) + "\n" for n in names)
+    assert [one.condition for one in load_text(tmp_path, "a.jsonl", text).examples] == [
+        "specific_phobia",
+        "depression",
+        "no_clinical_concern",
+        "panic",
+        "adhd",
+    ]
+    (tmp_path / "taxonomy.json").write_text('[{"id": "a", "name": "Low"}, {"id": "b", "name": "low"}]')
+    assert "unknown condition 'LOW'" in told_of(tmp_path, "a.jsonl", '{"body": "x", "dx": "LOW"}\n')[0]
+    assert load_text(tmp_path, "a.jsonl", '{"body": "x", "dx": "low"}\n').examples[0].condition == "b"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[]", """1 file: expected a list such as [{"id": "burnout", "name": "Burnout"}], found an empty"""),
+        ("{}", "1 file: expected a list such as"),
+        ("[3]", """1 condition: expected {"id": "burnout", "name": "Burnout"}, found a number"""),
+        ('[{"id": "a"}]', "1 name: expected text, found no such field; write an entry as"),
+        ('[{"id": 3, "name": "A"}]', "1 id: expected text, found a number"),
+        ('[{"id": " ", "name": "A"}]', "1 id: expected text, found an empty string"),
+        ('[{"id": "a ", "name": "A"}]', "1 id: expected one line without spaces around it"),
+        ('[{"id": "a", "name": "A", "formal_name": 3}]', "1 formal_name: expected text, found a number"),
+    ],
+)
+def test_a_faulty_taxonomy_is_told_in_plain_words(tmp_path: Path, text: str, fault: str):
+    """Nothing of patterns, types and validators, but what to write."""
+    (tmp_path / "taxonomy.json").write_text(text)
+    [told] = told_of(tmp_path, "a.jsonl", '{"body": "x", "dx": "a"}\n')
+    assert told.startswith(fault)
+
+
+def test_a_vocabulary_of_ones_own_is_a_file_beside_the_data(tmp_path: Path):
+    """Its terms and no others are symptoms, also with the bundled conditions; a faulty one is told."""
+    (tmp_path / "symptoms.json").write_text('{"mood": ["blue mood"], "body": ["cold feet"]}')
+    line = '{"body": "x", "dx": "ocd", "symptoms": ["%s"]}\n'
+    assert load_text(tmp_path, "a.jsonl", line % "blue mood").examples[0].symptoms == ("blue mood",)
+    [fault] = told_of(tmp_path, "a.jsonl", line % "cold feat")
+    assert fault.startswith("1 symptoms: unknown symptom 'cold feat'; did you mean 'cold feet'?")
+    (tmp_path / "symptoms.json").write_text('["a", "a", 3, "b, c"]')
+    assert told_of(tmp_path, "a.jsonl", line % "a") == [
+        "1 term: 'a' stands twice; keep one",
+        "1 term: expected text, found a number",
+        "1 term: expected a term of one line without commas or spaces around it, found 'b, c'",
+    ]
+
+
+def test_a_split_says_what_it_did_not_do(tmp_path: Path):
+    """Of two examples of a condition none can be held out, and of one file none is written."""
+    text = "".join(
+        json.dumps({"body": f"{dx} words number {n} of many", "dx": dx}) + "\n"
+        for dx, count in (("ocd", 2), ("panic", 10))
+        for n in range(count)
+    )
+    examples = load_text(tmp_path, "a.jsonl", text).examples
+    told = what_was_not_split(split_examples(examples[:2], 0.1, 0.2, 0), {"dev": 0.1, "test": 0.2})
+    assert told[0].startswith("no dev.jsonl was written; with fewer than 3 examples")
+    assert told[1].startswith("no test.jsonl was written; with fewer than 3 examples")
+    distinct = [replace(one, input=" ".join(f"{word}{one.id}" for word in "abcdef")) for one in examples]
+    told = what_was_not_split(split_examples(distinct, 0.1, 0.2, 0), {"dev": 0.1, "test": 0.2})
+    assert told == [
+        "dev.jsonl has no ocd; with fewer than 3 examples a condition stays in train",
+        "test.jsonl has no ocd; with fewer than 3 examples a condition stays in train",
+    ]
+    assert what_was_not_split(split_examples(distinct[2:], 0.1, 0.2, 0), {"dev": 0.1, "test": 0.2}) == []
+
+
+def as_excel(pandas: Any, folder: Path) -> Path:
+    pandas.DataFrame(TWO).to_excel(folder / "a.xlsx", index=False)
+    return folder / "a.xlsx"
+
+
+def as_parquet(pandas: Any, folder: Path) -> Path:
+    pandas.DataFrame(TWO, index=[7, 9]).to_parquet(folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+@pytest.mark.parametrize("write", [as_excel, as_parquet])
+def test_excel_and_parquet_are_read_like_the_others(tmp_path: Path, write: Callable[[Any, Path], Path]):
+    """The same examples, lists of symptoms and lists in cells alike, with a digest and without an index."""
+    pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    dataset = load_dataset(write(pandas, tmp_path), columns=THEIRS)
+    assert are_two(dataset)
+    assert len(dataset.digest) == 64
+    assert dataset.notes == ()
+
+
+def test_cells_of_tables_are_read_as_text_and_lists(tmp_path: Path):
+    """Symptoms between semicolons in Excel, as lists in Parquet; an empty cell is a missing field."""
+    pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    rows = [
+        {"id": 7, "input": "x", "condition": "ocd", "symptoms": "avoidance; fatigue"},
+        {"id": 8, "input": "y", "condition": "ocd", "symptoms": None},
+    ]
+    pandas.DataFrame(rows).to_excel(tmp_path / "a.xlsx", index=False)
+    rows[0]["symptoms"] = ["avoidance", "fatigue"]
+    pandas.DataFrame(rows).to_parquet(tmp_path / "a.parquet")
+    for name in ("a.xlsx", "a.parquet"):
+        examples = load_dataset(tmp_path / name).examples
+        assert [(one.id, one.symptoms) for one in examples] == [
+            ("7", ("avoidance", "fatigue")),
+            ("8", None),
+        ]
+
+
+def test_a_folder_that_datasets_saved_is_read_with_splits_and_label_names(tmp_path: Path):
+    """Arrow streams in a folder for each split, whose numbers are names of labels in the metadata."""
+    arrow = pytest.importorskip("pyarrow", reason=TABLES_ARE_AN_EXTRA)
+    features = {"dx": {"names": ["ocd", "panic"], "_type": "ClassLabel"}, "body": {"dtype": "string"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    for split, texts in (("train", ["one two", "three"]), ("validation", ["four"])):
+        table = arrow.table({"body": texts, "dx": list(range(len(texts)))}).replace_schema_metadata(metadata)
+        (tmp_path / "saved" / split).mkdir(parents=True)
+        with (
+            arrow.OSFile(str(tmp_path / "saved" / split / "data-00000-of-00001.arrow"), "wb") as file,
+            arrow.ipc.new_stream(file, table.schema) as stream,
+        ):
+            stream.write_table(table)
+    dataset = load_dataset(tmp_path / "saved", columns=THEIRS)
+    assert [(one.input, one.condition, one.split) for one in dataset.examples] == [
+        ("one two", "ocd", "train"),
+        ("three", "panic", "train"),
+        ("four", "ocd", "dev"),
+    ]
+
+
+def test_without_the_extra_a_table_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Neither a traceback nor a guess."""
+    for module in ("pandas", "pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, module, None)
+    for name in ("a.xlsx", "a.parquet"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(DataError, match=r"pip install 'mental-health-symptom-classifier\[tables\]'"):
+            load_dataset(tmp_path / name)
+
+
+def test_a_folder_or_a_table_that_is_none_is_told(tmp_path: Path):
+    """A folder without data files and a file that is not what its name says."""
+    with pytest.raises(DataError, match=r"expected files that end in \.arrow or \.parquet"):
+        load_dataset(tmp_path)
+    pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    for name in ("a.xlsx", "a.parquet"):
+        (tmp_path / name).write_bytes(b"not a table")
+        with pytest.raises(DataError, match="cannot be read as"):
+            load_dataset(tmp_path / name)
+
+
+def test_a_training_is_told_its_columns_once(tmp_path: Path):
+    """What text and label are called is a setting of the run; notes on the file go with the data."""
+    file = tmp_path / "mine.csv"
+    file.write_text("body;dx;symptoms;recommendation;ward\nI wash all day;ocd;avoidance;Ask a GP.;B\n")
+    data = load_training_data(file, "train", THEIRS)
+    assert data.examples[0].output.startswith("Primary concern: Obsessive-Compulsive Disorder")
+    assert data.note is not None
+    assert "separated by semicolons" in data.note
+    assert "'ward' is left out" in data.note
+    order = new_order({"data": str(file), "text_column": "body", "label_column": "dx"}, "local")
+    assert order.data.examples == data.examples
+    assert order.config("symptoms-base").text_column == "body"
