@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from symptoms.errors import ServiceError
+from symptoms.shipped import FOLDER as SHIPPED
 
 STOP_SECONDS = 5.0
 LOOK_SECONDS = 0.2
@@ -41,7 +42,7 @@ class LocalServer:
         # Lives as long as the process does, so it is closed in __exit__ and not by a `with` here.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         command = [sys.executable, "-m", "tinker_local", "serve", "--base-model", base_model]
-        command += ["--port", "0", "--stop-with-stdin"]
+        command += ["--port", "0", "--stop-with-stdin", "--adapters", str(SHIPPED)]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
