@@ -36,7 +36,7 @@ def main() -> None:
         theirs[size] = []
         for seed in SEEDS:
             part = part_of(train, size // len(ids), seed)
-            [baseline] = [one for one in fit_baselines(part, dev, seed) if one.name == BAG_OF_WORDS]
+            [baseline] = [one for one in fit_baselines(part, dev, seed).fitted if one.name == BAG_OF_WORDS]
             answers = baseline.probabilities([example.input for example in test.examples]).argmax(axis=1)
             right = [ids[answer] == one.condition for answer, one in zip(answers, test.examples, strict=True)]
             theirs[size].append(mean(right))

@@ -38,6 +38,7 @@ def web_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     calibration = RunCalibration(
         temperature=1.0,
         threshold=0.8,
+        risk=0.3,
         fitted_on="dev.jsonl",
         examples=4,
         checkpoint=run.final_checkpoint(),

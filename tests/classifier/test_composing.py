@@ -9,14 +9,23 @@ import pytest
 
 from symptoms.classifier import Assessment, RunCalibration, notice_for, read_calibration, write_calibration
 from symptoms.classifier.composing import Chooser, assessment_without_model
-from symptoms.classifier.continuation import STANDING_RECOMMENDATION, Continuation, read_continuation
-from symptoms.data import labels_of_taxonomy
+from symptoms.classifier.continuation import named_symptoms
+from symptoms.classifier.recommending import STANDING_RECOMMENDATION, recommendation_for
+from symptoms.data import Label, labels_of_taxonomy
 from symptoms.errors import InputError, RunError
+from symptoms.safety import names_a_drug_or_dose, says_you_have
+from symptoms.taxonomy import symptom_terms
 
 LABELS = labels_of_taxonomy()
 IDS = tuple(label.id for label in LABELS)
 CALIBRATION = RunCalibration(
-    temperature=2.0, threshold=0.5, fitted_on="dev.jsonl", examples=10, checkpoint="tinker://a", labels=IDS
+    temperature=2.0,
+    threshold=0.5,
+    risk=0.3,
+    fitted_on="dev.jsonl",
+    examples=10,
+    checkpoint="tinker://a",
+    labels=IDS,
 )
 TEXT = "My heart races and I cannot sleep."
 WRITTEN = "Key symptoms: insomnia, racing heart, fatigue\nRecommendation: See a GP."
@@ -33,24 +42,71 @@ def assessed(
 @pytest.mark.parametrize(
     ("written", "ended", "expected"),
     [
-        ("Key symptoms: fatigue\nRecommendation: Rest.", True, Continuation(("fatigue",), "Rest.")),
-        ("Key symptoms: none identified\nRecommendation: Rest.", True, Continuation((), "Rest.")),
-        ("Key symptoms: fatigue, gold, fatigue\nRecommendation: R.", True, Continuation(("fatigue",), "R.")),
-        ("Key symptoms: fatigue\nRecommendation: Rest and", False, Continuation(("fatigue",), None)),
-        ("Key symptoms: fatigue, palpit", False, Continuation(("fatigue",), None)),
-        ("Key symptoms: palpitations, fatigue", False, Continuation(("palpitations",), None)),
-        ("Key symptoms: fatigue\nRecommendation: \x1b[2JRest.", True, Continuation(("fatigue",), None)),
-        ("Key symptoms: fatigue\nRecommendation: Rest.\nMore: x", True, Continuation(("fatigue",), None)),
-        ("Key symptoms: fatigue\nRecommendation: Take 50 mg.", True, Continuation(("fatigue",), None)),
-        ("Key symptoms: fatigue\nRecommendation: You have OCD.", True, Continuation(("fatigue",), None)),
-        ("Recommendation: Rest.", True, Continuation((), None)),
-        ("gold", True, Continuation((), None)),
-        ("", False, Continuation((), None)),
+        ("Key symptoms: fatigue", True, ("fatigue",)),
+        ("Key symptoms: fatigue\nRecommendation: Rest.", True, ("fatigue",)),
+        ("Key symptoms: none identified", True, ()),
+        ("Key symptoms: fatigue, gold, fatigue", True, ("fatigue",)),
+        ("Key symptoms: fatigue, palpit", False, ("fatigue",)),
+        ("Key symptoms: palpitations, fatigue", False, ("palpitations",)),
+        ("Recommendation: Rest.", True, ()),
+        ("gold", True, ()),
+        ("", False, ()),
     ],
 )
-def test_only_what_is_whole_and_known_is_kept(written: str, ended: bool, expected: Continuation):
-    """Invented or cut terms and malformed recommendations are left out."""
-    assert read_continuation(written, ended, KNOWN) == expected
+def test_only_what_is_whole_and_known_is_kept(written: str, ended: bool, expected: tuple[str, ...]):
+    """Invented or cut terms are left out."""
+    assert named_symptoms(written, ended, KNOWN) == expected
+
+
+def test_a_symptom_that_nothing_was_said_about_is_not_shown():
+    """A lunch with a friend has no compulsive washing, whatever the model wrote, and no pharmacist."""
+    written = "Key symptoms: compulsive washing, racing heart\nRecommendation: Ask a pharmacist."
+    assessment = assessed({"ocd": 0.0}, Chooser(LABELS), written, text="I had lunch with a friend.")
+    assert assessment.condition == "ocd"
+    assert assessment.key_symptoms == ()
+    assert "pharmacist" not in assessment.text
+    assert "washing" not in assessment.text
+
+
+@pytest.mark.parametrize("label", LABELS, ids=IDS)
+def test_a_recommendation_is_chosen_for_its_label_and_symptoms(label: Label):
+    """Every label has one of its own, with no drug, dose or diagnosis; everyday life has none."""
+    terms = [term for group in symptom_terms().values() for term in group]
+    if label.id == "no_clinical_concern":
+        assert recommendation_for(label.id, terms) is None
+        return
+    alone = recommendation_for(label.id, ())
+    assert alone is not None
+    assert alone != STANDING_RECOMMENDATION
+    for term in terms:
+        chosen = recommendation_for(label.id, (term,))
+        assert chosen is not None
+        assert chosen.startswith(alone)
+        assert not names_a_drug_or_dose(chosen)
+        assert not says_you_have(chosen)
+
+
+def test_the_heaviest_symptom_that_stands_is_spoken_of():
+    """Thoughts of death come before sleep, and what the label is about is not said twice."""
+    chosen = recommendation_for("depression", ("difficulty falling asleep", "thoughts of death or self-harm"))
+    assert chosen is not None
+    assert "thoughts of death" in chosen
+    assert "sleep" not in chosen
+    assert recommendation_for("insomnia", ("waking at night",)) == recommendation_for("insomnia", ())
+    assert recommendation_for("homesickness", ()) == STANDING_RECOMMENDATION
+
+
+def test_what_resembles_everyday_life_gets_no_recommendation():
+    """As the answer, and as the nearest; an unclear text in which a symptom stands gets one."""
+    chooser = Chooser(LABELS, calibration=CALIBRATION)
+    clear = assessed({"no_clinical_concern": 0.0}, chooser, "", text="I had lunch with a friend.")
+    assert clear.condition == "no_clinical_concern"
+    assert clear.recommendation is None
+    assert clear.text.endswith("\nRecommendation: none")
+    close = {"no_clinical_concern": 0.0, "insomnia": -0.1, "burnout": -0.1}
+    assert assessed(close, chooser, "", text="I had lunch with a friend.").recommendation is None
+    tired = assessed(close, chooser, "Key symptoms: fatigue", text="I am tired all day.")
+    assert tired.recommendation is not None
 
 
 def test_evidence_stands_where_it_says():
@@ -75,7 +131,7 @@ def test_below_the_threshold_no_label_is_the_answer():
     assert assessment.leading[0].condition == "panic"
     assert assessment.alternatives == assessment.leading
     assert [symptom.symptom for symptom in assessment.key_symptoms] == ["fatigue"]
-    assert assessment.recommendation == STANDING_RECOMMENDATION
+    assert assessment.recommendation == f"{STANDING_RECOMMENDATION} Mention how tired you are, too."
     assert assessment.text.startswith("Primary concern: not clear from this description\n")
     assert assessment.abstained_because is not None
     assert "the nearest are Panic Disorder, " in assessment.abstained_because
@@ -90,12 +146,40 @@ def test_above_the_threshold_the_label_is_the_answer():
     assert assessment.probability == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-6)
 
 
-def test_without_a_calibration_nothing_abstains():
-    """However even the scores are; the assessment says that it is not calibrated."""
-    assessment = assessed(dict.fromkeys(IDS, -1.0), Chooser(LABELS))
-    assert not assessment.abstained
+@pytest.mark.parametrize(("gap", "abstains"), [(0.0, True), (3.0, True), (6.0, False)])
+def test_without_a_calibration_only_the_surest_are_answered(gap: float, abstains: bool):
+    """At 95% none is named, at 99.7% one is; the assessment is not calibrated, and never more than unsure."""
+    assessment = assessed({"panic": 0.0, "ptsd": -gap}, Chooser(LABELS))
+    assert assessment.abstained == abstains
     assert not assessment.calibrated
-    assert len(assessment.leading) == 5
+    assert assessment.certainty == ("none" if abstains else "low")
+
+
+def test_a_run_without_a_threshold_names_nothing():
+    """Where no threshold is known to keep the risk, even certainty is no answer."""
+    never = CALIBRATION.model_copy(update={"threshold": None})
+    assessment = assessed({"panic": 0.0}, Chooser(LABELS, calibration=never))
+    assert assessment.abstained
+    assert assessment.calibrated
+
+
+@pytest.mark.parametrize(("gap", "certainty"), [(1.0, "moderate"), (8.0, "high"), (0.1, "none")])
+def test_certainty_follows_the_probability(gap: float, certainty: str):
+    """62% is moderate, 98% is high, and 51% of two with a threshold above it is none."""
+    fitted = CALIBRATION.model_copy(update={"threshold": 0.55})
+    assessment = assessed({"panic": 0.0, "ptsd": -gap}, Chooser(LABELS, calibration=fitted))
+    assert assessment.certainty == certainty
+
+
+def test_a_third_label_is_named_only_where_it_is_near():
+    """Two where the third is far off, three where it is as probable as the second."""
+    chooser = Chooser(LABELS)
+    two = assessed({"panic": 0.0, "ptsd": -0.5, "insomnia": -3.0}, chooser).abstained_because
+    three = assessed({"panic": 0.0, "ptsd": -0.5, "insomnia": -0.6}, chooser).abstained_because
+    assert two is not None
+    assert three is not None
+    assert "Insomnia" not in two
+    assert "Insomnia" in three
 
 
 @pytest.mark.parametrize(
@@ -109,6 +193,12 @@ def test_a_calibration_holds_for_its_checkpoint_and_labels(
     fitted = CALIBRATION.model_copy(update={"labels": labels})
     chooser = Chooser(LABELS, calibration=fitted).for_checkpoint(checkpoint)
     assert (chooser.calibration is not None) == applies
+
+
+def test_a_threshold_that_keeps_no_risk_is_not_used():
+    """By an earlier version 80% were answered whatever their accuracy; that counts as uncalibrated."""
+    earlier = CALIBRATION.model_copy(update={"risk": None})
+    assert Chooser(LABELS, calibration=earlier).for_checkpoint("tinker://a").calibration is None
 
 
 def test_a_calibration_is_read_as_written(tmp_path: Path):
@@ -126,7 +216,7 @@ def test_json_has_the_names_that_programs_rely_on():
     names = {
         "condition", "primary_concern", "probability", "alternatives", "leading", "key_symptoms",
         "recommendation", "abstained", "abstained_because", "calibrated", "crisis", "crisis_notice", "text",
-        "disclaimer",
+        "disclaimer", "certainty", "about_the_model",
     }  # fmt: skip
     text = "I am tired all day."
     written = "Key symptoms: fatigue\nRecommendation: R."

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from symptoms.evaluate.abstention import (
+    RISK,
     abstention,
     accuracy_at_coverage,
     out_of_scope,
+    risk_bound,
     risk_coverage,
-    threshold_at,
+    threshold_for_risk,
 )
 
 CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
@@ -34,17 +37,24 @@ def test_answers_of_equal_confidence_are_kept_together():
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50), st.floats(0.01, 1.0))
-def test_a_threshold_reaches_the_coverage_it_was_chosen_for(answers: list[tuple[float, bool]], wanted: float):
-    """At least that share of the same answers is given."""
+def test_a_threshold_is_one_of_the_confidences_and_keeps_the_risk_on_dev(
+    answers: list[tuple[float, bool]], risk: float
+):
+    """Whatever the answers are; the bound is never below the share that was seen."""
     confidence = np.array([sure for sure, _ in answers])
     right = np.array([good for _, good in answers])
-    assert abstention(confidence, right, threshold_at(confidence, wanted)).coverage >= wanted - 1e-9
+    threshold = threshold_for_risk(confidence, right, risk)
+    if threshold is not None:
+        assert threshold in confidence
+        accuracy = abstention(confidence, right, threshold).accuracy_when_answered
+        assert accuracy is not None
+        assert 1 - accuracy <= risk
 
 
 def test_accuracy_is_counted_among_what_is_answered():
     """Of the surest 80% of five answers three of four are right."""
     assert accuracy_at_coverage(CONFIDENCE, RIGHT) == pytest.approx(0.75)
-    assert abstention(CONFIDENCE, RIGHT, threshold=0.99).accuracy_when_answered == 0.0
+    assert abstention(CONFIDENCE, RIGHT, threshold=0.99).accuracy_when_answered is None
 
 
 def test_texts_out_of_scope_are_told_by_the_two_labels_together():
@@ -60,3 +70,44 @@ def test_other_label_sets_have_no_out_of_scope_figures():
     """Without those labels nothing is claimed."""
     result = out_of_scope(np.array([[0.5, 0.5]]), ["cat", "dog"], ["cat"], ["dog"])
     assert (result.auroc, result.over_diagnosis_rate) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "answered", "bound"), [(0, 10, 0.2057), (2, 20, 0.2448), (5, 5, 1.0), (0, 0, 1.0)]
+)
+def test_the_risk_bound_is_that_of_the_binomial_tail(wrong: int, answered: int, bound: float):
+    """At the bound, so few wrong answers have just the probability of the doubt."""
+    found = risk_bound(wrong, answered, 0.1)
+    assert found == pytest.approx(bound, abs=1e-4)
+    if found < 1:
+        assert binom.cdf(wrong, answered, found) == pytest.approx(0.1)
+
+
+def test_the_threshold_keeps_the_risk_as_often_as_it_says():
+    """Of 400 dev sets at most one in ten, but for chance, gives a threshold that lets too many pass."""
+    generator = np.random.default_rng(0)
+    broken = found = 0
+    for _ in range(400):
+        confidence = generator.uniform(0, 1, 200)
+        threshold = threshold_for_risk(confidence, generator.uniform(0, 1, 200) < confidence)
+        if threshold is not None:
+            found += 1
+            # The true risk above t of a confidence that is uniform and calibrated is (1 - t) / 2.
+            broken += (1 - threshold) / 2 > RISK
+    assert found > 300
+    assert broken <= 60
+
+
+def test_no_threshold_is_found_for_few_or_poor_answers():
+    """Three right answers prove nothing, nor do many that are right by half; a few dozen right ones do."""
+    generator = np.random.default_rng(0)
+    assert threshold_for_risk(np.array([0.9, 0.8, 0.7]), np.full(3, True)) is None
+    assert threshold_for_risk(generator.uniform(0, 1, 300), generator.uniform(0, 1, 300) < 0.5) is None
+    sure = np.linspace(0.5, 1, 40)
+    assert threshold_for_risk(sure, np.full(40, True)) == 0.5
+
+
+def test_without_a_threshold_nothing_is_answered():
+    """Coverage is 0 then, and there is no accuracy among what is answered."""
+    result = abstention(CONFIDENCE, RIGHT, None)
+    assert (result.coverage, result.accuracy_when_answered, result.accuracy_of_all) == (0.0, None, 0.6)

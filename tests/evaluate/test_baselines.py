@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def made(count: int, seed: int, conditions: tuple[str, ...] = tuple(WORDS)) -> D
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[str, Baseline]:
-    return {baseline.name: baseline for baseline in fit_baselines(made(90, 0), made(30, 1), seed=0)}
+    return {baseline.name: baseline for baseline in fit_baselines(made(90, 0), made(30, 1), seed=0).fitted}
 
 
 def accuracy_of(baseline: Baseline, test: Dataset) -> float:
@@ -84,7 +85,7 @@ def test_the_nearest_neighbour_is_that_of_the_cosine(fitted: dict[str, Baseline]
 def test_a_condition_without_training_examples_is_never_likely():
     """A label that the training set lacks keeps a small probability and is not answered."""
     train = made(60, 0, ("panic", "insomnia"))
-    for baseline in fit_baselines(train, None, seed=0):
+    for baseline in fit_baselines(train, None, seed=0).fitted:
         if baseline.name != "keyword rules":
             assert baseline.probabilities(["heart racing", "wash check door"])[:, 2].max() < 0.34
 
@@ -94,7 +95,40 @@ def test_the_same_seed_gives_the_same_probabilities():
     dev = made(30, 1)
     shuffled = replace(dev, examples=dev.examples[::-1])
     first, second = fit_baselines(made(90, 0), dev, 0), fit_baselines(made(90, 0), shuffled, 0)
-    for one, other in zip(first, second, strict=True):
+    for one, other in zip(first.fitted, second.fitted, strict=True):
         np.testing.assert_allclose(
             one.probabilities(["sleep heart"]), other.probabilities(["sleep heart"]), atol=1e-3
         )
+
+
+def with_texts(dataset: Dataset, texts: Sequence[str]) -> Dataset:
+    """So many of its examples with other texts."""
+    changed = (replace(one, input=text) for one, text in zip(dataset.examples, texts, strict=False))
+    return replace(dataset, examples=tuple(changed))
+
+
+LINEAR = ("TF-IDF + logistic regression", "TF-IDF + linear SVM")
+
+
+@pytest.mark.parametrize(
+    ("train", "left_out", "reason"),
+    [
+        (made(12, 0, ("panic",)), LINEAR, "a single condition"),
+        (with_texts(made(9, 0), list("abcdefghi")), ("nearest neighbour", *LINEAR), "no word occurs in two"),
+        (with_texts(made(9, 0), ["...", "?!", "--"] * 3), ("nearest neighbour", *LINEAR), "no word occurs"),
+        (made(1, 0), ("nearest neighbour", *LINEAR), ""),
+        (made(5, 0), (), ""),
+    ],
+    ids=["one condition", "no repeated word", "no word characters", "one text", "fewer than three of each"],
+)
+def test_what_cannot_be_fitted_is_left_out_with_its_reason(
+    train: Dataset, left_out: tuple[str, ...], reason: str
+):
+    """The others are there; a warning of scikit-learn would be an error here."""
+    for dev in (None, made(6, 1)):
+        baselines = fit_baselines(train, dev, seed=0)
+        assert tuple(one.name for one in baselines.left_out) == left_out
+        assert all(reason in one.reason for one in baselines.left_out)
+        assert len(baselines.fitted) + len(left_out) == 5
+        for baseline in baselines.fitted:
+            np.testing.assert_allclose(baseline.probabilities(["heart", "", "?"]).sum(axis=1), 1.0)

@@ -121,3 +121,11 @@ def test_the_page_stands_alone_and_shows_text_as_text(tmp_path: Path):
     assert [one for one in tags.loads if not one.startswith("#")] == []
     assert page.count("<svg") == 4
     assert "batch size 8 is better" in page
+
+
+def test_on_few_texts_runs_are_not_told_apart():
+    """Two texts that one run has right and the other wrong are no verdict."""
+    first, second = made_run(1, 0, 0), made_run(4, 0, 40)
+    few = [replace(run, answers=None if run.answers is None else run.answers[:2]) for run in (first, second)]
+    [said] = verdicts(compare(few))
+    assert said.endswith("2 texts are too few to tell them apart.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,12 +98,14 @@ def test_an_evaluation_writes_its_figures_predictions_and_report(trained: Traine
     assert result["n"] == 15
     assert result["parse_rate"] == 0.0
     assert result["accuracy"] == 0.0, "an answer that cannot be read is wrong"
-    lines = (folder / "runs" / "small" / "predictions.jsonl").read_text().splitlines()
+    [own] = (folder / "runs" / "small" / "evaluations").glob("test-*")
+    lines = (own / "predictions.jsonl").read_text().splitlines()
     assert [json.loads(line)["id"] for line in lines] == [
         json.loads(line)["id"] for line in (folder / "test.jsonl").read_text().splitlines()
     ]
-    assert "TF-IDF + logistic regression" in (folder / "runs" / "small" / "report.html").read_text()
+    assert "TF-IDF + logistic regression" in (own / "report.html").read_text()
     assert "TF-IDF" in done.stdout
+    assert "too few to tell" in done.stdout
 
 
 def test_an_evaluation_calibrates_the_run(trained: Trained, evaluated: Path):
@@ -115,7 +118,10 @@ def test_an_evaluation_calibrates_the_run(trained: Trained, evaluated: Path):
     answer = trained.run("assess", "--run", "small", "--json", "My heart races on the bus.")
     assessment = json.loads(answer.stdout)
     assert assessment["calibrated"] is True
-    assert assessment["abstained"] == (assessment["probability"] < stored["threshold"])
+    assert (stored["threshold"], stored["risk"]) == (None, 0.3), "15 texts show no threshold to keep a risk"
+    assert assessment["abstained"] is True
+    assert "On 15 held-out texts (test.jsonl)" in assessment["about_the_model"]
+    assert "is a demonstration: trained on 15 examples" in assessment["about_the_model"]
 
 
 def test_a_second_test_set_beside_the_first_is_reported_too(trained: Trained, tmp_path: Path):
@@ -132,7 +138,8 @@ def test_a_second_test_set_beside_the_first_is_reported_too(trained: Trained, tm
     assert len(second["macro_f1_interval"]) == 2
     [details] = both["details"]["further"]
     assert [one["name"] for one in details["baselines"]][-1] == "TF-IDF + linear SVM"
-    predicted = (folder / "runs" / "small" / "predictions-test-2.jsonl").read_text().splitlines()
+    [file] = (folder / "runs" / "small" / "evaluations").glob("test-*/predictions-test-2.jsonl")
+    predicted = file.read_text().splitlines()
     assert len(predicted) == 15
     trained.evaluate("small", data, "--json", "told.json", "--also", other)
     assert list(json.loads((folder / "told.json").read_text())["further_tests"]) == [other]
@@ -219,7 +226,8 @@ def test_results_of_smaller_training_sets_make_a_learning_curve(trained: Trained
     (evaluated / "fewer.json").write_text(json.dumps(fewer))
     trained.evaluate("small", "test.jsonl", "--curve", "fewer.json", "--report", "curve")
     assert "More examples" in (evaluated / "curve" / "report.html").read_text()
-    assert "More examples" not in (evaluated / "runs" / "small" / "report.html").read_text()
+    trained.evaluate("small", "test.jsonl", "--report", "alone")
+    assert "More examples" not in (evaluated / "alone" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -240,3 +248,53 @@ def test_what_cannot_be_evaluated_is_told_in_a_sentence(
     assert done.returncode in (1, 2)
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_training_keeps_its_report_and_predictions(trained: Trained):
+    """An evaluation writes beside them, a folder for each of its test sets."""
+    own = trained.folder / "runs" / "small"
+    before = (own / "report.html").read_bytes()
+    (own / "predictions.jsonl").write_text("training's own")
+    texts = (trained.folder / "test.jsonl").read_text().splitlines(keepends=True)
+    (trained.folder / "other.jsonl").write_text("".join(texts[:2]))
+    for data in ("test.jsonl", "other.jsonl"):
+        trained.evaluate("small", data)
+    assert (own / "report.html").read_bytes() == before
+    assert (own / "predictions.jsonl").read_text() == "training's own"
+    names = {"evaluation.json", "predictions.jsonl", "report.html", "report.md"}
+    for stem in ("test", "other"):
+        [folder] = (own / "evaluations").glob(f"{stem}-*")
+        # Other tests leave the predictions of further test sets beside these.
+        assert names <= {file.name for file in folder.iterdir()}
+
+
+ODD_TRAININGS = {
+    "single": [("I lie awake at night", "insomnia"), ("awake again at night", "insomnia")],
+    "unrepeated": [("sleepless", "insomnia"), ("panicking", "panic"), ("washing", "ocd")],
+    "wordless": [("...", "insomnia"), ("?!", "panic"), ("--", "panic"), ("***", "ocd")],
+}
+
+
+@pytest.mark.parametrize("name", ODD_TRAININGS)
+def test_small_and_odd_training_data_end_in_a_report(trained: Trained, name: str):
+    """Without dev, what cannot be fitted is left out with its reason; a warning would be an error here."""
+    runs, rows = trained.folder / "runs", ODD_TRAININGS[name]
+    (trained.folder / f"{name}.jsonl").write_text(
+        "".join(json.dumps({"input": text, "condition": condition}) + "\n" for text, condition in rows)
+    )
+    shutil.copytree(runs / "small", runs / name, dirs_exist_ok=True)
+    manifest = json.loads((runs / "small" / "manifest.json").read_text())
+    (runs / name / "manifest.json").write_text(json.dumps({**manifest, "dev": None}))
+    said = trained.evaluate(name, "test.jsonl", "--train", f"{name}.jsonl")
+    assert "Left out: TF-IDF + logistic regression, because" in said
+
+
+def test_what_is_wrong_with_the_data_is_told_before_the_model_is_asked(trained: Trained):
+    """A set from elsewhere that cannot be read stops the evaluation before any prediction is written."""
+    (trained.folder / "unasked.jsonl").write_text((trained.folder / "test.jsonl").read_text() + "\n")
+    done = trained.run(
+        "evaluate", "small", "--data", "unasked.jsonl", "--external", "mentalbench=missing"
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "mentalbench" in done.stderr
+    assert not list((trained.folder / "runs" / "small" / "evaluations").glob("unasked-*"))

@@ -12,8 +12,9 @@ import pytest
 from conftest import ROOT
 from symptoms.data import Dataset, Label, LabelledExample
 from symptoms.errors import InputError
+from symptoms.evaluate.abstention import Abstention
+from symptoms.evaluate.baselines import LeftOut
 from symptoms.evaluate.evaluating import (
-    Calibrator,
     score_baseline,
     score_labels,
     score_predictions,
@@ -31,7 +32,8 @@ from symptoms.evaluate.evaluation import (
 )
 from symptoms.evaluate.metrics import confusion
 from symptoms.evaluate.predictions import Prediction
-from symptoms.report.pages import verdict, write_report
+from symptoms.evaluate.scores import Calibrator
+from symptoms.report.pages import answering, verdict, write_report
 from symptoms.report.results_table import BEGIN, END, replace_table, results_table
 
 LABELS = (Label("panic", "Panic"), Label("no_clinical_concern", "No clinical concern"))
@@ -65,7 +67,7 @@ def made_evaluation(right: int = 30, wrong: int = 10, seed: int = 0, trained_on:
         LabelledExample(one.id, one.input, one.condition, one.symptoms, None, None, 1) for one in predictions
     )
     test = Dataset(Path("test.jsonl"), examples, LABELS, "abc")
-    calibrator = Calibrator(1.5, 0.4)
+    calibrator = Calibrator(1.5, 0.4, 0.3)
     wanted = [one.condition for one in predictions]
     ids = tuple(label.id for label in LABELS)
     even = np.full((len(predictions), 2), 0.5)
@@ -76,6 +78,7 @@ def made_evaluation(right: int = 30, wrong: int = 10, seed: int = 0, trained_on:
         temperature=calibrator.temperature,
         threshold=calibrator.threshold,
         dev="dev.jsonl",
+        risk=calibrator.risk,
         scores=score_predictions(test, predictions, calibrator, seed),
         by_label=score_labels(predictions, seed),
         written=score_written(predictions, seed),
@@ -253,3 +256,32 @@ def test_a_table_replaces_what_stands_between_the_markers(tmp_path: Path):
     plain.write_text("nothing")
     with pytest.raises(InputError, match="lacks the lines"):
         replace_table(plain, "new")
+
+
+@pytest.mark.parametrize("right", [1, 2, 29])
+def test_on_few_texts_no_verdict_is_given(right: int):
+    """However clear the interval looks, since a handful of texts makes it as narrow as it likes."""
+    said = verdict(made_evaluation(right, 0))
+    assert "too few to tell" in said
+    assert "is better than" not in said
+    assert "(1.00 to 1.00)" not in said
+
+
+def test_what_the_threshold_does_is_said_in_words():
+    """How many are answered and how many of them rightly, or that no threshold was found."""
+    evaluation = made_evaluation()
+    assert "are answered, " in answering(evaluation)
+    assert "to keep at most 30% wrong" in answering(evaluation)
+    never = Abstention(None, 0.0, None, 0.5)
+    none = replace(evaluation, threshold=None, scores=replace(evaluation.scores, abstention=never))
+    assert answering(none).startswith("No threshold was found on dev")
+    without_dev = replace(evaluation, scores=replace(evaluation.scores, abstention=None))
+    assert "only from 97% on" in answering(without_dev)
+
+
+def test_a_baseline_that_was_left_out_is_named_with_its_reason(tmp_path: Path):
+    """In both forms of the report."""
+    left_out = (LeftOut("nearest neighbour", "no word occurs in two of the training texts"),)
+    page = write_report(tmp_path, replace(made_evaluation(), left_out=left_out))
+    for text in (page.read_text(), (tmp_path / "report.md").read_text()):
+        assert "Left out: nearest neighbour, because no word occurs in two" in text

@@ -80,6 +80,7 @@ def test_what_is_broken_is_told_with_the_next_step(tmp_path: Path):
     (tmp_path / "runs" / "bad" / "checkpoints.jsonl").write_text(
         '{"path": "tinker://a", "step": 1, "kind": "sampler"}\n'
     )
+    (tmp_path / "runs" / "bad" / "summary.json").write_text("{}")
     (tmp_path / "runs" / "bad" / "calibration.json").write_text("{}")
     key = "tml-secret-value"
     settings = {"TINKER_API_KEY": key, "TINKER_LOCAL_HOME": "/proc/nowhere"}

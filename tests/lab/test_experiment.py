@@ -19,6 +19,7 @@ import pytest
 import symptoms
 from command_in_process import in_process
 from conftest import ROOT
+from symptoms.data import parse_assessment
 from symptoms.errors import InputError
 
 METRICS = ("step", "epoch", "loss", "learning_rate", "num_tokens", "num_trained_tokens", "seconds")
@@ -104,18 +105,23 @@ def test_the_run_directory_is_complete(trained: tuple[Path, subprocess.Completed
 
 
 def test_assess_answers_from_the_newest_run(trained: tuple[Path, subprocess.CompletedProcess[str]]):
-    """A trained description gets its assessment back, as text with the disclaimer and as JSON."""
+    """A trained description gets its label back, and those of its symptoms that it has words for."""
     folder, _ = trained
     example = json.loads((ROOT / "mental_health_data.json").read_text())["examples"][0]
     shown = run(folder, "-m", "symptoms", "assess", example["input"])
     assert shown.returncode == 0, shown.stderr
-    assert example["output"] in shown.stdout
+    assert "The run original is a demonstration: trained on 30 examples" in shown.stdout
+    assert "may resemble, without much certainty, Depression" in shown.stdout
     assert "not medical advice" in shown.stdout
     checkpoint = json.loads((folder / "runs/original/summary.json").read_text())["checkpoint"]
     answered = run(folder, "-m", "symptoms", "assess", "--run", checkpoint, "--json", stdin=example["input"])
     answer = json.loads(answered.stdout)
     assert answer["condition"] == "depression"
-    assert answer["text"] == example["output"]
+    wanted = parse_assessment(example["output"])
+    named = [symptom["symptom"] for symptom in answer["key_symptoms"]]
+    assert named
+    assert set(named) <= set(wanted.symptoms)
+    assert wanted.recommendation not in answer["text"], "it was written about another person"
     spans = [span for symptom in answer["key_symptoms"] for span in symptom["evidence"]]
     assert spans
     assert all(example["input"][span["start"] : span["end"]] == span["text"] for span in spans)
@@ -132,7 +138,7 @@ def test_the_library_answers_like_the_command(
     with symptoms.Classifier.load("original") as classifier:
         result = classifier.assess(example["input"])
         assert result.condition == "depression"
-        assert result.text == example["output"]
+        assert result.text.splitlines()[0] == example["output"].splitlines()[0]
         with pytest.raises(InputError, match=r"shorten it"):
             classifier.assess("I am tired of everything and nothing helps. " * 200)
 

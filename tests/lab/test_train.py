@@ -84,7 +84,7 @@ def test_a_run_leaves_its_files_and_a_classifier(trained: Train, tmp_path: Path,
     assert "falls short of the original" not in said
     with Classifier.load("one") as classifier:
         assessment = classifier.assess("no")
-    assert assessment.condition in {label.id for label in directory.labels()}
+    assert assessment.leading[0].condition in {label.id for label in directory.labels()}
     assert not assessment.calibrated
 
 
@@ -124,7 +124,10 @@ def test_the_best_checkpoint_is_the_best_by_the_measure_that_was_chosen(trained:
         best = evaluations[-1] if measure == "last" else min(evaluations, key=lambda one: one[measure])
         summary = summary_of(tmp_path, measure)
         assert summary["best_by"] == measure
-        assert summary["checkpoint"].endswith(f"best-step-{best['step']}")
+        kind = "last" if measure == "last" else "best"
+        assert summary["checkpoint"].endswith(f"{kind}-step-{best['step']}")
+        assert (summary["used_dev_loss"], summary["used_step"]) == (best["dev_loss"], best["step"])
+        assert RunDirectory(tmp_path / "runs" / measure).used_dev_loss() == best["dev_loss"]
         kept.append(best["step"])
     # Each measure had something to decide: with one and the same step for all, nothing would be shown.
     assert len(set(kept)) > 1

@@ -27,7 +27,7 @@ def test_an_unclear_text_gets_no_condition(api: httpx.Client):
     """Below the run's threshold the answer abstains and says why."""
     answer = api.post("/api/assess", json={"text": UNCLEAR}).json()
     assert (answer["abstained"], answer["condition"]) == (True, None)
-    assert answer["abstained_because"].startswith("This description does not clearly resemble")
+    assert answer["abstained_because"].startswith("No condition is clearly resembled")
 
 
 @pytest.mark.parametrize(("country", "emergency"), [("GB", "999"), ("us", "911"), ("ZZ", None)])

@@ -82,14 +82,34 @@ def test_the_card_tells_what_the_description_resembles(open_page: OpenPage):
     """With bars, symptoms, a suggestion and the standing line."""
     page = open_page()
     send(page, SLEEP)
-    expect(page.locator("#result")).to_contain_text("This description resembles")
+    expect(page.locator("#result")).to_contain_text("This description strongly resembles")
     expect(page.locator("#result-concern")).to_have_text("Insomnia (Chronic Insomnia Disorder)")
     expect(page.locator("#bars li")).to_have_count(5)
     expect(page.locator("#bars li").first).to_contain_text("%")
-    expect(page.locator("#recommendation")).to_have_text("A GP can help you find out what keeps you awake.")
+    expect(page.locator("#recommendation")).to_have_text(
+        "Cognitive behavioural therapy for sleep helps many people; a doctor can point you to it."
+    )
     expect(page.locator("header")).to_contain_text("Not medical advice or a diagnosis")
     expect(page.locator("#crisis")).to_be_hidden()
     assert "you have " not in page.inner_text("body").lower()
+
+
+def test_the_card_shows_how_sure_it_is_and_how_good_the_run_is(open_page: OpenPage):
+    """A demonstration says so above its answer, and what is not certain is set smaller than what is."""
+    page = open_page()
+    send(page, SLEEP)
+    about, concern = page.locator("#about-model"), page.locator("#result-concern")
+    expect(about).to_contain_text("is a demonstration: trained on 4 examples")
+    expect(about).to_contain_text("was not measured")
+    above, below = about.bounding_box(), concern.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] < below["y"]
+    sizes: list[float] = []
+    for certainty in ("high", "moderate", "low", "none"):
+        concern.evaluate("(place, certainty) => { place.dataset.certainty = certainty; }", certainty)
+        sizes.append(concern.evaluate("place => parseFloat(getComputedStyle(place).fontSize)"))
+    assert sizes[0] > sizes[1] > sizes[2] == sizes[3]
 
 
 def test_words_are_marked_where_they_are(open_page: OpenPage):
@@ -105,7 +125,7 @@ def test_an_unclear_description_gets_a_plain_no(open_page: OpenPage):
     page = open_page()
     send(page, UNCLEAR)
     expect(page.locator("#result-title")).to_have_text("No clear answer")
-    expect(page.locator("#result-concern")).to_contain_text("does not clearly resemble one condition")
+    expect(page.locator("#result-concern")).to_contain_text("No condition is clearly resembled")
 
 
 def test_the_crisis_panel_comes_first(open_page: OpenPage):

@@ -4,6 +4,7 @@ from symptoms.classifier.answers import Answer, TrainedModel
 from symptoms.classifier.assessing import Classifier, check_description
 from symptoms.classifier.assessment import (
     Assessment,
+    Certainty,
     CrisisNotice,
     Evidence,
     KeySymptom,
@@ -12,24 +13,31 @@ from symptoms.classifier.assessment import (
     notice_for,
 )
 from symptoms.classifier.composing import assessment_without_model
+from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import probabilities_of
+from symptoms.classifier.run_accuracy import RunAccuracy, read_accuracy, write_accuracy
 from symptoms.classifier.run_calibration import RunCalibration, read_calibration, write_calibration
 
 __all__ = [
+    "UNCALIBRATED_THRESHOLD",
     "Answer",
     "Assessment",
+    "Certainty",
     "Classifier",
     "CrisisNotice",
     "Evidence",
     "KeySymptom",
     "LabelProbability",
     "NoticeLine",
+    "RunAccuracy",
     "RunCalibration",
     "TrainedModel",
     "assessment_without_model",
     "check_description",
     "notice_for",
     "probabilities_of",
+    "read_accuracy",
     "read_calibration",
+    "write_accuracy",
     "write_calibration",
 ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import tinker
 
 MAX_NEW_TOKENS = 200
+LINE_END = "\n"
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class TrainedModel:
         return wait
 
     def submit_continuation(self, description: str, label: Label) -> Callable[[], tuple[str, bool]]:
-        """What the model writes after the line that names this label, and whether it ended by itself.
+        """The line that the model writes after the one that names this label, and whether it ended by itself.
 
         Returns at once, and waits when what it returns is called. Where the description leaves no room,
         nothing is written.
@@ -121,20 +122,21 @@ class TrainedModel:
         prompt += concern_tokens(self.tokenizer, label.text)
         if self._room(prompt) < 1:
             return lambda: ("", False)
-        return self._submit_writing(prompt)
+        # The recommendation, which would be next, is not the model's to write.
+        return self._submit_writing(prompt, until=LINE_END)
 
-    def _submit_writing(self, prompt: list[int]) -> Callable[[], tuple[str, bool]]:
-        """Waits for the text, and whether it ended by itself."""
+    def _submit_writing(self, prompt: list[int], until: str = STOP) -> Callable[[], tuple[str, bool]]:
+        """Waits for the text before `until`, and whether it ended by itself."""
         from tinker import ModelInput, SamplingParams
 
         self._check_room(prompt, 1)
-        params = SamplingParams(max_tokens=self._room(prompt), temperature=0.0, stop=[STOP])
+        params = SamplingParams(max_tokens=self._room(prompt), temperature=0.0, stop=[until])
         future = self.sampler.sample(ModelInput.from_ints(prompt), num_samples=1, sampling_params=params)
 
         def wait() -> tuple[str, bool]:
             sequence = future.result().sequences[0]
             written = str(self.tokenizer.decode(sequence.tokens, skip_special_tokens=True))
-            return written.split(STOP)[0].strip(), sequence.stop_reason != "length"
+            return written.split(until)[0].strip(), sequence.stop_reason != "length"
 
         return wait
 

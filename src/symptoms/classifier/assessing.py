@@ -6,12 +6,15 @@ import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
 from symptoms.classifier.answers import TrainedModel
 from symptoms.classifier.assessment import Assessment, notice_for
 from symptoms.classifier.composing import Chooser, assessment_without_model
+from symptoms.classifier.introduction import introduction
+from symptoms.classifier.run_accuracy import read_accuracy
 from symptoms.classifier.run_calibration import read_calibration
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, ServiceError
@@ -59,7 +62,7 @@ class Classifier:
         base_model: str | None = None,
         country: str | None = None,
     ) -> Classifier:
-        """The classifier of a run, of a `tinker://` path, or by default of the newest run.
+        """The classifier of a run, of a `tinker://` path, or by default of the newest finished run.
 
         A run knows its service, base model and labels; so does a path that one of the runs here saved. Of
         other paths service and base model need to be told, unless they are the local server and its
@@ -78,11 +81,15 @@ class Classifier:
             run = newest_run() if run_or_path is None else find_run(run_or_path)
             checkpoint = run.final_checkpoint()
         if run is None:
-            return cls(checkpoint, Chooser(labels_of_taxonomy()), service, base_model, country)
+            about = introduction(None, None, None, None)
+            return cls(checkpoint, Chooser(labels_of_taxonomy(), about=about), service, base_model, country)
         manifest = run.manifest()
         chooser = Chooser(
             run.labels(), frozenset(manifest.get("symptoms", ())), read_calibration(run.path)
         ).for_checkpoint(checkpoint)
+        accuracy = read_accuracy(run.path, checkpoint)
+        about = introduction(run.name, manifest.get("num_examples"), chooser.calibration, accuracy)
+        chooser = replace(chooser, about=about)
         where = service or manifest["service_url"] or manifest["service"]
         return cls(checkpoint, chooser, where, base_model or manifest["base_model"], country)
 
@@ -90,6 +97,11 @@ class Classifier:
     def is_calibrated(self) -> bool:
         """Whether probabilities, and when to abstain, were fitted on held-out examples."""
         return self._chooser.calibration is not None
+
+    @property
+    def about(self) -> str:
+        """What the model is and how often it was right, in a few sentences."""
+        return self._chooser.about
 
     @property
     def base_model(self) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from symptoms.config import DISCLAIMER
 from symptoms.safety import country_code, country_of_locale, crisis_notice, helplines, lines_for, screen
 
 LEADING = 5
+MODERATE, HIGH = 0.6, 0.9
+"""Probabilities from which an answer is moderately and highly certain."""
+Certainty = Literal["none", "low", "moderate", "high"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class KeySymptom:
-    """A symptom and the words of the description that bear it out; empty where no cue of ours finds any."""
+    """A symptom and the words of the description that bear it out; one without any does not stand."""
 
     symptom: str
     evidence: tuple[Evidence, ...]
@@ -73,8 +76,9 @@ class Assessment:
 
     `leading` are the most probable labels, the first of them is the answer. Where `abstained`, no label is
     the answer: `condition` and `primary_concern` are None, and `abstained_because` says why in a sentence.
-    `calibrated` tells whether the probabilities, and when to abstain, were fitted on held-out examples.
-    `crisis_notice` is there whatever the model did, and then `crisis` is true.
+    `recommendation` is None for what resembles everyday life. `calibrated` tells whether the probabilities,
+    and when to abstain, were fitted on held-out examples; `about_the_model` says what the model is and how
+    often it was right. `crisis_notice` is there whatever the model did, and then `crisis` is true.
     """
 
     condition: str | None
@@ -82,16 +86,26 @@ class Assessment:
     probability: float
     leading: tuple[LabelProbability, ...]
     key_symptoms: tuple[KeySymptom, ...]
-    recommendation: str
+    recommendation: str | None
     abstained: bool
     abstained_because: str | None
     calibrated: bool
     crisis_notice: CrisisNotice | None
     text: str
+    about_the_model: str = ""
 
     @property
     def crisis(self) -> bool:
         return self.crisis_notice is not None
+
+    @property
+    def certainty(self) -> Certainty:
+        """How sure the answer is; an uncalibrated one is never more than `low`."""
+        if self.abstained:
+            return "none"
+        if not self.calibrated or self.probability < MODERATE:
+            return "low"
+        return "high" if self.probability >= HIGH else "moderate"
 
     @property
     def alternatives(self) -> tuple[LabelProbability, ...]:
@@ -104,6 +118,7 @@ class Assessment:
             "condition": self.condition,
             "primary_concern": self.primary_concern,
             "probability": self.probability,
+            "certainty": self.certainty,
             "alternatives": [asdict(label) for label in self.alternatives],
             "leading": [asdict(label) for label in self.leading],
             "key_symptoms": [
@@ -114,6 +129,7 @@ class Assessment:
             "abstained": self.abstained,
             "abstained_because": self.abstained_because,
             "calibrated": self.calibrated,
+            "about_the_model": self.about_the_model,
             "crisis": self.crisis,
             "crisis_notice": None if self.crisis_notice is None else _notice_to_json(self.crisis_notice),
             "text": self.text,

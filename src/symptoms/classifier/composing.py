@@ -15,15 +15,20 @@ from symptoms.classifier.assessment import (
     KeySymptom,
     LabelProbability,
 )
-from symptoms.classifier.continuation import STANDING_RECOMMENDATION, Continuation, read_continuation
+from symptoms.classifier.continuation import named_symptoms
+from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import probabilities_of
+from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
 from symptoms.classifier.run_calibration import RunCalibration
 from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
 from symptoms.errors import SymptomsError
 from symptoms.taxonomy import symptom_terms
 
 NO_CONCERN = "not clear from this description"
+NO_RECOMMENDATION = "none"
 NEAREST = 3
+THIRD_NEAREST = 0.5
+"""The third nearest label is named where it is at least so many times as probable as the second."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +44,25 @@ class Chooser:
     """Chooses among `labels`. `symptoms` are terms that may be named beside the taxonomy's own.
 
     `calibration` is what held-out examples say about the probabilities. Without it the temperature is 1, and
-    there is no probability too low to answer.
+    a cautious threshold decides what is answered. `about` is what is said of the model.
     """
 
     labels: tuple[Label, ...]
     symptoms: frozenset[str] = frozenset()
     calibration: RunCalibration | None = None
+    about: str = ""
 
     def for_checkpoint(self, checkpoint: str) -> Chooser:
-        """Without a calibration that belongs to another checkpoint or to other labels."""
+        """Without a calibration that belongs to another checkpoint or to other labels, or keeps no risk."""
         fitted, ids = self.calibration, tuple(label.id for label in self.labels)
-        if fitted is None or (fitted.checkpoint == checkpoint and fitted.labels == ids):
+        if fitted is None or (fitted.checkpoint == checkpoint and fitted.labels == ids and fitted.risk):
             return self
         return replace(self, calibration=None)
+
+    def is_answer(self, probability: float) -> bool:
+        """Whether a label of this probability is the answer, and not merely the nearest."""
+        threshold = UNCALIBRATED_THRESHOLD if self.calibration is None else self.calibration.threshold
+        return threshold is not None and probability >= threshold
 
     def choose(self, logprobs: NDArray[np.float64]) -> Choice:
         """The choice by the log-probabilities [labels] of the labels' lines."""
@@ -66,29 +77,20 @@ class Chooser:
     def compose(
         self, text: str, choice: Choice, written: str, ended: bool, notice: CrisisNotice | None
     ) -> Assessment:
-        """The assessment of a text from the choice and from what the model wrote after that label."""
-        terms = self.symptoms | {term for group in symptom_terms().values() for term in group}
-        continuation = read_continuation(written, ended, terms)
-        symptoms = tuple(_key_symptom(text, symptom) for symptom in continuation.symptoms)
-        first = choice.leading[0]
-        if self.calibration is not None and first.probability < self.calibration.threshold:
-            # Written for a label that is no answer, so only what the text itself bears out is kept.
-            kept = tuple(symptom for symptom in symptoms if symptom.evidence)
-            continuation = Continuation(tuple(one.symptom for one in kept), None)
-            return self._assessment(choice, kept, continuation, notice, _unclear(choice))
-        return self._assessment(choice, symptoms, continuation, notice, None)
+        """The assessment of a text from the choice and from what the model wrote after that label.
 
-    def _assessment(
-        self,
-        choice: Choice,
-        symptoms: tuple[KeySymptom, ...],
-        continuation: Continuation,
-        notice: CrisisNotice | None,
-        abstained_because: str | None,
-    ) -> Assessment:
+        A symptom stands where words of the text bear it out; what else the model named is left out.
+        """
+        terms = self.symptoms | {term for group in symptom_terms().values() for term in group}
+        named = (_key_symptom(text, symptom) for symptom in named_symptoms(written, ended, terms))
+        symptoms = tuple(one for one in named if one.evidence)
+        standing = tuple(one.symptom for one in symptoms)
         first = choice.leading[0]
-        abstained = abstained_because is not None
-        recommendation = continuation.recommendation or STANDING_RECOMMENDATION
+        abstained = not self.is_answer(first.probability)
+        is_everyday = first.condition == EVERYDAY and not (abstained and symptoms)
+        recommendation = recommendation_for(
+            EVERYDAY if is_everyday else None if abstained else first.condition, standing
+        )
         return Assessment(
             condition=None if abstained else first.condition,
             primary_concern=None if abstained else first.primary_concern,
@@ -97,12 +99,11 @@ class Chooser:
             key_symptoms=symptoms,
             recommendation=recommendation,
             abstained=abstained,
-            abstained_because=abstained_because,
+            abstained_because=_unclear(choice) if abstained else None,
             calibrated=self.calibration is not None,
+            about_the_model=self.about,
             crisis_notice=notice,
-            text=_three_lines(
-                NO_CONCERN if abstained else first.primary_concern, continuation.symptoms, recommendation
-            ),
+            text=_three_lines(NO_CONCERN if abstained else first.primary_concern, standing, recommendation),
         )
 
 
@@ -126,14 +127,20 @@ def assessment_without_model(notice: CrisisNotice, error: Exception) -> Assessme
 
 
 def _unclear(choice: Choice) -> str:
-    *others, last = (label.primary_concern for label in choice.leading[:NEAREST])
-    nearest = f"{', '.join(others)} and {last}" if others else last
-    return f"This description does not clearly resemble one condition; the nearest are {nearest}."
+    nearest = choice.leading[:NEAREST]
+    if len(nearest) == NEAREST and nearest[2].probability < THIRD_NEAREST * nearest[1].probability:
+        nearest = nearest[:2]
+    *others, last = (label.primary_concern for label in nearest)
+    if not others:
+        return f"No condition is clearly resembled; the nearest is {last}."
+    return f"No condition is clearly resembled; the nearest are {', '.join(others)} and {last}."
 
 
-def _three_lines(concern: str, symptoms: tuple[str, ...], recommendation: str) -> str:
+def _three_lines(concern: str, symptoms: tuple[str, ...], recommendation: str | None) -> str:
     return render_assessment(
-        WrittenAssessment(concern=concern, symptoms=symptoms, recommendation=recommendation)
+        WrittenAssessment(
+            concern=concern, symptoms=symptoms, recommendation=recommendation or NO_RECOMMENDATION
+        )
     )
 
 

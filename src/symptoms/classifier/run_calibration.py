@@ -14,6 +14,10 @@ FILE = "calibration.json"
 class RunCalibration(BaseModel):
     """The temperature of the probabilities, and the probability below which no label is the answer.
 
+    From `threshold` on at most the share `risk` of the answers is wrong, as far as the examples can tell;
+    None where no threshold is known to keep it, and then no label is the answer. A file of an earlier
+    version has no `risk`; its threshold keeps none.
+
     `symptoms evaluate` fits them on the file `fitted_on`. They hold for one checkpoint and one set of
     labels, by their ids, alone.
     """
@@ -21,7 +25,8 @@ class RunCalibration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     temperature: float = Field(gt=0, allow_inf_nan=False)
-    threshold: float = Field(ge=0, le=1)
+    threshold: float | None = Field(ge=0, le=1)
+    risk: float | None = Field(default=None, gt=0, lt=1)
     fitted_on: str
     examples: int = Field(ge=1)
     checkpoint: str

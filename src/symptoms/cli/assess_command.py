@@ -26,7 +26,9 @@ def assess(
     ] = None,
     run: Annotated[
         str | None,
-        typer.Option(help="A run by name or folder, or a tinker:// path; the newest run by default."),
+        typer.Option(
+            help="A run by name or folder, or a tinker:// path; the newest finished one by default."
+        ),
     ] = None,
     file: Annotated[
         Path | None,
@@ -62,6 +64,7 @@ def assess(
             # Another run may have become the newest since.
             classifier = Classifier.load(run or finished.checkpoint, service, base_model, country)
         with classifier:
+            typer.echo(classifier.about, err=True)
             assess_file(classifier, descriptions, out, finished)
     elif out is not None:
         raise InputError("--out is for the results of --file; without that, use --json and a pipe.")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from symptoms.classifier import Assessment, CrisisNotice, KeySymptom
+from symptoms.classifier import Assessment, Certainty, CrisisNotice, KeySymptom
 from symptoms.config import DISCLAIMER
 
 BAR_WIDTH, BESIDE_BAR, NARROWEST_NAME = 24, 14, 12
 """Columns of a bar, of what stands beside bar and name (indent, gaps, percentage), and of a name at least."""
 QUOTES = 3
+HEADLINES: Mapping[Certainty, tuple[str, str]] = {
+    "high": ("bold", "This description strongly resembles"),
+    "moderate": ("bold", "This description probably resembles"),
+    "low": ("", "This description may resemble, without much certainty,"),
+}
+"""How an answer is set and introduced, by how sure it is."""
 
 
 def print_notice(console: Console, notice: CrisisNotice) -> None:
@@ -27,33 +35,40 @@ def print_notice(console: Console, notice: CrisisNotice) -> None:
 
 
 def print_assessment(console: Console, assessment: Assessment) -> None:
-    """All but the crisis notice: the three lines, how probable labels are, and the words behind symptoms."""
+    """All but the crisis notice: what the model is, its answer, how probable labels are, and why."""
+    # A pipe has no width to fit into.
+    flows = not console.is_terminal
+    if assessment.about_the_model:
+        console.print(Text(assessment.about_the_model), soft_wrap=flows)
+        console.print()
     if assessment.abstained:
-        console.print(Text(assessment.abstained_because or ""), soft_wrap=True)
+        console.print(Text(assessment.abstained_because or ""), soft_wrap=flows)
     else:
-        console.print("This description resembles:")
-    console.print()
-    for line in assessment.text.split("\n"):
-        name, separator, rest = line.partition(": ")
-        console.print(Text.assemble((name + separator, "bold"), rest), soft_wrap=True)
+        style, said = HEADLINES[assessment.certainty]
+        concern = Text(assessment.primary_concern or "", style)
+        console.print(Text.assemble(f"{said} ", concern, "."), soft_wrap=flows)
     if assessment.leading:
         console.print()
-        console.print(_probabilities_title(assessment), soft_wrap=True)
+        console.print(_probabilities_title(assessment), soft_wrap=flows, highlight=False)
         console.print(_bars(console, assessment))
-    supported = [symptom for symptom in assessment.key_symptoms if symptom.evidence]
-    if supported:
-        console.print()
-        console.print("Words of the description that support a symptom:")
-        for symptom in supported:
-            console.print(Text(f"  {symptom.symptom}: {_quotes(symptom)}"), soft_wrap=True)
     console.print()
-    console.print(Text(DISCLAIMER, style="dim"), soft_wrap=True)
+    if assessment.key_symptoms:
+        console.print("Key symptoms, and the words that bear them out:")
+        for symptom in assessment.key_symptoms:
+            console.print(Text(f"  {symptom.symptom}: {_quotes(symptom)}"), soft_wrap=flows)
+    else:
+        console.print("Key symptoms: none that words of the description bear out")
+    if assessment.recommendation is not None:
+        console.print()
+        console.print(Text(assessment.recommendation), soft_wrap=flows)
+    console.print()
+    console.print(Text(DISCLAIMER, style="dim"), soft_wrap=flows)
 
 
 def _probabilities_title(assessment: Assessment) -> str:
     if assessment.calibrated:
         return "How probable each is to the model:"
-    return "How probable each is to the model (not checked on held-out examples yet, so likely too sure):"
+    return "How probable each is to the model (not calibrated, so likely too sure):"
 
 
 def _bars(console: Console, assessment: Assessment) -> Padding:
@@ -63,12 +78,23 @@ def _bars(console: Console, assessment: Assessment) -> Padding:
     table.add_column(no_wrap=True, max_width=max(NARROWEST_NAME, console.width - BAR_WIDTH - BESIDE_BAR))
     table.add_column(width=BAR_WIDTH, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
+    bar = "cyan" if assessment.certainty in ("moderate", "high") else "dim"
     for place, label in enumerate(assessment.leading):
         filled = round(label.probability * BAR_WIDTH)
-        style = "bold" if place == 0 and not assessment.abstained else ""
-        percent = f"{label.probability:.0%}" if label.probability >= 0.005 else "<1%"
-        table.add_row(Text(label.primary_concern, style), Text(block * filled, "cyan"), percent)
+        style = HEADLINES[assessment.certainty][0] if place == 0 and not assessment.abstained else ""
+        table.add_row(
+            Text(label.primary_concern, style),
+            Text(block * filled, bar),
+            Text(_percent(label.probability)),
+        )
     return Padding(table, (0, 0, 0, 2))
+
+
+def _percent(probability: float) -> str:
+    """Never 0% or 100%, which no model knows."""
+    if probability < 0.005:
+        return "<1%"
+    return f"{probability:.0%}" if probability < 0.995 else ">99%"
 
 
 def _quotes(symptom: KeySymptom) -> str:

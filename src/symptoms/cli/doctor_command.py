@@ -202,8 +202,8 @@ def _folder(what: str, folder: Path, otherwise: str) -> Finding:
 
 
 def _newest_run(_service: str | None) -> Iterator[Finding]:
-    if not all_runs():
-        told = "There is none in runs/ yet; 'python train_mental_health.py' trains one."
+    if not any(run.is_finished for run in all_runs()):
+        told = "There is no finished one in runs/ yet; 'python train_mental_health.py' trains one."
         yield Finding("newest run", State.NOTE, told)
         return
     try:

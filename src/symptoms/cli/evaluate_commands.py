@@ -39,7 +39,10 @@ def evaluate(
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write report.html and report.md here; by default to the run.")
+        Path | None,
+        typer.Option(
+            help="Write report.html and report.md here; by default to runs/NAME/evaluations, by the test set."
+        ),
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Also try the base model itself and small changes of the texts.")
@@ -62,6 +65,12 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Id of a test example that may resemble a training example; may be repeated."),
     ] = None,
+    risk: Annotated[
+        float,
+        typer.Option(
+            min=0.01, max=0.99, help="The share of given answers that may be wrong; dev has to show it."
+        ),
+    ] = 0.3,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the changed texts.")] = 0,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
@@ -85,6 +94,7 @@ def evaluate(
         beside=tuple(beside or ()),
         external=tuple(_kind_and_path(one) for one in external or ()),
         allowed_duplicates=tuple(allow_duplicate or ()),
+        risk=risk,
         seed=seed,
         service=service,
         base_model=base_model,
@@ -119,7 +129,7 @@ def _kind_and_path(given: str) -> tuple[str, Path]:
 
 
 def _print_result(evaluation: Evaluation, page: Path) -> None:
-    from symptoms.report.pages import interval_text, percent_text, verdict
+    from symptoms.report.pages import answering, interval_text, percent_text, verdict
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     beside = [f"macro-F1, {Path(one.path).stem}" for one in evaluation.further]
@@ -142,12 +152,15 @@ def _print_result(evaluation: Evaluation, page: Path) -> None:
         )
     console = Console()
     console.print(table)
+    for one in evaluation.left_out:
+        console.print(f"Left out: {one.name}, because {one.reason}.", highlight=False)
     symptoms = evaluation.written.symptoms
     console.print(
         f"\nthe likeliest label is right in {interval_text(evaluation.by_label.accuracy)}, readable answers "
         f"{percent_text(evaluation.written.parse_rate)}"
         + (f", key symptoms micro-F1 {symptoms.micro_f1:.2f}" if symptoms else "")
-        + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n{page}\n\n{DISCLAIMER}",
+        + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n"
+        + f"{answering(evaluation)}\n{page}\n\n{DISCLAIMER}",
         highlight=False,
     )
 

@@ -41,7 +41,7 @@ def show(name: NameArgument) -> None:
         return
     run = find_run(name)
     manifest = run.manifest()
-    state, base_model, final, best = _outline(run)
+    state, base_model, final, dev = _outline(run)
     told = {
         "state": state,
         "started": manifest["started"],
@@ -50,7 +50,7 @@ def show(name: NameArgument) -> None:
         "data": f"{manifest['data']} (sha256 {manifest['data_sha256'][:12]})",
         "loss": manifest["loss_reduction"],
         "final loss": final,
-        "best dev loss": best,
+        "dev loss": dev,
     }
     for key, value in told.items():
         typer.echo(f"{key:<16} {value}")
@@ -110,14 +110,14 @@ def _counted(count: int, what: str) -> str:
 
 
 def _list(runs: Sequence[RunDirectory]) -> None:
-    heads = ("run", "started", "state", "base model", "final loss", "best dev loss")
+    heads = ("run", "started", "state", "base model", "final loss", "dev loss")
     rows = [(run.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
     _print_table(heads, rows)
 
 
 def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
-    """State, base model, final loss and best dev loss."""
-    manifest, metrics, evaluations = run.manifest(), run.metrics(), run.evaluations()
+    """State, base model, final loss, and the dev loss of the weights that are used."""
+    manifest, metrics = run.manifest(), run.metrics()
     if run.is_finished:
         state = f"finished, {len(metrics)} steps"
     else:
@@ -125,8 +125,8 @@ def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
         state = f"not finished, {len(metrics)}{f' of {total}' if total else ''} steps"
     final_loss = run.final_loss()
     final = "-" if final_loss is None else f"{final_loss:.3f}"
-    best = f"{min(line['dev_loss'] for line in evaluations):.3f}" if evaluations else "-"
-    return state, manifest["base_model"], final, best
+    dev_loss = run.used_dev_loss()
+    return state, manifest["base_model"], final, "-" if dev_loss is None else f"{dev_loss:.3f}"
 
 
 def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -14,7 +14,9 @@ from symptoms.cli.options import BaseModelOption, ServiceOption
 def serve(
     run: Annotated[
         str | None,
-        typer.Argument(help="A run by name or folder, or a tinker:// path; the newest run by default."),
+        typer.Argument(
+            help="A run by name or folder, or a tinker:// path; the newest finished one by default."
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; beyond this machine only with a key.")

@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 COVERAGE = 0.8
+RISK, CONFIDENCE = 0.3, 0.9
+"""The share of given answers that may be wrong, and how sure it has to be that no more are."""
+FIRST_COVERAGE, COVERAGE_STEP = 0.25, 0.05
+"""How many of the surest answers a threshold is tried on first, and how many more each time."""
 OUT_OF_SCOPE = ("no_clinical_concern", "not_enough_information")
 """The taxonomy's labels for texts that give no reason to name a condition."""
 
@@ -38,29 +42,69 @@ def risk_coverage(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> 
     return RiskCoverage(tuple(coverage.tolist()), tuple(risk.tolist()), float((widths * risk).sum()))
 
 
-def threshold_at(confidence: NDArray[np.float64], coverage: float = COVERAGE) -> float:
-    """The confidence that at least this share of answers reaches; to be chosen on dev only."""
+def threshold_for_risk(
+    confidence: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    risk: float = RISK,
+    sure: float = CONFIDENCE,
+) -> float | None:
+    """The confidence from which on at most the share `risk` of the answers is wrong, with probability `sure`.
+
+    To be chosen on dev only, from the confidence [n] of its answers and whether they are right [n]. None
+    where no threshold is known to keep the risk, as with few examples or poor answers.
+
+    The bound is that of selection with guaranteed risk (Geifman and El-Yaniv 2017, "Selective classification
+    for deep neural networks", lemma 3.1). Their binary search shares the doubt 1 - `sure` among its steps and
+    so needs many examples; instead the surest `FIRST_COVERAGE` is tried, then ever more until the bound is
+    broken for the first time, each with the whole doubt (testing in a fixed sequence: Angelopoulos et al.
+    2021, "Learn then test", section 3.2). The guarantee is for texts of the same kind, and for a confidence
+    that was not fitted on the same examples; one fitted temperature strains that a little.
+    """
     surest_first = np.sort(confidence)[::-1]
-    return float(surest_first[int(np.ceil(coverage * len(confidence))) - 1])
+    found: float | None = None
+    for share in np.arange(FIRST_COVERAGE, 1 + COVERAGE_STEP / 2, COVERAGE_STEP):
+        threshold = float(surest_first[min(len(confidence), int(np.ceil(share * len(confidence)))) - 1])
+        answered = confidence >= threshold
+        if risk_bound(int((~right[answered]).sum()), int(answered.sum()), 1 - sure) > risk:
+            break
+        found = threshold
+    return found
+
+
+def risk_bound(wrong: int, answered: int, doubt: float) -> float:
+    """The largest risk under which so few wrong answers of so many have at least the probability `doubt`.
+
+    The inverse of the binomial tail (Clopper and Pearson 1934), as a quantile of the beta distribution.
+    """
+    if wrong >= answered:
+        return 1.0
+    from scipy.stats import beta
+
+    return float(beta.ppf(1 - doubt, wrong + 1, answered - wrong))
 
 
 @dataclass(frozen=True)
 class Abstention:
-    """What a threshold does: the share that is answered, and the accuracy among it and among all."""
+    """What a threshold does: the share that is answered, and the accuracy among it and among all.
 
-    threshold: float
+    `threshold` is None where none keeps the risk; then nothing is answered, and the accuracy among it None.
+    """
+
+    threshold: float | None
     coverage: float
-    accuracy_when_answered: float
+    accuracy_when_answered: float | None
     accuracy_of_all: float
 
 
-def abstention(confidence: NDArray[np.float64], right: NDArray[np.bool_], threshold: float) -> Abstention:
-    """Abstaining below a threshold; the accuracy of no answers at all counts as 0."""
-    answered = confidence >= threshold
+def abstention(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], threshold: float | None
+) -> Abstention:
+    """Abstaining below a threshold, on answers with this confidence [n] that are right or not [n]."""
+    answered = np.zeros_like(right) if threshold is None else confidence >= threshold
     return Abstention(
         threshold=threshold,
         coverage=float(answered.mean()),
-        accuracy_when_answered=float(right[answered].mean()) if answered.any() else 0.0,
+        accuracy_when_answered=float(right[answered].mean()) if answered.any() else None,
         accuracy_of_all=float(right.mean()),
     )
 
@@ -68,8 +112,10 @@ def abstention(confidence: NDArray[np.float64], right: NDArray[np.bool_], thresh
 def accuracy_at_coverage(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], coverage: float = COVERAGE
 ) -> float:
-    """Accuracy among the surest share of answers."""
-    return abstention(confidence, right, threshold_at(confidence, coverage)).accuracy_when_answered
+    """Accuracy among the surest answers, at least this share of them; equals are kept together."""
+    surest_first = np.sort(confidence)[::-1]
+    kept = confidence >= surest_first[int(np.ceil(coverage * len(confidence))) - 1]
+    return float(right[kept].mean())
 
 
 @dataclass(frozen=True)

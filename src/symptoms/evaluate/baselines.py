@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,12 +15,19 @@ from numpy.typing import NDArray
 
 from symptoms.classifier import probabilities_of
 from symptoms.data import Dataset
-from symptoms.evaluate.calibration import fit_temperature, label_indices
+from symptoms.evaluate.abstention import RISK
+from symptoms.evaluate.calibration import label_indices
+from symptoms.evaluate.scores import Calibrator
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 WORDS_ONLY, WORDS_AND_CHARACTERS = "words", "words and characters"
+UNCHOSEN = WORDS_ONLY, 10.0
+"""What linear classifiers read, and how strongly, where there is nothing to choose by."""
+FOLDS = 3
 NEIGHBOUR_SHARPNESS = 20.0
 """Cosine similarities become probabilities by a softmax this sharp, before dev sets the temperature."""
+
+_Probabilities = Callable[[Sequence[str]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -27,37 +35,72 @@ class Baseline:
     """A classifier of texts; `probabilities` gives float64 [n, labels], rows adding up to one."""
 
     name: str
-    probabilities: Callable[[Sequence[str]], NDArray[np.float64]]
+    probabilities: _Probabilities
+    calibrator: Calibrator | None = None
 
 
-def fit_baselines(train: Dataset, dev: Dataset | None, seed: int) -> tuple[Baseline, ...]:
-    """All baselines; what they choose is chosen on dev, or without it by the training set's own folds."""
+@dataclass(frozen=True)
+class LeftOut:
+    """A baseline that there is none of here, and why, as the end of a sentence."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """Those that could be fitted, and those that could not."""
+
+    fitted: tuple[Baseline, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+class _UnfitError(Exception):
+    """The training texts are too few or too odd for this baseline; the message is the reason."""
+
+
+def fit_baselines(train: Dataset, dev: Dataset | None, seed: int, risk: float = RISK) -> Baselines:
+    """All baselines; what they choose is chosen on dev, or without it by the training set's own folds.
+
+    With dev each has a temperature and a threshold that keeps `risk` there, as the model itself has.
+    """
     ids = [label.id for label in train.labels]
-    texts = [example.input for example in train.examples]
-    wanted = label_indices([example.condition for example in train.examples], ids)
-    counts = np.bincount(wanted, minlength=len(ids)).astype(np.float64) + 1e-3
+    counts = np.bincount(_wanted(train), minlength=len(ids)).astype(np.float64) + 1e-3
     prior = counts / counts.sum()
-    fitted = [
-        Baseline("majority", lambda asked: np.tile(prior, (len(asked), 1))),
-        Baseline("keyword rules", _keyword_rules(train, prior)),
-        _nearest_neighbour(texts, wanted, len(ids)),
-        _linear("TF-IDF + logistic regression", _logistic, train, dev, seed),
-        _linear("TF-IDF + linear SVM", _support_vectors, train, dev, seed),
-    ]
-    return tuple(baseline if dev is None else _calibrated(baseline, dev) for baseline in fitted)
+    kinds: tuple[tuple[str, Callable[[], _Probabilities]], ...] = (
+        ("majority", lambda: lambda asked: np.tile(prior, (len(asked), 1))),
+        ("keyword rules", lambda: _keyword_rules(train, prior)),
+        ("nearest neighbour", lambda: _nearest_neighbour(train)),
+        ("TF-IDF + logistic regression", lambda: _linear(_logistic, train, dev, seed)),
+        ("TF-IDF + linear SVM", lambda: _linear(_support_vectors, train, dev, seed)),
+    )
+    fitted: list[Baseline] = []
+    left_out: list[LeftOut] = []
+    for name, fit in kinds:
+        try:
+            baseline = Baseline(name, fit())
+        except _UnfitError as reason:
+            left_out.append(LeftOut(name, str(reason)))
+        else:
+            fitted.append(baseline if dev is None else _calibrated(baseline, dev, risk))
+    return Baselines(tuple(fitted), tuple(left_out))
 
 
-def _calibrated(baseline: Baseline, dev: Dataset) -> Baseline:
+def _wanted(dataset: Dataset) -> NDArray[np.int64]:
+    return label_indices([one.condition for one in dataset.examples], [label.id for label in dataset.labels])
+
+
+def _calibrated(baseline: Baseline, dev: Dataset, risk: float) -> Baseline:
     """The same answers with a temperature fitted on dev, as the model's own probabilities have."""
-    ids = [label.id for label in dev.labels]
-    wanted = label_indices([example.condition for example in dev.examples], ids)
     raw = baseline.probabilities
 
     def logprobs(texts: Sequence[str]) -> NDArray[np.float64]:
         return np.log(np.clip(raw(texts), 1e-12, None))
 
-    temperature = fit_temperature(logprobs([example.input for example in dev.examples]), wanted)
-    return Baseline(baseline.name, lambda texts: probabilities_of(logprobs(texts), temperature))
+    calibrator = Calibrator.fit(logprobs([one.input for one in dev.examples]), _wanted(dev), risk)
+    return Baseline(
+        baseline.name, lambda texts: probabilities_of(logprobs(texts), calibrator.temperature), calibrator
+    )
 
 
 @cache
@@ -66,9 +109,7 @@ def _bundled_keywords() -> dict[str, tuple[str, ...]]:
     return {condition: tuple(words) for condition, words in json.loads(text).items()}
 
 
-def _keyword_rules(
-    train: Dataset, prior: NDArray[np.float64]
-) -> Callable[[Sequence[str]], NDArray[np.float64]]:
+def _keyword_rules(train: Dataset, prior: NDArray[np.float64]) -> _Probabilities:
     """Counts of hand-written keywords of each condition, and of the label's own name."""
     bundled = _bundled_keywords()
     keywords = [(*bundled.get(label.id, ()), label.text.lower()) for label in train.labels]
@@ -93,10 +134,19 @@ def _vectorizer(parts: str) -> Any:
     return make_union(words, characters)
 
 
-def _nearest_neighbour(texts: Sequence[str], wanted: NDArray[np.int64], labels: int) -> Baseline:
+def _fitted_vectorizer(parts: str, texts: Sequence[str]) -> Any:
+    vectorizer = _vectorizer(parts)
+    try:
+        return vectorizer.fit(texts)
+    except ValueError as error:  # scikit-learn's word for an empty vocabulary
+        raise _UnfitError("no word occurs in two of the training texts") from error
+
+
+def _nearest_neighbour(train: Dataset) -> _Probabilities:
     """The condition of the most similar training text, by the cosine of TF-IDF vectors."""
-    vectorizer = _vectorizer(WORDS_ONLY)
-    known = vectorizer.fit_transform(texts)
+    texts, wanted, labels = [one.input for one in train.examples], _wanted(train), len(train.labels)
+    vectorizer = _fitted_vectorizer(WORDS_ONLY, texts)
+    known = vectorizer.transform(texts)
 
     def probabilities(asked: Sequence[str]) -> NDArray[np.float64]:
         similarity = (vectorizer.transform(asked) @ known.T).toarray()
@@ -106,7 +156,7 @@ def _nearest_neighbour(texts: Sequence[str], wanted: NDArray[np.int64], labels: 
                 nearest[:, label] = similarity[:, wanted == label].max(axis=1)
         return probabilities_of(NEIGHBOUR_SHARPNESS * nearest)
 
-    return Baseline("nearest neighbour", probabilities)
+    return probabilities
 
 
 def _logistic(strength: float, seed: int) -> Any:
@@ -122,35 +172,42 @@ def _support_vectors(strength: float, seed: int) -> Any:
 
 
 def _linear(
-    name: str, make: Callable[[float, int], Any], train: Dataset, dev: Dataset | None, seed: int
-) -> Baseline:
+    make: Callable[[float, int], Any], train: Dataset, dev: Dataset | None, seed: int
+) -> _Probabilities:
     """A linear classifier of TF-IDF vectors; n-grams and strength are those that do best on dev."""
-    from sklearn.model_selection import cross_val_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
     from sklearn.pipeline import make_pipeline
 
     texts = [example.input for example in train.examples]
     wanted = [example.condition for example in train.examples]
+    counts = Counter(wanted)
+    if len(counts) < 2:
+        raise _UnfitError("the training texts have a single condition")
+    choices = [(parts, strength) for parts in (WORDS_ONLY, WORDS_AND_CHARACTERS) for strength in STRENGTHS]
+    if dev is None and min(counts.values()) < FOLDS:
+        # No fold could hold each condition, so that there is nothing to choose by.
+        choices = [UNCHOSEN]
+    vectors = {parts: _fitted_vectorizer(parts, texts) for parts, _ in choices}
     best: tuple[float, Any] | None = None
-    for parts in (WORDS_ONLY, WORDS_AND_CHARACTERS):
-        vectorizer = _vectorizer(parts).fit(texts)
-        vectors = vectorizer.transform(texts)
-        for strength in STRENGTHS:
-            model = make(strength, seed)
-            if dev is None:
-                reached = float(cross_val_score(model, vectors, wanted, cv=3).mean())
-                model.fit(vectors, wanted)
-            else:
-                model.fit(vectors, wanted)
-                asked = vectorizer.transform([example.input for example in dev.examples])
-                reached = float(model.score(asked, [example.condition for example in dev.examples]))
-            if best is None or reached > best[0]:
-                best = reached, make_pipeline(vectorizer, model)
+    for parts, strength in choices:
+        vectorizer, model = vectors[parts], make(strength, seed)
+        known = vectorizer.transform(texts)
+        model.fit(known, wanted)
+        if dev is not None:
+            asked = vectorizer.transform([example.input for example in dev.examples])
+            reached = float(model.score(asked, [example.condition for example in dev.examples]))
+        elif len(choices) == 1:
+            reached = 0.0
+        else:
+            reached = float(cross_val_score(model, known, wanted, cv=StratifiedKFold(FOLDS)).mean())
+        if best is None or reached > best[0]:
+            best = reached, make_pipeline(vectorizer, model)
     if best is None:
         raise AssertionError("there are strengths to try")
-    return Baseline(name, _of_linear(best[1], [label.id for label in train.labels]))
+    return _of_linear(best[1], [label.id for label in train.labels])
 
 
-def _of_linear(model: Any, ids: Sequence[str]) -> Callable[[Sequence[str]], NDArray[np.float64]]:
+def _of_linear(model: Any, ids: Sequence[str]) -> _Probabilities:
     columns = [ids.index(condition) for condition in model.classes_]
 
     def probabilities(texts: Sequence[str]) -> NDArray[np.float64]:

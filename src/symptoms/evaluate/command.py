@@ -11,15 +11,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from symptoms.classifier import RunCalibration, TrainedModel, write_calibration
+from symptoms.classifier import RunAccuracy, RunCalibration, TrainedModel, write_accuracy, write_calibration
 from symptoms.data import Dataset, assessment_of, load_dataset, render_assessment
 from symptoms.data.records import Columns
 from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
-from symptoms.evaluate.baselines import Baseline, fit_baselines
+from symptoms.evaluate.abstention import RISK
+from symptoms.evaluate.baselines import Baselines, LeftOut, fit_baselines
 from symptoms.evaluate.evaluating import (
     SHOTS,
-    Calibrator,
     Track,
     fit_on_dev,
     predict_test,
@@ -34,16 +34,19 @@ from symptoms.evaluate.evaluating import (
 )
 from symptoms.evaluate.evaluation import (
     EVALUATION_FILE,
+    PREDICTIONS_FILE,
     BaselineScores,
     Evaluation,
     Subject,
     TestSet,
+    evaluation_folder,
     write_evaluation,
 )
-from symptoms.evaluate.external import read_external
+from symptoms.evaluate.external import ExternalSet, read_external, within_labels
 from symptoms.evaluate.further_tests import check_tests, further_paths, score_further_test
 from symptoms.evaluate.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
+from symptoms.evaluate.scores import Calibrator
 from symptoms.service import Service, connect
 from symptoms.tokens import prompt_text
 from symptoms.train import RunDirectory, find_run
@@ -51,6 +54,9 @@ from symptoms.train.order import columns_of
 
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
 SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
+NO_TRAINING_SET = Baselines(
+    (), (LeftOut("baselines of words", "the training set is not here; give --train"),)
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class EvaluationRequest:
     beside: tuple[str, ...] = ()
     external: tuple[tuple[str, Path], ...] = ()
     allowed_duplicates: tuple[str, ...] = ()
+    risk: float = RISK
     seed: int = 0
     service: str | None = None
     base_model: str | None = None
@@ -80,14 +87,18 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class _Sets:
+    """The data, and what can be made of it before any model is asked."""
+
     test: Dataset
     further: tuple[Dataset, ...]
     dev: Dataset | None
     train: Dataset | None
+    classic: Baselines
+    external: tuple[ExternalSet, ...]
 
 
 def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, Path]:
-    """The evaluation, and the folder where its predictions were written.
+    """The evaluation, and the folder that has its files.
 
     Raises DataError where a file has faults or a test example resembles a training example, RunError
     where there is no such run, and ServiceError where the service cannot be used.
@@ -102,7 +113,7 @@ def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, 
 
 
 def stored_evaluation(run_or_file: str) -> Path:
-    """Where the evaluation of a run is, or the file itself; raises RunError where there is no such run."""
+    """Where a run's latest evaluation is, or the file itself; raises RunError where there is no such run."""
     file = Path(run_or_file)
     return file if file.is_file() else find_run(run_or_file).path / EVALUATION_FILE
 
@@ -122,36 +133,52 @@ def _evaluate(
 ) -> tuple[Evaluation, Path]:
     subject = _subject(request, run, service, sets.train)
     model = TrainedModel.load(service, subject.checkpoint)
-    calibrator = None if sets.dev is None else fit_on_dev(model, sets.dev, track, "dev set")
+    calibrator = None if sets.dev is None else fit_on_dev(model, sets.dev, request.risk, track, "dev set")
     if run is not None and sets.dev is not None and calibrator is not None:
         write_calibration(run.path, _run_calibration(calibrator, sets.dev, subject.checkpoint))
     predictions, seconds = predict_test(model, sets.test, track)
-    folder = run.path if run else Path()
-    write_predictions(folder / "predictions.jsonl", predictions)
     evaluation = _evaluation(request, subject, sets, calibrator, predictions, seconds)
-    fitted = fit_baselines(sets.train, sets.dev, request.seed) if sets.train and request.baselines else ()
-    baselines = _baselines(request, service, sets, fitted, predictions, track) if request.baselines else []
+    folder = evaluation_folder(run.path if run else Path(), evaluation.test)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_predictions(folder / PREDICTIONS_FILE, predictions)
+    baselines, left_out = _baselines(request, service, sets, predictions, track)
     temperature = calibrator.temperature if calibrator else 1.0
     evaluation = replace(
         evaluation,
         baselines=tuple(baselines),
+        left_out=tuple(left_out),
         robustness=score_robustness(model, sets.test, predictions, temperature, request.seed, track)
         if request.full
         else (),
         external=tuple(
-            score_external(
-                model, read_external(kind, path), sets.test.labels, calibrator, request.seed, track
-            )
-            for kind, path in request.external
+            score_external(model, external, sets.test.labels, calibrator, request.seed, track)
+            for external in sets.external
         ),
         further=tuple(
-            score_further_test(model, one, calibrator, sets.dev, fitted, request.seed, folder, track)
+            score_further_test(model, one, calibrator, sets.classic.fitted, request.seed, folder, track)
             for one in sets.further
         ),
     )
     if run is not None:
+        write_evaluation(folder / EVALUATION_FILE, evaluation)
         write_evaluation(run.path / EVALUATION_FILE, evaluation)
+        write_accuracy(run.path, _run_accuracy(evaluation))
     return evaluation, folder
+
+
+def _run_accuracy(evaluation: Evaluation) -> RunAccuracy:
+    """What is told of the run above its answers."""
+    accuracy, abstention = evaluation.by_label.accuracy, evaluation.scores.abstention
+    return RunAccuracy(
+        data=evaluation.test.path,
+        examples=evaluation.test.n,
+        accuracy=accuracy.value,
+        low=accuracy.low,
+        high=accuracy.high,
+        answered=abstention and abstention.coverage,
+        accuracy_when_answered=abstention and abstention.accuracy_when_answered,
+        checkpoint=evaluation.subject.checkpoint,
+    )
 
 
 def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> RunCalibration:
@@ -159,6 +186,7 @@ def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> R
     return RunCalibration(
         temperature=calibrator.temperature,
         threshold=calibrator.threshold,
+        risk=calibrator.risk,
         fitted_on=str(dev.path),
         examples=len(dev.examples),
         checkpoint=checkpoint,
@@ -169,6 +197,7 @@ def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> R
 def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
     """Test, dev and training set; the latter two as told, or as the run's manifest names them.
 
+    What can be wrong with them, or with a baseline, is found here, before the model is asked.
     Of a file with several splits each takes its own.
     """
     manifest = run.manifest() if run else {}
@@ -191,7 +220,12 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
         check_tests(train, (test, *further), request.allowed_duplicates)
         if run is not None and request.train is None:
             train = _as_trained_on(train, run)
-    return _Sets(test, further, dev, train)
+    classic = Baselines((), ())
+    if request.baselines:
+        classic = fit_baselines(train, dev, request.seed, request.risk) if train else NO_TRAINING_SET
+    ids = {label.id for label in test.labels}
+    external = tuple(within_labels(read_external(kind, path), ids) for kind, path in request.external)
+    return _Sets(test, further, dev, train, classic, external)
 
 
 def _check_unchanged(train: Dataset, manifest: dict[str, Any]) -> None:
@@ -266,6 +300,7 @@ def _evaluation(
         seed=request.seed,
         temperature=calibrator.temperature if calibrator else None,
         threshold=calibrator.threshold if calibrator else None,
+        risk=calibrator.risk if calibrator else None,
         dev=str(sets.dev.path) if sets.dev else None,
         scores=score_predictions(sets.test, predictions, calibrator, request.seed),
         written=score_written(predictions, request.seed),
@@ -281,23 +316,35 @@ def _baselines(
     request: EvaluationRequest,
     service: Service,
     sets: _Sets,
-    fitted: Sequence[Baseline],
     predictions: Sequence[Prediction],
     track: Track,
-) -> list[BaselineScores]:
-    results = score_classic_baselines(fitted, sets.dev, sets.test, predictions, request.seed)
+) -> tuple[list[BaselineScores], list[LeftOut]]:
+    results = score_classic_baselines(sets.classic.fitted, sets.test, predictions, request.seed)
+    left_out = list(sets.classic.left_out)
+    if not request.baselines:
+        return results, left_out
     others: list[tuple[str, TrainedModel]] = []
     if request.full:
         base = TrainedModel.load(service, None)
         others.append(("base model, zero-shot", base))
-        if sets.train is not None:
-            shots = _shots(base, sets.train)
-            others.append((f"base model, {shots[1]} examples shown", replace(base, shots=shots[0])))
+        shots, count = _shots(base, sets.train) if sets.train is not None else ("", 0)
+        if count:
+            others.append((f"base model, {_examples(count)} shown", replace(base, shots=shots)))
+        else:
+            left_out.append(LeftOut("base model, examples shown", "no training example fits its context"))
     for name, other in others:
-        results.append(score_other_model(name, other, sets.dev, sets.test, predictions, request.seed, track))
+        results.append(
+            score_other_model(
+                name, other, sets.dev, sets.test, predictions, request.risk, request.seed, track
+            )
+        )
     for name in request.beside:
         results.append(_run_beside(name, request, sets, predictions, track))
-    return results
+    return results, left_out
+
+
+def _examples(count: int) -> str:
+    return f"{count} example{'' if count == 1 else 's'}"
 
 
 def _run_beside(
@@ -310,11 +357,13 @@ def _run_beside(
             connect(manifest["service_url"] or manifest["service"], manifest["base_model"])
         )
         model = TrainedModel.load(service, run.final_checkpoint())
-        return score_other_model(name, model, sets.dev, sets.test, predictions, request.seed, track)
+        return score_other_model(
+            name, model, sets.dev, sets.test, predictions, request.risk, request.seed, track
+        )
 
 
 def _shots(base: TrainedModel, train: Dataset) -> tuple[str, int]:
-    """Solved examples of different conditions, as many as leave half of the context to the description."""
+    """Solved examples of different conditions, and how many: as leave half of the context for the rest."""
     room = None if base.context is None else base.context // 2
     shots: list[str] = []
     seen: set[str] = set()
@@ -329,6 +378,4 @@ def _shots(base: TrainedModel, train: Dataset) -> tuple[str, int]:
             break
         shots.append(shot)
         seen.add(example.condition)
-    if not shots:
-        raise InputError("No training example fits the context as a shot; leave --full out.")
     return "".join(shots), len(shots)

@@ -5,25 +5,23 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symptoms.classifier import TrainedModel, probabilities_of
 from symptoms.data import Dataset, Label, LabelledExample, supported_terms
-from symptoms.errors import InputError
 from symptoms.evaluate.abstention import OUT_OF_SCOPE
 from symptoms.evaluate.baselines import Baseline
-from symptoms.evaluate.calibration import fit_temperature, label_indices
+from symptoms.evaluate.calibration import label_indices
 from symptoms.evaluate.evaluation import BaselineScores, ExternalScores, LabelScores, Mistake, Written
-from symptoms.evaluate.external import ExternalSet
+from symptoms.evaluate.external import ExternalSet, within_labels
 from symptoms.evaluate.intervals import accuracy_statistic, bootstrap_interval, difference, macro_f1_statistic
 from symptoms.evaluate.metrics import SymptomScores, accuracy, symptom_scores
 from symptoms.evaluate.predictions import Prediction, logprobs_of, predict
 from symptoms.evaluate.recommendations import check_recommendations
 from symptoms.evaluate.robustness import FailureRow, failure_table, trials
-from symptoms.evaluate.scores import Asked, Scores, leading_labels, score, threshold_on
+from symptoms.evaluate.scores import Asked, Calibrator, Scores, leading_labels, score
 
 WORST_MISTAKES = 20
 LEADING = 3
@@ -34,22 +32,6 @@ Track = Callable[[str, int], Callable[[], None]]
 """Begins a stretch of so many items under a name, and returns what to call after each."""
 
 
-@dataclass(frozen=True)
-class Calibrator:
-    """What dev decides: the probabilities' temperature, and the confidence below which not to answer."""
-
-    temperature: float
-    threshold: float
-
-    @classmethod
-    def fit(cls, logprobs: NDArray[np.float64], dev: Dataset) -> Calibrator:
-        """Fitted on log-probabilities [n, labels] of the dev set's examples."""
-        ids = [label.id for label in dev.labels]
-        wanted = label_indices([example.condition for example in dev.examples], ids)
-        temperature = fit_temperature(logprobs, wanted)
-        return cls(temperature, threshold_on(probabilities_of(logprobs, temperature)))
-
-
 def asked_of(test: Dataset) -> Asked:
     """The test set's conditions and labels."""
     return Asked(
@@ -57,9 +39,16 @@ def asked_of(test: Dataset) -> Asked:
     )
 
 
-def fit_on_dev(model: TrainedModel, dev: Dataset, track: Track, what: str) -> Calibrator:
+def fit_on_dev(model: TrainedModel, dev: Dataset, risk: float, track: Track, what: str) -> Calibrator:
     """Ask the model about the dev set, labels only."""
-    return Calibrator.fit(scored_labels(model, dev.examples, dev.labels, track, what), dev)
+    return Calibrator.fit(
+        scored_labels(model, dev.examples, dev.labels, track, what), wanted_indices(dev), risk
+    )
+
+
+def wanted_indices(dataset: Dataset) -> NDArray[np.int64]:
+    """Where each example's condition stands among the labels, int64 [n]."""
+    return label_indices([one.condition for one in dataset.examples], [label.id for label in dataset.labels])
 
 
 def scored_labels(
@@ -91,7 +80,7 @@ def score_predictions(
     """Scores of a model's predictions; an answer that cannot be read is wrong."""
     probabilities = probabilities_of(logprobs_of(predictions), calibrator.temperature if calibrator else 1.0)
     answered = [prediction.answered for prediction in predictions]
-    return score(asked_of(test), probabilities, calibrator.threshold if calibrator else None, seed, answered)
+    return score(asked_of(test), probabilities, calibrator, seed, answered)
 
 
 def score_labels(predictions: Sequence[Prediction], seed: int) -> LabelScores:
@@ -159,7 +148,7 @@ def worst_mistakes(
 def score_baseline(
     name: str,
     probabilities: NDArray[np.float64],
-    threshold: float | None,
+    calibrator: Calibrator | None,
     test: Dataset,
     predictions: Sequence[Prediction],
     seed: int,
@@ -170,7 +159,7 @@ def score_baseline(
     ours = [prediction.answered for prediction in predictions]
     return BaselineScores(
         name=name,
-        scores=score(asked, probabilities, threshold, seed),
+        scores=score(asked, probabilities, calibrator, seed),
         macro_f1_difference=asked.interval(
             difference(macro_f1_statistic(asked.wanted, ours), macro_f1_statistic(asked.wanted, answers)),
             seed,
@@ -183,22 +172,14 @@ def score_baseline(
 
 
 def score_classic_baselines(
-    baselines: Sequence[Baseline],
-    dev: Dataset | None,
-    test: Dataset,
-    predictions: Sequence[Prediction],
-    seed: int,
+    baselines: Sequence[Baseline], test: Dataset, predictions: Sequence[Prediction], seed: int
 ) -> list[BaselineScores]:
-    """Fitted baselines without a language model on a test set, with thresholds of dev."""
+    """Fitted baselines without a language model on the test set."""
     texts = [example.input for example in test.examples]
-    results: list[BaselineScores] = []
-    for baseline in baselines:
-        threshold = None
-        if dev is not None:
-            threshold = threshold_on(baseline.probabilities([example.input for example in dev.examples]))
-        scored = baseline.probabilities(texts)
-        results.append(score_baseline(baseline.name, scored, threshold, test, predictions, seed))
-    return results
+    return [
+        score_baseline(one.name, one.probabilities(texts), one.calibrator, test, predictions, seed)
+        for one in baselines
+    ]
 
 
 def score_other_model(
@@ -207,15 +188,15 @@ def score_other_model(
     dev: Dataset | None,
     test: Dataset,
     predictions: Sequence[Prediction],
+    risk: float,
     seed: int,
     track: Track,
 ) -> BaselineScores:
     """Another model through the same scoring of labels, with a temperature of its own."""
-    calibrator = fit_on_dev(model, dev, track, f"{name} on dev") if dev is not None else None
+    calibrator = fit_on_dev(model, dev, risk, track, f"{name} on dev") if dev is not None else None
     logprobs = scored_labels(model, test.examples, test.labels, track, name)
     probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
-    threshold = calibrator.threshold if calibrator else None
-    return score_baseline(name, probabilities, threshold, test, predictions, seed)
+    return score_baseline(name, probabilities, calibrator, test, predictions, seed)
 
 
 def score_robustness(
@@ -248,23 +229,16 @@ def score_external(
 ) -> ExternalScores:
     """Scores on texts from elsewhere, with the temperature and threshold of our own dev set."""
     ids = tuple(label.id for label in labels)
-    kept = [
-        number
-        for number, example in enumerate(external.examples)
-        if not external.in_scope or example.condition in ids
-    ]
-    examples = [external.examples[number] for number in kept]
-    if not examples:
-        raise InputError(f"{external.name} has none of the conditions of this data set; leave it out.")
+    external = within_labels(external, ids)
+    examples = external.examples
     logprobs = scored_labels(model, examples, labels, track, external.name)
     probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
     if not external.in_scope:
         answers = leading_labels(probabilities, ids)
         rate = float(np.mean([answer not in OUT_OF_SCOPE for answer in answers]))
         return ExternalScores(external.name, external.note, False, None, rate)
-    clusters = tuple(external.clusters[number] for number in kept) if external.clusters else None
-    asked = Asked(tuple(example.condition for example in examples), ids, clusters)
-    scored = score(asked, probabilities, calibrator.threshold if calibrator else None, seed)
+    asked = Asked(tuple(example.condition for example in examples), ids, external.clusters or None)
+    scored = score(asked, probabilities, calibrator, seed)
     return ExternalScores(external.name, external.note, True, scored, None)
 
 

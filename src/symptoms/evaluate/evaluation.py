@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from symptoms.errors import InputError
+from symptoms.evaluate.baselines import LeftOut
 from symptoms.evaluate.intervals import Interval
 from symptoms.evaluate.metrics import SymptomScores
 from symptoms.evaluate.recommendations import RecommendationChecks
@@ -18,7 +19,10 @@ from symptoms.evaluate.robustness.table import FailureRow
 from symptoms.evaluate.scores import Scores
 
 EVALUATION_FILE = "evaluation.json"
-"""Where a run directory keeps its latest evaluation, that of its predictions.jsonl."""
+"""Where a run directory keeps its latest evaluation, and each evaluation's own folder that one."""
+EVALUATIONS = "evaluations"
+"""The folder of a run directory that has a folder for each data set it was evaluated on."""
+PREDICTIONS_FILE = "predictions.jsonl"
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ class TestSet:
     n: int
     label_ids: tuple[str, ...]
     label_texts: tuple[str, ...]
+
+
+def evaluation_folder(root: Path, test: TestSet) -> Path:
+    """Where in a run directory the files of its evaluation on this test set are."""
+    return root / EVALUATIONS / f"{Path(test.path).stem}-{test.sha256[:8]}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,11 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that a report shows; `temperature` and `threshold` are None without a dev set."""
+    """Everything that a report shows; `temperature`, `threshold` and `risk` are None without a dev set.
+
+    `threshold` is None, too, where none is known to keep `risk`. `left_out` are baselines that could not be
+    had, with the reasons.
+    """
 
     subject: Subject
     test: TestSet
@@ -139,6 +152,8 @@ class Evaluation:
     external: tuple[ExternalScores, ...] = ()
     further: tuple[FurtherTest, ...] = ()
     versions: dict[str, str] = field(default_factory=dict[str, str])
+    left_out: tuple[LeftOut, ...] = ()
+    risk: float | None = None
 
 
 _ADAPTER = TypeAdapter(Evaluation)
@@ -160,6 +175,12 @@ def summary_of(evaluation: Evaluation) -> dict[str, Any]:
         "ece": scores.calibration.ece,
         "brier": scores.calibration.brier,
         "temperature": evaluation.temperature,
+        "threshold": evaluation.threshold,
+        "risk": evaluation.risk,
+        "answered": None if scores.abstention is None else scores.abstention.coverage,
+        "accuracy_when_answered": None
+        if scores.abstention is None
+        else scores.abstention.accuracy_when_answered,
         "symptom_micro_f1": None if symptoms is None else symptoms.micro_f1,
         "accuracy_at_80_coverage": scores.accuracy_at_80_coverage,
         "out_of_scope_auroc": scores.out_of_scope.auroc,

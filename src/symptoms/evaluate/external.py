@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -50,6 +50,23 @@ def read_external(kind: str, path: Path) -> ExternalSet:
             [Fault(str(path), 1, kind, "holds no texts that can be used; give the original files")]
         )
     return found
+
+
+def within_labels(external: ExternalSet, labels: Collection[str]) -> ExternalSet:
+    """The texts whose condition is among these label ids; all of them where the set is out of scope.
+
+    Raises InputError where none is left.
+    """
+    if not external.in_scope:
+        return external
+    kept = [number for number, one in enumerate(external.examples) if one.condition in labels]
+    if not kept:
+        raise InputError(f"{external.name} has none of the conditions of this data set; leave it out.")
+    return replace(
+        external,
+        examples=tuple(external.examples[number] for number in kept),
+        clusters=tuple(external.clusters[number] for number in kept) if external.clusters else (),
+    )
 
 
 @cache

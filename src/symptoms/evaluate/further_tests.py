@@ -14,7 +14,6 @@ from symptoms.classifier import TrainedModel
 from symptoms.data import Dataset, check_leakage
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluating import (
-    Calibrator,
     Track,
     score_classic_baselines,
     score_labels,
@@ -22,6 +21,7 @@ from symptoms.evaluate.evaluating import (
 )
 from symptoms.evaluate.evaluation import FurtherTest
 from symptoms.evaluate.predictions import predict, write_predictions
+from symptoms.evaluate.scores import Calibrator
 
 SECOND = "-2"
 """What the name of a second test set ends in that is taken without being told."""
@@ -47,7 +47,6 @@ def score_further_test(
     model: TrainedModel,
     test: Dataset,
     calibrator: Calibrator | None,
-    dev: Dataset | None,
     baselines: Sequence[Baseline],
     seed: int,
     folder: Path,
@@ -64,5 +63,5 @@ def score_further_test(
         scores=score_predictions(test, predictions, calibrator, seed),
         by_label=score_labels(predictions, seed),
         parse_rate=float(np.mean([prediction.is_parsed for prediction in predictions])),
-        baselines=tuple(score_classic_baselines(baselines, dev, test, predictions, seed)),
+        baselines=tuple(score_classic_baselines(baselines, test, predictions, seed)),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from symptoms.classifier import probabilities_of
 from symptoms.evaluate.abstention import (
     Abstention,
     OutOfScope,
@@ -16,9 +17,9 @@ from symptoms.evaluate.abstention import (
     accuracy_at_coverage,
     out_of_scope,
     risk_coverage,
-    threshold_at,
+    threshold_for_risk,
 )
-from symptoms.evaluate.calibration import Calibration, calibration, label_indices
+from symptoms.evaluate.calibration import Calibration, calibration, fit_temperature, label_indices
 from symptoms.evaluate.intervals import (
     Interval,
     Statistic,
@@ -51,6 +52,29 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Calibrator:
+    """What dev decides: the probabilities' temperature, and the confidence below which not to answer.
+
+    `threshold` is None where no confidence is known to keep the risk; then nothing is answered.
+    """
+
+    temperature: float
+    threshold: float | None
+    risk: float
+
+    @classmethod
+    def fit(cls, logprobs: NDArray[np.float64], wanted: NDArray[np.int64], risk: float) -> Calibrator:
+        """Fitted on log-probabilities [n, labels] of the dev set and its right labels' indices [n].
+
+        `risk` is the share of wrong answers that the threshold is to keep.
+        """
+        temperature = fit_temperature(logprobs, wanted)
+        probabilities = probabilities_of(logprobs, temperature)
+        right = probabilities.argmax(axis=1) == wanted
+        return cls(temperature, threshold_for_risk(probabilities.max(axis=1), right, risk), risk)
+
+
+@dataclass(frozen=True)
 class Asked:
     """Texts of a test and the labels there were to choose from; `clusters` are texts that belong together."""
 
@@ -67,7 +91,7 @@ class Asked:
 def score(
     asked: Asked,
     probabilities: NDArray[np.float64],
-    threshold: float | None,
+    calibrator: Calibrator | None,
     seed: int,
     answered: Sequence[str | None] | None = None,
 ) -> Scores:
@@ -75,7 +99,9 @@ def score(
     likeliest = leading_labels(probabilities, asked.label_ids)
     answers = likeliest if answered is None else answered
     confidence = probabilities.max(axis=1)
-    right = np.array([answer == want for answer, want in zip(answers, asked.wanted, strict=True)])
+    right = _equal(answers, asked.wanted)
+    # People are shown the likeliest label, whether or not what was written beside it can be read.
+    likeliest_right = right if answered is None else _equal(likeliest, asked.wanted)
     return Scores(
         n=len(asked.wanted),
         accuracy=asked.interval(accuracy_statistic(asked.wanted, answers), seed),
@@ -85,16 +111,17 @@ def score(
         calibration=calibration(probabilities, label_indices(asked.wanted, asked.label_ids)),
         risk_coverage=risk_coverage(confidence, right),
         accuracy_at_80_coverage=accuracy_at_coverage(confidence, right),
-        abstention=None if threshold is None else abstention(confidence, right, threshold),
+        abstention=None
+        if calibrator is None
+        else abstention(confidence, likeliest_right, calibrator.threshold),
         out_of_scope=out_of_scope(probabilities, asked.label_ids, asked.wanted, answers),
     )
+
+
+def _equal(answers: Sequence[str | None], wanted: Sequence[str]) -> NDArray[np.bool_]:
+    return np.array([answer == want for answer, want in zip(answers, wanted, strict=True)])
 
 
 def leading_labels(probabilities: NDArray[np.float64], label_ids: Sequence[str]) -> list[str]:
     """The likeliest label of each row of probabilities [n, labels]."""
     return [label_ids[int(row.argmax())] for row in probabilities]
-
-
-def threshold_on(probabilities: NDArray[np.float64]) -> float:
-    """The confidence that 80% of these examples reach."""
-    return threshold_at(probabilities.max(axis=1))

@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 
 from symptoms.errors import InputError
-from symptoms.evaluate.evaluation import EVALUATION_FILE, Evaluation, read_evaluation
+from symptoms.evaluate.evaluation import (
+    EVALUATION_FILE,
+    PREDICTIONS_FILE,
+    Evaluation,
+    evaluation_folder,
+    read_evaluation,
+)
 from symptoms.evaluate.intervals import (
     Interval,
     Statistic,
@@ -30,6 +36,7 @@ from symptoms.evaluate.predictions import Prediction, read_predictions
 from symptoms.train import RunDirectory
 from symptoms.train.estimate import dollars_for
 from symptoms.train.run_directory import StepMetrics
+from symptoms.train.used_weights import evaluation_of_used_weights
 
 ONLY_WATCHING = frozenset(
     {"evaluate_every", "dev_accuracy", "checkpoint_every", "keep_checkpoints", "log_to"}
@@ -71,14 +78,7 @@ class ComparedRun:
     @property
     def used_dev(self) -> dict[str, Any]:
         """The evaluation on dev of the weights that the run uses, by its `best_by`; empty without any."""
-        if not self.dev:
-            return {}
-        chosen_by = self.settings.get("best_by", "dev_loss")
-        if chosen_by == "last":
-            return self.dev[-1]
-        # An older run may not have kept the measure.
-        measure = chosen_by if all(chosen_by in line for line in self.dev) else "dev_loss"
-        return min(self.dev, key=lambda line: line[measure])
+        return evaluation_of_used_weights(self.dev, self.settings.get("best_by", "dev_loss")) or {}
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def read_run(run: RunDirectory) -> ComparedRun:
         final_loss=run.final_loss(),
         dollars=dollars,
         evaluation=evaluation,
-        answers=None if evaluation is None else _answers(run.path / "predictions.jsonl", evaluation),
+        answers=None if evaluation is None else _answers(run.path, evaluation),
     )
 
 
@@ -202,8 +202,11 @@ def compare(runs: Sequence[ComparedRun]) -> Comparison:
     )
 
 
-def _answers(file: Path, evaluation: Evaluation) -> tuple[Prediction, ...] | None:
-    """The predictions that the evaluation was made from; None where the file holds others by now."""
+def _answers(run: Path, evaluation: Evaluation) -> tuple[Prediction, ...] | None:
+    """The predictions that the evaluation was made from; None where they are gone."""
+    folder = evaluation_folder(run, evaluation.test)
+    # Earlier versions kept them in the run directory itself.
+    file = (folder if folder.exists() else run) / PREDICTIONS_FILE
     if not file.exists():
         return None
     try:

@@ -11,7 +11,7 @@ from symptoms.config import DISCLAIMER
 from symptoms.evaluate.intervals import Interval
 from symptoms.report import comparison_figures as figures
 from symptoms.report.comparing import Comparison, Group, Spread
-from symptoms.report.pages import interval_text, template
+from symptoms.report.pages import ENOUGH_TEXTS, interval_text, template, texts_in_words
 
 HEADS = (
     "setting", "seeds", "final loss", "dev NLL", "dev, of the label", "test, of the label", "readable",
@@ -75,7 +75,10 @@ def verdicts(comparison: Comparison) -> list[str]:
     for group in comparison.groups[1:]:
         if group.test is None or group.test.macro_f1_difference is None:
             continue
-        gap = group.test.macro_f1_difference
+        gap, texts = group.test.macro_f1_difference, len(group.runs[0].answers or ())
+        if texts < ENOUGH_TEXTS:
+            found.append(f"{group.name} and {first}: {texts_in_words(texts)} are too few to tell them apart.")
+            continue
         if gap.low == gap.high == 0:
             said = "does not differ"
         elif gap.low > 0:

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from symptoms import __version__
+from symptoms.classifier import UNCALIBRATED_THRESHOLD
 from symptoms.config import DISCLAIMER
+from symptoms.evaluate.abstention import CONFIDENCE
 from symptoms.evaluate.evaluation import Evaluation
 from symptoms.evaluate.intervals import Interval
 from symptoms.report import figures
 
+ENOUGH_TEXTS = 30
+"""On fewer texts no verdict is given: a bootstrap interval of a handful can be as narrow as it likes."""
 COVERAGE_STEPS = (1.0, 0.9, 0.8, 0.7, 0.5)
 
 
@@ -53,7 +57,9 @@ def template(name: str, escapes: bool) -> Any:
 
 
 def interval_text(interval: Interval) -> str:
-    """As in `0.41 (0.36 to 0.47)`."""
+    """As in `0.41 (0.36 to 0.47)`; without the bounds where resampling cannot tell any."""
+    if interval.low == interval.high:
+        return f"{interval.value:.2f}"
     return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
 
 
@@ -78,6 +84,7 @@ def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, 
         "at_coverage": at_coverage,
         "others": others,
         "verdict": verdict(evaluation),
+        "answering": answering(evaluation),
         "limits": limits(evaluation),
         "disclaimer": DISCLAIMER,
         "version": __version__,
@@ -87,11 +94,14 @@ def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, 
 def verdict(evaluation: Evaluation) -> str:
     """One sentence on how the model compares with the best baseline."""
     reached = interval_text(evaluation.scores.macro_f1)
-    own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {evaluation.scores.n} texts"
+    n = evaluation.scores.n
+    own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {texts_in_words(n)}"
     for one in evaluation.further:
         own += f" and {interval_text(one.scores.macro_f1)} on the {one.n} of {Path(one.path).name}"
     if not evaluation.baselines:
         return f"{own}; no baseline was computed beside it."
+    if n < ENOUGH_TEXTS:
+        return f"{own}; {'that is' if n == 1 else 'these are'} too few to tell whether a baseline is better."
     best = max(evaluation.baselines, key=lambda one: one.scores.macro_f1.value)
     gap = best.macro_f1_difference
     compared = f"{best.name}, the best baseline, reaches {interval_text(best.scores.macro_f1)}"
@@ -103,11 +113,37 @@ def verdict(evaluation: Evaluation) -> str:
     return f"{own}; {compared}; the difference of {apart} may be chance."
 
 
+def texts_in_words(count: int) -> str:
+    """As in `1 text` or `300 texts`."""
+    return f"{count} text{'' if count == 1 else 's'}"
+
+
+def answering(evaluation: Evaluation) -> str:
+    """What the threshold that was fitted on dev does on the test set, or that there is none."""
+    abstention, risk = evaluation.scores.abstention, evaluation.risk
+    if abstention is None:
+        return (
+            "Without a dev set no threshold was fitted; assess then names a condition only from "
+            f"{UNCALIBRATED_THRESHOLD:.0%} on."
+        )
+    # Stored results of earlier versions have a threshold by coverage.
+    aim = "" if risk is None else f" to keep at most {risk:.0%} wrong with {CONFIDENCE:.0%} confidence"
+    if abstention.threshold is None:
+        return f"No threshold was found on dev{aim}, so no condition is named."
+    told = f"With the threshold {abstention.threshold:.2f}, fitted on dev{aim}"
+    if abstention.accuracy_when_answered is None:
+        return f"{told}, none of these texts is answered."
+    return (
+        f"{told}, {percent_text(abstention.coverage)} are answered, "
+        f"{percent_text(abstention.accuracy_when_answered)} of them rightly."
+    )
+
+
 def limits(evaluation: Evaluation) -> list[str]:
     """What these figures do not show, in plain words."""
     known = [
-        f"{evaluation.scores.n} texts are few: the intervals say how far each figure could move with other "
-        "texts of the same kind, and nothing about texts of another kind.",
+        f"{texts_in_words(evaluation.scores.n)} are few: the intervals say how far each figure could move "
+        "with other texts of the same kind, and nothing about texts of another kind.",
         "One run was evaluated; another seed gives another model, which the intervals leave out.",
         "A label is what an author of the data had in mind, not a clinician's finding about a real person.",
     ]
@@ -115,6 +151,7 @@ def limits(evaluation: Evaluation) -> list[str]:
         known.append(
             "There was no dev set, so the probabilities are as the model gives them, not calibrated."
         )
+    known += [f"Left out: {one.name}, because {one.reason}." for one in evaluation.left_out]
     if not any(one.in_scope for one in evaluation.external):
         known.append("No texts from elsewhere were tried, so how the scores carry over is not known.")
     return known

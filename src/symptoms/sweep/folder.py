@@ -30,11 +30,14 @@ State = Literal["waiting", "training", "evaluating", "finished", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run. `test` has the figures of the test set, where it was evaluated."""
+    """What came of a run. `dev_loss` is that of the weights that are used.
+
+    `test` has the figures of the test set, where it was evaluated.
+    """
 
     state: State = "waiting"
     final_loss: float | None = None
-    best_dev_loss: float | None = None
+    dev_loss: float | None = None
     train_seconds: float | None = None
     test: Mapping[str, Any] | None = None
     problem: str | None = None

@@ -201,4 +201,4 @@ class _Team:
 def _trained(run: RunDirectory) -> Outcome:
     """The outcome of a finished run, before any evaluation on a test set."""
     summary = run.summary()
-    return Outcome("finished", summary["final_loss"], summary.get("best_dev_loss"), summary["train_seconds"])
+    return Outcome("finished", summary["final_loss"], run.used_dev_loss(), summary["train_seconds"])

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from symptoms.sweep.folder import Outcome
 from symptoms.sweep.orders import OrderedRun
-from symptoms.train.live_view import duration
+from symptoms.train.live_view import duration, mean_of_steps
 from symptoms.train.run_directory import StepMetrics
 
 RECENT_STEPS = 30
@@ -37,9 +37,13 @@ class Row:
         return 0 if is_over else (self.run.num_steps - self.step) * self.run.examples_per_step
 
     @property
+    def averaged(self) -> int:
+        """Over how many of the last steps `loss` is the mean."""
+        return min(len(self.losses), RECENT_STEPS)
+
+    @property
     def loss(self) -> float | None:
-        recent = self.losses[-RECENT_STEPS:]
-        return sum(recent) / len(recent) if recent else None
+        return sum(self.losses[-RECENT_STEPS:]) / self.averaged if self.losses else None
 
 
 class SweepView:
@@ -83,7 +87,8 @@ class SweepView:
         row.dev_loss = figures["dev_loss"]
         row.dev_accuracy = figures.get("dev_accuracy")
         shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in figures.items())
-        self._say(f"{name}: step {row.step} of {row.run.num_steps}, loss {_number(row.loss)}, {shown}")
+        loss = mean_of_steps(row.loss, row.averaged) if row.loss is not None else "loss -"
+        self._say(f"{name}: step {row.step} of {row.run.num_steps}, {loss}, {shown}")
 
     def tests(self, name: str, what: str, total: int) -> Callable[[], None]:
         """A finished run is asked about a data set; returns what to call after each example."""
@@ -102,12 +107,12 @@ class SweepView:
         row = self._rows[name]
         row.state = outcome.state
         row.step = row.run.num_steps if outcome.state == "finished" else row.step
-        if outcome.best_dev_loss is not None:
-            row.dev_loss = outcome.best_dev_loss
+        if outcome.dev_loss is not None:
+            row.dev_loss = outcome.dev_loss
         if not row.losses and outcome.final_loss is not None:
             row.losses = [outcome.final_loss]
         if say:
-            told = outcome.problem or f"loss {_number(outcome.final_loss)}"
+            told = outcome.problem or f"final loss {_number(outcome.final_loss)} (over an epoch)"
             left = self._left()
             self._say(f"{name}: {outcome.state}, {told}{f'; {left} left in all' if left else ''}")
 
@@ -127,7 +132,15 @@ class SweepView:
         over = sum(row.state in ("finished", "failed") for row in rows)
         left = self._left()
         table = Table(
-            "run", "state", "step", "loss", "dev NLL", "dev accuracy", "time left", box=None, pad_edge=False
+            "run",
+            "state",
+            "step",
+            f"loss, mean of {RECENT_STEPS}",
+            "dev NLL",
+            "dev accuracy",
+            "time left",
+            box=None,
+            pad_edge=False,
         )
         table.caption = f"{over} of {len(rows)} runs done{f', {left} left' if left else ''}"
         table.caption_justify = "left"

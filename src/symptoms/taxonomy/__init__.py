@@ -27,6 +27,19 @@ class Condition(BaseModel):
         return self.name if self.name == self.formal_name else f"{self.name} ({self.formal_name})"
 
 
+class Recommendations(BaseModel):
+    """Sentences written by hand, so that none speaks of what nobody said.
+
+    `covered` are the symptoms that a condition's own sentence is about already.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    conditions: dict[str, str]
+    covered: dict[str, tuple[str, ...]]
+    symptoms: dict[str, str]
+
+
 @cache
 def conditions() -> tuple[Condition, ...]:
     """All conditions, in the taxonomy's order."""
@@ -43,6 +56,12 @@ def symptom_terms() -> dict[str, tuple[str, ...]]:
 def symptom_cues() -> dict[str, tuple[str, ...]]:
     """The cues of each symptom term; `symptoms.data.evidence` says how they are written."""
     return {term: tuple(cues) for term, cues in _read("symptom_cues.json").items()}
+
+
+@cache
+def recommendations() -> Recommendations:
+    """What is recommended for conditions by their ids, and beside it for symptom terms, by rank."""
+    return Recommendations.model_validate(_read("recommendations.json"))
 
 
 def condition_of_label(label: str) -> Condition | None:

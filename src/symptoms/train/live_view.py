@@ -73,7 +73,7 @@ class LiveView:
         mean = sum(line.loss for line in self._recent) / len(self._recent)
         seconds = sum(line.seconds for line in self._recent)
         speed = sum(line.num_tokens for line in self._recent) / seconds if seconds else 0
-        return f"loss {mean:.3f}, {speed:,.0f} tokens/s"
+        return f"{mean_of_steps(mean, len(self._recent))}, {speed:,.0f} tokens/s"
 
     def _render(self) -> Group:
         lines = [Text(sparkline(self._losses, 60), style="cyan")]
@@ -82,6 +82,11 @@ class LiveView:
         if self._dev:
             lines.append(Text(f"dev  {self._dev}"))
         return Group(self._bar, *lines)
+
+
+def mean_of_steps(loss: float, count: int) -> str:
+    """As in `loss 1.234 (mean of 30 steps)`."""
+    return f"loss {loss:.3f}{f' (mean of {count} steps)' if count > 1 else ''}"
 
 
 def sparkline(values: Sequence[float], width: int) -> str:

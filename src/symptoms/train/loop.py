@@ -18,7 +18,8 @@ from symptoms.service import Service
 from symptoms.tokens import mean_loss, to_datum
 from symptoms.train.batches import Step, plan_steps
 from symptoms.train.job import Job
-from symptoms.train.run_directory import RunDirectory, StepMetrics
+from symptoms.train.run_directory import CHOSEN, RunDirectory, StepMetrics
+from symptoms.train.used_weights import LAST
 from symptoms.train.view import View
 from symptoms.train.writers import MetricsWriter
 
@@ -94,11 +95,11 @@ class TrainingLoop:
             if self.progress.step < self._last_step:
                 self._record(self._save_state(self._last_step).result().path)
             return None
-        if self.progress.best_step == self._last_step and self.progress.best_checkpoint:
-            return self.progress.best_checkpoint
+        if self.progress.kept_step == self._last_step and self.progress.kept_checkpoint:
+            return self.progress.kept_checkpoint
         final = self._training.save_weights_for_sampler("final").result().path
         self._run.append_checkpoint(final, self._last_step, "sampler")
-        return self.progress.best_checkpoint or final
+        return self.progress.kept_checkpoint or final
 
     def _submit(self, step: Step) -> Submitted:
         from tinker import AdamParams
@@ -170,14 +171,16 @@ class TrainingLoop:
         before, measure = self.progress.best_loss, figures[self._job.config.dev_measure]
         is_best = before is None or measure < before
         self._view.evaluated(step.number, figures, is_best)
-        if is_best or self._job.config.best_by == "last":
-            path = self._training.save_weights_for_sampler(f"best-step-{step.number}").result().path
-            self._run.append_checkpoint(path, step.number, "best")
+        keeps_last = self._job.config.best_by == LAST
+        if is_best or keeps_last:
+            kind = LAST if keeps_last else "best"
+            path = self._training.save_weights_for_sampler(f"{kind}-step-{step.number}").result().path
+            self._run.append_checkpoint(path, step.number, kind)
             self.progress = replace(
                 self.progress,
-                best_step=step.number,
+                kept_step=step.number,
                 best_loss=measure if is_best else before,
-                best_checkpoint=path,
+                kept_checkpoint=path,
                 evaluations_since_best=0,
             )
         else:
@@ -196,7 +199,7 @@ class TrainingLoop:
         self.delete_superseded()
 
     def delete_superseded(self) -> None:
-        """Delete older states, and weights that are no longer the best, from the service.
+        """Delete older states, and weights that are no longer to be used, from the service.
 
         Only after progress.json was written: until then a resumed run may need them.
         """
@@ -206,7 +209,7 @@ class TrainingLoop:
         paths += [
             line["path"]
             for line in saved
-            if line["kind"] == "best" and line["path"] != self.progress.best_checkpoint
+            if line["kind"] in CHOSEN and line["path"] != self.progress.kept_checkpoint
         ]
         if paths:
             self._service.delete_checkpoints(paths)

@@ -49,15 +49,16 @@ model has memorised, and not how it does on new text.</p>
 
 
 def best_in_words(summary: Mapping[str, Any]) -> str:
-    """The best dev loss of a run, and by what its weights were chosen."""
-    said = f"{summary['best_dev_loss']:.3f} after step {summary['best_step']}"
+    """The dev loss of the weights that are used, and by what they were chosen."""
+    said = f"{summary['used_dev_loss']:.3f} after step {summary['used_step']}"
     match summary["best_by"]:
         case "last":
-            return f"{said}, the lowest; the last weights are used"
+            lowest = f"{summary['best_dev_loss']:.3f} after step {summary['best_step']}"
+            return f"{said}, the last, whose weights are used; the lowest was {lowest}"
         case "dev_concern_loss":
             return f"{said}, where the concern's line had the lowest"
         case _:
-            return f"{said}, the best"
+            return f"{said}, the lowest"
 
 
 def write_report(path: Path, name: str, summary: Mapping[str, Any], figure: Path, disclaimer: str) -> None:

@@ -8,10 +8,12 @@ runs/<name>/config.json        the resolved configuration
             progress.json      from where to resume
             predictions.jsonl  one line a test case
             summary.json       losses, test cases, the final checkpoint
-            calibration.json   temperature and threshold, once the run was evaluated
+            calibration.json   temperature and threshold, once the run was evaluated with dev data
+            accuracy.json      how often its likeliest label was right, once it was evaluated
             loss.png           the loss curve
             report.html        the same for people
-            evaluation.json    figures on a test set, where it was evaluated
+            evaluation.json    figures on the test set that it was last evaluated on
+            evaluations/       a folder for each of its test sets: the same, predictions and report
             lock               held by the process that trains it
 
 A sweep keeps its runs in runs/<sweep>/<name>/, and they are called <sweep>/<name>.
@@ -22,7 +24,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -40,9 +41,13 @@ from symptoms.service import Service
 from symptoms.tokens import TokenizedExample
 from symptoms.train.final_loss import final_loss, final_loss_is
 from symptoms.train.lock import locked
+from symptoms.train.revision import git_revision
+from symptoms.train.used_weights import LAST, evaluation_of_used_weights
 
 RUNS = Path("runs")
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "torch", "transformers")
+CHOSEN = ("best", LAST)
+"""Kinds of checkpoints with the weights to use: where dev was lowest, or those of the last evaluation."""
 BEFORE_THE_MANIFEST = {"lock", "config.json", ".config.json.partial", ".manifest.json.partial"}
 """What a run directory may hold before it is a run."""
 
@@ -105,13 +110,17 @@ class StepMetrics:
 
 @dataclass(frozen=True)
 class Progress:
-    """What is needed to go on after `step`: the state of adapter and optimizer, and what was best so far."""
+    """What is needed to go on after `step`: the state of adapter and optimizer, and which weights are kept.
+
+    Those of `kept_step` are the best so far, or the last that were evaluated, as `best_by` says; `best_loss`
+    is the lowest in either case.
+    """
 
     step: int = 0
     state: str | None = None
-    best_step: int | None = None
+    kept_step: int | None = None
     best_loss: float | None = None
-    best_checkpoint: str | None = None
+    kept_checkpoint: str | None = None
     evaluations_since_best: int = 0
 
 
@@ -178,7 +187,7 @@ class RunDirectory:
             "loss": "mean negative log-likelihood per trained token, in nats, from returned logprobs",
             "loss_reduction": loss_reduction,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
-            "git_revision": _git_revision(),
+            "git_revision": git_revision(),
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         }
         self._write("manifest.json", manifest)
@@ -206,13 +215,13 @@ class RunDirectory:
         self._rewrite("checkpoints.jsonl", [line for line in self.checkpoints() if line["path"] not in paths])
 
     def final_checkpoint(self) -> str:
-        """The path of the best checkpoint, else of the last; raises RunError where none was saved."""
+        """The checkpoint that its `best_by` chose, else the last; raises RunError where none was saved."""
         saved = self.checkpoints()
         if not saved:
             raise RunError(
                 f"The run {self.path} has no checkpoint yet; let it finish, or choose another run."
             )
-        for kind in ("best", "sampler"):
+        for kind in (*CHOSEN, "sampler"):
             for line in reversed(saved):
                 if line["kind"] == kind:
                     return line["path"]
@@ -225,9 +234,14 @@ class RunDirectory:
     def progress(self) -> Progress:
         """From where to resume; the beginning where nothing was noted yet."""
         try:
-            return Progress(**json.loads((self.path / "progress.json").read_text(encoding="utf-8")))
+            noted = json.loads((self.path / "progress.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return Progress()
+        # As earlier versions called them, whether they were the best or the last.
+        for name, earlier in (("kept_step", "best_step"), ("kept_checkpoint", "best_checkpoint")):
+            if earlier in noted:
+                noted[name] = noted.pop(earlier)
+        return Progress(**noted)
 
     def rewind(self, step: int) -> list[str]:
         """Forget what was written after `step`; returns the checkpoints that belong to it."""
@@ -277,6 +291,11 @@ class RunDirectory:
         """The settings of the run as its config.json has them."""
         return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
 
+    def used_dev_loss(self) -> float | None:
+        """The loss on dev of the weights that are used, in nats per trained token; None without dev data."""
+        used = evaluation_of_used_weights(self.evaluations(), self.config().get("best_by", "dev_loss"))
+        return None if used is None else used["dev_loss"]
+
     def final_loss(self) -> float | None:
         """The mean loss over the last epoch's worth of steps; None before the first step."""
         return final_loss(self.metrics())
@@ -311,6 +330,8 @@ class RunDirectory:
             best = min(evaluations, key=lambda line: line[measure])
             summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"], "best_by": best_by}
             summary |= {"last_dev_loss": evaluations[-1]["dev_loss"]}
+            used = evaluation_of_used_weights(evaluations, best_by) or best
+            summary |= {"used_dev_loss": used["dev_loss"], "used_step": used["step"]}
         return summary
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
@@ -355,10 +376,16 @@ def all_runs(root: Path = RUNS) -> list[RunDirectory]:
 
 
 def newest_run(root: Path = RUNS) -> RunDirectory:
-    """The run that started last among those with a checkpoint; raises RunError where there is none."""
-    for run in reversed(all_runs(root)):
-        if run.checkpoints():
+    """The run that started last among the finished ones with a checkpoint; raises RunError without any."""
+    runs = all_runs(root)
+    for run in reversed(runs):
+        if run.is_finished and run.checkpoints():
             return run
+    if runs:
+        raise RunError(
+            f"There is no finished run in {root}/; let one finish, or choose one that is not with --run "
+            f"{runs[-1].name}."
+        )
     raise RunError(f"There is no trained run in {root}/; run 'python train_mental_health.py' first.")
 
 
@@ -376,19 +403,3 @@ def run_of_checkpoint(checkpoint: str, root: Path = RUNS) -> RunDirectory | None
         if any(line["path"] == checkpoint for line in run.checkpoints()):
             return run
     return None
-
-
-def _git_revision() -> str | None:
-    """The revision of this code, marked where files were changed; None where it is not in a repository."""
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()

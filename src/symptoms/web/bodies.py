@@ -105,13 +105,15 @@ class AssessmentAnswer(_Answer):
     condition: str | None
     primary_concern: str | None
     probability: float = Field(ge=0, le=1)
+    certainty: Literal["none", "low", "moderate", "high"]
     alternatives: list[LabelAnswer]
     leading: list[LabelAnswer]
     key_symptoms: list[KeySymptomAnswer]
-    recommendation: str
+    recommendation: str | None = Field(description="None for what resembles everyday life.")
     abstained: bool
     abstained_because: str | None
     calibrated: bool
+    about_the_model: str = Field(description="What the model is, and how often it was right on which texts.")
     crisis: bool
     crisis_notice: CrisisNoticeAnswer | None
     text: str
@@ -166,7 +168,7 @@ class RunOutline(_Answer):
     batch_size: int | None
     loss: float | None = Field(description="Of the newest step.")
     final_loss: float | None = Field(description="The mean over the last epoch's worth of steps.")
-    best_dev_loss: float | None
+    dev_loss: float | None = Field(description="On held-out data, of the weights that are used.")
     train_seconds: float
     answers: bool = Field(description="Whether this is the run that answers here.")
 

@@ -66,7 +66,7 @@ def _outline(run: RunDirectory, answering: Path | None) -> RunOutline:
             batch_size=None,
             loss=None,
             final_loss=None,
-            best_dev_loss=None,
+            dev_loss=None,
             train_seconds=0.0,
             answers=False,
         )
@@ -74,7 +74,6 @@ def _outline(run: RunDirectory, answering: Path | None) -> RunOutline:
 
 def _read_outline(run: RunDirectory, answering: Path | None) -> RunOutline:
     manifest, config, metrics = run.manifest(), run.config(), run.metrics()
-    dev_losses: list[float] = [line["dev_loss"] for line in run.evaluations()]
     return RunOutline(
         name=run.name,
         state=_state(run),
@@ -87,7 +86,7 @@ def _read_outline(run: RunDirectory, answering: Path | None) -> RunOutline:
         batch_size=config.get("batch_size"),
         loss=metrics[-1].loss if metrics else None,
         final_loss=run.final_loss() if metrics else None,
-        best_dev_loss=min(dev_losses, default=None),
+        dev_loss=run.used_dev_loss(),
         train_seconds=sum(line.seconds for line in metrics),
         answers=answering is not None and run.path.resolve() == answering.resolve(),
     )

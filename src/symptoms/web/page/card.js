@@ -3,24 +3,36 @@ import { byId, drawing, element, show } from "./elements.js";
 import { highlighted } from "./highlight.js";
 
 export function percent(probability) {
-  return probability < 0.005 ? "<1%" : `${Math.round(probability * 100)}%`;
+  if (probability < 0.005) return "<1%";
+  return probability < 0.995 ? `${Math.round(probability * 100)}%` : ">99%";
 }
+
+// By how sure the answer is; page.css has a size for each.
+const TITLES = {
+  none: "No clear answer",
+  low: "This description may resemble, without much certainty",
+  moderate: "This description probably resembles",
+  high: "This description strongly resembles",
+};
 
 export function showCard(text, assessment) {
   const { abstained, leading, key_symptoms: symptoms } = assessment;
-  byId("result-title").textContent = abstained ? "No clear answer" : "This description resembles";
+  show("about-model", assessment.about_the_model);
+  byId("result-title").textContent = TITLES[assessment.certainty];
   byId("result-concern").textContent = abstained ? assessment.abstained_because : assessment.primary_concern;
-  byId("result-concern").classList.toggle("concern", !abstained);
+  byId("result-concern").dataset.certainty = assessment.certainty;
+  byId("bars").dataset.sure = String(assessment.certainty === "high" || assessment.certainty === "moderate");
   byId("bars").replaceChildren(...leading.map(bar));
   const isUnsure = leading.length > 0 && !assessment.calibrated;
-  show("calibration", isUnsure ? "Not checked on held-out examples yet, so likely too sure." : "");
+  show("calibration", isUnsure ? "These probabilities were not calibrated and are likely too high." : "");
   byId("words").replaceChildren(...highlighted(text, symptoms));
   const found = symptoms.some(({ evidence }) => evidence.length > 0);
   byId("words-hint").textContent = found
     ? "Marked are the words that bear out a symptom."
     : "No words were found that bear out a symptom.";
-  byId("symptoms").replaceChildren(...(symptoms.length ? symptoms.map(symptomItem) : [element("li", "none identified")]));
-  byId("recommendation").textContent = assessment.recommendation;
+  byId("symptoms").replaceChildren(...(symptoms.length ? symptoms.map(symptomItem) : [element("li", "none that your words bear out")]));
+  byId("suggestion").hidden = assessment.recommendation === null;
+  byId("recommendation").textContent = assessment.recommendation ?? "";
   byId("result").hidden = false;
 }
 
@@ -38,5 +50,5 @@ function bar({ primary_concern: name, probability }) {
 
 function symptomItem({ symptom, evidence }) {
   const quotes = [...new Set(evidence.map(({ text }) => `“${text}”`))];
-  return element("li", quotes.length ? `${symptom}: ${quotes.join(", ")}` : symptom);
+  return element("li", `${symptom}: ${quotes.join(", ")}`);
 }

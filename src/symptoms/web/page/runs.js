@@ -111,7 +111,7 @@ function row(run) {
   const steps = run.num_steps && run.num_steps !== run.steps ? `${run.steps} of ${run.num_steps}` : String(run.steps);
   made.append(cell, element("th", run.answers ? `${run.name} (answers here)` : run.name, { scope: "row" }));
   const told = [
-    run.state, steps, figure(run.final_loss), figure(run.best_dev_loss), run.learning_rate ?? "–", run.batch_size ?? "–",
+    run.state, steps, figure(run.final_loss), figure(run.dev_loss), run.learning_rate ?? "–", run.batch_size ?? "–",
     run.base_model ?? "–", run.data ?? "–",
   ];
   for (const text of told) made.append(element("td", String(text)));

@@ -1,0 +1,51 @@
+"""How a run did on held-out texts, kept in its directory as accuracy.json and told with every answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from symptoms.errors import RunError
+
+FILE = "accuracy.json"
+
+
+class RunAccuracy(BaseModel):
+    """How often the likeliest label was right on the `examples` texts of the file `data`.
+
+    `accuracy` has a 95% interval from `low` to `high`. `answered` is the share of the texts for which a
+    condition is named, and `accuracy_when_answered` the accuracy among them, None where that was not
+    measured or nothing is answered. `symptoms evaluate` writes it, for one checkpoint.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    examples: int = Field(ge=1)
+    accuracy: float = Field(ge=0, le=1)
+    low: float
+    high: float
+    answered: float | None
+    accuracy_when_answered: float | None
+    checkpoint: str
+
+
+def write_accuracy(run: Path, accuracy: RunAccuracy) -> None:
+    """Keep it in a run directory, in place of that of an earlier evaluation."""
+    partial = run / f".{FILE}.partial"
+    partial.write_text(accuracy.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    partial.replace(run / FILE)
+
+
+def read_accuracy(run: Path, checkpoint: str) -> RunAccuracy | None:
+    """That of this checkpoint, None where it was not measured; raises RunError for a file that is none."""
+    try:
+        found = RunAccuracy.model_validate_json((run / FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise RunError(
+            f"{run / FILE} cannot be read; remove it, or write it anew with 'symptoms evaluate {run.name}'."
+        ) from error
+    return found if found.checkpoint == checkpoint else None

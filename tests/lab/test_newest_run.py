@@ -1,0 +1,98 @@
+"""Which run answers where none is named, and what a run says of the weights that it uses."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from symptoms.errors import RunError
+from symptoms.train import RunDirectory, newest_run
+from symptoms.train.live_view import mean_of_steps
+
+
+def made(
+    root: Path, name: str, age: int, finished: bool = True, kinds: tuple[str, ...] = ("sampler",)
+) -> None:
+    """A run that started so many seconds ago, with checkpoints of these kinds."""
+    path = root / name
+    path.mkdir(parents=True)
+    (path / "manifest.json").write_text("{}")
+    lines = [{"path": f"tinker://{name}/{kind}", "step": 1, "kind": kind} for kind in kinds]
+    (path / "checkpoints.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if finished:
+        (path / "summary.json").write_text("{}")
+    os.utime(path / "manifest.json", (1e9 - age, 1e9 - age))
+
+
+def test_the_newest_run_is_a_finished_one_with_a_checkpoint(tmp_path: Path):
+    """One that still trains has states, and one whose weights were deleted has none; neither answers."""
+    made(tmp_path, "old", age=30)
+    made(tmp_path, "good", age=20)
+    made(tmp_path, "deleted", age=10, kinds=())
+    made(tmp_path, "training", age=0, finished=False, kinds=("training", "best"))
+    assert newest_run(tmp_path).name == "good"
+
+
+def test_without_a_finished_run_the_next_step_is_told(tmp_path: Path):
+    """To let it finish, or to choose it by name."""
+    made(tmp_path, "training", age=0, finished=False)
+    with pytest.raises(RunError, match=r"no finished run .*let one finish.*--run training"):
+        newest_run(tmp_path)
+
+
+EVALUATIONS = [
+    {"step": 10, "dev_loss": 1.5, "dev_concern_loss": 0.4},
+    {"step": 20, "dev_loss": 1.2, "dev_concern_loss": 0.6},
+    {"step": 30, "dev_loss": 1.3, "dev_concern_loss": 0.3},
+]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, 1.2),
+        ({"best_by": "dev_loss"}, 1.2),
+        ({"best_by": "last"}, 1.3),
+        ({"best_by": "dev_concern_loss"}, 1.3),
+    ],
+)
+def test_the_dev_loss_of_a_run_is_that_of_the_weights_it_uses(
+    tmp_path: Path, config: dict[str, Any], expected: float
+):
+    """Not the lowest, where the last weights are used."""
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    run = RunDirectory(tmp_path)
+    assert run.used_dev_loss() is None
+    for line in EVALUATIONS:
+        run.append_evaluation(line)
+    assert run.used_dev_loss() == expected
+
+
+@pytest.mark.parametrize("kind", ["best", "last"])
+def test_the_checkpoint_that_was_chosen_is_used(tmp_path: Path, kind: str):
+    """Before the final one, whatever it is called."""
+    for other in ("sampler", kind, "training"):
+        RunDirectory(tmp_path).append_checkpoint(f"tinker://a/{other}", 1, other)
+    assert RunDirectory(tmp_path).final_checkpoint() == f"tinker://a/{kind}"
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(tmp_path: Path):
+    """What it called the best step and checkpoint is what is kept."""
+    noted = {
+        "step": 40, "state": "tinker://a/weights/step-40", "best_step": 30, "best_loss": 1.3,
+        "best_checkpoint": "tinker://a/sampler_weights/best-step-30", "evaluations_since_best": 0,
+    }  # fmt: skip
+    (tmp_path / "progress.json").write_text(json.dumps(noted))
+    progress = RunDirectory(tmp_path).progress()
+    assert (progress.step, progress.kept_step) == (40, 30)
+    assert progress.kept_checkpoint == noted["best_checkpoint"]
+
+
+def test_a_mean_of_steps_says_so():
+    """One step is its own loss."""
+    assert mean_of_steps(1.2345, 30) == "loss 1.234 (mean of 30 steps)"
+    assert mean_of_steps(1.5, 1) == "loss 1.500"
