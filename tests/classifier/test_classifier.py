@@ -179,3 +179,11 @@ def test_what_is_no_country_is_refused():
     """Before a service is looked for."""
     with pytest.raises(InputError, match="no country code"):
         Classifier.load(country="Britain")
+
+
+def test_preparing_changes_no_answer(classifier: Classifier):
+    """After the service was shown the terms, it answers as before."""
+    texts = ["The wool is red.", "Cold hands, and no sleep for weeks.", "?"]
+    before = [classifier.assess(text).to_json() for text in texts]
+    classifier.prepare()
+    assert [classifier.assess(text).to_json() for text in texts] == before

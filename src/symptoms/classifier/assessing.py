@@ -19,7 +19,7 @@ from symptoms.classifier.run_calibration import read_calibration
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, ServiceError
 from symptoms.safety import check_country
-from symptoms.service import connect
+from symptoms.service import LOCAL, connect
 from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 
 Waited = TypeVar("Waited")
@@ -111,6 +111,12 @@ class Classifier:
     def service(self) -> str:
         """`local`, `hosted` or `url`."""
         return self._service.kind
+
+    def prepare(self) -> None:
+        """Spend a second or two so that single answers come sooner, for whoever will ask one by one."""
+        # Other services guess by other means, and take money for what they read.
+        if self._service.kind == LOCAL:
+            self._model.show_terms(sorted(self._chooser.terms))
 
     @property
     def is_lost(self) -> bool:

@@ -59,6 +59,11 @@ class Chooser:
             return self
         return replace(self, calibration=None)
 
+    @property
+    def terms(self) -> frozenset[str]:
+        """All symptoms that may be named."""
+        return self.symptoms | {term for group in symptom_terms().values() for term in group}
+
     def is_answer(self, probability: float) -> bool:
         """Whether a label of this probability is the answer, and not merely the nearest."""
         threshold = UNCALIBRATED_THRESHOLD if self.calibration is None else self.calibration.threshold
@@ -81,8 +86,7 @@ class Chooser:
 
         A symptom stands where words of the text bear it out; what else the model named is left out.
         """
-        terms = self.symptoms | {term for group in symptom_terms().values() for term in group}
-        named = (_key_symptom(text, symptom) for symptom in named_symptoms(written, ended, terms))
+        named = (_key_symptom(text, symptom) for symptom in named_symptoms(written, ended, self.terms))
         symptoms = tuple(one for one in named if one.evidence)
         standing = tuple(one.symptom for one in symptoms)
         first = choice.leading[0]

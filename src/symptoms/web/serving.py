@@ -68,6 +68,7 @@ def serve(options: ServeOptions, ready: Callable[[str, str], None]) -> None:
         while True:
             try:
                 with _load(options, run) as classifier:
+                    classifier.prepare()
                     if http is None:
                         model = _model_answer(options, run, classifier)
                         limit = RateLimit(options.per_minute)
