@@ -133,7 +133,8 @@ class TrainedModel:
         """
         from tinker import ModelInput, SamplingParams
 
-        written = render_assessment(WrittenAssessment(concern="", symptoms=tuple(terms), recommendation=""))
+        rest = WrittenAssessment(concern="none", symptoms=tuple(terms), recommendation="none")
+        written = render_assessment(rest)
         tokens = self.tokenizer.encode(written, add_special_tokens=False, split_special_tokens=True)
         if self.context is not None:
             tokens = tokens[: self.context - 2]
