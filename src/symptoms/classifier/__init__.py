@@ -8,8 +8,11 @@ from symptoms.classifier.assessment import (
     Evidence,
     KeySymptom,
     LabelProbability,
+    LanguageNotice,
     NoticeLine,
+    language_notice_of,
     notice_for,
+    notice_of,
 )
 from symptoms.classifier.composing import assessment_without_model
 from symptoms.classifier.probabilities import probabilities_of
@@ -23,12 +26,15 @@ __all__ = [
     "Evidence",
     "KeySymptom",
     "LabelProbability",
+    "LanguageNotice",
     "NoticeLine",
     "RunCalibration",
     "TrainedModel",
     "assessment_without_model",
     "check_description",
+    "language_notice_of",
     "notice_for",
+    "notice_of",
     "probabilities_of",
     "read_calibration",
     "write_calibration",

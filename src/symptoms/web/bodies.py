@@ -92,7 +92,18 @@ class NoticeLineAnswer(_Answer):
 class CrisisNoticeAnswer(_Answer):
     """Words and numbers for someone who may be in danger; the first line of `text` is the opening."""
 
+    level: Literal["possible", "clear"]
     category: str
+    text: str
+    country: str | None
+    emergency: str | None
+    lines: list[NoticeLineAnswer]
+
+
+class LanguageNoticeAnswer(_Answer):
+    """That a text is in a language which the crisis screen does not read, with the helplines."""
+
+    language: str
     text: str
     country: str | None
     emergency: str | None
@@ -113,7 +124,9 @@ class AssessmentAnswer(_Answer):
     abstained_because: str | None
     calibrated: bool
     crisis: bool
+    crisis_level: Literal["none", "possible", "clear"]
     crisis_notice: CrisisNoticeAnswer | None
+    language_notice: LanguageNoticeAnswer | None
     text: str
     disclaimer: str
 
@@ -122,7 +135,9 @@ class ScreenAnswer(_Answer):
     """What the crisis screen finds; no model is asked."""
 
     crisis: bool
+    crisis_level: Literal["none", "possible", "clear"]
     crisis_notice: CrisisNoticeAnswer | None
+    language_notice: LanguageNoticeAnswer | None
 
 
 class BatchItem(_Answer):
