@@ -69,7 +69,7 @@ def read_texts(folder: Path) -> list[Text]:
 
 
 def read_ordinary(folder: Path) -> list[Text]:
-    """Ordinary sentences, and the symptom descriptions of data/train-900.jsonl in which no rule finds danger."""
+    """Ordinary sentences, and symptom descriptions of data/train-900.jsonl in which no rule finds danger."""
     lines = lzma.decompress((folder / ORDINARY).read_bytes()).decode("utf-8").splitlines()
     sentences = [
         Text(row["text"], None, row["source"], "en", "ordinary", number % HELD_OUT_SENTENCES == 0)
