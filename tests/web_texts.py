@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from odd_texts import ODD_TEXTS
 
-SLEEP = "Night after night I lie awake, and by day I am so tired that nothing is fun any more."
+SLEEP = "At night I lie awake and during the day I am tired and slow."
 UNCLEAR = "?"
 DANGER = "I want to die."
 

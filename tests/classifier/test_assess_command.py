@@ -42,7 +42,7 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
 
 def test_people_get_the_notice_first_and_no_colours_in_a_pipe(colour_run: Path):
     """Helplines of the locale's country, then what the run is, its answer, and what this is not."""
-    done = assess(colour_run, DANGER, LC_ALL="en_GB.UTF-8")
+    done = assess(colour_run, DANGER, "--show-anyway", LC_ALL="en_GB.UTF-8")
     assert done.returncode == 0, done.stderr
     shown = done.stdout.decode()
     places = [
@@ -58,6 +58,23 @@ def test_people_get_the_notice_first_and_no_colours_in_a_pipe(colour_run: Path):
     assert places == sorted(places)
     assert "\x1b" not in shown
     assert "█" in shown
+
+
+def test_with_a_notice_no_condition_is_shown(colour_run: Path):
+    """Help alone, and how to see what the model says anyway."""
+    shown = assess(colour_run, DANGER, LC_ALL="en_GB.UTF-8").stdout.decode()
+    assert "Samaritans" in shown
+    assert "--show-anyway" in shown
+    assert "resembles" not in shown
+    assert "Primary concern" not in shown
+
+
+def test_a_language_that_is_not_read_is_said(colour_run: Path):
+    """With the helplines, above the answer, which is shown."""
+    shown = assess(
+        colour_run, "Ik slaap slecht en ik weet niet wat er met mij is", LC_ALL="en_GB.UTF-8"
+    ).stdout.decode()
+    assert shown.index("Dutch") < shown.index("Samaritans") < shown.index("Primary concern")
 
 
 def test_help_does_not_depend_on_the_model(colour_run: Path):

@@ -215,8 +215,8 @@ def test_json_has_the_names_that_programs_rely_on():
     """Every name of the contract, also where the model could not be asked."""
     names = {
         "condition", "primary_concern", "probability", "alternatives", "leading", "key_symptoms",
-        "recommendation", "abstained", "abstained_because", "calibrated", "crisis", "crisis_notice", "text",
-        "disclaimer", "certainty", "about_the_model",
+        "recommendation", "abstained", "abstained_because", "calibrated", "crisis", "crisis_level",
+        "crisis_notice", "language_notice", "text", "disclaimer", "certainty", "about_the_model",
     }  # fmt: skip
     text = "I am tired all day."
     written = "Key symptoms: fatigue\nRecommendation: R."
@@ -232,7 +232,7 @@ def test_json_has_the_names_that_programs_rely_on():
     lost = assessment_without_model(notice, InputError("Too long; shorten it.")).to_json()
     assert set(lost) == names
     assert lost["crisis"] is True
-    assert set(lost["crisis_notice"]) == {"category", "text", "country", "emergency", "lines"}
+    assert set(lost["crisis_notice"]) == {"level", "category", "text", "country", "emergency", "lines"}
     assert lost["crisis_notice"]["country"] == "GB"
     assert set(lost["crisis_notice"]["lines"][0]) == {"name", "call", "text", "url", "hours"}
 

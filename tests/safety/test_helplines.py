@@ -7,7 +7,16 @@ from datetime import date
 
 import pytest
 
-from symptoms.safety import Category, Screening, country_of_locale, crisis_notice, helplines, screen
+from symptoms.safety import (
+    Category,
+    Level,
+    Screening,
+    country_of_locale,
+    crisis_notice,
+    helplines,
+    language_notice,
+    screen,
+)
 
 COUNTRIES = ["US", "CA", "GB", "IE", "AU", "NZ", "IN", "DE", "FR"]
 METHODS = re.compile(r"\b(pill|rope|gun|bridge|knife|blade|overdose|hang|jump|cut)", re.IGNORECASE)
@@ -16,15 +25,16 @@ SCOLDING = re.compile(
 )
 
 
-def notice(category: Category, country: str | None) -> str:
-    return crisis_notice(Screening(crisis=True, category=category, rule="test"), country)
+def notice(category: Category, country: str | None, level: Level = Level.CLEAR) -> str:
+    return crisis_notice(Screening(level=level, category=category, rule="test"), country)
 
 
 @pytest.mark.parametrize("category", Category)
+@pytest.mark.parametrize("level", [Level.POSSIBLE, Level.CLEAR])
 @pytest.mark.parametrize("country", [*COUNTRIES, "ES", None, "ZZ"])
-def test_every_notice_offers_help_and_no_methods(category: Category, country: str | None):
+def test_every_notice_offers_help_and_no_methods(category: Category, country: str | None, level: Level):
     """Each notice names an emergency number first and a directory last, scolds nobody and names no method."""
-    words = notice(category, country)
+    words = notice(category, country, level)
     emergency = helplines(country).emergency or "your local emergency number"
     assert emergency in words.splitlines()[0]
     assert "https://findahelpline.com" in words.splitlines()[-1]
@@ -59,6 +69,51 @@ def test_danger_at_home_is_told_of_its_own_line_first(country: str, number: str)
     """The line for danger at home comes before all others, and only there."""
     assert number in notice(Category.DANGER_AT_HOME, country).splitlines()[1]
     assert number not in notice(Category.SUICIDE, country)
+
+
+def test_a_possible_danger_gets_one_calm_line():
+    """At the level `possible` the opening supposes nothing; about someone else it is said to the helper."""
+    opening = notice(Category.SUICIDE, "GB", Level.POSSIBLE).splitlines()[0]
+    assert opening.startswith(
+        "If any of this is about wanting to die, being hurt or hurting someone, help is here."
+    )
+    helper = notice(Category.SOMEONE_ELSE, "GB", Level.POSSIBLE).splitlines()[0]
+    assert helper.startswith("If you are worried that someone")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Ik voel me de laatste tijd niet goed en ik weet niet wat ik met mijn leven moet", "Dutch"),
+        ("Nie wiem co mam ze sobą zrobić, wszystko jest bardzo trudne", "Polish"),
+        ("Я плохо сплю и ничего не хочу", "a language in Cyrillic letters"),
+        ("最近よく眠れません", "Japanese"),
+        ("나는 요즘 잠을 잘 못 잔다", "Korean"),
+    ],
+)
+def test_a_language_that_is_not_read_is_said_with_the_helplines(text: str, language: str):
+    """The notice names the language, says that danger is not noticed in it, and has the numbers."""
+    words = language_notice(screen(text), "GB")
+    assert language in words.splitlines()[0]
+    assert "does not read" in words.splitlines()[0]
+    assert "116 123" in words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I sleep badly.",
+        "Duermo mal y estoy cansada.",
+        "Je dors mal.",
+        "Ich schlafe schlecht.",
+        "ok",
+        "",
+        "12",
+    ],
+)
+def test_a_language_that_is_read_needs_no_word(text: str):
+    """Covered languages, and texts that tell too little, get no notice of this kind."""
+    assert language_notice(screen(text), "GB") == ""
 
 
 def test_no_danger_no_notice():

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symptoms.safety import Category, screen
+from symptoms.safety.screening import shipped_rules
 
 SIGNS = ["suicide", "suicidal", "kill myself", "I want to die", "unalive", "self harm", "end my life"]
 SEPARATORS = [
@@ -100,7 +101,7 @@ def test_the_most_urgent_danger_is_named():
 def test_a_worry_about_someone_is_told_apart():
     """Someone else at risk is a category of its own, and someone who died is grief."""
     assert screen("my brother is suicidal").category is Category.SOMEONE_ELSE
-    assert not screen("my brother killed himself two years ago and I miss him").crisis
+    assert shipped_rules().screen("my brother killed himself two years ago and I miss him") is None
 
 
 @settings(max_examples=300, deadline=None)

@@ -215,7 +215,7 @@ def test_the_history_lives_in_the_page_alone(open_page: OpenPage):
     page = open_page()
     send(page, SLEEP)
     send(page, UNCLEAR)
-    page.locator("#history-list button", has_text="Night after night").click()
+    page.locator("#history-list button", has_text="At night I lie awake").click()
     expect(page.locator("#result-concern")).to_contain_text("Insomnia")
     page.get_by_role("button", name="Clear the history").click()
     expect(page.locator("#history")).to_be_hidden()

@@ -9,8 +9,11 @@ from symptoms.classifier.assessment import (
     Evidence,
     KeySymptom,
     LabelProbability,
+    LanguageNotice,
     NoticeLine,
+    language_notice_of,
     notice_for,
+    notice_of,
 )
 from symptoms.classifier.composing import assessment_without_model
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
@@ -28,13 +31,16 @@ __all__ = [
     "Evidence",
     "KeySymptom",
     "LabelProbability",
+    "LanguageNotice",
     "NoticeLine",
     "RunAccuracy",
     "RunCalibration",
     "TrainedModel",
     "assessment_without_model",
     "check_description",
+    "language_notice_of",
     "notice_for",
+    "notice_of",
     "probabilities_of",
     "read_accuracy",
     "read_calibration",

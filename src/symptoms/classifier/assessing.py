@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from symptoms.classifier.answers import TrainedModel
-from symptoms.classifier.assessment import Assessment, notice_for
+from symptoms.classifier.assessment import Assessment, language_notice_of, notice_for, notice_of
 from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.introduction import introduction
 from symptoms.classifier.run_accuracy import read_accuracy
 from symptoms.classifier.run_calibration import read_calibration
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, ServiceError
-from symptoms.safety import check_country
+from symptoms.safety import Level, ModelLayer, check_country, screen
 from symptoms.service import LOCAL, connect
 from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 
@@ -45,6 +45,8 @@ class Classifier:
     ) -> None:
         self.checkpoint = checkpoint
         self.country = country
+        self.model_layer: ModelLayer | None = None
+        """The crisis screen's third layer, asked beside the labels; None where there is none to ask."""
         self._chooser = chooser
         self._held = ExitStack()
         try:
@@ -198,17 +200,37 @@ class Classifier:
             raise
 
     def _asked(self, text: str, country: str | None) -> Steps:
-        notice = notice_for(text, country)
+        screening = screen(text)
         check_description(text)
         # One character for one, so that places in the text stay what they are.
         readable = _SURROGATE.sub("\ufffd", text)
         scores = self._model.submit(readable, self._chooser.labels, write=False)
+        seen = self._ask_layer(readable)
         yield
         choice = self._chooser.choose(self._waited(scores).logprobs)
         continuation = self._model.submit_continuation(readable, choice.best)
         yield
         written, ended = self._waited(continuation)
-        return self._chooser.compose(readable, choice, written, ended, notice)
+        screening = screening.raised_to(self._level_of(seen))
+        assessment = self._chooser.compose(readable, choice, written, ended, notice_of(screening, country))
+        return replace(assessment, language_notice=language_notice_of(screening, country))
+
+    def _ask_layer(self, text: str) -> Callable[[], Level] | None:
+        if self.model_layer is None:
+            return None
+        try:
+            return self.model_layer.submit(text)
+        except Exception:  # noqa: BLE001 - see _level_of
+            return None
+
+    def _level_of(self, seen: Callable[[], Level] | None) -> Level:
+        """What the third layer found. However it fails, the first two speak for themselves."""
+        if seen is None:
+            return Level.NONE
+        try:
+            return self._waited(seen)
+        except Exception:  # noqa: BLE001 - a failure here must not take the notice of the others away
+            return Level.NONE
 
     def _waited(self, result: Callable[[], Waited]) -> Waited:
         # The SDK would go on asking a dead server for minutes.

@@ -6,7 +6,18 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from symptoms.config import DISCLAIMER
-from symptoms.safety import country_code, country_of_locale, crisis_notice, helplines, lines_for, screen
+from symptoms.safety import (
+    Category,
+    Level,
+    Screening,
+    country_code,
+    country_of_locale,
+    crisis_notice,
+    helplines,
+    language_notice,
+    lines_for,
+    screen,
+)
 
 LEADING = 5
 MODERATE, HIGH = 0.6, 0.9
@@ -58,12 +69,28 @@ class NoticeLine:
 class CrisisNotice:
     """What is said to someone who may be in danger.
 
-    `text` is the whole notice: its first line the opening words, then one line for each of `lines`, the
-    last of which is an international directory. `emergency` is None where the country's number is not
+    `level` is `clear`, then help stands before everything, or `possible`, then the opening is one calm
+    line. `text` is the whole notice: its first line the opening words, then one line for each of `lines`,
+    the last of which is an international directory. `emergency` is None where the country's number is not
     known here.
     """
 
+    level: str
     category: str
+    text: str
+    country: str | None
+    emergency: str | None
+    lines: tuple[NoticeLine, ...]
+
+
+@dataclass(frozen=True)
+class LanguageNotice:
+    """That a text is in a language which the crisis screen does not read, with the helplines.
+
+    `text`, `country`, `emergency` and `lines` are as in CrisisNotice.
+    """
+
+    language: str
     text: str
     country: str | None
     emergency: str | None
@@ -79,6 +106,7 @@ class Assessment:
     `recommendation` is None for what resembles everyday life. `calibrated` tells whether the probabilities,
     and when to abstain, were fitted on held-out examples; `about_the_model` says what the model is and how
     often it was right. `crisis_notice` is there whatever the model did, and then `crisis` is true.
+    `language_notice` is there where the description is in a language that the crisis screen does not read.
     """
 
     condition: str | None
@@ -93,6 +121,7 @@ class Assessment:
     crisis_notice: CrisisNotice | None
     text: str
     about_the_model: str = ""
+    language_notice: LanguageNotice | None = None
 
     @property
     def crisis(self) -> bool:
@@ -106,6 +135,11 @@ class Assessment:
         if not self.calibrated or self.probability < MODERATE:
             return "low"
         return "high" if self.probability >= HIGH else "moderate"
+
+    @property
+    def crisis_level(self) -> Level:
+        """`none`, `possible` or `clear`, by all layers of the screen that were asked."""
+        return Level.NONE if self.crisis_notice is None else Level(self.crisis_notice.level)
 
     @property
     def alternatives(self) -> tuple[LabelProbability, ...]:
@@ -131,30 +165,56 @@ class Assessment:
             "calibrated": self.calibrated,
             "about_the_model": self.about_the_model,
             "crisis": self.crisis,
+            "crisis_level": self.crisis_level.value,
             "crisis_notice": None if self.crisis_notice is None else _notice_to_json(self.crisis_notice),
+            "language_notice": None
+            if self.language_notice is None
+            else _notice_to_json(self.language_notice),
             "text": self.text,
             "disclaimer": DISCLAIMER,
         }
 
 
-def notice_for(description: str, country: str | None = None) -> CrisisNotice | None:
-    """The notice for a description that speaks of danger now, else None; no model is asked.
+def notice_for(
+    description: str, country: str | None = None, at_least: Level = Level.NONE
+) -> CrisisNotice | None:
+    """The notice for a description that may speak of danger now, else None; no model is asked.
 
-    `country` is an ISO 3166 code, by default that of the locale.
+    `country` is an ISO 3166 code, by default that of the locale. `at_least` is the level that a further
+    layer has found.
     """
-    screening = screen(description)
+    return notice_of(screen(description).raised_to(at_least), country)
+
+
+def notice_of(screening: Screening, country: str | None = None) -> CrisisNotice | None:
+    """The same for a screening that was made already."""
     if screening.category is None:
         return None
-    code = country_code(country) or country_of_locale()
-    lines = lines_for(screening.category, code)
+    code, lines = _lines_for(screening.category, country)
     return CrisisNotice(
+        level=screening.level.value,
         category=screening.category.value,
         text=crisis_notice(screening, code),
         country=code,
         emergency=helplines(code).emergency,
-        lines=tuple(NoticeLine(line.name, line.call, line.text, line.url, line.hours) for line in lines),
+        lines=lines,
     )
 
 
-def _notice_to_json(notice: CrisisNotice) -> dict[str, Any]:
+def language_notice_of(screening: Screening, country: str | None = None) -> LanguageNotice | None:
+    """The notice that a description is in a language which the crisis screen does not read, else None."""
+    text = language_notice(screening, country_code(country) or country_of_locale())
+    if not text:
+        return None
+    code, lines = _lines_for(Category.SUICIDE, country)
+    return LanguageNotice(screening.language.name, text, code, helplines(code).emergency, lines)
+
+
+def _lines_for(category: Category, country: str | None) -> tuple[str | None, tuple[NoticeLine, ...]]:
+    code = country_code(country) or country_of_locale()
+    lines = lines_for(category, code)
+    return code, tuple(NoticeLine(line.name, line.call, line.text, line.url, line.hours) for line in lines)
+
+
+def _notice_to_json(notice: CrisisNotice | LanguageNotice) -> dict[str, Any]:
     return {**asdict(notice), "lines": [asdict(line) for line in notice.lines]}

@@ -10,14 +10,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from symptoms.classifier import Classifier, assessment_without_model, check_description, notice_for
-from symptoms.cli.assessment_card import print_assessment, print_notice
+from symptoms.classifier import (
+    Classifier,
+    assessment_without_model,
+    check_description,
+    language_notice_of,
+    notice_of,
+)
+from symptoms.cli.assessment_card import print_assessment, print_kept_back, print_notice
 from symptoms.cli.batch import Finished, assess_file, read_finished
 from symptoms.cli.options import BaseModelOption, ServiceOption, TextColumnOption
 from symptoms.data import load_descriptions
 from symptoms.data.records import AS_OURS
 from symptoms.errors import InputError
-from symptoms.safety import check_country
+from symptoms.safety import check_country, screen
 
 
 def assess(
@@ -47,12 +53,19 @@ def assess(
         str | None,
         typer.Option(help="Country code for helplines, such as GB; by default that of the locale."),
     ] = None,
+    show_anyway: Annotated[
+        bool,
+        typer.Option(
+            "--show-anyway",
+            help="With a crisis notice, show below it what the model says, too. It is kept back by default.",
+        ),
+    ] = False,
     service: ServiceOption = None,
     base_model: BaseModelOption = None,
 ) -> None:
     """Say which condition a description resembles. Educational, not a diagnosis.
 
-    A description that speaks of danger now gets a notice with helplines first, whatever the model does.
+    A description that may speak of danger now gets a notice with helplines first, whatever the model does.
     """
     check_country(country)
     if file is not None:
@@ -70,7 +83,7 @@ def assess(
         raise InputError("--out is for the results of --file; without that, use --json and a pipe.")
     else:
         text = _read_stdin() if description is None else description
-        _assess_one(text, run, service, base_model, country, as_json)
+        _assess_one(text, run, service, base_model, country, as_json, show_anyway)
 
 
 def _assess_one(
@@ -80,13 +93,18 @@ def _assess_one(
     base_model: str | None,
     country: str | None,
     as_json: bool,
+    show_anyway: bool,
 ) -> None:
     check_description(text)
     console = Console()
-    notice = notice_for(text, country)
-    if notice is not None and not as_json:
+    screening = screen(text)
+    notice = notice_of(screening, country)
+    unread = language_notice_of(screening, country)
+    if not as_json:
         # Before the model loads: help should not wait for it, nor depend on it.
-        print_notice(console, notice)
+        for shown in (notice, unread):
+            if shown is not None:
+                print_notice(console, shown)
     try:
         with (
             Console(stderr=True).status("reading the description"),
@@ -99,6 +117,12 @@ def _assess_one(
         raise
     if as_json:
         _print_json(result.to_json())
+        return
+    if result.crisis_notice is not None and result.crisis_notice != notice:
+        # The model's own answer has raised it.
+        print_notice(console, result.crisis_notice)
+    if result.crisis and not show_anyway:
+        print_kept_back(console)
     else:
         print_assessment(console, result)
 

@@ -10,8 +10,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from symptoms.classifier import Assessment, Certainty, CrisisNotice, KeySymptom
+from symptoms.classifier import Assessment, Certainty, CrisisNotice, KeySymptom, LanguageNotice
 from symptoms.config import DISCLAIMER
+from symptoms.safety import Level
 
 BAR_WIDTH, BESIDE_BAR, NARROWEST_NAME = 24, 14, 12
 """Columns of a bar, of what stands beside bar and name (indent, gaps, percentage), and of a name at least."""
@@ -24,14 +25,22 @@ HEADLINES: Mapping[Certainty, tuple[str, str]] = {
 """How an answer is set and introduced, by how sure it is."""
 
 
-def print_notice(console: Console, notice: CrisisNotice) -> None:
-    """The crisis notice, with its helplines."""
-    if console.is_terminal:
+def print_notice(console: Console, notice: CrisisNotice | LanguageNotice) -> None:
+    """The crisis notice with its helplines: framed where it is clear, else as plain calm lines."""
+    framed = isinstance(notice, CrisisNotice) and notice.level == Level.CLEAR
+    if console.is_terminal and framed:
         console.print(Panel(Text(notice.text), border_style="bold", padding=(1, 2)))
     else:
         # A pipe has no width to fit into.
-        console.print(Text(notice.text), soft_wrap=True)
+        console.print(Text(notice.text), soft_wrap=not console.is_terminal)
     console.print()
+
+
+def print_kept_back(console: Console) -> None:
+    """In place of the assessment where there is a crisis notice: no condition, only how to see it."""
+    console.print("What the model says is kept back; with --show-anyway it is shown.", soft_wrap=True)
+    console.print()
+    console.print(Text(DISCLAIMER, style="dim"), soft_wrap=True)
 
 
 def print_assessment(console: Console, assessment: Assessment) -> None:

@@ -18,6 +18,7 @@ from symptoms.cli.models_commands import models_app
 from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.runs_commands import runs_app
+from symptoms.cli.safety_command import safety_app
 from symptoms.cli.serve_command import serve
 from symptoms.cli.sweep_commands import sweep
 from symptoms.cli.token_view import examples_to_show, print_examples
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 app.add_typer(models_app, name="models")
+app.add_typer(safety_app, name="safety")
 app.command()(assess)
 app.command()(train)
 app.command()(sweep)

@@ -13,8 +13,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from symptoms.errors import InputError
+from symptoms.safety.layers import Level, Screening
 from symptoms.safety.rulebook import Category
-from symptoms.safety.screening import Screening
 
 ALIASES = {"UK": "GB", "EL": "GR"}
 EMERGENCY_ELSEWHERE = "your local emergency number (112 works on most mobile phones)"
@@ -51,6 +51,19 @@ OPENINGS = {
         "head. These lines are for people who worry about someone, too:"
     ),
 }
+POSSIBLE = (
+    "If any of this is about wanting to die, being hurt or hurting someone, help is here. In danger now, "
+    "call {emergency}:"
+)
+POSSIBLE_SOMEONE_ELSE = (
+    "If you are worried that someone may want to die or may be hurt, help is here for you and for them. In "
+    "danger now, call {emergency}:"
+)
+UNREAD = (
+    "This seems to be in {language}, which the crisis screen does not read, so it cannot notice danger here. "
+    "If any of this is about wanting to die, being hurt or hurting someone, help is here. In danger now, "
+    "call {emergency}:"
+)
 ORDER = {Category.DANGER_AT_HOME: ("home", "child", "crisis")}
 USUAL_ORDER = ("crisis", "child")
 LEADS = {"crisis": "", "home": "", "child": "For children and young people: "}
@@ -142,14 +155,34 @@ def check_country(told: str | None) -> None:
 
 
 def crisis_notice(screening: Screening, country: str | None) -> str:
-    """Calm words with numbers to call and text, help first; empty where the screening found no danger."""
+    """Calm words with numbers to call and text, help first; empty where the screening found no danger.
+
+    At the level `possible` the opening is one line that supposes nothing.
+    """
     if screening.category is None:
         return ""
-    offered = helplines(country)
-    *lines, directory = lines_for(screening.category, country)
-    opening = OPENINGS[screening.category].format(emergency=offered.emergency or EMERGENCY_ELSEWHERE)
+    if screening.level is Level.CLEAR:
+        opening = OPENINGS[screening.category]
+    elif screening.category is Category.SOMEONE_ELSE:
+        opening = POSSIBLE_SOMEONE_ELSE
+    else:
+        opening = POSSIBLE
+    return _notice(opening, screening.category, country)
+
+
+def language_notice(screening: Screening, country: str | None) -> str:
+    """That a text is in a language which the screen does not read, with the helplines; else empty."""
+    if screening.language.covered or screening.crisis:
+        return ""
+    opening = UNREAD.replace("{language}", screening.language.name)
+    return _notice(opening, Category.SUICIDE, country)
+
+
+def _notice(opening: str, category: Category, country: str | None) -> str:
+    *lines, directory = lines_for(category, country)
+    first = opening.format(emergency=helplines(country).emergency or EMERGENCY_ELSEWHERE)
     lead = "In another country: " if lines else ""
-    return "\n".join([opening, *(f"  {LEADS[line.serves]}{line}" for line in lines), f"  {lead}{directory}"])
+    return "\n".join([first, *(f"  {LEADS[line.serves]}{line}" for line in lines), f"  {lead}{directory}"])
 
 
 def lines_for(category: Category, country: str | None) -> tuple[Helpline, ...]:

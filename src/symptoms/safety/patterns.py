@@ -1,8 +1,8 @@
 """Phrases in the readable form of the rules, compiled into one automaton that reads a text once.
 
 In a phrase `(one|two words)` is a choice, `[really|just]` a choice that may be absent, `<someone>` a list of
-words.toml, `...` a gap of up to three words, and `.` the beginning or the end of a sentence, beyond which no
-phrase reaches.
+words.toml, `NUMBER` any number and `MANY` one from ten on, `...` a gap of up to three words, and `.` the
+beginning or the end of a sentence, beyond which no phrase reaches.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 SENTENCE_END = "."
 CLAUSE_END = ","
 GAP = "..."
+NUMBER, MANY = "NUMBER", "MANY"
 GAP_WORDS = 3
 
 _PARTS = re.compile(r"\.\.\.|<\w+>|[()\[\]|]|[^\s()\[\]|<>]+")
@@ -75,6 +76,8 @@ def _options(
                 raise PatternError(f"{part}: there is no such list in words.toml.")
             inner, _ = _options(_PARTS.findall(lists[part[1:-1]]), 0, "", lists)
             options[-1].append(Choice(tuple(inner), optional=False))
+        elif part == NUMBER:
+            options[-1].append(Choice(((NUMBER,), (MANY,)), optional=False))
         else:
             options[-1].append(part)
     return [tuple(option) for option in options], at

@@ -1,15 +1,17 @@
-"""The crisis screen: rules find signs of danger now, exceptions excuse those that mean something else."""
+"""The readable layer: rules find signs of danger now, exceptions excuse those that mean something else."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import TypeAlias
 
+from symptoms.safety.normalising import normalised
 from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END, Automaton, Match, parse
-from symptoms.safety.rulebook import Category, DangerRule, Reach, RuleBook
+from symptoms.safety.rulebook import Category, DangerRule, Reach, RuleBook, read_rule_book
 from symptoms.safety.words import build_lexicon, words_of
 
 # What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm".
@@ -41,16 +43,15 @@ Cue: TypeAlias = tuple[int, str]
 
 
 @dataclass(frozen=True)
-class Screening:
-    """What a text says about danger now. `rule` names the rule that matched, for review, never the text."""
+class Finding:
+    """A danger that the rules have found. `rule` names the one that matched, for review, never the text."""
 
-    crisis: bool
-    category: Category | None = None
-    rule: str | None = None
+    category: Category
+    rule: str
 
 
-class Screen:
-    """A rule book made ready. It holds no state: the same text gives the same screening, always."""
+class Rules:
+    """A rule book made ready. It holds no state: the same text gives the same finding, always."""
 
     def __init__(self, book: RuleBook) -> None:
         self._rules = book.rules
@@ -76,19 +77,19 @@ class Screen:
         self.vocabulary = self._dangers.vocabulary | self._cues.vocabulary
         self.lexicon = build_lexicon(self.vocabulary, words)
 
-    def screen(self, text: str) -> Screening:
-        """The most urgent danger in the text, by the first rule that found it."""
-        words = words_of(text, self.lexicon)
+    def screen(self, text: str) -> Finding | None:
+        """The most urgent danger in the text, by the first rule that found it; None where there is none."""
+        words = words_of(normalised(text), self.lexicon)
         dangers = _outermost(self._dangers.scan(words))
         if dangers:
             dangers = self._unexcused(dangers, words)
         if not dangers:
-            return Screening(crisis=False)
+            return None
         urgency = list(Category)
         rule = min(
             (self._rules[match.label] for match in dangers), key=lambda rule: urgency.index(rule.category)
         )
-        return Screening(crisis=True, category=rule.category, rule=rule.id)
+        return Finding(rule.category, rule.id)
 
     def _unexcused(self, dangers: list[Match[int]], words: Sequence[str]) -> list[Match[int]]:
         cues: dict[Cue, list[Match[Cue]]] = defaultdict(list)
@@ -117,6 +118,12 @@ class Screen:
                 left.append(match)
                 list_end = None
         return left
+
+
+@cache
+def shipped_rules() -> Rules:
+    """The rules that ship with the package."""
+    return Rules(read_rule_book())
 
 
 def _outermost(matches: list[Match[int]]) -> list[Match[int]]:

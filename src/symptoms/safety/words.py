@@ -12,8 +12,12 @@ from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END
 from symptoms.safety.rulebook import Words
 
 LEETSPEAK = (str.maketrans("013457@$!|", "oieastasii"), str.maketrans("013457@$!|", "oleastasil"))
+MANY = 10
+"""From which number on tablets are many."""
+LONGEST_COUNT = 9
 SHORTEST_RUN_ON = 6
 LONGEST_MISSPELT = 12
+SHORTEST_DOUBLED = 5
 LONGEST_RUN_ON = 500
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
@@ -140,9 +144,11 @@ def _words_of_core(core: str, lexicon: Lexicon) -> list[str]:
 
 
 def _words_of_letters(word: str, lexicon: Lexicon) -> list[str]:
-    """The words behind one written word: `dont`, `dieee`, `sucide`, `killmyself`, and `YEAR` or `NUMBER`."""
+    """The words behind one written word: `dont`, `dieee`, `sucide`, `killmyself`; `YEAR`, `NUMBER`."""
     if word.isdecimal() and word not in lexicon.written_out:
-        return ["YEAR" if _YEAR.fullmatch(word) else "NUMBER"]
+        if _YEAR.fullmatch(word):
+            return ["YEAR"]
+        return ["MANY" if int(word[:LONGEST_COUNT]) >= MANY else "NUMBER"]
     if word in lexicon.written_out:
         return list(lexicon.written_out[word])
     if word.endswith("'s"):
@@ -168,9 +174,9 @@ def _words_of_letters(word: str, lexicon: Lexicon) -> list[str]:
 
 
 def _spellings(word: str) -> tuple[str, ...]:
-    """The word, and without stretched letters (`dieee`, `killlll`)."""
+    """The word, and without stretched letters (`dieee`, `killlll`) or a doubled last one (`jumpp`)."""
     if not _STRETCHED.search(word):
-        return (word,)
+        return (word, word[:-1]) if len(word) >= SHORTEST_DOUBLED and word[-1] == word[-2] else (word,)
     return word, _STRETCHED.sub(r"\1\1", word), _STRETCHED.sub(r"\1", word)
 
 

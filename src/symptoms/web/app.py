@@ -19,7 +19,15 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from symptoms.classifier import CrisisNotice, assessment_without_model, notice_for
+from symptoms.classifier import (
+    Assessment,
+    CrisisNotice,
+    assessment_without_model,
+    language_notice_of,
+    notice_for,
+    notice_of,
+)
+from symptoms.safety import Level, screen
 from symptoms.web.bodies import MAX_BODY_BYTES, AssessRequest, BatchRequest, ModelAnswer
 from symptoms.web.guard import EXCEPTION_HANDLERS, Access, Guard
 from symptoms.web.openapi import openapi_document
@@ -100,11 +108,19 @@ class _Handlers:
 
     async def screen(self, request: Request) -> Response:
         asked = await self._charged_body(request, AssessRequest)
-        notice = await self._notice(asked.text, asked.country)
+        screening = await run_in_threadpool(screen, asked.text)
+        country = asked.country or self._served.model.country
+        notice, unread = notice_of(screening, country), language_notice_of(screening, country)
         if notice is None:
             self._charge(request, 1)
-        shown = None if notice is None else asdict(notice)
-        return JSONResponse({"crisis": notice is not None, "crisis_notice": shown})
+        return JSONResponse(
+            {
+                "crisis": screening.crisis,
+                "crisis_level": screening.level.value,
+                "crisis_notice": None if notice is None else asdict(notice),
+                "language_notice": None if unread is None else asdict(unread),
+            }
+        )
 
     async def assess(self, request: Request) -> Response:
         asked = await self._charged_body(request, AssessRequest)
@@ -151,7 +167,7 @@ class _Handlers:
             return [_without_model(notice, problem) for notice in notices]
         await asyncio.wait(answers, timeout=ANSWER_SECONDS)
         outcomes: list[dict[str, Any] | ApiError] = []
-        for answer, notice in zip(answers, notices, strict=True):
+        for text, answer, notice in zip(texts, answers, notices, strict=True):
             if not answer.done():
                 answer.cancel()
                 slow = ApiError(
@@ -161,12 +177,21 @@ class _Handlers:
             elif isinstance(error := answer.exception(), ApiError):
                 outcomes.append(_without_model(notice, error))
             else:
-                # The line knows nothing of countries, so the notice is the one of this request.
-                outcomes.append(replace(answer.result(), crisis_notice=notice).to_json())
+                outcomes.append(await self._localised(answer.result(), text, country))
         return outcomes
 
-    async def _notice(self, text: str, country: str | None) -> CrisisNotice | None:
-        return await run_in_threadpool(notice_for, text, country or self._served.model.country)
+    async def _localised(self, assessment: Assessment, text: str, country: str | None) -> dict[str, Any]:
+        """The assessment with the helplines of this request: the waiting line knows nothing of countries."""
+        notice = await self._notice(text, country, assessment.crisis_level)
+        unread = assessment.language_notice
+        if unread is not None:
+            unread = language_notice_of(screen(text), country or self._served.model.country)
+        return replace(assessment, crisis_notice=notice, language_notice=unread).to_json()
+
+    async def _notice(
+        self, text: str, country: str | None, at_least: Level = Level.NONE
+    ) -> CrisisNotice | None:
+        return await run_in_threadpool(notice_for, text, country or self._served.model.country, at_least)
 
     def _charge(self, request: Request, cost: int) -> None:
         client = request.client.host if request.client else ""

@@ -92,7 +92,18 @@ class NoticeLineAnswer(_Answer):
 class CrisisNoticeAnswer(_Answer):
     """Words and numbers for someone who may be in danger; the first line of `text` is the opening."""
 
+    level: Literal["possible", "clear"]
     category: str
+    text: str
+    country: str | None
+    emergency: str | None
+    lines: list[NoticeLineAnswer]
+
+
+class LanguageNoticeAnswer(_Answer):
+    """That a text is in a language which the crisis screen does not read, with the helplines."""
+
+    language: str
     text: str
     country: str | None
     emergency: str | None
@@ -115,7 +126,9 @@ class AssessmentAnswer(_Answer):
     calibrated: bool
     about_the_model: str = Field(description="What the model is, and how often it was right on which texts.")
     crisis: bool
+    crisis_level: Literal["none", "possible", "clear"]
     crisis_notice: CrisisNoticeAnswer | None
+    language_notice: LanguageNoticeAnswer | None
     text: str
     disclaimer: str
 
@@ -124,7 +137,9 @@ class ScreenAnswer(_Answer):
     """What the crisis screen finds; no model is asked."""
 
     crisis: bool
+    crisis_level: Literal["none", "possible", "clear"]
     crisis_notice: CrisisNoticeAnswer | None
+    language_notice: LanguageNoticeAnswer | None
 
 
 class BatchItem(_Answer):

@@ -38,7 +38,7 @@ async function submit() {
   try {
     const screened = await ask("api/screen", { text, country });
     shownText = text;
-    showCrisis(screened.crisis_notice);
+    showCrisis(screened.crisis_notice ?? screened.language_notice);
     const assessment = await ask("api/assess", { text, country });
     present(text, assessment);
     remember(text, assessment, present);
@@ -56,20 +56,21 @@ function present(text, assessment) {
   shownText = text;
   show("problem", "");
   // The newest choice of a country counts, which may have changed meanwhile.
-  if (!assessment.crisis) showCrisis(null);
-  else if (byId("crisis").hidden) showCrisis(assessment.crisis_notice);
+  const notice = assessment.crisis_notice ?? assessment.language_notice;
+  if (notice === null) showCrisis(null);
+  else if (byId("crisis").hidden) showCrisis(notice);
   showCard(text, assessment);
   // Without a crisis the focus moves to the card, which tells the answer itself.
   byId("status").textContent = assessment.crisis ? "Help is listed at the top of the page." : "";
-  if (assessment.crisis) screenAgain();
+  if (notice !== null) screenAgain();
 }
 
 async function screenAgain() {
   if (byId("crisis").hidden || shownText === null) return;
   const text = shownText;
   try {
-    const { crisis_notice: notice } = await ask("api/screen", { text, country: chosenCountry() });
-    if (text === shownText) showCrisis(notice);
+    const screened = await ask("api/screen", { text, country: chosenCountry() });
+    if (text === shownText) showCrisis(screened.crisis_notice ?? screened.language_notice);
   } catch (error) {
     show("problem", error.message);
   }

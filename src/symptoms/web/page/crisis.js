@@ -1,6 +1,9 @@
 // The panel that comes before everything else: calm words, and numbers of the chosen country.
 import { byId, element } from "./elements.js";
 
+// What the panel is headed with, by level; a notice without one says that the language is not read.
+const TITLES = { clear: "You matter, and help is there now", possible: "Help is here" };
+
 export function showCrisis(notice) {
   const panel = byId("crisis");
   // Where numbers are shown, they can be changed.
@@ -10,6 +13,8 @@ export function showCrisis(notice) {
     panel.hidden = true;
     return;
   }
+  panel.dataset.level = notice.level ?? "unread";
+  byId("crisis-title").textContent = TITLES[notice.level] ?? `Not read: ${notice.language}`;
   byId("crisis-opening").textContent = notice.text.split("\n")[0];
   const emergency = byId("crisis-emergency");
   emergency.replaceChildren();

@@ -1,0 +1,110 @@
+"""Which language a text is in, as far as the screen has to know: one that it reads, or not."""
+
+from __future__ import annotations
+
+import tomllib
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from symptoms.safety.folding import folded, tokens_of_folded
+
+SURE_WORDS = 3
+"""Common words of a language that have to be there before a text is said to be in one that is not covered."""
+SURE_LEAD = 1.5
+"""How many times as many of them as of English, or of another covered language."""
+SURE_LETTERS = 0.5
+"""The share of letters of another script from which a text is said to be written in it."""
+FIRST_SIGNS = 2000
+
+SCRIPTS = {
+    "CYRILLIC": "a language in Cyrillic letters",
+    "ARABIC": "a language in Arabic letters",
+    "DEVANAGARI": "a language in Devanagari letters",
+    "CJK": "Chinese or Japanese",
+    "HIRAGANA": "Japanese",
+    "KATAKANA": "Japanese",
+    "HANGUL": "Korean",
+    "GREEK": "Greek",
+    "HEBREW": "Hebrew",
+    "BENGALI": "Bengali",
+    "TAMIL": "Tamil",
+    "TELUGU": "Telugu",
+    "GUJARATI": "Gujarati",
+    "GURMUKHI": "Punjabi",
+    "THAI": "Thai",
+    "GEORGIAN": "Georgian",
+    "ARMENIAN": "Armenian",
+    "ETHIOPIC": "Amharic or Tigrinya",
+}
+
+
+@dataclass(frozen=True)
+class Language:
+    """`code` is ISO 639's where the language is known by its words, else None; `name` as in a sentence."""
+
+    code: str | None
+    name: str
+    covered: bool
+
+
+def language_of(text: str) -> Language:
+    """The language of a text; English where too little of it tells."""
+    text = text[:FIRST_SIGNS]
+    return _by_script(text) or _by_words(tokens_of_folded(folded(text)))
+
+
+def language_of_tokens(tokens: Sequence[str]) -> str:
+    """The code of the covered language that shares the most common words with these tokens."""
+    known, words = _words()
+    found = Counter(code for token in tokens for code in words.get(token, ()) if known[code].covered)
+    return max(known, key=lambda code: (found[code], code == "en")) if found else "en"
+
+
+def covered_languages() -> tuple[Language, ...]:
+    """The languages that the screen reads, English first."""
+    return tuple(language for language in _words()[0].values() if language.covered)
+
+
+def _by_script(text: str) -> Language | None:
+    letters = [letter for letter in text if letter.isalpha()]
+    foreign = Counter(
+        script for letter in letters if letter > "\u024f" and (script := _script_of(letter)) is not None
+    )
+    if not foreign or sum(foreign.values()) < SURE_LETTERS * len(letters):
+        return None
+    if {"HIRAGANA", "KATAKANA"} & set(foreign):
+        return Language(None, SCRIPTS["HIRAGANA"], covered=False)
+    return Language(None, SCRIPTS[foreign.most_common(1)[0][0]], covered=False)
+
+
+def _script_of(letter: str) -> str | None:
+    first = unicodedata.name(letter, "").split(" ")[0]
+    return first if first in SCRIPTS else None
+
+
+def _by_words(tokens: Sequence[str]) -> Language:
+    known, words = _words()
+    found = Counter(code for token in tokens for code in words.get(token, ()))
+    best = max(known, key=lambda code: (found[code], known[code].covered, code == "en"))
+    if known[best].covered:
+        return known[best]
+    covered = max(found[code] for code in known if known[code].covered)
+    if found[best] >= SURE_WORDS and found[best] >= SURE_LEAD * max(covered, 1):
+        return known[best]
+    return known["en"]
+
+
+@cache
+def _words() -> tuple[dict[str, Language], dict[str, tuple[str, ...]]]:
+    text = files(__package__ or __name__).joinpath("languages.toml").read_text(encoding="utf-8")
+    known: dict[str, Language] = {}
+    words: dict[str, tuple[str, ...]] = {}
+    for code, entry in tomllib.loads(text).items():
+        known[code] = Language(code, entry["name"], entry["covered"])
+        for word in tokens_of_folded(entry["words"]):
+            words[word] = (*words.get(word, ()), code)
+    return known, words

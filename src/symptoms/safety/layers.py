@@ -1,0 +1,92 @@
+"""The layers of the crisis screen together: any of them can raise a notice, and none can take one back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from symptoms.safety.languages import Language, language_of
+from symptoms.safety.learned import Scores, Thresholds, features_of, scores_of, shipped_weights
+from symptoms.safety.rulebook import Category
+from symptoms.safety.screening import Finding, shipped_rules
+
+ENGLISH = Language("en", "English", covered=True)
+
+
+class Level(StrEnum):
+    """How a text speaks of danger now: not, as far as is seen; possibly; or clearly."""
+
+    NONE = "none"
+    POSSIBLE = "possible"
+    CLEAR = "clear"
+
+    def at_least(self, other: Level) -> bool:
+        order = list(Level)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What a text says about danger now.
+
+    `category` is what it is a sign of, None at the level `none`. `rule` names the readable rule that
+    matched, for review, never the text. `by_rules` and `by_learned` are what each layer says alone.
+    """
+
+    level: Level = Level.NONE
+    category: Category | None = None
+    rule: str | None = None
+    by_rules: Level = Level.NONE
+    by_learned: Level = Level.NONE
+    language: Language = ENGLISH
+
+    @property
+    def crisis(self) -> bool:
+        """Whether there is anything to say: at the level `possible` and at `clear`."""
+        return self.level is not Level.NONE
+
+    def raised_to(self, level: Level) -> Screening:
+        """The same with at least this level, as a further layer has found it."""
+        if self.level.at_least(level):
+            return self
+        return replace(self, level=level, category=self.category or Category.SUICIDE)
+
+
+class ModelLayer(Protocol):
+    """The third layer: a language model that is asked whether a text is of danger now.
+
+    It is asked only where a model is being asked anyway. What it raises stands; where it fails, by whatever
+    error, the first two layers speak for themselves.
+    """
+
+    def submit(self, text: str) -> Callable[[], Level]:
+        """Asks without waiting; the result waits for the answer, and raises where the service fails."""
+        ...
+
+
+def screen(text: str) -> Screening:
+    """Whether a text speaks of danger now: to oneself, to others, at home, or from voices that give orders.
+
+    Two layers read it, neither of which needs a service: readable rules, and a small learned screen. Both
+    miss some and raise false alarms; docs/safety.md has the figures. It never raises, whatever the text, and
+    its time grows linearly with the length.
+    """
+    found = shipped_rules().screen(text)
+    weights = shipped_weights()
+    scores = scores_of(features_of(text, None if found is None else found.category), weights)
+    return _screening(found, scores, weights.thresholds, language_of(text))
+
+
+def _screening(found: Finding | None, scores: Scores, at: Thresholds, language: Language) -> Screening:
+    by_learned = Level.NONE
+    if scores.topic >= at.topic and scores.danger >= at.possible:
+        by_learned = Level.CLEAR if scores.danger >= at.clear else Level.POSSIBLE
+    if found is None:
+        category = None if by_learned is Level.NONE else scores.category
+        return Screening(by_learned, category, None, Level.NONE, by_learned, language)
+    # A phrase alone may stand in a harmless text; the whole of it has to bear it out.
+    agreed = by_learned is Level.CLEAR or scores.danger >= at.clear_by_rule
+    level = Level.CLEAR if agreed else Level.POSSIBLE
+    return Screening(level, found.category, found.rule, Level.POSSIBLE, by_learned, language)

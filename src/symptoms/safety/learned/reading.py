@@ -1,0 +1,96 @@
+"""A text as the learned screen reads it: plain tokens, and the concepts that they name in seven languages."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from symptoms.safety.folding import folded, squeezed, tokens_of_folded
+from symptoms.safety.normalising import closed_up, normalised
+
+LONGEST_TEXT = 4000
+"""Signs read of a text, half from its beginning and half from its end, so that any text takes little time."""
+LONGEST_NUMBER = 4
+
+NUMBERS = {
+    "#1": """
+    two three four five six seven eight nine dos tres cuatro cinco seis siete ocho nueve deux trois
+    quatre cinq sept huit neuf zwei drei vier funf fuenf sechs sieben acht neun dois duas quatro
+    sete oito nove due tre quattro cinque sei sette otto
+    """,
+    "#2": """
+    ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty
+    forty fifty sixty seventy eighty ninety dozen dozens diez once doce quince veinte treinta
+    cuarenta cincuenta dix onze douze quinze vingt trente quarante cinquante zehn elf zwolf funfzehn
+    zwanzig dreissig vierzig funfzig dez doze vinte trinta quarenta cinquenta dieci dodici venti
+    trenta quaranta cinquanta das bees tees chalis
+    """,
+    "#3": """
+    hundred hundreds cien ciento cent hundert cem cento sau
+    """,
+    "#4": """
+    thousand mil mille tausend mila hazar
+    """,
+}
+"""Numbers in words, under a sign for how many digits they have."""
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """Which concepts a token names, by language: as a whole word, or by how it begins."""
+
+    by_word: dict[str, dict[str, tuple[str, ...]]]
+    by_stem: dict[str, dict[str, tuple[str, ...]]]
+    longest_stem: int
+
+    def of(self, token: str, language: str) -> tuple[str, ...]:
+        """The concepts of a token, those of the longest beginning where the whole word names none."""
+        whole = self.by_word[language].get(token)
+        if whole is not None:
+            return whole
+        stems = self.by_stem[language]
+        for length in range(min(len(token), self.longest_stem), 1, -1):
+            if token[:length] in stems:
+                return stems[token[:length]]
+        return ()
+
+
+def tokens_of(text: str) -> list[str]:
+    """Lower-case tokens without accents, apostrophes or repeated letters; numbers by how long they are."""
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[: LONGEST_TEXT // 2]} {text[-LONGEST_TEXT // 2 :]}"
+    numbers = _numbers()
+    return [
+        f"#{min(len(token), LONGEST_NUMBER)}" if token.isdecimal() else numbers.get(token, token)
+        for token in tokens_of_folded(folded(closed_up(normalised(text))))
+    ]
+
+
+def concepts_of(tokens: Sequence[str], language: str) -> list[tuple[int, str]]:
+    """The concepts that tokens name, each with the token's place."""
+    concepts = _concepts()
+    return [(at, name) for at, token in enumerate(tokens) for name in concepts.of(token, language)]
+
+
+@cache
+def _numbers() -> dict[str, str]:
+    return {squeezed(word): sign for sign, words in NUMBERS.items() for word in words.split()}
+
+
+@cache
+def _concepts() -> Concepts:
+    text = files(__package__ or __name__).joinpath("concepts.toml").read_text(encoding="utf-8")
+    by_word: dict[str, dict[str, tuple[str, ...]]] = {}
+    by_stem: dict[str, dict[str, tuple[str, ...]]] = {}
+    for name, languages in tomllib.loads(text).items():
+        for language, words in languages.items():
+            for word in words.split():
+                table = (by_stem if word.endswith("*") else by_word).setdefault(language, {})
+                plain = squeezed(folded(word.rstrip("*")))
+                if name not in table.get(plain, ()):
+                    table[plain] = (*table.get(plain, ()), name)
+    longest = max(len(stem) for stems in by_stem.values() for stem in stems)
+    return Concepts(by_word, by_stem, longest)

@@ -1,0 +1,132 @@
+"""The learned screen's weights: how they are kept, read, and turned into scores."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from symptoms.safety.learned.features import BLOCKS, Block
+from symptoms.safety.rulebook import Category
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FILE = "weights.npz"
+ZIP_DATE = (2026, 1, 1, 0, 0, 0)
+"""The date in the archive, so that the same weights are the same bytes."""
+SMALLEST_NORM = 1e-9
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which scores on a text is at a level.
+
+    Below `topic` a text is about nothing near danger. `possible` and `clear` are of the score for danger;
+    `clear_by_rule` is that for a text in which a readable rule has found danger, too.
+    """
+
+    topic: float
+    possible: float
+    clear: float
+    clear_by_rule: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One row a linear model, in the order topic, danger, then the categories; one column a place.
+
+    `rows` are int8 (models, PLACES), to be multiplied by `steps` (models, blocks); `rarity` is uint8
+    (PLACES,), to be multiplied by `rarity_step`; `biases` are (models,).
+    """
+
+    rows: NDArray[np.int8]
+    steps: NDArray[np.float32]
+    biases: NDArray[np.float32]
+    rarity: NDArray[np.uint8]
+    rarity_step: float
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Log-odds: that a text is about anything near danger, that it is of danger now, and of which kind."""
+
+    topic: float
+    danger: float
+    category: Category
+
+
+def scores_of(counted: Mapping[Block, Mapping[int, float]], weights: Weights) -> Scores:
+    """The scores of a text from its features, as in `features_of`."""
+    import numpy as np
+
+    total = weights.biases.astype(np.float64)
+    for number, block in enumerate(BLOCKS):
+        found = counted.get(block)
+        if not found:
+            continue
+        places = np.fromiter(found.keys(), dtype=np.int64, count=len(found))
+        values = np.fromiter(found.values(), dtype=np.float64, count=len(found))
+        values *= weights.rarity[places] * weights.rarity_step
+        norm = max(math.sqrt(float(values @ values)), SMALLEST_NORM)
+        total += (weights.rows[:, places] @ values) * weights.steps[:, number] * (block.scale / norm)
+    topic, danger, *kinds = (float(score) for score in total)
+    return Scores(topic, danger, list(Category)[kinds.index(max(kinds))])
+
+
+@cache
+def shipped_weights() -> Weights:
+    """The weights that ship with the package."""
+    return read_weights(files(__package__ or __name__).joinpath(FILE).read_bytes())
+
+
+def read_weights(content: bytes) -> Weights:
+    """The weights in an archive that `weights_archive` made; no pickle is read."""
+    import numpy as np
+
+    with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+        settings: dict[str, Any] = json.loads(str(kept["settings"]))
+        return Weights(
+            rows=kept["rows"],
+            steps=kept["steps"],
+            biases=kept["biases"],
+            rarity=kept["rarity"],
+            rarity_step=settings["rarity_step"],
+            thresholds=Thresholds(**settings["thresholds"]),
+        )
+
+
+def weights_archive(weights: Weights) -> bytes:
+    """The weights as an .npz archive; equal weights are equal bytes."""
+    import numpy as np
+
+    settings = {"rarity_step": weights.rarity_step, "thresholds": vars(weights.thresholds)}
+    arrays = {
+        "rows": weights.rows,
+        "steps": weights.steps,
+        "biases": weights.biases,
+        "rarity": weights.rarity,
+        "settings": np.array(json.dumps(settings)),
+    }
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", ZIP_DATE)
+            file.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, 9)
+    return archive.getvalue()
+
+
+def write_weights(weights: Weights, path: Path) -> None:
+    """Writes `weights_archive` to a file."""
+    path.write_bytes(weights_archive(weights))

@@ -1,0 +1,90 @@
+"""A text freed of what happened to it on its way and of disguises, once for every layer of the screen.
+
+Case, accents and punctuation stay as they are: each layer reads them as it needs. What is undone here: HTML
+entities, UTF-8 that was read as another encoding, apostrophes of every shape and those that became a `?`,
+invisible characters, letters parted by spaces or signs, and digits inside words.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+MOST_UNESCAPED = 2
+"""How often `&amp;#39;` is unescaped: what was escaped twice is read, and no more."""
+
+_BYTE_SIGNS = bytes(range(0x80, 0x100)).decode("cp1252", errors="ignore")
+_CONTINUATION = re.escape(
+    "".join(sign for sign in _BYTE_SIGNS if sign.encode("cp1252")[0] < 0xC0)
+    + "\u0081\u008d\u008f\u0090\u009d"
+)
+_NEXT = f"[{_CONTINUATION}\u0080-\u00bf]"
+_MISREAD = re.compile(f"[\u00c2-\u00df]{_NEXT}|[\u00e0-\u00ef]{_NEXT}{{2}}|[\u00f0-\u00f4]{_NEXT}{{3}}")
+_WINDOWS_QUOTES = str.maketrans({"\u0091": "'", "\u0092": "'", "\u0093": '"', "\u0094": '"'})
+_APOSTROPHES = str.maketrans(
+    dict.fromkeys(
+        "\u2018\u2019\u201a\u201b\u2032\u2035\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb\u0060\u00b4\u055a"
+        "\u05f3\ua78c\uff07\u1fbf\u1ffd\u0374",
+        "'",
+    )
+)
+_MANY_QUOTES = re.compile(r"\\?'{2,}|\\'")
+# A sign that stands where an apostrophe was: don?t, can"t, I\ufffdm.
+_LOST = '[?\ufffd"^~;\\\\¿¬]'
+_LOST_IN_ENGLISH = re.compile(rf"(?<=[a-zA-Z]){_LOST}(?=(?:t|s|m|re|ve|ll|d)\b)", re.IGNORECASE)
+_LOST_IN_FRENCH = re.compile(rf"\b([jlndcsmt]|qu){_LOST}(?=[^\W\d_])", re.IGNORECASE)
+_PARTED_NOT = re.compile(
+    r"\b(do|ca|wo|is|did|does|could|would|should|have|has|had|was|were|are|ai|must|need)(n?) (n?t)\b",
+    re.IGNORECASE,
+)
+_PARTED_I = re.compile(r"\b([Ii]) (m|ve|ll)\b(?! [a-zA-Z]\b)")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]"
+)
+_SPELT_OUT = re.compile(r"(?<![^\W_])[^\W\d_](?:([ .\-_*·~/|,]{1,3})[^\W\d_])(?:\1[^\W\d_])+(?![^\W_])")
+_DIGITS_WITHIN = re.compile(r"(?<=[a-zA-Z])[013457@$]+(?=[a-zA-Z])")
+_LETTER_OF_DIGIT = str.maketrans("013457@$", "oieastas")
+
+
+def normalised(text: str) -> str:
+    """The text as it was meant; the same again for its own result, and never an error, whatever the text."""
+    for _ in range(MOST_UNESCAPED):
+        if "&" not in text:
+            break
+        text = html.unescape(text)
+    text = _MISREAD.sub(lambda misread: _read_as_utf8(misread[0]), text)
+    text = _INVISIBLE.sub("", text.translate(_WINDOWS_QUOTES))
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).translate(_APOSTROPHES)
+    text = _MANY_QUOTES.sub("'", text.replace("`", "'"))
+    text = _LOST_IN_ENGLISH.sub("'", text)
+    text = _LOST_IN_FRENCH.sub(r"\1'", text)
+    text = _PARTED_NOT.sub(_joined_not, text)
+    return _PARTED_I.sub(r"\1'\2", text)
+
+
+def closed_up(text: str) -> str:
+    """`k i l l`, `k.i.l.l` and `k1ll` as one word."""
+    text = _SPELT_OUT.sub(lambda spelt: "".join(sign for sign in spelt[0] if sign.isalpha()), text)
+    return _DIGITS_WITHIN.sub(lambda digits: digits[0].translate(_LETTER_OF_DIGIT), text)
+
+
+def _read_as_utf8(signs: str) -> str:
+    try:
+        return b"".join(_byte_of(sign) for sign in signs).decode("utf-8")
+    except UnicodeError:
+        return signs
+
+
+def _byte_of(sign: str) -> bytes:
+    try:
+        return sign.encode("cp1252")
+    except UnicodeError:
+        return sign.encode("latin-1")
+
+
+def _joined_not(parts: re.Match[str]) -> str:
+    verb, first, rest = parts[1], parts[2], parts[3]
+    # "is t" is no "isn't", and "do nt" is.
+    return f"{verb}n't" if (first + rest).lower() == "nt" else parts[0]

@@ -1,0 +1,81 @@
+"""The third layer of the crisis screen can raise a notice, and its failure takes none away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from symptoms import Classifier
+from symptoms.safety import Level
+
+CALM = "I sleep badly and I am tired."
+DANGER = "I want to die."
+DUTCH = "Ik slaap slecht en ik weet niet wat er met mij is, het gaat niet goed met me."
+
+
+class Says:
+    """A layer that finds a level in every text."""
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+        self.asked: list[str] = []
+
+    def submit(self, text: str) -> Callable[[], Level]:
+        self.asked.append(text)
+        return lambda: self.level
+
+
+class FailsWhenAsked:
+    def submit(self, text: str) -> Callable[[], Level]:
+        raise ConnectionError(f"the service is gone; not asked about {len(text)} signs")
+
+
+class FailsWhenAnswering:
+    def submit(self, text: str) -> Callable[[], Level]:
+        def fail() -> Level:
+            raise TimeoutError(f"no answer about {len(text)} signs")
+
+        return fail
+
+
+@pytest.fixture
+def asked(classifier: Classifier) -> Iterator[Classifier]:
+    yield classifier
+    classifier.model_layer = None
+
+
+def test_the_model_can_raise_a_notice(asked: Classifier):
+    """Where two layers see nothing and the model does, the notice is there, at its level."""
+    layer = asked.model_layer = Says(Level.POSSIBLE)
+    assessment = asked.assess(CALM)
+    assert layer.asked == [CALM]
+    assert assessment.crisis
+    assert assessment.to_json()["crisis_level"] == "possible"
+    assert assessment.to_json()["crisis_notice"]["level"] == "possible"
+
+
+def test_the_model_takes_nothing_back(asked: Classifier):
+    """A text that the first layers call clear stays so, whatever the model says."""
+    without = asked.assess(DANGER)
+    assert without.crisis_level is Level.CLEAR
+    asked.model_layer = Says(Level.NONE)
+    assert asked.assess(DANGER).crisis_notice == without.crisis_notice
+
+
+@pytest.mark.parametrize("layer", [FailsWhenAsked(), FailsWhenAnswering()], ids=["asked", "answering"])
+def test_a_failing_model_leaves_the_first_two_layers(
+    asked: Classifier, layer: FailsWhenAsked | FailsWhenAnswering
+):
+    """The assessment is as without it."""
+    expected = [asked.assess(text) for text in (CALM, DANGER)]
+    asked.model_layer = layer
+    assert [asked.assess(text) for text in (CALM, DANGER)] == expected
+
+
+def test_a_language_that_is_not_read_is_said(classifier: Classifier):
+    """Beside the assessment stands which language it is, with the helplines; not so for English."""
+    told = classifier.assess(DUTCH).to_json()["language_notice"]
+    assert told["language"] == "Dutch"
+    assert told["emergency"] == "999"
+    assert classifier.assess(CALM).language_notice is None
