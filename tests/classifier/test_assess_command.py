@@ -74,7 +74,7 @@ def test_a_language_that_is_not_read_is_said(colour_run: Path):
     shown = assess(
         colour_run, "Ik slaap slecht en ik weet niet wat er met mij is", LC_ALL="en_GB.UTF-8"
     ).stdout.decode()
-    assert shown.index("Dutch") < shown.index("Samaritans") < shown.index("Primary concern")
+    assert shown.index("Dutch") < shown.index("Samaritans") < shown.index("Key symptoms")
 
 
 def test_help_does_not_depend_on_the_model(colour_run: Path):

@@ -16,10 +16,11 @@ from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.introduction import introduction
 from symptoms.classifier.run_accuracy import read_accuracy
 from symptoms.classifier.run_calibration import read_calibration
+from symptoms.classifier.shipped_crisis_layer import ShippedCrisisLayer
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, ServiceError
 from symptoms.safety import Level, ModelLayer, check_country, screen
-from symptoms.service import LOCAL, connect
+from symptoms.service import LOCAL, Service, connect
 from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 
 Waited = TypeVar("Waited")
@@ -52,6 +53,7 @@ class Classifier:
         try:
             self._service = self._held.enter_context(connect(service, base_model))
             self._model = TrainedModel.load(self._service, checkpoint)
+            self.model_layer = _crisis_layer(self._service, self._model)
         except BaseException:
             self._held.close()
             raise
@@ -242,6 +244,13 @@ class Classifier:
         """The local server's end, which reaches this thread as a KeyboardInterrupt."""
         server = self._service.server
         return ServiceError(server.died) if server is not None and server.died else None
+
+
+def _crisis_layer(service: Service, model: TrainedModel) -> ModelLayer | None:
+    try:
+        return ShippedCrisisLayer.load(service, model)
+    except Exception:  # noqa: BLE001 - without it, the other layers speak for themselves
+        return None
 
 
 def check_description(text: str) -> None:
