@@ -72,12 +72,8 @@ class Crowding:
         return self.is_crowded
 
 
-def watch(stopped: threading.Event) -> None:
-    """Look after the neighbours until stopped; in a thread of its own."""
-    # torch must not be loaded before the settings of its threads are made, for which this module is asked.
-    import torch
-
-    threads = torch.get_num_threads()
+def watch(threads: int, stopped: threading.Event) -> None:
+    """Look after the neighbours of so many computing threads until stopped; in a thread of its own."""
     if threads < 2:
         return
     crowding = Crowding(threads)
@@ -110,6 +106,7 @@ class _SleepingTeam:
         self._thread.join()
 
     def _hold(self) -> None:
+        # torch must not be loaded before the settings of its threads are made, for which this module is asked.
         import torch
 
         size = max(2, len(os.sched_getaffinity(0)))

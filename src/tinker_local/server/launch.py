@@ -17,6 +17,7 @@ import uvicorn
 
 from base_models import on_one_line
 from tinker_local.engine.neighbours import can_be_known, watch
+from tinker_local.engine.threads import ALL_THREADS
 from tinker_local.engine.worker import Worker
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model
@@ -64,7 +65,10 @@ def launch(options: ServeOptions) -> None:
     if options.stop_with_stdin:
         threading.Thread(target=_stop_when_stdin_closes, args=(worker,), daemon=True).start()
     if can_be_known():
-        threading.Thread(target=watch, args=(threading.Event(),), name="neighbours", daemon=True).start()
+        looking = threading.Thread(
+            target=watch, args=(ALL_THREADS, threading.Event()), name="neighbours", daemon=True
+        )
+        looking.start()
     server.start()
     # This thread computes and the other one serves: see worker.py.
     worker.run()
