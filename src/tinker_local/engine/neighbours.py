@@ -106,7 +106,7 @@ class _SleepingTeam:
         self._thread.join()
 
     def _hold(self) -> None:
-        # torch must not be loaded before the settings of its threads are made, for which this module is asked.
+        # Not before the settings of its threads are made, for which this module is asked.
         import torch
 
         size = max(2, len(os.sched_getaffinity(0)))
