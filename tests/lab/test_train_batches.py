@@ -67,6 +67,19 @@ def test_balanced_batches_hold_each_concern_once(kinds: int, each: int, seed: in
         assert sorted(names[index] for index in step.indices) == sorted(set(names))
 
 
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 5))
+def test_a_rare_concern_is_dealt_over_the_whole_epoch(rare: int, common: int, seed: int):
+    """Up to any place, there are as many of a concern as its share of all says, give or take two."""
+    names = ["rare"] * rare + ["common"] * common
+    dealt = [
+        names[step.indices[0]]
+        for step in plan_steps(config(batch_size=1, balanced=True, seed=seed, epochs=1), names)
+    ]
+    assert sorted(dealt) == sorted(names)
+    for end in range(1, len(dealt) + 1):
+        assert abs(dealt[:end].count("rare") - end * rare / len(names)) <= 2
+
+
 def test_a_warm_up_that_never_ends_is_refused():
     """A warm-up as long as the run is told, and not trained."""
     with pytest.raises(InputError, match="warmup_steps 10 must be fewer than the 10 steps"):

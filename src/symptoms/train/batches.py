@@ -76,22 +76,28 @@ def _order(config: TrainingConfig, concerns: Sequence[str], epoch: int) -> list[
 
 
 def _dealt(order: Sequence[int], concerns: Sequence[str], random: Random) -> list[int]:
-    """The same examples in rounds that hold each concern at most once, while it has examples left.
+    """The same examples in rounds that hold each concern at most once, and a rare one in few, evenly apart.
 
     A batch of few examples pushes the model towards whatever concerns happen to be in it, the next one
-    towards others. Where every batch holds many concerns, most of this noise cancels.
+    towards others. Where every batch holds many concerns, most of this noise cancels. Were the rare ones
+    dealt first, the commonest would be alone at the end, and the model would say little else.
     """
     piles: dict[str, list[int]] = {}
     for index in order:
         piles.setdefault(concerns[index], []).append(index)
+    sizes = {name: len(pile) for name, pile in piles.items()}
+    rounds = max(sizes.values(), default=0)
     dealt: list[int] = []
-    while piles:
-        names = list(piles)
+    for number in range(rounds):
+        # How many of a concern belong into the rounds before and with this one, to the nearest whole.
+        names = [
+            name
+            for name, size in sizes.items()
+            if (2 * number * size + rounds) // (2 * rounds)
+            < (2 * (number + 1) * size + rounds) // (2 * rounds)
+        ]
         random.shuffle(names)
-        for name in names:
-            dealt.append(piles[name].pop())
-            if not piles[name]:
-                del piles[name]
+        dealt += [piles[name].pop() for name in names]
     return dealt
 
 
