@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from symptoms.safety.folding import folded, tokens_of_folded
+from symptoms.safety.normalising import normalised
 
 SURE_WORDS = 3
 """Common words of a language that have to be there before a text is said to be in one that is not covered."""
@@ -53,7 +54,7 @@ class Language:
 
 def language_of(text: str) -> Language:
     """The language of a text; English where too little of it tells."""
-    text = text[:FIRST_SIGNS]
+    text = normalised(text[:FIRST_SIGNS])
     return _by_script(text) or _by_words(tokens_of_folded(folded(text)))
 
 
