@@ -202,7 +202,7 @@ class Classifier:
             raise
 
     def _asked(self, text: str, country: str | None) -> Steps:
-        screening = screen(text)
+        screening = screen(text, beside_model=self.model_layer is not None)
         check_description(text)
         # One character for one, so that places in the text stay what they are.
         readable = _SURROGATE.sub("\ufffd", text)
@@ -213,7 +213,8 @@ class Classifier:
         continuation = self._model.submit_continuation(readable, choice.best)
         yield
         written, ended = self._waited(continuation)
-        screening = screening.raised_to(self._level_of(seen))
+        found = self._level_of(seen)
+        screening = screen(text) if found is None else screening.raised_to(found)
         assessment = self._chooser.compose(readable, choice, written, ended, notice_of(screening, country))
         return replace(assessment, language_notice=language_notice_of(screening, country))
 
@@ -225,14 +226,14 @@ class Classifier:
         except Exception:  # noqa: BLE001 - see _level_of
             return None
 
-    def _level_of(self, seen: Callable[[], Level] | None) -> Level:
-        """What the third layer found. However it fails, the first two speak for themselves."""
+    def _level_of(self, seen: Callable[[], Level] | None) -> Level | None:
+        """What the third layer found; None where it was not asked or failed, so that two speak alone."""
         if seen is None:
-            return Level.NONE
+            return None
         try:
             return self._waited(seen)
         except Exception:  # noqa: BLE001 - a failure here must not take the notice of the others away
-            return Level.NONE
+            return None
 
     def _waited(self, result: Callable[[], Waited]) -> Waited:
         # The SDK would go on asking a dead server for minutes.

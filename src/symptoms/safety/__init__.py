@@ -19,7 +19,7 @@ from symptoms.safety.helplines import (
     lines_for,
 )
 from symptoms.safety.languages import Language, covered_languages
-from symptoms.safety.layers import Level, ModelLayer, Screening, screen
+from symptoms.safety.layers import Level, ModelLayer, Screening, danger_score, screen
 from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category
 
@@ -36,6 +36,7 @@ __all__ = [
     "country_of_locale",
     "covered_languages",
     "crisis_notice",
+    "danger_score",
     "helplines",
     "known_countries",
     "language_notice",

@@ -66,17 +66,32 @@ class ModelLayer(Protocol):
         ...
 
 
-def screen(text: str) -> Screening:
+BESIDE_MODEL = -1.0
+"""Danger score from which the learned layer raises a notice where the model is asked as well, which finds
+more with fewer false alarms; alone it has a lower threshold, fitted for recall. See docs/safety.md."""
+
+
+def screen(text: str, beside_model: bool = False) -> Screening:
     """Whether a text speaks of danger now: to oneself, to others, at home, or from voices that give orders.
 
-    Two layers read it, neither of which needs a service: readable rules, and a small learned screen. Both
-    miss some and raise false alarms; docs/safety.md has the figures. It never raises, whatever the text, and
-    its time grows linearly with the length.
+    Two layers read it, neither of which needs a service: readable rules, and a small learned screen, which
+    says less where a third layer is asked beside it (`beside_model`). Both miss some and raise false alarms;
+    docs/safety.md has the figures. It never raises, whatever the text, and its time grows linearly with the
+    length.
     """
     found = shipped_rules().screen(text)
     weights = shipped_weights()
     scores = scores_of(features_of(text, None if found is None else found.category), weights)
-    return _screening(found, scores, weights.thresholds, language_of(text))
+    at = weights.thresholds
+    if beside_model:
+        at = replace(at, possible=max(at.possible, BESIDE_MODEL))
+    return _screening(found, scores, at, language_of(text))
+
+
+def danger_score(text: str) -> float:
+    """What the learned layer says about a text as a number; higher is nearer to danger."""
+    found = shipped_rules().screen(text)
+    return scores_of(features_of(text, None if found is None else found.category), shipped_weights()).danger
 
 
 def _screening(found: Finding | None, scores: Scores, at: Thresholds, language: Language) -> Screening:
