@@ -9,6 +9,7 @@ import pytest
 from test_report import HOSTILE, Tags, made_evaluation, made_predictions
 
 from symptoms.report.comparing import ComparedRun, compare
+from symptoms.report.comparison_figures import dev_curves, loss_curves
 from symptoms.report.comparison_page import verdicts, write_comparison
 from symptoms.train.run_directory import StepMetrics
 
@@ -129,3 +130,19 @@ def test_on_few_texts_runs_are_not_told_apart():
     few = [replace(run, answers=None if run.answers is None else run.answers[:2]) for run in (first, second)]
     [said] = verdicts(compare(few))
     assert said.endswith("2 texts are too few to tell them apart.")
+
+
+def test_runs_that_have_just_begun_get_a_sentence_in_place_of_empty_figures(tmp_path: Path):
+    """A curve needs a run of two steps; beside it, a run of one is a dot."""
+    begun = [replace(made_run(size, 0, 20), evaluation=None, answers=None, dev=()) for size in (1, 4)]
+    first = [replace(run, metrics=run.metrics[:count]) for run, count in zip(begun, (0, 1), strict=True)]
+    assert loss_curves(compare(first)) is None
+    write_comparison(tmp_path / "begun.html", compare(first))
+    page = (tmp_path / "begun.html").read_text()
+    assert "No run has two steps yet" in page
+    assert "<svg" not in page
+    beside = loss_curves(compare([begun[0], first[1]]))
+    assert beside is not None
+    assert "batch size 4" in beside
+    assert beside.count("<use") > (loss_curves(compare(begun)) or "").count("<use")
+    assert dev_curves(compare(begun)) is None

@@ -64,3 +64,14 @@ def test_a_shell_can_complete_commands(tmp_path: Path):
         check=False,
     )
     assert done.stdout.split() == ["assess"]
+
+
+def test_help_loads_nothing_that_computes_or_asks():
+    """Numbers, tokenizers and the network are for commands that use them; help does not wait for them."""
+    program = (
+        "import sys, symptoms.cli; "
+        "print(*[name for name in ('numpy', 'httpx', 'tinker', 'scipy', 'matplotlib', 'tokenizers') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

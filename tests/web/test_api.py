@@ -148,6 +148,7 @@ def test_a_training_can_be_followed(api: httpx.Client, live_run: RunDirectory):
     """Only steps after the one that is known are sent."""
     outline = next(run for run in api.get("/api/runs").json()["runs"] if run["name"] == "live")
     assert (outline["state"], outline["steps"], outline["num_steps"]) == ("training", 10, 36)
+    assert (outline["loss"], outline["final_loss"]) == (live_run.metrics()[-1].loss, None)
     followed = api.get("/api/runs/live", params={"after": 8}).json()
     assert [point["step"] for point in followed["metrics"]] == [9, 10]
     assert followed["metrics"][0]["loss"] == live_run.metrics()[8].loss

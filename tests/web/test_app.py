@@ -20,7 +20,7 @@ from web_texts import DANGER, SLEEP
 KEY = "a-key-of-some-length"
 MODEL = ModelAnswer(
     run=None, checkpoint="tinker://a/b", base_model="b", service="local", calibrated=False, country="GB",
-    countries=["GB"], disclaimer=DISCLAIMER, version="0",
+    countries=["GB"], screen_languages=["English"], disclaimer=DISCLAIMER, version="0",
 )  # fmt: skip
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from symptoms.train import RunDirectory
-from web_texts import DANGER, SLEEP, UNCLEAR
+from web_texts import DANGER, POSSIBLE_DANGER, SLEEP, UNCLEAR, UNREAD
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 INJECTION = (
@@ -69,7 +69,7 @@ def open_page(browser: Browser, web_url: str) -> Iterator[OpenPage]:
 def send(page: Page, text: str) -> None:
     page.locator("#description").fill(text)
     page.locator("#submit").click()
-    expect(page.locator("#result")).to_be_visible(timeout=ANSWER_MS)
+    expect(page.locator("#result, #kept-back").filter(visible=True)).to_have_count(1, timeout=ANSWER_MS)
 
 
 def serious(page: Page) -> list[str]:
@@ -138,13 +138,105 @@ def test_the_crisis_panel_comes_first(open_page: OpenPage):
     expect(panel).to_contain_text("116 123")
     tops = [place.bounding_box()["y"] for place in (panel, page.locator("header"), page.locator("main"))]  # type: ignore[index]
     assert tops == sorted(tops)
-    expect(panel.get_by_role("link", name="999")).to_have_attribute("href", "tel:999")
+    expect(panel.get_by_role("link", name="999").first).to_have_attribute("href", "tel:999")
     page.get_by_label("Helplines of").select_option("US")
     expect(panel).to_contain_text("988")
     page.get_by_label("Helplines of").select_option("")
     expect(panel).to_contain_text("your local emergency number")
     send(page, SLEEP)
     expect(panel).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("text", "level"), [("I want to kill myself.", "clear"), (POSSIBLE_DANGER, "possible")]
+)
+def test_with_a_crisis_notice_no_condition_is_named_before_a_click(
+    open_page: OpenPage, text: str, level: str
+):
+    """Neither on a card nor in the history; the link leads up to the help, the button to the card."""
+    page = open_page(viewport={"width": 390, "height": 700})
+    send(page, f"{text} {SLEEP}")
+    panel = page.locator("#crisis")
+    expect(panel).to_have_attribute("data-level", level)
+    expect(page.locator("#result")).to_be_hidden()
+    assert "Insomnia" not in page.locator("body").inner_html()
+    page.get_by_role("link", name="Help is listed at the top").press("Enter")
+    expect(panel).to_be_focused()
+    expect(panel).to_be_in_viewport()
+    assert "#" not in page.url
+    page.get_by_role("button", name="Show what the model says anyway").press("Enter")
+    expect(page.locator("#result")).to_be_focused()
+    expect(page.locator("#bars")).to_contain_text("Insomnia")
+    expect(page.locator("#result")).to_contain_text("call your local emergency number now")
+    expect(panel).to_be_visible()
+    send(page, UNCLEAR)
+    expect(page.locator("#history-list")).to_contain_text("help is listed at the top")
+    assert "resembles" not in page.inner_text("#history-list")
+    page.locator("#history-list button").click()
+    expect(page.locator("#kept-back")).to_be_visible()
+    expect(page.locator("#result")).to_be_hidden()
+
+
+def test_a_possible_danger_gets_a_few_calm_lines(open_page: OpenPage):
+    """At the top, with the numbers as links, and lower than the panel for a clear one."""
+    page = open_page()
+    send(page, POSSIBLE_DANGER)
+    panel = page.locator("#crisis")
+    expect(panel).to_contain_text("If any of this is about wanting to die")
+    expect(panel.get_by_role("link", name="999")).to_have_count(1)
+    expect(panel.get_by_role("link", name="116 123")).to_have_attribute("href", "tel:116123")
+    expect(panel).not_to_contain_text("Emergency:")
+    lines = panel.locator("li").evaluate_all(
+        "all => new Set(all.map(one => one.getBoundingClientRect().top)).size"
+    )
+    assert lines < panel.locator("li").count()
+    low = panel.bounding_box()
+    send(page, DANGER)
+    expect(panel).to_have_attribute("data-level", "clear")
+    high = panel.bounding_box()
+    assert low is not None
+    assert high is not None
+    assert low["height"] < 0.6 * high["height"]
+
+
+def test_a_language_that_is_not_read_is_told(open_page: OpenPage):
+    """With the helplines, and with the answer below."""
+    page = open_page()
+    send(page, UNREAD)
+    expect(page.locator("#crisis")).to_contain_text("This seems to be in Polish")
+    expect(page.locator("#crisis")).to_contain_text("116 123")
+    expect(page.locator("#result")).to_be_visible()
+    expect(page.locator("#help")).to_be_hidden()
+
+
+def test_a_danger_that_the_model_alone_has_found_stays_with_another_country(open_page: OpenPage):
+    """The screen without the model does not know of it, so the model is asked for the numbers anew."""
+    page = open_page()
+
+    def nothing(route: Route) -> None:
+        answer = {"crisis": False, "crisis_level": "none", "crisis_notice": None, "language_notice": None}
+        route.fulfill(json=answer)
+
+    page.route("**/api/screen", nothing)
+    send(page, POSSIBLE_DANGER)
+    expect(page.locator("#crisis")).to_contain_text("116 123")
+    page.get_by_label("Helplines of").select_option("US")
+    expect(page.locator("#crisis")).to_contain_text("988")
+    expect(page.locator("#kept-back")).to_be_visible()
+
+
+def test_the_empty_page_says_what_it_reads_and_offers_examples(open_page: OpenPage):
+    """One click sends an example; then they make room for the answer."""
+    page = open_page()
+    expect(page.locator("#screen-languages")).to_contain_text("English, Spanish, French")
+    examples = page.locator("#try button")
+    expect(examples).to_have_count(4)
+    told = examples.first.inner_text()
+    examples.first.click()
+    expect(page.locator("#result")).to_be_visible(timeout=ANSWER_MS)
+    assert page.inner_text("#words") == told
+    expect(page.locator("#try")).to_be_hidden()
+    expect(page.locator("#crisis")).to_be_hidden()
 
 
 def test_the_crisis_panel_needs_no_model(open_page: OpenPage):
@@ -193,6 +285,9 @@ def test_a_phone_shows_all_and_axe_finds_nothing_serious(open_page: OpenPage, sc
     send(page, f"{DANGER} {SLEEP} " + "W" * 200)
     assert page.evaluate("document.documentElement.scrollWidth") == 320
     assert serious(page) == []
+    page.locator("#show-anyway").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    assert serious(page) == []
     page.locator("#tab-runs").click()
     expect(page.locator("#chart path").first).to_be_attached()
     page.locator("summary").click()
@@ -205,21 +300,26 @@ def test_markup_in_a_text_stays_text(open_page: OpenPage):
     page = open_page()
     send(page, INJECTION)
     assert page.inner_text("#words") == INJECTION
+    send(page, SLEEP)
     expect(page.locator("#history-list")).to_contain_text("<img src=x")
     assert page.locator("main img, main script").count() == 0
     assert page.title() == "Mental Health Symptom Classifier"
 
 
 def test_the_history_lives_in_the_page_alone(open_page: OpenPage):
-    """It opens earlier cards, can be cleared, is stored nowhere and gone after a reload."""
+    """It lists earlier cards but not the one on show, opens them, is stored nowhere, gone after a reload."""
     page = open_page()
     send(page, SLEEP)
+    expect(page.locator("#history")).to_be_hidden()
     send(page, UNCLEAR)
+    expect(page.locator("#history-list li")).to_have_count(1)
     page.locator("#history-list button", has_text="At night I lie awake").click()
     expect(page.locator("#result-concern")).to_contain_text("Insomnia")
+    expect(page.locator("#history-list")).not_to_contain_text("At night")
     page.get_by_role("button", name="Clear the history").click()
     expect(page.locator("#history")).to_be_hidden()
     send(page, SLEEP)
+    send(page, UNCLEAR)
     expect(page.locator("#history")).to_be_visible()
     assert page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
     page.reload()
@@ -239,9 +339,39 @@ def test_a_training_is_shown_live_beside_others(open_page: OpenPage, live_run: R
     expect(page.locator("#live")).to_contain_text("step 11 of 36, loss 9.000", timeout=15_000)
     assert page.locator("#chart path.series-1").first.get_attribute("d") != before
     page.get_by_label("show learned").check()
-    expect(page.locator("#legend li")).to_have_count(2)
+    expect(page.locator("#legend li")).to_have_text(["live", "learned"])
     words = page.locator("#chart svg").get_attribute("aria-label") or ""
     assert "live: loss from" in words
     assert "learned: loss from" in words
     page.locator("summary").click()
     expect(page.locator("#curve-table")).to_contain_text("9.000")
+
+
+def test_a_phone_shows_every_figure_of_every_run(open_page: OpenPage, live_run: RunDirectory):
+    """Nothing is cut off; a run that goes on has the loss of its newest step, not a final one."""
+    page = open_page(viewport={"width": 320, "height": 640})
+    page.locator("#tab-runs").click()
+    row = page.locator("#runs tbody", has_text="live")
+    expect(row).to_contain_text(f"{live_run.metrics()[-1].loss:.3f}newest step")
+    expect(page.locator("#runs tbody", has_text="learned")).not_to_contain_text("newest step")
+    expect(row).to_contain_text("symptoms-base · train.jsonl · learning rate 0.004 · batch size 4")
+    rights = page.locator("#runs :is(th, td)").evaluate_all(
+        "all => all.map(one => Math.max(one.getBoundingClientRect().right, one.scrollWidth))"
+    )
+    assert max(rights) <= 320
+
+
+def test_the_legend_names_only_what_is_drawn(open_page: OpenPage, live_run: RunDirectory):
+    """Held-out losses are dashed, a single one is a ring, and a single step a dot."""
+    live_run.rewind(1)
+    (live_run.path / "dev_metrics.jsonl").write_text('{"step": 1, "dev_loss": 3.0}\n')
+    page = open_page()
+    page.locator("#tab-runs").click()
+    expect(page.locator("#legend li")).to_have_text(["live", "live, held-out"])
+    assert page.locator("#chart circle").count() == 2
+    assert page.locator("#chart path").count() == 0
+    assert page.locator("#legend path").count() == 0
+    expect(page.locator("#chart")).to_contain_text("nats per token")
+    page.locator("summary").click()
+    expect(page.locator("#curve-table")).to_contain_text("live, held-out")
+    expect(page.locator("#curve-table")).to_contain_text("3.000")

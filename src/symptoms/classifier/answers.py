@@ -7,9 +7,6 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
 from symptoms.data import Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError
@@ -17,7 +14,9 @@ from symptoms.service import LOCAL, Service
 from symptoms.tokens import STOP, Tokenizer, concern_beginnings, concern_tokens, prompt_tokens
 
 if TYPE_CHECKING:
+    import numpy as np
     import tinker
+    from numpy.typing import NDArray
 
 MAX_NEW_TOKENS = 200
 LINE_END = "\n"
@@ -106,6 +105,8 @@ class TrainedModel:
         scoring = ask(self.sampler, prompt, lines)
 
         def wait() -> Answer:
+            import numpy as np
+
             tokens = scoring()
             written = None if writing is None else writing()[0]
             return Answer(written, np.array([sum(line) for line in tokens]), tokens)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from symptoms.classifier.assessment import (
     LEADING,
@@ -23,6 +21,10 @@ from symptoms.classifier.run_calibration import RunCalibration
 from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
 from symptoms.errors import SymptomsError
 from symptoms.taxonomy import symptom_terms
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NO_CONCERN = "not clear from this description"
 NO_RECOMMENDATION = "none"
@@ -72,7 +74,7 @@ class Chooser:
     def choose(self, logprobs: NDArray[np.float64]) -> Choice:
         """The choice by the log-probabilities [labels] of the labels' lines."""
         probabilities = probabilities_of(logprobs, self.calibration.temperature if self.calibration else 1.0)
-        order: list[int] = np.argsort(-probabilities, kind="stable").tolist()
+        order: list[int] = (-probabilities).argsort(kind="stable").tolist()
         leading = tuple(
             LabelProbability(self.labels[index].id, self.labels[index].text, float(probabilities[index]))
             for index in order[:LEADING]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def probabilities_of(logprobs: NDArray[np.float64], temperature: float = 1.0) -> NDArray[np.float64]:
@@ -11,6 +14,8 @@ def probabilities_of(logprobs: NDArray[np.float64], temperature: float = 1.0) ->
 
     The labels are the only answers there are, so what the model gives to any other text is left out.
     """
+    import numpy as np
+
     scaled = logprobs / temperature
     shifted = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)

@@ -8,22 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from symptoms.classifier import (
-    Classifier,
-    assessment_without_model,
-    check_description,
-    language_notice_of,
-    notice_of,
-)
-from symptoms.cli.assessment_card import print_assessment, print_kept_back, print_notice
-from symptoms.cli.batch import Finished, assess_file, read_finished
 from symptoms.cli.options import BaseModelOption, ServiceOption, TextColumnOption
-from symptoms.data import load_descriptions
-from symptoms.data.records import AS_OURS
 from symptoms.errors import InputError
-from symptoms.safety import check_country, screen
 
 
 def assess(
@@ -67,6 +54,14 @@ def assess(
 
     A description that may speak of danger now gets a notice with helplines first, whatever the model does.
     """
+    from rich.console import Console
+
+    from symptoms.classifier import Classifier
+    from symptoms.cli.batch import Finished, assess_file, read_finished
+    from symptoms.data import load_descriptions
+    from symptoms.data.records import AS_OURS
+    from symptoms.safety import check_country
+
     check_country(country)
     if file is not None:
         if description is not None:
@@ -95,6 +90,18 @@ def _assess_one(
     as_json: bool,
     show_anyway: bool,
 ) -> None:
+    from rich.console import Console
+
+    from symptoms.classifier import (
+        Classifier,
+        assessment_without_model,
+        check_description,
+        language_notice_of,
+        notice_of,
+    )
+    from symptoms.cli.assessment_card import print_assessment, print_kept_back, print_notice
+    from symptoms.safety import screen
+
     check_description(text)
     console = Console()
     screening = screen(text)

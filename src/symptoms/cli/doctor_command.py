@@ -22,7 +22,6 @@ from rich.text import Text
 from base_models import BUNDLED_BASE, BaseModelError, KnownModel, known_models
 from base_models.files import in_words, sha256_of, size_of
 from base_models.resolving import bundled_models, find_known, how_to_get
-from symptoms.classifier import read_calibration
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError, ServiceError, SymptomsError
 from symptoms.service import LOCAL, choose_service, key_source, local_base_model, offered_models
@@ -202,6 +201,8 @@ def _folder(what: str, folder: Path, otherwise: str) -> Finding:
 
 
 def _newest_run(_service: str | None) -> Iterator[Finding]:
+    from symptoms.classifier import read_calibration
+
     if not any(run.is_finished for run in all_runs()):
         told = "There is no finished one in runs/ yet; 'python train_mental_health.py' trains one."
         yield Finding("newest run", State.NOTE, told)

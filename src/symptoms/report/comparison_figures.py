@@ -21,24 +21,21 @@ NAME_WIDTH = 44
 Curve = Callable[[ComparedRun], tuple[list[float], list[float]]]
 
 
-def loss_curves(comparison: Comparison) -> str:
-    """Training loss of every run against the tokens it has seen; long runs are averaged piece by piece."""
+def loss_curves(comparison: Comparison) -> str | None:
+    """Training loss of every run against the tokens it has seen; long runs are averaged piece by piece.
+
+    None where no run has two steps, of which a curve could be made.
+    """
     return _curves(comparison, _training, "training loss (nats per token)", marked=False)
 
 
 def dev_curves(comparison: Comparison) -> str | None:
-    """Loss on dev; None where no run was evaluated on any."""
-    if not any(run.dev for group in comparison.groups for run in group.runs):
-        return None
+    """Loss on dev; None where no run was evaluated on any twice."""
     return _curves(comparison, _dev, "dev NLL (nats per token)", marked=True)
 
 
 def dev_accuracy_curves(comparison: Comparison) -> str | None:
-    """Accuracy on dev; None where it was not asked for."""
-    if not any(
-        "dev_accuracy" in line for group in comparison.groups for run in group.runs for line in run.dev
-    ):
-        return None
+    """Accuracy on dev; None where it was not asked for twice."""
     return _curves(comparison, _accuracy, "dev accuracy", marked=True)
 
 
@@ -69,18 +66,24 @@ def test_differences(comparison: Comparison) -> str | None:
     )
 
 
-def _curves(comparison: Comparison, curve: Curve, label: str, marked: bool) -> str:
-    count = len(comparison.groups)
-    figure, axes = new_figure(7.5, 3.6 + 0.2 * ((count + 1) // 2))
-    for place, group in enumerate(comparison.groups):
-        for number, run in enumerate(group.runs):
-            across, up = curve(run)
+def _curves(comparison: Comparison, curve: Curve, label: str, marked: bool) -> str | None:
+    drawn = [
+        (place, group, [points for run in group.runs if (points := curve(run))[0]])
+        for place, group in enumerate(comparison.groups)
+    ]
+    drawn = [(place, group, runs) for place, group, runs in drawn if runs]
+    if not any(len(across) > 1 for _, _, runs in drawn for across, _ in runs):
+        return None
+    figure, axes = new_figure(7.5, 3.6 + 0.2 * ((len(drawn) + 1) // 2))
+    for place, group, runs in drawn:
+        for number, (across, up) in enumerate(runs):
             axes.plot(
                 across,
                 up,
                 color=COLOURS[place % len(COLOURS)],
                 linestyle=LINES[place % len(LINES)],
-                marker=MARKERS[place % len(MARKERS)] if marked else None,
+                # A run of one point would be no line at all.
+                marker=MARKERS[place % len(MARKERS)] if marked or len(across) == 1 else None,
                 markersize=4,
                 linewidth=1.3,
                 alpha=0.85,
@@ -135,12 +138,13 @@ def _tokens(run: ComparedRun) -> list[float]:
 
 def _training(run: ComparedRun) -> tuple[list[float], list[float]]:
     tokens, count = _tokens(run), len(run.metrics)
-    edges = [
-        round(place * count / min(count, SMOOTHED_POINTS)) for place in range(min(count, SMOOTHED_POINTS) + 1)
-    ]
-    across = [tokens[(start + end - 1) // 2] for start, end in pairwise(edges)] if count else []
-    shares = [run.metrics[start:end] for start, end in pairwise(edges)] if count else []
-    return across, [sum(line.loss for line in share) / len(share) for share in shares]
+    if not count:
+        return [], []
+    shares = min(count, SMOOTHED_POINTS)
+    edges = [round(place * count / shares) for place in range(shares + 1)]
+    across = [tokens[(start + end - 1) // 2] for start, end in pairwise(edges)]
+    lines = [run.metrics[start:end] for start, end in pairwise(edges)]
+    return across, [sum(line.loss for line in share) / len(share) for share in lines]
 
 
 def _dev(run: ComparedRun) -> tuple[list[float], list[float]]:

@@ -10,10 +10,14 @@ import numpy as np
 
 from symptoms.evaluate.evaluation import Evaluation
 from symptoms.evaluate.scores import Scores
+from symptoms.safety.measuring import Share
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FEWEST_GROUPS = 3
+"""A reliability diagram of one or two dots looks good or bad by chance."""
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
 
@@ -63,14 +67,21 @@ def comparison(evaluation: Evaluation) -> str:
     return as_svg(figure)
 
 
-def reliability(scores: Scores) -> str:
-    """Confidence against accuracy; on the diagonal a stated probability is what happens."""
+def reliability(scores: Scores) -> str | None:
+    """Confidence against accuracy; on the diagonal a stated probability is what happens.
+
+    The strokes are 95% Wilson intervals. None where there are too few groups of answers to make a picture.
+    """
+    bins = scores.calibration.bins
+    if len(bins) < FEWEST_GROUPS:
+        return None
     figure, axes = new_figure(4.6, 4.4)
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
-    bins = scores.calibration.bins
     most = max(one.count for one in bins)
     axes.plot([one.confidence for one in bins], [one.accuracy for one in bins], color=BLUE, linewidth=1)
     for one in bins:
+        bounds = Share(round(one.accuracy * one.count), one.count).bounds
+        axes.plot([one.confidence] * 2, bounds, color=BLUE, linewidth=2.5, alpha=0.35)
         axes.plot(
             one.confidence, one.accuracy, "o", color=BLUE, markersize=4 + 10 * (one.count / most) ** 0.5
         )
@@ -82,16 +93,23 @@ def reliability(scores: Scores) -> str:
     return as_svg(figure)
 
 
-def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str:
-    """Error among the answers that are kept, from the surest to all, for the model and the best baselines."""
+def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str | None:
+    """Error among the answers that are kept, from the surest to all, for the model and the best baselines.
+
+    None where all of the model's answers are equally sure, so that none can be kept before another.
+    """
+    own = evaluation.scores.risk_coverage
+    if len(own.coverage) < 2:
+        return None
     figure, axes = new_figure(5.6, 4.4)
     best = sorted(evaluation.baselines, key=lambda one: -one.scores.macro_f1.value)[:shown]
     styles = ((ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
     for baseline, (colour, style) in zip(best, styles, strict=False):
         curve = baseline.scores.risk_coverage
-        axes.plot(curve.coverage, curve.risk, style, color=colour, label=baseline.name)
-    curve = evaluation.scores.risk_coverage
-    axes.plot(curve.coverage, curve.risk, color=BLUE, linewidth=2, label=evaluation.subject.name)
+        # A curve of one point would be no line at all.
+        marker = "o" if len(curve.coverage) == 1 else None
+        axes.plot(curve.coverage, curve.risk, style, marker=marker, color=colour, label=baseline.name)
+    axes.plot(own.coverage, own.risk, color=BLUE, linewidth=2, label=evaluation.subject.name)
     axes.axvline(0.8, color=GREY, linewidth=0.8)
     axes.set(
         xlim=(0, 1), ylim=(0, 1), xlabel="share of texts answered, surest first", ylabel="error among those"
@@ -101,10 +119,16 @@ def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str:
     return as_svg(figure)
 
 
-def conditions(evaluation: Evaluation) -> str:
-    """Precision and recall of each condition, the best recognised at the top."""
-    ordered = sorted(evaluation.scores.conditions, key=lambda one: (one.f1, one.recall))
-    figure, axes = new_figure(7.5, 0.8 + 0.27 * len(ordered))
+def conditions(evaluation: Evaluation) -> str | None:
+    """Precision and recall of each condition, the best recognised at the top.
+
+    Conditions of which nothing was recognised have no bars and are left out; None where that is all of them.
+    """
+    recognised = [one for one in evaluation.scores.conditions if one.f1 > 0]
+    if not recognised:
+        return None
+    ordered = sorted(recognised, key=lambda one: (one.f1, one.recall))
+    figure, axes = new_figure(7.5, 1.1 + 0.27 * len(ordered))
     places = np.arange(len(ordered))
     axes.barh(
         places + 0.2,
@@ -122,7 +146,8 @@ def conditions(evaluation: Evaluation) -> str:
     )
     axes.set_yticks(places, [one.condition.replace("_", " ") for one in ordered], fontsize=9)
     axes.set(xlim=(0, 1), ylim=(-0.7, len(ordered) - 0.3))
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    # Below the axes, where it hides no bar.
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     axes.grid(axis="x", alpha=0.3)
     return as_svg(figure)
 

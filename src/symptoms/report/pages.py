@@ -16,6 +16,8 @@ from symptoms.report import figures
 
 ENOUGH_TEXTS = 30
 """On fewer texts no verdict is given: a bootstrap interval of a handful can be as narrow as it likes."""
+FIRST_MISTAKES = 3
+"""So many stand open on the page; the others unfold."""
 COVERAGE_STEPS = (1.0, 0.9, 0.8, 0.7, 0.5)
 
 
@@ -85,6 +87,9 @@ def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, 
         "others": others,
         "verdict": verdict(evaluation),
         "answering": answering(evaluation),
+        "groups": groups_in_words(evaluation),
+        "unrecognised": unrecognised(evaluation),
+        "first_mistakes": FIRST_MISTAKES,
         "limits": limits(evaluation),
         "disclaimer": DISCLAIMER,
         "version": __version__,
@@ -137,6 +142,27 @@ def answering(evaluation: Evaluation) -> str:
         f"{told}, {percent_text(abstention.coverage)} are answered, "
         f"{percent_text(abstention.accuracy_when_answered)} of them rightly."
     )
+
+
+def groups_in_words(evaluation: Evaluation) -> str:
+    """How sure the answers were and how many were right, for where a picture would say too much."""
+    told = [
+        f"{one.count} {'was' if one.count == 1 else 'were'} {one.confidence:.0%} sure, {one.accuracy:.0%} of "
+        "them right"
+        for one in evaluation.scores.calibration.bins
+    ]
+    return (
+        f"Of the answers, {'; '.join(told)}. So few groups do not show whether probabilities can be believed."
+    )
+
+
+def unrecognised(evaluation: Evaluation) -> list[tuple[str, int, int]]:
+    """Conditions of which no text was recognised: name, texts, and answers that named it in vain."""
+    return [
+        (one.condition.replace("_", " "), one.support, one.predicted)
+        for one in evaluation.scores.conditions
+        if one.f1 == 0
+    ]
 
 
 def limits(evaluation: Evaluation) -> list[str]:

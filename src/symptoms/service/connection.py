@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx
 from dotenv import dotenv_values
 
 from base_models import (
@@ -277,6 +276,8 @@ def _capabilities(url: str, key: str) -> dict[str, dict[str, Any]]:
 
     Asked without the SDK, which would retry a wrong address for minutes.
     """
+    import httpx
+
     try:
         answer = httpx.get(
             f"{url}/api/v1/get_server_capabilities", headers={"X-API-Key": key}, timeout=ANSWER_SECONDS

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import tokenizers
-
 
 class FileTokenizer:
     """A tokenizer.json that says all there is to say about its tokenizer, as the bundled base's does.
@@ -16,6 +14,8 @@ class FileTokenizer:
 
     def __init__(self, folder: Path) -> None:
         """Raises OSError where the folder holds no tokenizer.json."""
+        import tokenizers
+
         text = (folder / "tokenizer.json").read_text(encoding="utf-8")
         self._plain = tokenizers.Tokenizer.from_str(text)
         self._plain.encode_special_tokens = True

@@ -165,6 +165,7 @@ class ModelAnswer(_Answer):
     calibrated: bool
     country: str | None = Field(description="Whose helplines are shown where a request names none.")
     countries: list[str] = Field(description="Countries whose emergency number is known.")
+    screen_languages: list[str] = Field(description="Languages that the crisis screen reads.")
     disclaimer: str
     version: str
 
@@ -182,7 +183,7 @@ class RunOutline(_Answer):
     learning_rate: float | None
     batch_size: int | None
     loss: float | None = Field(description="Of the newest step.")
-    final_loss: float | None = Field(description="The mean over the last epoch's worth of steps.")
+    final_loss: float | None = Field(description="Of a finished run: the mean over its last epoch.")
     dev_loss: float | None = Field(description="On held-out data, of the weights that are used.")
     train_seconds: float
     answers: bool = Field(description="Whether this is the run that answers here.")

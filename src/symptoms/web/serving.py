@@ -18,7 +18,7 @@ from symptoms import __version__
 from symptoms.classifier import Classifier
 from symptoms.config import DISCLAIMER
 from symptoms.errors import InputError, ServiceError
-from symptoms.safety import check_country, country_code, known_countries
+from symptoms.safety import check_country, country_code, covered_languages, known_countries
 from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 from symptoms.web.app import Served, create_app
 from symptoms.web.bodies import ModelAnswer
@@ -152,6 +152,7 @@ def _model_answer(options: ServeOptions, run: RunDirectory | None, classifier: C
         calibrated=classifier.is_calibrated,
         country=country_code(options.country),
         countries=list(known_countries()),
+        screen_languages=[language.name for language in covered_languages()],
         disclaimer=DISCLAIMER,
         version=__version__,
     )

@@ -85,7 +85,8 @@ def _read_outline(run: RunDirectory, answering: Path | None) -> RunOutline:
         learning_rate=config.get("learning_rate"),
         batch_size=config.get("batch_size"),
         loss=metrics[-1].loss if metrics else None,
-        final_loss=run.final_loss() if metrics else None,
+        # What goes on has no end yet.
+        final_loss=run.final_loss() if run.is_finished else None,
         dev_loss=run.used_dev_loss(),
         train_seconds=sum(line.seconds for line in metrics),
         answers=answering is not None and run.path.resolve() == answering.resolve(),

@@ -1,12 +1,14 @@
 // The form: first the crisis screen, which needs no model, then the assessment.
 import { ask } from "./api.js";
-import { hideCard, showCard } from "./card.js";
+import { hideAnswer, keepBack, showCard } from "./card.js";
 import { chosenCountry } from "./countries.js";
-import { showCrisis } from "./crisis.js";
+import { goToCrisis, showCrisis } from "./crisis.js";
 import { byId, show } from "./elements.js";
-import { forgetAll, remember } from "./history.js";
+import { forgetAll, markShown, remember } from "./history.js";
 
-let shownText = null;
+const LEVELS = ["none", "possible", "clear"];
+
+let shown = null; // the text whose notices are shown, and those notices
 let onKeyNeeded = () => {};
 
 export function startAssessing(keyNeeded) {
@@ -18,7 +20,18 @@ export function startAssessing(keyNeeded) {
   byId("description").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("assess-form").requestSubmit();
   });
-  byId("country").addEventListener("change", screenAgain);
+  byId("country").addEventListener("change", followCountry);
+  byId("help-link").addEventListener("click", (event) => {
+    // By hand, so that the browser's history says nothing about a person.
+    event.preventDefault();
+    goToCrisis();
+  });
+  for (const example of byId("try-list").querySelectorAll("button")) {
+    example.addEventListener("click", () => {
+      byId("description").value = example.textContent;
+      byId("assess-form").requestSubmit();
+    });
+  }
   byId("history-clear").addEventListener("click", () => {
     forgetAll();
     byId("status").textContent = "The history is cleared.";
@@ -32,17 +45,17 @@ async function submit() {
   const text = byId("description").value;
   const country = chosenCountry();
   button.disabled = true;
-  hideCard();
+  hideAnswer();
+  markShown(null);
+  byId("try").hidden = true;
   show("problem", "");
   byId("status").textContent = "Reading the description …";
   try {
-    const screened = await ask("api/screen", { text, country });
-    shownText = text;
-    showCrisis(screened.crisis_notice ?? screened.language_notice);
-    const assessment = await ask("api/assess", { text, country });
-    present(text, assessment);
-    remember(text, assessment, present);
-    if (!assessment.crisis) byId("result").focus();
+    showNotices(text, await ask("api/screen", { text, country }));
+    const entry = { text, country, assessment: await ask("api/assess", { text, country }) };
+    remember(entry, present);
+    present(entry);
+    if (!entry.assessment.crisis) byId("result").focus();
   } catch (error) {
     byId("status").textContent = "";
     show("problem", error.message);
@@ -52,25 +65,34 @@ async function submit() {
   }
 }
 
-function present(text, assessment) {
-  shownText = text;
+function present(entry) {
+  const { text, country, assessment } = entry;
   show("problem", "");
+  byId("status").textContent = "";
+  showNotices(text, assessment);
+  if (assessment.crisis) keepBack(text, assessment);
+  else showCard(text, assessment);
+  markShown(entry);
   // The newest choice of a country counts, which may have changed meanwhile.
-  const notice = assessment.crisis_notice ?? assessment.language_notice;
-  if (notice === null) showCrisis(null);
-  else if (byId("crisis").hidden) showCrisis(notice);
-  showCard(text, assessment);
-  // Without a crisis the focus moves to the card, which tells the answer itself.
-  byId("status").textContent = assessment.crisis ? "Help is listed at the top of the page." : "";
-  if (notice !== null) screenAgain();
+  if (country !== chosenCountry()) followCountry();
 }
 
-async function screenAgain() {
-  if (byId("crisis").hidden || shownText === null) return;
-  const text = shownText;
+function showNotices(text, notices) {
+  shown = { text, notices };
+  byId("help").hidden = !notices.crisis;
+  showCrisis(notices);
+}
+
+async function followCountry() {
+  if (byId("crisis").hidden || shown === null) return;
+  const before = shown;
+  const asked = { text: before.text, country: chosenCountry() };
   try {
-    const screened = await ask("api/screen", { text, country: chosenCountry() });
-    if (text === shownText) showCrisis(screened.crisis_notice ?? screened.language_notice);
+    let notices = await ask("api/screen", asked);
+    // What the model alone has raised, the screen alone does not know.
+    const isLower = LEVELS.indexOf(notices.crisis_level) < LEVELS.indexOf(before.notices.crisis_level);
+    if (isLower) notices = await ask("api/assess", asked);
+    if (shown === before && asked.country === chosenCountry()) showNotices(before.text, notices);
   } catch (error) {
     show("problem", error.message);
   }

@@ -1,4 +1,4 @@
-// The assessment card.
+// The assessment card, and what stands in its place where help comes first.
 import { byId, drawing, element, show } from "./elements.js";
 import { highlighted } from "./highlight.js";
 
@@ -33,11 +33,30 @@ export function showCard(text, assessment) {
   byId("symptoms").replaceChildren(...(symptoms.length ? symptoms.map(symptomItem) : [element("li", "none that your words bear out")]));
   byId("suggestion").hidden = assessment.recommendation === null;
   byId("recommendation").textContent = assessment.recommendation ?? "";
+  byId("disclaimer").textContent = assessment.disclaimer;
+  byId("kept-back").hidden = true;
   byId("result").hidden = false;
 }
 
-export function hideCard() {
+// The card is only made once it is asked for: until then no condition is anywhere in the page.
+export function keepBack(text, assessment) {
+  const { leading, abstained_because: reason } = assessment;
   byId("result").hidden = true;
+  byId("kept-back-words").textContent = leading.length
+    ? "What the model says about this description is kept back."
+    : `The model has not answered. ${reason}`;
+  byId("show-anyway").hidden = leading.length === 0;
+  byId("show-anyway").onclick = () => {
+    showCard(text, assessment);
+    byId("result").focus();
+  };
+  byId("kept-back").hidden = false;
+}
+
+export function hideAnswer() {
+  byId("result").hidden = true;
+  byId("kept-back").hidden = true;
+  byId("help").hidden = true;
 }
 
 function bar({ primary_concern: name, probability }) {

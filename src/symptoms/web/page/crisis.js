@@ -1,10 +1,12 @@
 // The panel that comes before everything else: calm words, and numbers of the chosen country.
-import { byId, element } from "./elements.js";
+import { byId, element, show } from "./elements.js";
 
 // What the panel is headed with, by level; a notice without one says that the language is not read.
 const TITLES = { clear: "You matter, and help is there now", possible: "Help is here" };
 
-export function showCrisis(notice) {
+// `notice` is about danger, `unread` about a language that the screen does not read; the former comes first.
+export function showCrisis({ crisis_notice: danger, language_notice: unread }) {
+  const notice = danger ?? unread;
   const panel = byId("crisis");
   // Where numbers are shown, they can be changed.
   const place = byId(notice === null ? "form-country" : "crisis-country");
@@ -15,23 +17,36 @@ export function showCrisis(notice) {
   }
   panel.dataset.level = notice.level ?? "unread";
   byId("crisis-title").textContent = TITLES[notice.level] ?? `Not read: ${notice.language}`;
-  byId("crisis-opening").textContent = notice.text.split("\n")[0];
+  byId("crisis-opening").replaceChildren(...withLinks(notice.text.split("\n")[0], notice.emergency));
+  show("crisis-unread", danger && unread ? `The crisis screen does not read ${unread.language}.` : "");
   const emergency = byId("crisis-emergency");
   emergency.replaceChildren();
-  if (notice.emergency) {
+  // Where the whole is one line, the number stands in its first sentence.
+  if (notice.emergency && notice.level === "clear") {
     emergency.append("Emergency: ");
     notice.emergency.split(" or ").forEach((number, place) => {
       if (place > 0) emergency.append(" or ");
       emergency.append(callLink(number));
     });
   }
-  byId("crisis-lines").replaceChildren(...notice.lines.map((one, place) => line(one, leadOf(notice, one, place))));
+  const isBrief = notice.level !== "clear";
+  byId("crisis-lines").replaceChildren(
+    ...notice.lines.map((one, place) => line(one, leadOf(notice, one, place), isBrief)),
+  );
   const appears = panel.hidden;
   panel.hidden = false;
-  if (appears) {
-    panel.focus({ preventScroll: true });
-    panel.scrollIntoView({ block: "start" });
-  }
+  if (appears) goToCrisis();
+}
+
+export function goToCrisis() {
+  byId("crisis").focus({ preventScroll: true });
+  byId("crisis").scrollIntoView({ block: "start" });
+}
+
+// A sentence's text with the emergency numbers in it as links.
+function withLinks(sentence, emergency) {
+  const numbers = emergency ? emergency.split(" or ") : [];
+  return sentence.split(/(\b[0-9]{2,}\b)/).map((part) => (numbers.includes(part) ? callLink(part) : part));
 }
 
 // What stands before a line's name, such as for whom it is; the notice's text has a line for each.
@@ -40,13 +55,15 @@ function leadOf(notice, { name }, place) {
   return written.slice(0, Math.max(0, written.indexOf(name))).trimStart();
 }
 
-function line({ name, call, text, url, hours }, lead) {
+// Briefly: without its hours, and without its address where there is a number.
+function line({ name, call, text, url, hours }, lead, isBrief) {
   const item = element("li", lead);
-  item.append(element("strong", name), ` (${hours})`);
+  item.append(element("strong", name));
+  if (!isBrief) item.append(` (${hours})`);
   const ways = [];
   if (call) ways.push(["call ", callLink(call)]);
   if (text) ways.push([`text ${text}`]);
-  if (url) ways.push([webLink(url)]);
+  if (url && !(isBrief && ways.length)) ways.push([webLink(url)]);
   ways.forEach((way, place) => item.append(place === 0 ? ": " : ", ", ...way));
   return item;
 }

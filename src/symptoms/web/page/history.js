@@ -1,10 +1,18 @@
-// What was assessed since the page was loaded. It is kept in this variable and nowhere else.
+// What was assessed since the page was loaded. It is kept in these variables and nowhere else.
 import { byId, element } from "./elements.js";
 
-let entries = [];
+const MOST = 20;
 
-export function remember(text, assessment, reopen) {
-  entries = [{ text, assessment, reopen }, ...entries].slice(0, 20);
+let entries = []; // each with text, country and assessment, and how to open it again
+let shown = null; // the entry whose answer is on show, which the list leaves out
+
+export function remember(entry, reopen) {
+  const others = entries.filter(({ text }) => text !== entry.text);
+  entries = [Object.assign(entry, { reopen }), ...others].slice(0, MOST);
+}
+
+export function markShown(entry) {
+  shown = entry;
   render();
 }
 
@@ -14,17 +22,23 @@ export function forgetAll() {
 }
 
 function render() {
-  byId("history").hidden = entries.length === 0;
-  byId("history-list").replaceChildren(...entries.map(item));
+  const earlier = entries.filter((entry) => entry !== shown);
+  byId("history").hidden = earlier.length === 0;
+  byId("history-list").replaceChildren(...earlier.map(item));
 }
 
-function item({ text, assessment, reopen }) {
-  const answer = assessment.abstained ? "no clear answer" : `resembles ${assessment.primary_concern}`;
-  const short = [...text.replace(/\s+/g, " ").trim()];
+function item(entry) {
+  const short = [...entry.text.replace(/\s+/g, " ").trim()];
   const quote = short.length > 60 ? `${short.slice(0, 60).join("")}…` : short.join("");
-  const button = element("button", `“${quote}”: ${answer}`, { type: "button" });
-  button.addEventListener("click", () => reopen(text, assessment));
+  const button = element("button", `“${quote}”: ${inShort(entry.assessment)}`, { type: "button" });
+  button.addEventListener("click", () => entry.reopen(entry));
   const made = element("li");
   made.append(button);
   return made;
+}
+
+// With a crisis notice no condition is named, here as little as on the card.
+function inShort({ crisis, abstained, primary_concern: concern }) {
+  if (crisis) return "help is listed at the top";
+  return abstained ? "no clear answer" : `resembles ${concern}`;
 }

@@ -46,6 +46,8 @@ async function loadModel() {
     const name = model.run ? `The run ${model.run}` : model.checkpoint;
     const checked = model.calibrated ? "calibrated on held-out examples" : "not calibrated";
     byId("model").textContent = `${name} answers (base model ${model.base_model}, ${model.service}, ${checked}).`;
+    const languages = new Intl.ListFormat("en").format(model.screen_languages);
+    show("screen-languages", `The screen for danger reads ${languages}. It can miss signs in any language.`);
     byId("key-form").hidden = true;
     return true;
   } catch (error) {

@@ -1,13 +1,11 @@
 // Training runs side by side, and the newest one live while it trains.
 import { ask } from "./api.js";
-import { lossChart, lossTable } from "./chart.js";
+import { lossChart, lossTable, sample } from "./chart.js";
 import { byId, element, show } from "./elements.js";
 
 const POLL_SECONDS = 2;
 const MOST_CHOSEN = 4;
-const HEADS = [
-  "show", "run", "state", "steps", "final loss", "held-out loss", "rate", "batch", "base model", "data",
-];
+const HEADS = [["show", ""], ["run", ""], ["steps", "number"], ["loss", "number"], ["held-out loss", "number"]];
 
 const curves = new Map(); // by name: {metrics, dev}
 let chosen = null; // names in the order in which they were chosen
@@ -70,10 +68,13 @@ function renderCurves() {
   const series = chosen.map((name) => ({ name, ...(curves.get(name) ?? { metrics: [], dev: [] }) }));
   byId("chart").replaceChildren(lossChart(series, byId("chart").clientWidth || 640));
   lossTable(byId("curve-table"), series);
-  const entries = series.map(({ name, dev }, place) => {
-    const entry = element("li", "", { class: `series-${place + 1}` });
-    entry.append(element("span", dev.length ? `${name} (dashed: held-out)` : name));
-    return entry;
+  const entries = series.flatMap(({ name, metrics, dev }, place) => {
+    const kinds = [[metrics, "", name], [dev, "dev", `${name}, held-out`]];
+    return kinds.filter(([points]) => points.length > 0).map(([points, kind, words]) => {
+      const entry = element("li");
+      entry.append(sample(`series-${place + 1} ${kind}`.trim(), points.length), words);
+      return entry;
+    });
   });
   byId("legend").replaceChildren(...entries);
 }
@@ -88,16 +89,38 @@ function tellLive(runs) {
 
 function renderRuns(runs) {
   const focused = document.activeElement?.dataset?.run;
-  const head = element("tr");
-  for (const name of HEADS) head.append(element("th", name, { scope: "col" }));
-  byId("runs").replaceChildren(head, ...runs.map(row));
+  const head = element("thead");
+  head.append(element("tr"));
+  for (const [name, kind] of HEADS) head.firstChild.append(element("th", name, { scope: "col", class: kind }));
+  byId("runs").replaceChildren(head, ...runs.map(rows));
+  byId("runs").hidden = runs.length === 0;
   if (focused !== undefined) {
     [...byId("runs").querySelectorAll("input")].find((box) => box.dataset.run === focused)?.focus();
   }
 }
 
-function row(run) {
-  const made = element("tr");
+// Two rows for each run, so that all of it fits on a phone: its figures, and below them how it was made.
+function rows(run) {
+  const made = element("tbody");
+  const figures = element("tr");
+  const name = element("th", run.name, { scope: "rowgroup" });
+  const state = element("span", run.state, { class: "state" });
+  state.dataset.state = run.state;
+  name.append(" ", state);
+  const steps = run.num_steps && run.num_steps !== run.steps ? `${run.steps} of ${run.num_steps}` : String(run.steps);
+  const loss = element("td", figure(run.final_loss ?? run.loss), { class: "number" });
+  if (run.final_loss === null && run.loss !== null) loss.append(element("small", "newest step"));
+  figures.append(
+    boxCell(run), name, element("td", steps, { class: "number" }), loss,
+    element("td", figure(run.dev_loss), { class: "number" }),
+  );
+  const details = element("tr", "", { class: "details" });
+  details.append(element("td"), element("td", madeHow(run), { colspan: String(HEADS.length - 1) }));
+  made.append(figures, details);
+  return made;
+}
+
+function boxCell(run) {
   const box = element("input", "", { type: "checkbox", "aria-label": `show ${run.name}` });
   box.dataset.run = run.name;
   box.checked = chosen.includes(run.name);
@@ -108,14 +131,18 @@ function row(run) {
   });
   const cell = element("td");
   cell.append(box);
-  const steps = run.num_steps && run.num_steps !== run.steps ? `${run.steps} of ${run.num_steps}` : String(run.steps);
-  made.append(cell, element("th", run.answers ? `${run.name} (answers here)` : run.name, { scope: "row" }));
+  return cell;
+}
+
+function madeHow(run) {
   const told = [
-    run.state, steps, figure(run.final_loss), figure(run.dev_loss), run.learning_rate ?? "–", run.batch_size ?? "–",
-    run.base_model ?? "–", run.data ?? "–",
+    run.answers ? "answers here" : null,
+    run.base_model,
+    run.data,
+    run.learning_rate === null ? null : `learning rate ${run.learning_rate}`,
+    run.batch_size === null ? null : `batch size ${run.batch_size}`,
   ];
-  for (const text of told) made.append(element("td", String(text)));
-  return made;
+  return told.filter((part) => part !== null).join(" · ") || "Its files cannot be read.";
 }
 
 function figure(loss) {
