@@ -104,8 +104,9 @@ def _assess_one(
 
     check_description(text)
     console = Console()
-    screening = screen(text)
-    notice = notice_of(screening, country)
+    # What is certain before the model is asked; if it cannot be, the two layers without it say all they see.
+    screening = screen(text, beside_model=True)
+    notice, without_model = notice_of(screening, country), notice_of(screen(text), country)
     unread = language_notice_of(screening, country)
     if not as_json:
         # Before the model loads: help should not wait for it, nor depend on it.
@@ -119,14 +120,16 @@ def _assess_one(
         ):
             result = classifier.assess(text)
     except Exception as error:
-        if notice is not None and as_json:
-            _print_json(assessment_without_model(notice, error).to_json())
+        if without_model is not None and as_json:
+            _print_json(assessment_without_model(without_model, error).to_json())
+        elif without_model is not None and without_model != notice:
+            print_notice(console, without_model)
         raise
     if as_json:
         _print_json(result.to_json())
         return
     if result.crisis_notice is not None and result.crisis_notice != notice:
-        # The model's own answer has raised it.
+        # The model's own answer has raised it, or nobody was asked whose answer it could have waited for.
         print_notice(console, result.crisis_notice)
     if result.crisis and not show_anyway:
         print_kept_back(console)
