@@ -16,6 +16,7 @@ from symptoms.service import Service
 from symptoms.train.figure import draw_loss
 from symptoms.train.report import best_in_words, write_report
 from symptoms.train.run_directory import RunDirectory, TestCase
+from symptoms.words import counted
 
 ORIGINAL_INITIAL, ORIGINAL_FINAL, ORIGINAL_MATCHES = 4.0, 0.25, "3 of 3"
 """What the original experiment claims for Llama-3.2-1B: the loss at its start and end, and the test cases."""
@@ -46,7 +47,7 @@ def write_conclusion(
     """Write loss.png, report.html and at last summary.json, by which a run is known to be finished."""
     summary = run.summarise(config, service, checkpoint, tests)
     figure = run.path / "loss.png"
-    title = f"{config.base_model}, {summary['num_steps']} steps"
+    title = f"{config.base_model}, {counted(summary['num_steps'], 'step')}"
     draw_loss(run.metrics(), run.evaluations(), title, figure, aim=ORIGINAL_FINAL if tests else None)
     write_report(run.path / "report.html", run.name, summary, figure, DISCLAIMER)
     run.write_summary(summary)
@@ -87,7 +88,7 @@ def _tell(
             f"test cases     {matches} of {len(tests)} exact matches, on descriptions it was trained on; "
             f"the original's {ORIGINAL_MATCHES}"
         )
-    say(f"training time  {summary['train_seconds']:.0f} s for {summary['num_steps']} steps")
+    say(f"training time  {summary['train_seconds']:.0f} s for {counted(summary['num_steps'], 'step')}")
     if tests:
         reached = final <= ORIGINAL_FINAL and matches == len(tests)
         say(_verdict(config, reached), style="green" if reached else "yellow")

@@ -23,17 +23,20 @@ def draw_loss(
     # Imported here, because matplotlib takes about a second; and drawn without a window system.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot(
-        [line.step for line in metrics],
-        [line.loss for line in metrics],
-        color="#9ab8d6",
-        linewidth=0.8,
-        label="each step",
-    )
+    # A line through a single step would be in the legend alone.
+    if len(metrics) > 1:
+        axes.plot(
+            [line.step for line in metrics],
+            [line.loss for line in metrics],
+            color="#9ab8d6",
+            linewidth=0.8,
+            label="each step",
+        )
     epochs = sorted({line.epoch for line in metrics})
     middles: list[float] = []
     means: list[float] = []
@@ -65,7 +68,8 @@ def draw_loss(
             color="#b35900",
             fontsize=9,
         )
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, max(2.0, 1.03 * metrics[-1].step))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     axes.set_xlabel("training step")
     axes.set_ylabel("loss (nats per trained token)")
