@@ -16,6 +16,7 @@ from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError
 from symptoms.sweep import find_sweep, runs_of_sweep
 from symptoms.train import RunDirectory, all_runs, find_run
+from symptoms.words import counted
 
 runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and remove runs.")
 
@@ -119,7 +120,7 @@ def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
     """State, base model, final loss, and the dev loss of the weights that are used."""
     manifest, metrics = run.manifest(), run.metrics()
     if run.is_finished:
-        state = f"finished, {len(metrics)} steps"
+        state = f"finished, {counted(len(metrics), 'step')}"
     else:
         total = manifest.get("num_steps")
         state = f"not finished, {len(metrics)}{f' of {total}' if total else ''} steps"

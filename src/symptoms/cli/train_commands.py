@@ -20,6 +20,7 @@ from symptoms.train.loop import new_adapter
 from symptoms.train.order import Order, new_order, order_to_repeat, order_to_resume
 from symptoms.train.training import opened_run, train_opened
 from symptoms.train.writers import check_writers
+from symptoms.words import counted
 
 
 @with_settings
@@ -114,7 +115,7 @@ def _train(order: Order, run_name: str | None, service: Service, console: Consol
     with opened_run(order, service, run_name) as opened:
         run, config, name = opened.run, opened.config, opened.run.name
         console.print(
-            f"{service.kind} service, base model {service.base_model}, {opened.job.num_steps:,} steps; "
+            f"{service.kind} service, base model {service.base_model}, {counted(opened.job.num_steps, 'step')}; "
             f"if run {name} is cut short, 'symptoms train --resume {name}' goes on",
             highlight=False,
             soft_wrap=True,
