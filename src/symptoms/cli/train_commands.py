@@ -116,7 +116,8 @@ def _train(order: Order, run_name: str | None, service: Service, console: Consol
         run, config, name = opened.run, opened.config, opened.run.name
         console.print(
             f"{service.kind} service, base model {service.base_model}, "
-            f"{counted(opened.job.num_steps, 'step')}; if run {name} is cut short, 'symptoms train --resume {name}' goes on",
+            f"{counted(opened.job.num_steps, 'step')}; "
+            f"if run {name} is cut short, 'symptoms train --resume {name}' goes on",
             highlight=False,
             soft_wrap=True,
         )
