@@ -132,3 +132,14 @@ def test_what_cannot_be_fitted_is_left_out_with_its_reason(
         assert len(baselines.fitted) + len(left_out) == 5
         for baseline in baselines.fitted:
             np.testing.assert_allclose(baseline.probabilities(["heart", "", "?"]).sum(axis=1), 1.0)
+
+
+def test_one_example_of_each_of_many_conditions_is_no_regression():
+    """As in the 30 examples of the experiment; a warning of scikit-learn would be an error here."""
+    ids = [f"condition_{number}" for number in range(30)]
+    examples = [
+        LabelledExample(one, f"today heart {one}", one, (), None, None, number)
+        for number, one in enumerate(ids, start=1)
+    ]
+    train = Dataset(Path("made.jsonl"), tuple(examples), tuple(Label(one, one) for one in ids), "0")
+    assert fit_baselines(train, None, seed=0).left_out == ()

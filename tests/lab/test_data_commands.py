@@ -70,6 +70,8 @@ def test_errors_of_all_files_are_told_together(tmp_path: Path):
             "There is no condition 'pannic'; did you mean 'panic'?",
         ),
         (["split", PARTS[0], "--out", "x", "--dev", "0.5", "--test", "0.5"], "leave nothing for training"),
+        (["split", PARTS[0], "--out", "x", "--dev", "-1"], "Dev -1 and test 0.2 are not both shares"),
+        (["split", PARTS[0], "--out", "x", "--test", "nan"], "Dev 0.1 and test nan are not both shares"),
     ],
 )
 def test_mistakes_end_in_a_sentence(tmp_path: Path, arguments: list[str], sentence: str):

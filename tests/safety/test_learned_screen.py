@@ -200,3 +200,11 @@ def test_ordinary_sentences_raise_few_alarms():
     assert len(sentences) >= 10_000
     alarms = [sentence for sentence in sentences if screen(sentence).level is not Level.NONE]
     assert len(alarms) <= len(sentences) * 0.01, alarms[:20]
+
+
+def test_what_the_model_alone_finds_has_the_category_that_the_text_is_nearest_to():
+    """A child who is hurt gets the lines for that, also where neither other layer raised a notice."""
+    text = "my brother has bruises in the shape of a belt, he's 6, and I'm not allowed to tell"
+    alone = screen(text, beside_model=True)
+    assert alone.level is Level.NONE
+    assert alone.raised_to(Level.CLEAR).category is Category.DANGER_AT_HOME

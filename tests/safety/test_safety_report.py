@@ -77,3 +77,9 @@ def test_a_file_of_another_form_ends_in_a_sentence(tmp_path: Path, line: str, sa
     path.write_text(line, encoding="utf-8")
     with pytest.raises(InputError, match=said):
         read_labelled(path)
+
+
+def test_a_file_that_is_not_there_is_told_so(tmp_path: Path):
+    """And not that it is no text."""
+    with pytest.raises(InputError, match=r"There is no file .*none\.jsonl; check the path"):
+        read_labelled(tmp_path / "none.jsonl")

@@ -96,6 +96,12 @@ def test_what_cannot_be_read_ends_in_one_sentence(api: httpx.Client, body: bytes
     assert "\n" not in answer["error"]
 
 
+def test_the_pattern_of_a_country_is_told_as_it_is(api: httpx.Client):
+    """Both cases are taken, so the sentence names both."""
+    refused = api.post("/api/assess", json={"text": "sleep", "country": "GBR"})
+    assert "'^[A-Za-z]{2}$'" in refused.json()["error"]
+
+
 def test_another_media_type_is_refused(api: httpx.Client):
     """A form of another page could send it without asking."""
     assert api.post("/api/assess", content=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415

@@ -28,7 +28,11 @@ def split_examples(
     in train, and from three examples on one in each split whose share is above zero, as far as
     near-duplicates and the other shares allow.
     """
-    if dev < 0 or test < 0 or dev + test >= 1:
+    if not (0 <= dev <= 1 and 0 <= test <= 1):  # nan is neither
+        raise InputError(
+            f"Dev {dev:g} and test {test:g} are not both shares; give numbers from 0 to below 1."
+        )
+    if dev + test >= 1:
         raise InputError(
             f"Dev {dev:g} and test {test:g} leave nothing for training; give shares that sum below 1."
         )

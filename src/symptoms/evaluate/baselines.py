@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -192,7 +193,10 @@ def _linear(
     for parts, strength in choices:
         vectorizer, model = vectors[parts], make(strength, seed)
         known = vectorizer.transform(texts)
-        model.fit(known, wanted)
+        with warnings.catch_warnings():
+            # Few examples of many conditions are what scikit-learn takes for numbers; these are ids.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+            model.fit(known, wanted)
         if dev is not None:
             asked = vectorizer.transform([example.input for example in dev.examples])
             reached = float(model.score(asked, [example.condition for example in dev.examples]))

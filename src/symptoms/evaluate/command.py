@@ -47,6 +47,7 @@ from symptoms.evaluate.further_tests import check_tests, further_paths, score_fu
 from symptoms.evaluate.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scores import Calibrator
+from symptoms.safety.measuring import Share
 from symptoms.service import Service, connect
 from symptoms.tokens import prompt_text
 from symptoms.train import RunDirectory, find_run
@@ -169,12 +170,15 @@ def _evaluate(
 def _run_accuracy(evaluation: Evaluation) -> RunAccuracy:
     """What is told of the run above its answers."""
     accuracy, abstention = evaluation.by_label.accuracy, evaluation.scores.abstention
+    low, high = accuracy.low, accuracy.high
+    if low == high:  # all wrong or all right: texts drawn anew from these cannot show any doubt
+        low, high = Share(round(accuracy.value * evaluation.test.n), evaluation.test.n).bounds
     return RunAccuracy(
         data=evaluation.test.path,
         examples=evaluation.test.n,
         accuracy=accuracy.value,
-        low=accuracy.low,
-        high=accuracy.high,
+        low=low,
+        high=high,
         answered=abstention and abstention.coverage,
         accuracy_when_answered=abstention and abstention.accuracy_when_answered,
         checkpoint=evaluation.subject.checkpoint,

@@ -33,6 +33,7 @@ class Screening:
 
     `category` is what it is a sign of, None at the level `none`. `rule` names the readable rule that
     matched, for review, never the text. `by_rules` and `by_learned` are what each layer says alone.
+    `likeliest` is the category that the text is nearest to, whether there is danger or not.
     """
 
     level: Level = Level.NONE
@@ -41,6 +42,7 @@ class Screening:
     by_rules: Level = Level.NONE
     by_learned: Level = Level.NONE
     language: Language = ENGLISH
+    likeliest: Category = Category.SUICIDE
 
     @property
     def crisis(self) -> bool:
@@ -51,7 +53,7 @@ class Screening:
         """The same with at least this level, as a further layer has found it."""
         if self.level.at_least(level):
             return self
-        return replace(self, level=level, category=self.category or Category.SUICIDE)
+        return replace(self, level=level, category=self.category or self.likeliest)
 
 
 class ModelLayer(Protocol):
@@ -100,8 +102,8 @@ def _screening(found: Finding | None, scores: Scores, at: Thresholds, language: 
         by_learned = Level.CLEAR if scores.danger >= at.clear else Level.POSSIBLE
     if found is None:
         category = None if by_learned is Level.NONE else scores.category
-        return Screening(by_learned, category, None, Level.NONE, by_learned, language)
+        return Screening(by_learned, category, None, Level.NONE, by_learned, language, scores.category)
     # A phrase alone may stand in a harmless text; the whole of it has to bear it out.
     agreed = by_learned is Level.CLEAR or scores.danger >= at.clear_by_rule
     level = Level.CLEAR if agreed else Level.POSSIBLE
-    return Screening(level, found.category, found.rule, Level.POSSIBLE, by_learned, language)
+    return Screening(level, found.category, found.rule, Level.POSSIBLE, by_learned, language, scores.category)

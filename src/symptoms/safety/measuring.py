@@ -107,6 +107,8 @@ def read_labelled(path: Path) -> list[LabelledText]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {path}; check the path.") from error
     except (OSError, UnicodeError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text; name a .jsonl file.") from error
     texts = [_read(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]

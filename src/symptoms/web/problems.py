@@ -42,7 +42,9 @@ def sentence_of(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(step) for step in first["loc"]) or "the body"
     # A name that the client made up may hold anything, so it is shown in ASCII.
-    return f"{place!a}: {first['msg'].lower()}; /openapi.json tells what is expected."
+    # The first letter alone: a pattern of lower-case letters would be another.
+    wrong = first["msg"][:1].lower() + first["msg"][1:]
+    return f"{place!a}: {wrong}; /openapi.json tells what is expected."
 
 
 def log_without_words(error: Exception) -> None:
