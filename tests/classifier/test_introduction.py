@@ -78,3 +78,16 @@ def test_an_accuracy_is_read_for_its_own_checkpoint_alone(tmp_path: Path):
     (tmp_path / "accuracy.json").write_text("{}")
     with pytest.raises(RunError, match="write it anew with 'symptoms evaluate"):
         read_accuracy(tmp_path, "a")
+
+
+def test_an_accuracy_on_more_texts_is_not_replaced_by_one_on_fewer(tmp_path: Path):
+    """What is told above answers stays that of the larger test, unless the weights are others."""
+    write_accuracy(tmp_path, ACCURACY)
+    write_accuracy(tmp_path, ACCURACY.model_copy(update={"examples": ACCURACY.examples - 1, "accuracy": 0.9}))
+    assert read_accuracy(tmp_path, "a") == ACCURACY
+    again = ACCURACY.model_copy(update={"accuracy": 0.6})
+    write_accuracy(tmp_path, again)
+    assert read_accuracy(tmp_path, "a") == again
+    other = ACCURACY.model_copy(update={"examples": 3, "checkpoint": "b"})
+    write_accuracy(tmp_path, other)
+    assert read_accuracy(tmp_path, "b") == other

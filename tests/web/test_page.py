@@ -203,7 +203,7 @@ def test_a_language_that_is_not_read_is_told(open_page: OpenPage):
     """With the helplines, and with the answer below."""
     page = open_page()
     send(page, UNREAD)
-    expect(page.locator("#crisis")).to_contain_text("This seems to be in Polish")
+    expect(page.locator("#crisis")).to_contain_text("This seems to be written in Polish")
     expect(page.locator("#crisis")).to_contain_text("116 123")
     expect(page.locator("#result")).to_be_visible()
     expect(page.locator("#help")).to_be_hidden()

@@ -32,7 +32,14 @@ class RunAccuracy(BaseModel):
 
 
 def write_accuracy(run: Path, accuracy: RunAccuracy) -> None:
-    """Keep it in a run directory, in place of that of an earlier evaluation."""
+    """Keep it in a run directory; an earlier one of the same weights stays if it is of more texts."""
+    try:
+        earlier = read_accuracy(run, accuracy.checkpoint)
+    except RunError:
+        # What cannot be read is written anew.
+        earlier = None
+    if earlier is not None and earlier.examples > accuracy.examples:
+        return
     partial = run / f".{FILE}.partial"
     partial.write_text(accuracy.model_dump_json(indent=1) + "\n", encoding="utf-8")
     partial.replace(run / FILE)

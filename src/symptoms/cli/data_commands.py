@@ -129,7 +129,8 @@ def preview(
         label = find_label_by_name(condition, dataset.labels)
         if label is None:
             known = [label.id for label in dataset.labels]
-            raise InputError(f"There is no condition {condition!r}{nearest(condition, known)}")
+            hint = nearest(condition, known) or "; 'symptoms data labels' lists them."
+            raise InputError(f"There is no condition {condition!r}{hint}")
         chosen = [example for example in chosen if example.condition == label.id]
     for example in chosen[:count]:
         typer.echo(f"{example.id} (line {example.line})\n{example.input}\n")

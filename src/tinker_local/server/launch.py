@@ -49,6 +49,9 @@ def launch(options: ServeOptions) -> None:
         raise StartupError(f"Serving on {options.host} needs a key of your own; pass --api-key tml-...")
     if not options.api_key.startswith("tml-"):
         raise StartupError("The SDK sends only keys that begin with 'tml-'; choose such an --api-key.")
+    for folder in options.adapters:
+        if not folder.is_dir():
+            raise StartupError(f"There is no folder {folder}; --adapters takes one that holds checkpoints.")
     # Bound before the models are loaded, so that a taken port is known at once.
     listener = _bind(options.host, options.port)
     device = _device(options.device)
