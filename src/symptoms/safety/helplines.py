@@ -60,9 +60,9 @@ POSSIBLE_SOMEONE_ELSE = (
     "danger now, call {emergency}:"
 )
 UNREAD = (
-    "This seems to be written in {language}, which the crisis screen does not read, so it cannot notice danger "
-    "here. If any of this is about wanting to die, being hurt or hurting someone, help is here. In danger now, "
-    "call {emergency}:"
+    "This seems to be written in {language}, which the crisis screen does not read, so it cannot notice "
+    "danger here. If any of this is about wanting to die, being hurt or hurting someone, help is here. In "
+    "danger now, call {emergency}:"
 )
 ORDER = {Category.DANGER_AT_HOME: ("home", "child", "crisis")}
 USUAL_ORDER = ("crisis", "child")
