@@ -59,6 +59,8 @@ def as_read(value: Any) -> Any:
 @example(change=("hidden_size", 10**400), newer=False)
 @example(change=("rope_theta", 10**400), newer=False)
 @example(change=("is_causal", None), newer=True)
+@example(change=("rope_parameters", []), newer=True)
+@example(change=("rope_scaling", []), newer=False)
 def test_one_changed_key(architecture: str, change: tuple[str, Any], newer: bool):
     """It is read as the reference reads it; what that refuses is refused, or no number depends on it."""
     key, value = change

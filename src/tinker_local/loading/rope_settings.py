@@ -70,7 +70,7 @@ def read_rope(
 
 def _is_given(settings: Mapping[str, Any], name: str) -> bool:
     # An empty object says as little as none.
-    return settings.get(name) not in (None, {}, [])
+    return settings.get(name) not in (None, {})
 
 
 def _read_layout(
