@@ -214,7 +214,11 @@ class Classifier:
         yield
         written, ended = self._waited(continuation)
         found = self._level_of(seen)
-        screening = screen(text) if found is None else screening.raised_to(found)
+        if found is not None:
+            screening = screening.raised_to(found)
+        elif self.model_layer is not None:
+            # It has failed, so that the first two layers say all they see.
+            screening = screen(text)
         assessment = self._chooser.compose(readable, choice, written, ended, notice_of(screening, country))
         return replace(assessment, language_notice=language_notice_of(screening, country))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from symptoms.classifier.run_files import read_file, write_file
 from symptoms.errors import RunError
 
 FILE = "accuracy.json"
@@ -40,19 +41,10 @@ def write_accuracy(run: Path, accuracy: RunAccuracy) -> None:
         earlier = None
     if earlier is not None and earlier.examples > accuracy.examples:
         return
-    partial = run / f".{FILE}.partial"
-    partial.write_text(accuracy.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(run / FILE)
+    write_file(run / FILE, accuracy)
 
 
 def read_accuracy(run: Path, checkpoint: str) -> RunAccuracy | None:
     """That of this checkpoint, None where it was not measured; raises RunError for a file that is none."""
-    try:
-        found = RunAccuracy.model_validate_json((run / FILE).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise RunError(
-            f"{run / FILE} cannot be read; remove it, or write it anew with 'symptoms evaluate {run.name}'."
-        ) from error
-    return found if found.checkpoint == checkpoint else None
+    found = read_file(run / FILE, RunAccuracy)
+    return found if found is not None and found.checkpoint == checkpoint else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from symptoms.errors import RunError
+from symptoms.classifier.run_files import read_file, write_file
 
 FILE = "calibration.json"
 
@@ -35,18 +35,9 @@ class RunCalibration(BaseModel):
 
 def write_calibration(run: Path, calibration: RunCalibration) -> None:
     """Keep it in a run directory."""
-    partial = run / f".{FILE}.partial"
-    partial.write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(run / FILE)
+    write_file(run / FILE, calibration)
 
 
 def read_calibration(run: Path) -> RunCalibration | None:
     """The calibration of a run directory, or None; raises RunError for a file that is none."""
-    try:
-        return RunCalibration.model_validate_json((run / FILE).read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise RunError(
-            f"{run / FILE} cannot be read; remove it, or write it anew with 'symptoms evaluate {run.name}'."
-        ) from error
+    return read_file(run / FILE, RunCalibration)

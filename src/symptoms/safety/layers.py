@@ -81,10 +81,8 @@ def screen(text: str, beside_model: bool = False) -> Screening:
     docs/safety.md has the figures. It never raises, whatever the text, and its time grows linearly with the
     length.
     """
-    found = shipped_rules().screen(text)
-    weights = shipped_weights()
-    scores = scores_of(features_of(text, None if found is None else found.category), weights)
-    at = weights.thresholds
+    found, scores = _read(text)
+    at = shipped_weights().thresholds
     if beside_model:
         at = replace(at, possible=max(at.possible, BESIDE_MODEL))
     return _screening(found, scores, at, language_of(text))
@@ -92,8 +90,13 @@ def screen(text: str, beside_model: bool = False) -> Screening:
 
 def danger_score(text: str) -> float:
     """What the learned layer says about a text as a number; higher is nearer to danger."""
+    return _read(text)[1].danger
+
+
+def _read(text: str) -> tuple[Finding | None, Scores]:
+    """What each of the two layers finds in a text."""
     found = shipped_rules().screen(text)
-    return scores_of(features_of(text, None if found is None else found.category), shipped_weights()).danger
+    return found, scores_of(features_of(text, None if found is None else found.category), shipped_weights())
 
 
 def _screening(found: Finding | None, scores: Scores, at: Thresholds, language: Language) -> Screening:
