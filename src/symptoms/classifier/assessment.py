@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self
 
 from symptoms.config import DISCLAIMER
 from symptoms.safety import (
     Category,
+    Language,
     Level,
     Screening,
     country_code,
@@ -146,6 +147,21 @@ class Assessment:
         """The next labels, most probable first; all of the leading ones where none is the answer."""
         return self.leading if self.abstained else self.leading[1:]
 
+    def in_country(self, country: str | None) -> Self:
+        """The same with the helplines of another country, an ISO 3166 code, or of the locale.
+
+        The text is not screened again: levels and categories are those that all layers found.
+        """
+        notice, unread = self.crisis_notice, self.language_notice
+        if notice is not None:
+            found = Screening(Level(notice.level), Category(notice.category))
+            notice = notice_of(found, country)
+        if unread is not None:
+            unread = language_notice_of(
+                Screening(language=Language(None, unread.language, covered=False)), country
+            )
+        return replace(self, crisis_notice=notice, language_notice=unread)
+
     def to_json(self) -> dict[str, Any]:
         """All of it with the standing disclaimer, in types that JSON has; docs/cli.md explains the fields."""
         return {
@@ -175,15 +191,12 @@ class Assessment:
         }
 
 
-def notice_for(
-    description: str, country: str | None = None, at_least: Level = Level.NONE
-) -> CrisisNotice | None:
+def notice_for(description: str, country: str | None = None) -> CrisisNotice | None:
     """The notice for a description that may speak of danger now, else None; no model is asked.
 
-    `country` is an ISO 3166 code, by default that of the locale. `at_least` is the level that a further
-    layer has found.
+    `country` is an ISO 3166 code, by default that of the locale.
     """
-    return notice_of(screen(description).raised_to(at_least), country)
+    return notice_of(screen(description), country)
 
 
 def notice_of(screening: Screening, country: str | None = None) -> CrisisNotice | None:

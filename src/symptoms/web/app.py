@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,15 +20,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from symptoms.classifier import (
-    Assessment,
-    CrisisNotice,
     assessment_without_model,
     language_notice_of,
     notice_for,
     notice_of,
 )
-from symptoms.safety import Level, screen
-from symptoms.web.bodies import MAX_BODY_BYTES, AssessRequest, BatchRequest, ModelAnswer
+from symptoms.safety import screen
+from symptoms.web.bodies import MAX_BODY_BYTES, AssessRequest, BatchRequest, ModelAnswer, ScreenRequest
 from symptoms.web.guard import EXCEPTION_HANDLERS, Access, Guard
 from symptoms.web.openapi import openapi_document
 from symptoms.web.problems import ApiError, sentence_of
@@ -47,13 +45,17 @@ RequestBody = TypeVar("RequestBody", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Served:
-    """What the application needs. `run` is the directory of the run that answers, if one is here."""
+    """What the application needs. `run` is the directory of the run that answers, if one is here.
+
+    `screens_beside_model` is whether the model is the crisis screen's third layer, too.
+    """
 
     line: WaitingLine
     model: ModelAnswer
     run: Path | None
     access: Access
     rate_limit: RateLimit
+    screens_beside_model: bool = False
 
 
 def create_app(served: Served) -> Starlette:
@@ -107,9 +109,10 @@ class _Handlers:
         return _answer(shown_run(request.path_params["name"], int(after), self._served.run))
 
     async def screen(self, request: Request) -> Response:
-        asked = await self._charged_body(request, AssessRequest)
-        screening = await run_in_threadpool(screen, asked.text)
-        country = asked.country or self._served.model.country
+        asked = await self._charged_body(request, ScreenRequest)
+        beside_model = asked.before_model and self._served.screens_beside_model
+        screening = await run_in_threadpool(screen, asked.text, beside_model)
+        country = self._country(asked.country)
         notice, unread = notice_of(screening, country), language_notice_of(screening, country)
         if notice is None:
             self._charge(request, 1)
@@ -159,49 +162,42 @@ class _Handlers:
         self, request: Request, texts: Sequence[str], country: str | None
     ) -> list[dict[str, Any] | ApiError]:
         """For each text its assessment or why there is none; one that speaks of danger has its notice."""
-        notices = [await self._notice(text, country) for text in texts]
         try:
             self._charge(request, len(texts))
             answers = [asyncio.wrap_future(answer) for answer in self._served.line.put(texts)]
         except ApiError as problem:
-            return [_without_model(notice, problem) for notice in notices]
+            return [await self._without_model(text, country, problem) for text in texts]
         await asyncio.wait(answers, timeout=ANSWER_SECONDS)
         outcomes: list[dict[str, Any] | ApiError] = []
-        for text, answer, notice in zip(texts, answers, notices, strict=True):
+        for text, answer in zip(texts, answers, strict=True):
             if not answer.done():
                 answer.cancel()
                 slow = ApiError(
                     504, f"The model took longer than {ANSWER_SECONDS:.0f} seconds; try again.", 5
                 )
-                outcomes.append(_without_model(notice, slow))
+                outcomes.append(await self._without_model(text, country, slow))
             elif isinstance(error := answer.exception(), ApiError):
-                outcomes.append(_without_model(notice, error))
+                outcomes.append(await self._without_model(text, country, error))
             else:
-                outcomes.append(await self._localised(answer.result(), text, country))
+                # The waiting line knows nothing of countries.
+                outcomes.append(answer.result().in_country(self._country(country)).to_json())
         return outcomes
 
-    async def _localised(self, assessment: Assessment, text: str, country: str | None) -> dict[str, Any]:
-        """The assessment with the helplines of this request: the waiting line knows nothing of countries."""
-        notice = await self._notice(text, country, assessment.crisis_level)
-        unread = assessment.language_notice
-        if unread is not None:
-            unread = language_notice_of(screen(text), country or self._served.model.country)
-        return replace(assessment, crisis_notice=notice, language_notice=unread).to_json()
+    async def _without_model(
+        self, text: str, country: str | None, problem: ApiError
+    ) -> dict[str, Any] | ApiError:
+        """The notice of the two layers that ask no model; where they find nothing, the problem."""
+        notice = await run_in_threadpool(notice_for, text, self._country(country))
+        return problem if notice is None else assessment_without_model(notice, problem).to_json()
 
-    async def _notice(
-        self, text: str, country: str | None, at_least: Level = Level.NONE
-    ) -> CrisisNotice | None:
-        return await run_in_threadpool(notice_for, text, country or self._served.model.country, at_least)
+    def _country(self, asked: str | None) -> str | None:
+        return asked or self._served.model.country
 
     def _charge(self, request: Request, cost: int) -> None:
         client = request.client.host if request.client else ""
         seconds = self._served.rate_limit.seconds_to_wait(client, cost)
         if seconds:
             raise ApiError(429, "Too many descriptions were sent; wait a little and try again.", seconds)
-
-
-def _without_model(notice: CrisisNotice | None, problem: ApiError) -> dict[str, Any] | ApiError:
-    return problem if notice is None else assessment_without_model(notice, problem).to_json()
 
 
 def _answer(answer: BaseModel) -> Response:

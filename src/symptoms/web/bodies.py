@@ -45,6 +45,16 @@ class AssessRequest(_Request):
     country: Country
 
 
+class ScreenRequest(AssessRequest):
+    """One description for the crisis screen."""
+
+    before_model: bool = Field(
+        default=False,
+        description="Whether an assessment is asked for as well; then only what stands whatever the model "
+        "says is told.",
+    )
+
+
 class BatchRequest(_Request):
     """Several descriptions."""
 

@@ -22,11 +22,12 @@ from symptoms.web.bodies import (
     RunAnswer,
     RunsAnswer,
     ScreenAnswer,
+    ScreenRequest,
 )
 from symptoms.web.problems import ErrorAnswer
 
 SCHEMAS = "#/components/schemas/"
-REQUESTS: tuple[type[BaseModel], ...] = (AssessRequest, BatchRequest)
+REQUESTS: tuple[type[BaseModel], ...] = (AssessRequest, BatchRequest, ScreenRequest)
 ANSWERS: tuple[type[BaseModel], ...] = (
     AssessmentAnswer,
     BatchAnswer,
@@ -100,7 +101,7 @@ def openapi_document() -> dict[str, Any]:
                     "The crisis notice for a country, or null, without asking a model.",
                     ScreenAnswer,
                     FOR_A_BODY,
-                    _request_body(AssessRequest, SLEEP),
+                    _request_body(ScreenRequest, SLEEP),
                 )
             },
             "/api/model": {

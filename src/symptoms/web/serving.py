@@ -72,7 +72,15 @@ def serve(options: ServeOptions, ready: Callable[[str, str], None]) -> None:
                     if http is None:
                         model = _model_answer(options, run, classifier)
                         limit = RateLimit(options.per_minute)
-                        http = _HttpThread(Served(line, model, run and run.path, access, limit), listener)
+                        served = Served(
+                            line,
+                            model,
+                            run and run.path,
+                            access,
+                            limit,
+                            screens_beside_model=classifier.model_layer is not None,
+                        )
+                        http = _HttpThread(served, listener)
                         ready(_url(listener), model.run or model.checkpoint)
                     started = time.monotonic()
                     line.assess_with(classifier)

@@ -6,8 +6,6 @@ import { goToCrisis, showCrisis } from "./crisis.js";
 import { byId, show } from "./elements.js";
 import { forgetAll, markShown, remember } from "./history.js";
 
-const LEVELS = ["none", "possible", "clear"];
-
 let shown = null; // the text whose notices are shown, and those notices
 let onKeyNeeded = () => {};
 
@@ -51,7 +49,8 @@ async function submit() {
   show("problem", "");
   byId("status").textContent = "Reading the description …";
   try {
-    showNotices(text, await ask("api/screen", { text, country }));
+    // The model may find less where the screen alone is only unsure; what it cannot take back is shown now.
+    showNotices(text, await ask("api/screen", { text, country, before_model: true }));
     const entry = { text, country, assessment: await ask("api/assess", { text, country }) };
     remember(entry, present);
     present(entry);
@@ -60,6 +59,7 @@ async function submit() {
     byId("status").textContent = "";
     show("problem", error.message);
     if (error.status === 401) onKeyNeeded();
+    else await showAllOfScreen(text, country);
   } finally {
     button.disabled = false;
   }
@@ -77,6 +77,15 @@ function present(entry) {
   if (country !== chosenCountry()) followCountry();
 }
 
+// Without the model, the screen says all that it sees.
+async function showAllOfScreen(text, country) {
+  try {
+    showNotices(text, await ask("api/screen", { text, country }));
+  } catch {
+    // The problem is shown already, and what was shown before it stays.
+  }
+}
+
 function showNotices(text, notices) {
   shown = { text, notices };
   byId("help").hidden = !notices.crisis;
@@ -89,11 +98,14 @@ async function followCountry() {
   const asked = { text: before.text, country: chosenCountry() };
   try {
     let notices = await ask("api/screen", asked);
-    // What the model alone has raised, the screen alone does not know.
-    const isLower = LEVELS.indexOf(notices.crisis_level) < LEVELS.indexOf(before.notices.crisis_level);
-    if (isLower) notices = await ask("api/assess", asked);
+    // What the model has changed, the screen alone does not know.
+    if (!isSameDanger(notices, before.notices)) notices = await ask("api/assess", asked);
     if (shown === before && asked.country === chosenCountry()) showNotices(before.text, notices);
   } catch (error) {
     show("problem", error.message);
   }
+}
+
+function isSameDanger(one, other) {
+  return one.crisis_level === other.crisis_level && one.crisis_notice?.category === other.crisis_notice?.category;
 }
