@@ -9,6 +9,7 @@ from typing import Protocol
 
 from symptoms.safety.languages import Language, language_of
 from symptoms.safety.learned import Scores, Thresholds, features_of, scores_of, shipped_weights
+from symptoms.safety.passages import strongest
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import Finding, shipped_rules
 
@@ -85,7 +86,7 @@ def screen(text: str, beside_model: bool = False) -> Screening:
     at = shipped_weights().thresholds
     if beside_model:
         at = replace(at, possible=max(at.possible, BESIDE_MODEL))
-    return _screening(found, scores, at, language_of(text))
+    return _screening(text, found, scores, at)
 
 
 def danger_score(text: str) -> float:
@@ -99,14 +100,19 @@ def _read(text: str) -> tuple[Finding | None, Scores]:
     return found, scores_of(features_of(text, None if found is None else found.category), shipped_weights())
 
 
-def _screening(found: Finding | None, scores: Scores, at: Thresholds, language: Language) -> Screening:
+def _screening(text: str, found: Finding | None, scores: Scores, at: Thresholds) -> Screening:
+    language = language_of(text)
+    near = scores.topic >= at.topic
+    danger = danger_by_rule = scores.danger
+    if not (near and danger >= at.clear):
+        danger, danger_by_rule = strongest(text, scores, found is not None, shipped_weights(), at.topic)
     by_learned = Level.NONE
-    if scores.topic >= at.topic and scores.danger >= at.possible:
-        by_learned = Level.CLEAR if scores.danger >= at.clear else Level.POSSIBLE
+    if near and scores.danger >= at.possible:
+        by_learned = Level.CLEAR if danger >= at.clear else Level.POSSIBLE
     if found is None:
         category = None if by_learned is Level.NONE else scores.category
         return Screening(by_learned, category, None, Level.NONE, by_learned, language, scores.category)
-    # A phrase alone may stand in a harmless text; the whole of it has to bear it out.
-    agreed = by_learned is Level.CLEAR or scores.danger >= at.clear_by_rule
+    # A phrase alone may stand in a harmless text; the whole of it, or its sentence, has to bear it out.
+    agreed = by_learned is Level.CLEAR or danger_by_rule >= at.clear_by_rule
     level = Level.CLEAR if agreed else Level.POSSIBLE
     return Screening(level, found.category, found.rule, Level.POSSIBLE, by_learned, language, scores.category)

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
 from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of, write_weights
+from symptoms.safety.passages import strongest
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import shipped_rules
 
@@ -43,8 +44,8 @@ RECALL = 0.92
 """Share of the held-out true texts that `danger` and the rules are to find."""
 ORDINARY_ALARMS = 0.008
 """Share of the held-out ordinary sentences that may be alarmed on at either level."""
-CLEAR_ALARMS = 0.04
-"""Share of the held-out harmless texts that may be called clear."""
+CLEAR_ALARMS = 0.03
+"""Share of the held-out harmless texts that may be called clear; the third layer adds some more."""
 
 
 @dataclass(frozen=True)
@@ -227,13 +228,18 @@ def fit_thresholds(held_out: Sequence[tuple[Text, Counted]], weights: Weights) -
     )
     allowed = max(int(ORDINARY_ALARMS * len(ordinary)) - by_rule, 0)
     topic = others[allowed] if allowed < len(others) else -math.inf
-    harmless = [(rule, score) for text, rule, score in scored if text.crisis is False]
+    topic = _above(topic)
+    harmless = [
+        (rule, *strongest(text.text, score, rule, weights, topic))
+        for text, rule, score in scored
+        if text.crisis is False
+    ]
     # Half of the allowance for texts in which a rule has found something, half for the others.
-    with_rule = [score.danger if rule else -math.inf for rule, score in harmless]
-    alone = [-math.inf if rule or score.topic <= topic else score.danger for rule, score in harmless]
+    with_rule = [by_rule for _, _, by_rule in harmless]
+    alone = [-math.inf if rule else danger for rule, danger, _ in harmless]
     allowed_clear = 1 - CLEAR_ALARMS / 2
     return Thresholds(
-        topic=_above(topic),
+        topic=topic,
         possible=possible,
         clear=_above(float(np.quantile(alone, allowed_clear, method="higher"))),
         clear_by_rule=_above(float(np.quantile(with_rule, allowed_clear, method="higher"))),

@@ -60,13 +60,19 @@ class Concepts:
 
 def tokens_of(text: str) -> list[str]:
     """Lower-case tokens without accents, apostrophes or repeated letters; numbers by how long they are."""
-    if len(text) > LONGEST_TEXT:
-        text = f"{text[: LONGEST_TEXT // 2]} {text[-LONGEST_TEXT // 2 :]}"
+    text = within_reach(text)
     numbers = _numbers()
     return [
         f"#{min(len(token), LONGEST_NUMBER)}" if token.isdecimal() else numbers.get(token, token)
         for token in tokens_of_folded(folded(closed_up(normalised(text))))
     ]
+
+
+def within_reach(text: str) -> str:
+    """The text, or of one that is too long its beginning and its end."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[: LONGEST_TEXT // 2]} {text[-LONGEST_TEXT // 2 :]}"
 
 
 def concepts_of(tokens: Sequence[str], language: str) -> list[tuple[int, str]]:
