@@ -5,7 +5,7 @@ from __future__ import annotations
 from odd_texts import ODD_TEXTS
 
 SLEEP = "At night I lie awake and during the day I am tired and slow."
-UNCLEAR = "?"
+UNCLEAR = "Hm."
 DANGER = "I want to die."
 POSSIBLE_DANGER = "I keep looking at the ceiling hook in the garage."
 UNREAD = "Jestem bardzo zmęczony i nie mogę spać od tygodni, wszystko mnie przeraża."

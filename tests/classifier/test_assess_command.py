@@ -151,3 +151,14 @@ def test_a_file_of_something_else_is_not_gone_on_with(colour_run: Path, content:
     assert done.returncode == 2
     assert sentence in done.stderr
     assert (colour_run / "taken.jsonl").read_text() == content
+
+
+@pytest.mark.parametrize("text", [".", "?!", "... 3."])
+def test_a_text_without_words_is_refused(colour_run: Path, text: str):
+    """No condition is named for a full stop."""
+    done = assess(colour_run, text)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr.decode() == (
+        "The description has no words; tell in a sentence or two what is going on.\n"
+    )

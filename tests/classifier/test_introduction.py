@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from symptoms.classifier import RunAccuracy, RunCalibration, read_accuracy, write_accuracy
+from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration, read_accuracy, write_accuracy
 from symptoms.classifier.introduction import introduction
 from symptoms.errors import RunError
 
@@ -39,6 +40,20 @@ def test_a_measured_run_tells_how_often_it_was_right_and_on_what():
     assert "at most 30% of its answers are wrong" in told
     assert "40% of the held-out texts, 74% of these rightly." in told
     assert "demonstration" not in told
+
+
+def test_every_test_set_of_the_evaluation_is_told():
+    """A second one stands beside the first, with its own interval."""
+    second = FurtherAccuracy(data="data/test-2.jsonl", examples=150, accuracy=0.46, low=0.38, high=0.54)
+    told = introduction("first", 900, CALIBRATION, ACCURACY.model_copy(update={"further": (second,)}))
+    assert "51% (45% to 57%), on 150 held-out texts (test-2.jsonl) for 46% (38% to 54%)." in told
+
+
+def test_an_accuracy_without_further_sets_can_be_read(tmp_path: Path):
+    """As earlier versions have written it."""
+    kept = ACCURACY.model_dump(exclude={"further"})
+    (tmp_path / "accuracy.json").write_text(json.dumps(kept))
+    assert read_accuracy(tmp_path, "a") == ACCURACY
 
 
 def test_a_run_that_breaks_its_risk_on_the_test_says_so():

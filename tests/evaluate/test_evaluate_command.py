@@ -138,6 +138,8 @@ def test_a_second_test_set_beside_the_first_is_reported_too(trained: Trained, tm
     assert len(second["macro_f1_interval"]) == 2
     [details] = both["details"]["further"]
     assert [one["name"] for one in details["baselines"]][-1] == "TF-IDF + linear SVM"
+    kept = json.loads((folder / "runs" / "small" / "accuracy.json").read_text())
+    assert [Path(one["data"]).name for one in kept["further"]] == ["test-2.jsonl"]
     [file] = (folder / "runs" / "small" / "evaluations").glob("test-*/predictions-test-2.jsonl")
     predicted = file.read_text().splitlines()
     assert len(predicted) == 15

@@ -277,7 +277,9 @@ def test_what_the_threshold_does_is_said_in_words():
     none = replace(evaluation, threshold=None, scores=replace(evaluation.scores, abstention=never))
     assert answering(none).startswith("No threshold was found on dev")
     without_dev = replace(evaluation, scores=replace(evaluation.scores, abstention=None))
+    assert "The run stays uncalibrated" in answering(without_dev)
     assert "only from 97% on" in answering(without_dev)
+    assert "evaluate it again with --dev" in answering(without_dev)
 
 
 def test_a_baseline_that_was_left_out_is_named_with_its_reason(tmp_path: Path):

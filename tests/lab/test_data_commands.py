@@ -66,6 +66,10 @@ def test_errors_of_all_files_are_told_together(tmp_path: Path):
         (["check", "none.jsonl"], "none.jsonl:1: file: there is no such file; check the path"),
         (["check", PARTS[0], PARTS[0]], "A file is given twice"),
         (
+            ["preview", str(ROOT / "mental_health_data.json"), "--condition", "acute_stress"],
+            "has no example of acute_stress; 'symptoms data stats",
+        ),
+        (
             ["preview", PARTS[0], "--condition", "pannic"],
             "There is no condition 'pannic'; did you mean 'panic'?",
         ),

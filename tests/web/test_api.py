@@ -96,10 +96,46 @@ def test_what_cannot_be_read_ends_in_one_sentence(api: httpx.Client, body: bytes
     assert "\n" not in answer["error"]
 
 
-def test_the_pattern_of_a_country_is_told_as_it_is(api: httpx.Client):
-    """Both cases are taken, so the sentence names both."""
-    refused = api.post("/api/assess", json={"text": "sleep", "country": "GBR"})
-    assert "'^[A-Za-z]{2}$'" in refused.json()["error"]
+@pytest.mark.parametrize(
+    ("path", "body", "sentence"),
+    [
+        ("assess", {}, "'text' is missing; add it."),
+        ("assess", [], 'The body has to be an object of JSON, such as {"text": "..."}.'),
+        ("assess", {"text": 4}, "'text' has to be text."),
+        ("assess", {"text": "a", "words": 1}, "'words' is no field of this request; leave it out."),
+        ("assess", {"text": "a", "\ud800": 1}, "'\\ud800' is no field of this request; leave it out."),
+        (
+            "assess",
+            {"text": "a", "country": "GBR"},
+            "'country' has to be a country code of two letters, such as GB.",
+        ),
+        ("screen", {"text": "a", "before_model": "yes"}, "'before_model' has to be true or false."),
+        ("assess/batch", {"texts": "a"}, "'texts' has to be a list of texts."),
+        ("assess/batch", {"texts": []}, "'texts' has to hold at least one text."),
+        ("assess/batch", {"texts": ["a", None]}, "'texts', text 2 has to be text."),
+        (
+            "assess/batch",
+            {"texts": ["a"] * 51},
+            "'texts' may hold at most 50 texts; send the others in another request.",
+        ),
+    ],
+)
+def test_a_body_of_another_form_is_told_in_our_words(
+    api: httpx.Client, path: str, body: object, sentence: str
+):
+    """Which field, what it has to be, and what to do."""
+    refused = api.post(f"/api/{path}", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert (refused.status_code, refused.json()["error"]) == (422, sentence)
+
+
+@pytest.mark.parametrize("text", [".", "?!", "... 3.", "-- 12"])
+def test_a_text_without_words_names_no_condition(api: httpx.Client, text: str):
+    """It is refused in a sentence."""
+    refused = api.post("/api/assess", json={"text": text})
+    assert refused.status_code == 422
+    assert refused.json()["error"] == (
+        "The description has no words; tell in a sentence or two what is going on."
+    )
 
 
 def test_another_media_type_is_refused(api: httpx.Client):

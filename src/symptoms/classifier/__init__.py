@@ -18,7 +18,7 @@ from symptoms.classifier.assessment import (
 from symptoms.classifier.composing import assessment_without_model
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import probabilities_of
-from symptoms.classifier.run_accuracy import RunAccuracy, read_accuracy, write_accuracy
+from symptoms.classifier.run_accuracy import FurtherAccuracy, RunAccuracy, read_accuracy, write_accuracy
 from symptoms.classifier.run_calibration import RunCalibration, read_calibration, write_calibration
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "LabelProbability",
     "LanguageNotice",
     "NoticeLine",
+    "FurtherAccuracy",
     "RunAccuracy",
     "RunCalibration",
     "TrainedModel",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
@@ -26,6 +27,8 @@ from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 Waited = TypeVar("Waited")
 Steps = Generator[None, None, Assessment]
 
+READABLE = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "So"})
+"""Categories of characters of which a description needs one: letters, and symbols such as emoji."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -259,9 +262,11 @@ def _crisis_layer(service: Service, model: TrainedModel) -> ModelLayer | None:
 
 
 def check_description(text: str) -> None:
-    """Raises InputError for a description in which nothing can be seen."""
+    """Raises InputError for a description without anything to read: no letter, and no pictogram either."""
     if not any(character.isprintable() and not character.isspace() for character in text):
         raise InputError("The description is empty; tell in a sentence or two what is going on.")
+    if not any(unicodedata.category(character) in READABLE for character in text):
+        raise InputError("The description has no words; tell in a sentence or two what is going on.")
 
 
 class _Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from symptoms.classifier.run_accuracy import RunAccuracy
+from symptoms.classifier.run_accuracy import FurtherAccuracy, RunAccuracy
 from symptoms.classifier.run_calibration import RunCalibration
 
 UNCALIBRATED_THRESHOLD = 0.97
@@ -42,10 +42,18 @@ def _what_it_is(name: str | None, examples: int | None) -> str:
 def _how_good(accuracy: RunAccuracy | None) -> str:
     if accuracy is None:
         return "How often it is right on texts that it has not seen was not measured."
+    told = f"On {_texts(accuracy)} its likeliest label was right for {_share(accuracy)}"
+    others = [f"on {_texts(one)} for {_share(one)}" for one in accuracy.further]
+    return f"{', '.join([told, *others])}."
+
+
+def _texts(accuracy: RunAccuracy | FurtherAccuracy) -> str:
     # The file's name alone: the page shows it to others, whom the folders of this machine do not concern.
-    texts = f"{_counted(accuracy.examples, 'held-out text')} ({Path(accuracy.data).name})"
-    interval = f"{accuracy.low:.0%} to {accuracy.high:.0%}"
-    return f"On {texts} its likeliest label was right for {accuracy.accuracy:.0%} ({interval})."
+    return f"{_counted(accuracy.examples, 'held-out text')} ({Path(accuracy.data).name})"
+
+
+def _share(accuracy: RunAccuracy | FurtherAccuracy) -> str:
+    return f"{accuracy.accuracy:.0%} ({accuracy.low:.0%} to {accuracy.high:.0%})"
 
 
 def _when_it_answers(calibration: RunCalibration | None, accuracy: RunAccuracy | None) -> str:

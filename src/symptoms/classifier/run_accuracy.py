@@ -12,12 +12,25 @@ from symptoms.errors import RunError
 FILE = "accuracy.json"
 
 
+class FurtherAccuracy(BaseModel):
+    """The same on another file of held-out texts that was evaluated beside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    examples: int = Field(ge=1)
+    accuracy: float = Field(ge=0, le=1)
+    low: float
+    high: float
+
+
 class RunAccuracy(BaseModel):
     """How often the likeliest label was right on the `examples` texts of the file `data`.
 
     `accuracy` has a 95% interval from `low` to `high`. `answered` is the share of the texts for which a
     condition is named, and `accuracy_when_answered` the accuracy among them, None where that was not
-    measured or nothing is answered. `symptoms evaluate` writes it, for one checkpoint.
+    measured or nothing is answered. `symptoms evaluate` writes it, for one checkpoint. `further` are the
+    other test sets of that evaluation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +43,7 @@ class RunAccuracy(BaseModel):
     answered: float | None
     accuracy_when_answered: float | None
     checkpoint: str
+    further: tuple[FurtherAccuracy, ...] = ()
 
 
 def write_accuracy(run: Path, accuracy: RunAccuracy) -> None:

@@ -132,6 +132,10 @@ def preview(
             hint = nearest(condition, known) or "; 'symptoms data labels' lists them."
             raise InputError(f"There is no condition {condition!r}{hint}")
         chosen = [example for example in chosen if example.condition == label.id]
+        if not chosen:
+            raise InputError(
+                f"{file} has no example of {label.id}; 'symptoms data stats {file}' counts those it has."
+            )
     for example in chosen[:count]:
         typer.echo(f"{example.id} (line {example.line})\n{example.input}\n")
         typer.echo(_assessment_lines(example, dataset) + "\n")

@@ -11,7 +11,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from symptoms.classifier import RunAccuracy, RunCalibration, TrainedModel, write_accuracy, write_calibration
+from symptoms.classifier import (
+    FurtherAccuracy,
+    RunAccuracy,
+    RunCalibration,
+    TrainedModel,
+    write_accuracy,
+    write_calibration,
+)
 from symptoms.data import Dataset, assessment_of, load_dataset, render_assessment
 from symptoms.data.records import Columns
 from symptoms.data.subset import of_split, part_of
@@ -44,6 +51,7 @@ from symptoms.evaluate.evaluation import (
 )
 from symptoms.evaluate.external import ExternalSet, read_external, within_labels
 from symptoms.evaluate.further_tests import check_tests, further_paths, score_further_test
+from symptoms.evaluate.intervals import Interval
 from symptoms.evaluate.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scores import Calibrator
@@ -170,9 +178,14 @@ def _evaluate(
 def _run_accuracy(evaluation: Evaluation) -> RunAccuracy:
     """What is told of the run above its answers."""
     accuracy, abstention = evaluation.by_label.accuracy, evaluation.scores.abstention
-    low, high = accuracy.low, accuracy.high
-    if low == high:  # all wrong or all right: texts drawn anew from these cannot show any doubt
-        low, high = Share(round(accuracy.value * evaluation.test.n), evaluation.test.n).bounds
+    low, high = _bounds(accuracy, evaluation.test.n)
+    further: list[FurtherAccuracy] = []
+    for one in evaluation.further:
+        own = one.by_label.accuracy
+        of_low, of_high = _bounds(own, one.n)
+        further.append(
+            FurtherAccuracy(data=one.path, examples=one.n, accuracy=own.value, low=of_low, high=of_high)
+        )
     return RunAccuracy(
         data=evaluation.test.path,
         examples=evaluation.test.n,
@@ -182,7 +195,15 @@ def _run_accuracy(evaluation: Evaluation) -> RunAccuracy:
         answered=abstention and abstention.coverage,
         accuracy_when_answered=abstention and abstention.accuracy_when_answered,
         checkpoint=evaluation.subject.checkpoint,
+        further=tuple(further),
     )
+
+
+def _bounds(accuracy: Interval, texts: int) -> tuple[float, float]:
+    if accuracy.low < accuracy.high:
+        return accuracy.low, accuracy.high
+    # All wrong or all right: texts drawn anew from these cannot show any doubt.
+    return Share(round(accuracy.value * texts), texts).bounds
 
 
 def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> RunCalibration:

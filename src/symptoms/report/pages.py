@@ -128,8 +128,9 @@ def answering(evaluation: Evaluation) -> str:
     abstention, risk = evaluation.scores.abstention, evaluation.risk
     if abstention is None:
         return (
-            "Without a dev set no threshold was fitted; assess then names a condition only from "
-            f"{UNCALIBRATED_THRESHOLD:.0%} on."
+            "The run stays uncalibrated, since no dev set was given: assess names a condition only from "
+            f"{UNCALIBRATED_THRESHOLD:.0%} on. To calibrate it, evaluate it again with --dev and labelled "
+            "texts that are in neither the training nor the test data."
         )
     # Stored results of earlier versions have a threshold by coverage.
     aim = "" if risk is None else f" to keep at most {risk:.0%} wrong with {CONFIDENCE:.0%} confidence"

@@ -37,14 +37,29 @@ class ErrorAnswer(BaseModel):
     request_id: str
 
 
+EXPECTED = {
+    "missing": "{place} is missing; add it.",
+    "extra_forbidden": "{place} is no field of this request; leave it out.",
+    "model_type": 'The body has to be an object of JSON, such as {{"text": "..."}}.',
+    "string_type": "{place} has to be text.",
+    "list_type": "{place} has to be a list of texts.",
+    "bool_type": "{place} has to be true or false.",
+    "string_pattern_mismatch": "{place} has to be a country code of two letters, such as GB.",
+    "too_short": "{place} has to hold at least one text.",
+    "too_long": "{place} may hold at most {max_length} texts; send the others in another request.",
+}
+"""What to say for each kind of fault that pydantic can find in a body."""
+
+
 def sentence_of(error: ValidationError) -> str:
     """The first thing that is wrong with a body, without the body's values."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(step) for step in first["loc"]) or "the body"
+    first = error.errors(include_url=False, include_input=False)[0]
+    steps = [f"'{step}'" if isinstance(step, str) else f"text {step + 1}" for step in first["loc"]]
     # A name that the client made up may hold anything, so it is shown in ASCII.
-    # The first letter alone: a pattern of lower-case letters would be another.
-    wrong = first["msg"][:1].lower() + first["msg"][1:]
-    return f"{place!a}: {wrong}; /openapi.json tells what is expected."
+    place = ascii(", ".join(steps))[1:-1] if steps else "The body"
+    sentence = EXPECTED.get(first["type"], "{place} is not of the form that /openapi.json describes.")
+    told = sentence.format(place=place, **first.get("ctx", {}))
+    return told[:1].upper() + told[1:]
 
 
 def log_without_words(error: Exception) -> None:
