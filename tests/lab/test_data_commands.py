@@ -104,6 +104,25 @@ def test_copies_and_odd_texts_are_told_beside_unknown_labels(tmp_path: Path):
     assert done.stdout.endswith("mine.jsonl: 3 examples, 3 conditions\n2 errors, 1 warning\n")
 
 
+@pytest.mark.parametrize(("indent", "places"), [(None, (3, 5)), (1, (10, 18))])
+def test_faults_in_a_list_name_the_place_of_each_example(
+    tmp_path: Path, indent: int | None, places: tuple[int, int]
+):
+    """By its line, or by its number where all of the list stands on one line, which is said."""
+    rows: list[dict[str, object]] = [
+        {"input": "I check the stove ten times", "condition": "ocd"},
+        {"input": "My heart races in every shop", "condition": "panic"},
+        {"input": "Nothing ever brings me joy", "condition": "joylessness"},
+        {"input": "Awake until the birds begin", "condition": "insomnia"},
+        {"input": "Dogs frighten both of us", "condition": "dogs"},
+    ]
+    (tmp_path / "list.json").write_text(json.dumps(rows, indent=indent))
+    done = data(tmp_path, "check", "list.json")
+    told = [line.split(": ")[0] for line in done.stderr.splitlines()]
+    assert told == [f"list.json:{place}" for place in places]
+    assert ("their numbers stand in place of lines" in done.stdout) == (indent is None)
+
+
 def test_one_of_a_thing_is_told_as_one(tmp_path: Path):
     """`1 error`, `1 example`, `1 condition`."""
     write(tmp_path / "one.jsonl", {"input": "I wash and wash all day", "condition": "ocdd", "split": "train"})

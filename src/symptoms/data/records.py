@@ -135,11 +135,11 @@ def _of_text(path: Path, text: str, wanted: Sequence[str], faults: list[Fault], 
         if not holds_a_list(text):
             return _of_json_lines(path, text, faults)
         notes.append(f"{path} holds a JSON list, which usually ends in .json; read as such")
-        return _of_json(path, text, faults)
+        return _of_json(path, text, faults, notes)
     if holds_json_lines(text):
         notes.append(f"{path} holds JSON lines, which usually end in .jsonl; read as such")
         return _of_json_lines(path, text, faults)
-    return _of_json(path, text, faults)
+    return _of_json(path, text, faults, notes)
 
 
 def _of_plain_lines(text: str) -> Found:
@@ -158,12 +158,17 @@ def _of_json_lines(path: Path, text: str, faults: list[Fault]) -> Found:
                 faults.extend(error.faults)
 
 
-def _of_json(path: Path, text: str, faults: list[Fault]) -> Found:
+def _of_json(path: Path, text: str, faults: list[Fault], notes: list[str]) -> Found:
     document = parse_json(str(path), text)
     if isinstance(document, dict):
         yield from _of_experiment(path, faults)
     elif isinstance(document, list):
-        yield from zip(Places(text).of_elements(), cast(list[object], document), strict=True)
+        examples = cast(list[object], document)
+        lines = list(Places(text).of_elements())
+        if len(lines) > 1 and lines[0] == lines[-1]:
+            notes.append(f"{path} has all examples on one line, so their numbers stand in place of lines")
+            lines = range(1, len(lines) + 1)
+        yield from zip(lines, examples, strict=True)
     else:
         problem = f'expected a list of examples or {{"config", "examples"}}, found {kind_of(document)}'
         faults.append(Fault(str(path), 1, "file", problem))
