@@ -103,7 +103,7 @@ def test_what_cannot_be_read_ends_in_one_sentence(api: httpx.Client, body: bytes
         ("assess", [], 'The body has to be an object of JSON, such as {"text": "..."}.'),
         ("assess", {"text": 4}, "'text' has to be text."),
         ("assess", {"text": "a", "words": 1}, "'words' is no field of this request; leave it out."),
-        ("assess", {"text": "a", "\ud800": 1}, "'\\ud800' is no field of this request; leave it out."),
+        ("assess", {"text": "a", "\ud800": 1}, "The body is not of the form that /openapi.json describes."),
         (
             "assess",
             {"text": "a", "country": "GBR"},
