@@ -1,9 +1,9 @@
 """Build the site from the pages of this repository: `python docs/site/build.py`, or `make docs`.
 
-The pages keep the links that a reader of the repository needs, also to files outside docs/. A generator knows only
-what lies in its own folder, so they are gathered in build/site first: pages of other folders get a place in the site,
-other files that a page links to are shown as they are, and every link is set to where its target now stands. The
-Python API is one page for each package that says with `__all__` what is public.
+The pages keep the links that a reader of the repository needs, also to files outside docs/. A generator
+knows only what lies in its own folder, so they are gathered in build/site first: pages of other folders get
+a place in the site, other files that a page links to are shown as they are, and every link is set to where
+its target now stands. The Python API has a page for each package that says with `__all__` what is public.
 
 What is wrong ends the build: a link to what is not there, a heading that is not on its page, a warning of the
 generator, and whatever the finished pages would load from another host.
@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import yaml
 
@@ -27,13 +28,15 @@ from finished_pages import faults_of_site
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "site"
 SETTINGS = ROOT / "mkdocs.yml"
+API = "reference/api.md"
 
+CRISIS_ADAPTER = "src/symptoms/shipped/adapters/crisis-screen/sampler_weights/1"
 PAGES_FROM_ELSEWHERE = {
     "data/README.md": "reference/data-card.md",
     "data/CHANGES.md": "reference/data-changes.md",
     "data/crisis/README.md": "reference/crisis-data-card.md",
     "src/base_models/bundled/symptoms-base/README.md": "reference/symptoms-base-card.md",
-    "src/symptoms/shipped/adapters/crisis-screen/sampler_weights/1/README.md": "reference/crisis-screen-card.md",
+    f"{CRISIS_ADAPTER}/README.md": "reference/crisis-screen-card.md",
     "pretrain/README.md": "reference/pretraining.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
@@ -60,9 +63,17 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     settings = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
-    settings |= {"docs_dir": "pages", "site_dir": "html"}
+    settings |= {"docs_dir": "pages", "site_dir": "html", "nav": with_packages(settings["nav"])}
     (BUILD / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", str(BUILD / "mkdocs.yml")]
+    command = [
+        sys.executable,
+        "-m",
+        "zensical",
+        "build",
+        "--strict",
+        "--config-file",
+        str(BUILD / "mkdocs.yml"),
+    ]
     built = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1"})
     if built.returncode:
         return built.returncode
@@ -86,7 +97,7 @@ def gather(folder: Path) -> None:
         site.add_page(source, place)
     site.add_text("reference/surprises.md", surprises())
     packages = public_packages()
-    site.add_text("reference/api.md", api_index(packages))
+    site.add_text(API, api_index(packages))
     for name, about in packages.items():
         site.add_text(f"reference/api/{name}.md", api_page(name, about))
     site.write()
@@ -120,7 +131,9 @@ class Gathering:
         pages = [(source, place) for source, place in self._place_of.items() if place.endswith(".md")]
         for source, place in pages:
             text = (ROOT / source).read_text(encoding="utf-8")
-            self._texts[place] = with_links(text, source, lambda link, at=(source, place): self._link(link, *at))
+            self._texts[place] = with_links(
+                text, source, lambda link, at=(source, place): self._link(link, *at)
+            )
         for place, text in self._texts.items():
             target = self._folder / place
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -166,8 +179,18 @@ def with_links(text: str, source: str, change: Callable[[str], str]) -> str:
     return "\n".join(lines)
 
 
+def with_packages(entry: Any) -> Any:
+    """A menu, or an entry of one, with a page for each package below that of the Python API."""
+    if isinstance(entry, list):
+        return [with_packages(one) for one in entry]
+    if isinstance(entry, dict):
+        return {title: with_packages(below) for title, below in entry.items()}
+    packages = [{name: f"reference/api/{name}.md"} for name in public_packages()]
+    return [API, *packages] if entry == API else entry
+
+
 def public_packages() -> dict[str, str]:
-    """The packages whose `__init__` says what is public, by name, with the first line of what they say of themselves."""
+    """The packages whose `__init__` says what is public, by name, each with its docstring's first line."""
     found: dict[str, str] = {}
     for file in sorted((ROOT / "src").rglob("__init__.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -177,32 +200,47 @@ def public_packages() -> dict[str, str]:
     return found
 
 
+API_HEAD = """\
+# Python API
+
+What the packages offer to programs, from their own docstrings. What a package does not name in `__all__` is
+its own affair and may change.
+
+The lab (`symptoms`) reaches models only through the Tinker SDK, so a program can do with the server
+(`tinker-local`) whatever the lab does; [the protocol](../protocol.md) is the same.
+
+| package | |
+|---|---|
+"""
+
+SURPRISES_HEAD = """\
+# What libraries really do
+
+Where a library of this field surprised us, a script in `findings/` installs the version that is named into
+an environment of its own, shows it, and says what was seen. They need a package index and are no part of the
+tests.
+"""
+
+
 def api_index(packages: dict[str, str]) -> str:
     """The page that names every package."""
-    rows = "\n".join(f"| [`{name}`](api/{name}.md) | {about} |" for name, about in packages.items())
-    return (
-        "# Python API\n\nWhat the packages offer to programs, from their own docstrings. What a package does not name "
-        "in `__all__` is its own affair and may change.\n\n"
-        "The lab (`symptoms`) reaches models only through the Tinker SDK, so a program can do with the server "
-        "(`tinker-local`) whatever the lab does; the [protocol](../protocol.md) is the same.\n\n"
-        f"| package | |\n|---|---|\n{rows}\n"
+    return API_HEAD + "".join(
+        f"| [`{name}`](api/{name}.md) | {about} |\n" for name, about in packages.items()
     )
 
 
 def api_page(name: str, about: str) -> str:
     """The page of one package, which the generator fills from its docstrings."""
     if name == "symptoms":  # loaded on demand, so that nothing names them in __all__
-        return f"# `symptoms`\n\n{about}\n\n::: symptoms.classifier.Classifier\n\n::: symptoms.classifier.Assessment\n"
-    return f"# `{name}`\n\n::: {name}\n    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n"
+        classes = "::: symptoms.classifier.Classifier\n\n::: symptoms.classifier.Assessment\n"
+        return f"# `symptoms`\n\n{about}\n\n{classes}"
+    options = "    options:\n      show_root_heading: false\n      show_root_toc_entry: false\n"
+    return f"# `{name}`\n\n::: {name}\n{options}"
 
 
 def surprises() -> str:
     """The page of what libraries really do, from the heads of the scripts that show it."""
-    parts = [
-        "# What libraries really do\n\nWhere a library of this field surprised us, a script in `findings/` installs the "
-        "version that is named into an environment of its own, shows it, and says what was seen. They need a package "
-        "index and are no part of the tests.\n"
-    ]
+    parts = [SURPRISES_HEAD]
     for script in sorted((ROOT / "findings").glob("*.sh")):
         head: list[str] = []
         for line in script.read_text(encoding="utf-8").split("\n")[1:]:

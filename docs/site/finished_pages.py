@@ -1,11 +1,12 @@
 """What is wrong with the finished pages of the site, whatever made them.
 
-The generator checks the links of the Markdown that it is given. This reads the HTML: there the links of menus, of the
-generated reference and of raw HTML are, too, and whatever a page would load from elsewhere.
+The generator checks the links of the Markdown that it is given. This reads the HTML: there the links of
+menus, of the generated reference and of raw HTML are, too, and whatever a page would load from elsewhere.
 """
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -59,9 +60,11 @@ def faults_of_site(folder: Path) -> list[str]:
                 faults.append(f"{name} links to {link}, which is not there")
             elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
                 faults.append(f"{name} links to {link}, and there is no such heading")
-    for style in sorted(folder.rglob("*.css")):
-        if "url(http" in (text := style.read_text(encoding="utf-8")) or "@import" in text:
-            faults.append(f"{style.relative_to(folder)} loads something from another place")
+    faults += [
+        f"{style.relative_to(folder)} loads something from another place"
+        for style in sorted(folder.rglob("*.css"))
+        if re.search(r"url\(['\"]?(https?:)?//|@import", style.read_text(encoding="utf-8"))
+    ]
     return faults
 
 

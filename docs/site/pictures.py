@@ -1,8 +1,9 @@
 """Draw the pictures of docs/explanation from one real run: `make pictures`, some five minutes on one core.
 
-It trains `symptoms-base` on three examples of each condition, with the commands that a reader has, into build/pictures
-(a second call takes the run that is there), asks base and run through the Tinker SDK, and writes the SVG files and
-figures.json, in which every number stands that the pages tell. A test compares the two.
+It trains `symptoms-base` on three examples of each condition, with the commands that a reader has, into
+build/pictures (a second call takes the run that is there), asks base and run through the Tinker SDK, and
+writes the SVG files and figures.json, in which every number stands that the pages tell. A test compares the
+two.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
@@ -27,7 +29,16 @@ OUT = ROOT / "docs" / "explanation"
 RUN = "ninety"
 EACH = 3
 """How many examples of each of the 30 conditions the run is trained on."""
-TRAIN = ("--data", "ninety.jsonl", "--dev", "data/dev.jsonl", "--base-model", "symptoms-base", "--steps", "150")
+TRAIN = (
+    "--data",
+    "ninety.jsonl",
+    "--dev",
+    "data/dev.jsonl",
+    "--base-model",
+    "symptoms-base",
+    "--steps",
+    "150",
+)
 WATCH = ("--evaluate-every", "10", "--dev-accuracy")
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
 LAYERS = ("gate_proj", "up_proj", "down_proj")
@@ -38,7 +49,11 @@ def main() -> None:
     train_and_evaluate()
     matplotlib.rcParams.update({"svg.hashsalt": "site", "font.size": 10, "axes.spines.top": False})
     matplotlib.rcParams.update({"axes.spines.right": False, "legend.frameon": False})
-    figures: dict[str, Any] = {"curve": draw_curve(), "calibration": draw_calibration(), "adapter": draw_adapter()}
+    figures: dict[str, Any] = {
+        "curve": draw_curve(),
+        "calibration": draw_calibration(),
+        "adapter": draw_adapter(),
+    }
     figures |= draw_tokens()
     (OUT / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(figures, indent=1))
@@ -74,8 +89,12 @@ def draw_curve() -> dict[str, float]:
     figure = Figure(figsize=(6.6, 4.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     above.plot(range(1, len(smooth) + 1), smooth, color=BLUE)
-    above.plot([one["step"] for one in dev], [one["dev_loss"] for one in dev], "--o", color=ORANGE, markersize=4)
-    above.annotate("90 texts it is trained on", (95, smooth[94]), (0, 10), textcoords="offset points", color=BLUE)
+    above.plot(
+        [one["step"] for one in dev], [one["dev_loss"] for one in dev], "--o", color=ORANGE, markersize=4
+    )
+    above.annotate(
+        "90 texts it is trained on", (95, smooth[94]), (0, 10), textcoords="offset points", color=BLUE
+    )
     last = dev[-1]
     above.annotate(
         "150 texts it never sees", (last["step"], last["dev_loss"]), (-2, 8), textcoords="offset points",
@@ -83,7 +102,9 @@ def draw_curve() -> dict[str, float]:
     )  # fmt: skip
     above.set_ylabel("loss, nats a token")
     above.set_ylim(0, None)
-    below.plot([one["step"] for one in dev], [one["dev_accuracy"] for one in dev], "--o", color=ORANGE, markersize=4)
+    below.plot(
+        [one["step"] for one in dev], [one["dev_accuracy"] for one in dev], "--o", color=ORANGE, markersize=4
+    )
     below.axhline(1 / 30, color=GREY, linewidth=1)
     below.annotate("guessing", (0, 1 / 30), (2, 3), textcoords="offset points", color=GREY)
     below.set(xlabel="step", ylabel="named right", ylim=(0, 0.2))
@@ -108,11 +129,15 @@ def draw_calibration() -> dict[str, float]:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     logprobs = np.array([row["logprobs"] for row in rows])
     labels = json.loads((path.parent / "evaluation.json").read_text(encoding="utf-8"))["test"]["label_ids"]
-    right = np.array([labels[best] == row["condition"] for best, row in zip(logprobs.argmax(1), rows, strict=True)])
+    right = np.array(
+        [labels[best] == row["condition"] for best, row in zip(logprobs.argmax(1), rows, strict=True)]
+    )
     temperature = json.loads(Path("runs", RUN, "calibration.json").read_text(encoding="utf-8"))["temperature"]
     figure = Figure(figsize=(6.6, 3.6), layout="constrained")
     told: dict[str, float] = {"temperature": temperature, "accuracy": float(right.mean())}
-    for axes, divisor, name in zip(figure.subplots(1, 2, sharey=True), (1.0, temperature), ("raw", "fitted"), strict=True):
+    for axes, divisor, name in zip(
+        figure.subplots(1, 2, sharey=True), (1.0, temperature), ("raw", "fitted"), strict=True
+    ):
         sure = _softmax(logprobs / divisor).max(axis=1)
         groups = np.array_split(np.argsort(sure), 6)
         gap = sum(len(group) * abs(sure[group].mean() - right[group].mean()) for group in groups) / len(sure)
@@ -123,16 +148,20 @@ def draw_calibration() -> dict[str, float]:
             axes.plot([x, x], [x, y], color=ORANGE, linewidth=1)
             axes.plot(x, y, "o", color=BLUE)
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="stated probability", aspect="equal")
-        axes.set_title("as the model has it" if name == "raw" else f"divided by {temperature:.1f}", fontsize=10)
+        axes.set_title(
+            "as the model has it" if name == "raw" else f"divided by {temperature:.1f}", fontsize=10
+        )
         axes.grid(alpha=0.25)
     figure.axes[0].set_ylabel("share that is right")
-    figure.axes[0].annotate("as sure as right", (0.42, 0.47), color=GREY, rotation=45, ha="center", va="bottom")
+    figure.axes[0].annotate(
+        "as sure as right", (0.42, 0.47), color=GREY, rotation=45, ha="center", va="bottom"
+    )
     _save(figure, "calibration")
     return told
 
 
 def draw_adapter() -> dict[str, float]:
-    """How far the product of the adapter's two matrices moves each matrix of the base, and how many numbers it has."""
+    """How far the adapter moves each matrix of the base, and how many numbers it has."""
     [folder] = (FOLDER / "home").glob("runs/*/sampler_weights/*150")
     adapter = load_file(folder / "adapter_model.safetensors")
     settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
@@ -142,7 +171,9 @@ def draw_adapter() -> dict[str, float]:
     for row, name in enumerate(LAYERS):
         for layer in range(6):
             key = f"model.layers.{layer}.mlp.{name}"
-            down, up = (adapter[f"base_model.model.{key}.lora_{one}.weight"].astype(np.float64) for one in "AB")
+            down, up = (
+                adapter[f"base_model.model.{key}.lora_{one}.weight"].astype(np.float64) for one in "AB"
+            )
             was = base[f"{key}.weight"].astype(np.float64)
             moved[row, layer] = np.linalg.norm(scale * up @ down) / np.linalg.norm(was)
     numbers = sum(one.size for one in adapter.values())
@@ -153,7 +184,14 @@ def draw_adapter() -> dict[str, float]:
     for row in range(len(LAYERS)):
         for layer in range(6):
             dark = moved[row, layer] > 0.75 * moved.max()
-            axes.text(layer, row, f"{moved[row, layer]:.0%}", ha="center", va="center", color="white" if dark else "black")
+            axes.text(
+                layer,
+                row,
+                f"{moved[row, layer]:.0%}",
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+            )
     axes.set_xticks(range(6), [f"layer {layer + 1}" for layer in range(6)])
     axes.set_yticks(range(len(LAYERS)), ["gate", "up", "down"])
     axes.tick_params(length=0)
@@ -176,8 +214,12 @@ def draw_tokens() -> dict[str, Any]:
     from symptoms.service import connect
     from symptoms.tokens import concern_tokens, prompt_tokens
 
-    checkpoint = next(one["path"] for one in _lines("checkpoints.jsonl")[::-1] if "sampler_weights" in one["path"])
-    labels = list(json.loads(Path("runs", RUN, "manifest.json").read_text(encoding="utf-8"))["labels"].values())
+    checkpoint = next(
+        one["path"] for one in _lines("checkpoints.jsonl")[::-1] if "sampler_weights" in one["path"]
+    )
+    labels = list(
+        json.loads(Path("runs", RUN, "manifest.json").read_text(encoding="utf-8"))["labels"].values()
+    )
     example = _example("ninety.jsonl", "specific_phobia-01")
     unseen = _example("data/test.jsonl", "panic-37")
     written = (
@@ -235,14 +277,14 @@ def draw_weights(pieces: Sequence[str], num_prompt: int) -> None:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 100), ylim=(0, 100))
     axes.axis("off")
-    renderer = matplotlib.backends.backend_agg.FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()
     left, top = 1.0, 95.0
     for number, piece in enumerate(pieces):
         trained = number >= num_prompt
         text = axes.text(
             left, top, piece, fontsize=9, va="center", family="DejaVu Sans Mono",
             color="white" if trained else "#333333",
-            bbox={"boxstyle": "round,pad=0.25", "facecolor": BLUE if trained else "#DDDDDD", "edgecolor": "white"},
+            bbox={"boxstyle": "round,pad=0.25", "fc": BLUE if trained else "#DDDDDD", "ec": "white"},
         )  # fmt: skip
         box = text.get_window_extent(renderer).transformed(axes.transData.inverted())
         if left + box.width > 97 or (number == num_prompt):

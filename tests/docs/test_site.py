@@ -1,4 +1,4 @@
-"""The site: its pages build without a broken link, load nothing from elsewhere, and name commands that exist."""
+"""The site: its pages build without a broken link, load nothing from elsewhere, and name real commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ COMMAND = re.compile(r"^(?:    )?(?:\.venv/bin/)?(symptoms [a-z].*)$", re.MULTIL
 @pytest.mark.skipif(not HAS_THE_SITES_TOOLS, reason="the extra 'docs' is not installed")
 def test_the_site_builds_without_a_fault():
     """No link to nothing, no heading that is not there, no font or script of another host."""
-    done = subprocess.run([sys.executable, ROOT / "docs/site/build.py"], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs/site/build.py"], capture_output=True, text=True, cwd=ROOT
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (ROOT / "build/site/html/tutorial.html").exists()
 
@@ -41,16 +43,22 @@ def test_every_page_has_its_place_in_the_menu():
 def test_commands_of_a_page_exist(page: Path):
     """Every `symptoms ...` that a page shows is a command, with options that it has."""
     known = dict(every_command())
-    text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8").split("<!-- what follows is written by")[0])
+    text = re.sub(
+        r"\\\n\s*", "", page.read_text(encoding="utf-8").split("<!-- what follows is written by")[0]
+    )
     for line in COMMAND.findall(text):
         words = shlex.split(line, comments=True)
         if words[1].startswith("-"):
             continue
-        name = next(" ".join(words[:count]) for count in (3, 2) if " ".join(words[:count]) in known or count == 2)
+        name = next(
+            " ".join(words[:count]) for count in (3, 2) if " ".join(words[:count]) in known or count == 2
+        )
         assert name in known, f"{page.name}: {line}"
         options = {option for one in known[name].params for option in (*one.opts, *one.secondary_opts)}
         for word in words:
-            assert not word.startswith("--") or word.split("=")[0] in options | {"--help"}, f"{page.name}: {line}"
+            assert not word.startswith("--") or word.split("=")[0] in options | {"--help"}, (
+                f"{page.name}: {line}"
+            )
 
 
 def test_links_between_pages_of_the_repository_lead_somewhere():
@@ -59,9 +67,9 @@ def test_links_between_pages_of_the_repository_lead_somewhere():
         text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         for link in re.findall(r"\]\(([^)\s#]+)[^)]*\)", text):
             is_made = page.parent.name == "reference" and "/" not in link  # by docs/site/build.py
-            assert link.startswith("http") or is_made or (page.parent / link).exists() or "reference/" in link, (
-                f"{page.name}: {link}"
-            )
+            assert (
+                link.startswith("http") or is_made or (page.parent / link).exists() or "reference/" in link
+            ), f"{page.name}: {link}"
 
 
 def test_the_explanations_tell_the_figures_of_their_run():
@@ -99,4 +107,6 @@ def test_the_explanations_tell_the_figures_of_their_run():
         part, name = key.split(".")
         told = format(figures[part][name], form)
         text = (folder / page).read_text(encoding="utf-8")
-        assert re.search(rf"(?<![\d.,]){re.escape(told)}(?![\d]|[.,]\d)", text), f"{page} does not tell {key}: {told}"
+        assert re.search(rf"(?<![\d.,]){re.escape(told)}(?![\d]|[.,]\d)", text), (
+            f"{page} does not tell {key}: {told}"
+        )

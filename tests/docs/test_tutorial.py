@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,16 +41,26 @@ def blocks_of(page: str) -> list[Block]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     """A folder with the data of the repository, as the page has it."""
     (tmp_path / "data").symlink_to(ROOT / "data")
-    yield tmp_path
+    return tmp_path
 
 
 def test_the_tutorial_has_every_step_of_the_way():
     """From data over training and measuring to serving: a block that is no longer fenced would not be run."""
     commands = " ".join(block.code for block in blocks_of(PAGE.read_text(encoding="utf-8")))
-    wanted = ("data stats", "data preview", "tokens", "data split", "train", "runs show", "evaluate", "assess", "serve")
+    wanted = (
+        "data stats",
+        "data preview",
+        "tokens",
+        "data split",
+        "train",
+        "runs show",
+        "evaluate",
+        "assess",
+        "serve",
+    )
     assert [one for one in wanted if f"symptoms {one} " not in commands] == []
     assert "Classifier.load" in commands
     assert "curl" in commands
