@@ -21,7 +21,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "pictures"
@@ -106,7 +106,7 @@ def draw_curve() -> dict[str, float]:
         [one["step"] for one in dev], [one["dev_accuracy"] for one in dev], "--o", color=ORANGE, markersize=4
     )
     below.axhline(1 / 30, color=GREY, linewidth=1)
-    below.annotate("guessing", (0, 1 / 30), (2, 3), textcoords="offset points", color=GREY)
+    below.annotate("guessing", (150, 1 / 30), (0, -12), textcoords="offset points", color=GREY, ha="right")
     below.set(xlabel="step", ylabel="named right", ylim=(0, 0.2))
     for axes in (above, below):
         axes.grid(alpha=0.25)
@@ -128,9 +128,10 @@ def draw_calibration() -> dict[str, float]:
     [path] = Path("runs", RUN).glob("evaluations/*/predictions.jsonl")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     logprobs = np.array([row["logprobs"] for row in rows])
-    labels = json.loads((path.parent / "evaluation.json").read_text(encoding="utf-8"))["test"]["label_ids"]
+    evaluation = json.loads((path.parent / "evaluation.json").read_text(encoding="utf-8"))
+    order = evaluation["details"]["test"]["label_ids"]
     right = np.array(
-        [labels[best] == row["condition"] for best, row in zip(logprobs.argmax(1), rows, strict=True)]
+        [order[best] == row["condition"] for best, row in zip(logprobs.argmax(1), rows, strict=True)]
     )
     temperature = json.loads(Path("runs", RUN, "calibration.json").read_text(encoding="utf-8"))["temperature"]
     figure = Figure(figsize=(6.6, 3.6), layout="constrained")
@@ -171,13 +172,10 @@ def draw_adapter() -> dict[str, float]:
     for row, name in enumerate(LAYERS):
         for layer in range(6):
             key = f"model.layers.{layer}.mlp.{name}"
-            down, up = (
-                adapter[f"base_model.model.{key}.lora_{one}.weight"].astype(np.float64) for one in "AB"
-            )
-            was = base[f"{key}.weight"].astype(np.float64)
-            moved[row, layer] = np.linalg.norm(scale * up @ down) / np.linalg.norm(was)
-    numbers = sum(one.size for one in adapter.values())
-    of_base = sum(one.size for one in base.values())
+            down, up = (adapter[f"base_model.model.{key}.lora_{one}.weight"].double() for one in "AB")
+            moved[row, layer] = (scale * up @ down).norm() / base[f"{key}.weight"].double().norm()
+    numbers = sum(one.numel() for one in adapter.values())
+    of_base = sum(one.numel() for one in base.values())
     figure = Figure(figsize=(6.6, 2.9), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(moved, cmap="Blues", vmin=0, vmax=moved.max() * 1.3, aspect="auto")
@@ -212,7 +210,7 @@ def draw_tokens() -> dict[str, Any]:
     from tinker import ModelInput
 
     from symptoms.service import connect
-    from symptoms.tokens import concern_tokens, prompt_tokens
+    from symptoms.tokens import concern_beginnings, prompt_tokens
 
     checkpoint = next(
         one["path"] for one in _lines("checkpoints.jsonl")[::-1] if "sampler_weights" in one["path"]
@@ -233,7 +231,7 @@ def draw_tokens() -> dict[str, Any]:
             service.client.create_sampling_client(model_path=checkpoint),
         ]
         clients = [client.result() if hasattr(client, "result") else client for client in clients]
-        tokenizer = service.tokenizer(clients[0])
+        tokenizer = service.tokenizer()
 
         def logprobs(client: Any, tokens: Sequence[int]) -> list[float]:
             scored = client.compute_logprobs(ModelInput.from_ints(list(tokens))).result()
@@ -256,7 +254,7 @@ def draw_tokens() -> dict[str, Any]:
         asked = prompt_tokens(tokenizer, unseen["input"])
         shares = []
         for client in clients:
-            lines = [concern_tokens(tokenizer, label) for label in labels]
+            lines = concern_beginnings(tokenizer, labels)
             scores = [sum(logprobs(client, (*asked, *line))[len(asked) :]) for line in lines]
             shares.append(_softmax(np.array([scores]))[0])
         draw_labels(labels, shares)
@@ -291,7 +289,8 @@ def draw_weights(pieces: Sequence[str], num_prompt: int) -> None:
             left, top = 1.0, top - (10.5 if number == num_prompt else 7.0)
             text.set_position((left, top))
         left += box.width + 1.6
-    axes.text(99, 3, "grey: weight 0, only read      blue: weight 1, to be learned", ha="right", fontsize=9)
+    legend = "grey: weight 0, only read      blue: weight 1, to be learned"
+    axes.text(97, top - 10, legend, ha="right", fontsize=9)
     _save(figure, "weights")
 
 
@@ -321,7 +320,7 @@ def draw_labels(labels: Sequence[str], shares: Sequence[Any]) -> None:
         axes.barh(places + offset, [share[one] for one in shown], 0.4, color=colour, label=name)
     axes.set_yticks(places, [labels[one].split(" (")[0] for one in shown])
     axes.invert_yaxis()
-    axes.set(xlabel="probability of the label", xlim=(0, 1))
+    axes.set(xlabel="probability of the label", xlim=(0, 0.5))
     axes.grid(axis="x", alpha=0.25)
     axes.legend(loc="lower right")
     _save(figure, "adapter-labels")
@@ -346,7 +345,9 @@ def _lines(name: str) -> list[dict[str, Any]]:
 
 
 def _save(figure: Figure, name: str) -> None:
-    figure.savefig(OUT / f"{name}.svg", metadata={"Date": None}, facecolor="white")
+    figure.savefig(
+        OUT / f"{name}.svg", metadata={"Date": None}, facecolor="white", bbox_inches="tight", pad_inches=0.08
+    )
 
 
 def _symptoms(*arguments: str) -> None:
