@@ -21,6 +21,7 @@ import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +42,8 @@ TRAIN = (
 )
 WATCH = ("--evaluate-every", "10", "--dev-accuracy")
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#8A8A8A"
+WIDTH = 5.0
+"""Inches: narrow enough that a phone shows the letters as large as its own."""
 LAYERS = ("gate_proj", "up_proj", "down_proj")
 
 
@@ -86,14 +89,14 @@ def draw_curve() -> dict[str, float]:
     epoch = 6  # steps of 15 texts over 90 examples
     losses = [step["loss"] for step in steps]
     smooth = [float(np.mean(losses[max(0, end - epoch) : end])) for end in range(1, len(losses) + 1)]
-    figure = Figure(figsize=(6.6, 4.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     above.plot(range(1, len(smooth) + 1), smooth, color=BLUE)
     above.plot(
         [one["step"] for one in dev], [one["dev_loss"] for one in dev], "--o", color=ORANGE, markersize=4
     )
     above.annotate(
-        "90 texts it is trained on", (95, smooth[94]), (0, 10), textcoords="offset points", color=BLUE
+        "90 texts it is trained on", (75, smooth[74]), (0, 10), textcoords="offset points", color=BLUE
     )
     last = dev[-1]
     above.annotate(
@@ -134,7 +137,7 @@ def draw_calibration() -> dict[str, float]:
         [order[best] == row["condition"] for best, row in zip(logprobs.argmax(1), rows, strict=True)]
     )
     temperature = json.loads(Path("runs", RUN, "calibration.json").read_text(encoding="utf-8"))["temperature"]
-    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
     told: dict[str, float] = {"temperature": temperature, "accuracy": float(right.mean())}
     for axes, divisor, name in zip(
         figure.subplots(1, 2, sharey=True), (1.0, temperature), ("raw", "fitted"), strict=True
@@ -176,7 +179,7 @@ def draw_adapter() -> dict[str, float]:
             moved[row, layer] = (scale * up @ down).norm() / base[f"{key}.weight"].double().norm()
     numbers = sum(one.numel() for one in adapter.values())
     of_base = sum(one.numel() for one in base.values())
-    figure = Figure(figsize=(6.6, 2.9), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(moved, cmap="Blues", vmin=0, vmax=moved.max() * 1.3, aspect="auto")
     for row in range(len(LAYERS)):
@@ -271,12 +274,12 @@ def draw_tokens() -> dict[str, Any]:
 
 def draw_weights(pieces: Sequence[str], num_prompt: int) -> None:
     """Every token in a box, grey where its weight is 0, blue where it is 1."""
-    figure = Figure(figsize=(6.8, 4.4))
+    figure = Figure(figsize=(WIDTH, 5.0))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, 100), ylim=(0, 100))
     axes.axis("off")
     renderer = FigureCanvasAgg(figure).get_renderer()
-    left, top = 1.0, 95.0
+    left, top = 1.0, 97.0
     for number, piece in enumerate(pieces):
         trained = number >= num_prompt
         text = axes.text(
@@ -285,18 +288,18 @@ def draw_weights(pieces: Sequence[str], num_prompt: int) -> None:
             bbox={"boxstyle": "round,pad=0.25", "fc": BLUE if trained else "#DDDDDD", "ec": "white"},
         )  # fmt: skip
         box = text.get_window_extent(renderer).transformed(axes.transData.inverted())
-        if left + box.width > 97 or (number == num_prompt):
-            left, top = 1.0, top - (10.5 if number == num_prompt else 7.0)
+        if left + box.width > 96 or (number == num_prompt):
+            left, top = 1.0, top - (9.0 if number == num_prompt else 6.0)
             text.set_position((left, top))
-        left += box.width + 1.6
+        left += box.width + 2.0
     legend = "grey: weight 0, only read      blue: weight 1, to be learned"
-    axes.text(97, top - 10, legend, ha="right", fontsize=9)
-    _save(figure, "weights")
+    axes.text(1, top - 9, legend, fontsize=9)
+    _save(figure, "weights", bottom=(top - 12) / 100)
 
 
 def draw_losses(pieces: Sequence[str], before: Any, after: Any) -> None:
     """The loss of each token of the answer, before and after training."""
-    figure = Figure(figsize=(6.8, 7.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 8.0), layout="constrained")
     axes = figure.add_subplot()
     places = np.arange(len(pieces))
     axes.barh(places - 0.2, -before, 0.4, color=GREY, label=f"before: {-before.sum():.1f} in all")
@@ -313,7 +316,7 @@ def draw_losses(pieces: Sequence[str], before: Any, after: Any) -> None:
 def draw_labels(labels: Sequence[str], shares: Sequence[Any]) -> None:
     """The likeliest labels of one unseen text, before and after."""
     shown = sorted(range(len(labels)), key=lambda one: -max(share[one] for share in shares))[:8]
-    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
     axes = figure.add_subplot()
     places = np.arange(len(shown))
     for offset, share, colour, name in ((-0.2, shares[0], GREY, "before"), (0.2, shares[1], BLUE, "after")):
@@ -344,10 +347,11 @@ def _lines(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path("runs", RUN, name).read_text(encoding="utf-8").splitlines()]
 
 
-def _save(figure: Figure, name: str) -> None:
-    figure.savefig(
-        OUT / f"{name}.svg", metadata={"Date": None}, facecolor="white", bbox_inches="tight", pad_inches=0.08
-    )
+def _save(figure: Figure, name: str, bottom: float = 0) -> None:
+    """Write the picture, without what lies below `bottom`, a share of its height."""
+    width, height = figure.get_size_inches()
+    whole = Bbox([[0, bottom * height], [width, height]])
+    figure.savefig(OUT / f"{name}.svg", metadata={"Date": None}, facecolor="white", bbox_inches=whole)
 
 
 def _symptoms(*arguments: str) -> None:
