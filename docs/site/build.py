@@ -248,8 +248,8 @@ def surprises() -> str:
                 break
             head.append(line.removeprefix("#").removeprefix(" "))
         title = script.stem.replace("_", " ").capitalize()
-        text = re.sub(r"^    (?=\S)", "- ", "\n".join(head), flags=re.MULTILINE)
-        text = re.sub(r"(?<!\n)\n- ", "\n\n- ", text, count=1)
+        # Figures stand indented under a line of text; apart from it they are a block of their own.
+        text = re.sub(r"^(?! ).*\n(?=    )|^    .*\n(?! )", r"\g<0>\n", "\n".join(head), flags=re.MULTILINE)
         parts.append(f"## {title}\n\n    bash findings/{script.name}\n\n{text}\n")
     return "\n".join(parts)
 

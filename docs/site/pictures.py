@@ -309,7 +309,7 @@ def draw_losses(pieces: Sequence[str], before: Any, after: Any) -> None:
     axes.margins(y=0.01)
     axes.set_xlabel("loss of the token, nats")
     axes.grid(axis="x", alpha=0.25)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper right", ncols=2)
     _save(figure, "loss-by-token")
 
 
