@@ -9,7 +9,7 @@ OWN_CORPORA := build/corpora
 TEACHER := build/teacher
 LLAMA_CPP := xllamacpp==2026.10.11549
 
-.PHONY: train test lint browser bench soak fuzz test-models record-wire test-sdk-versions test-tinker-cli test-cookbook test-llama-cpp record-llama-cpp-tokens proto cli-docs pretrain install clean help
+.PHONY: train test lint browser bench soak fuzz test-models record-wire test-sdk-versions test-tinker-cli test-cookbook test-llama-cpp record-llama-cpp-tokens proto cli-docs docs pictures pretrain install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -55,7 +55,7 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --editable '.[dev,docs]'
 	@touch $@
 
 # Tests of the page skip, and say so, where this does not work.
@@ -83,6 +83,16 @@ $(OWN_CORPORA)/written: | $(VENV)/installed-dev
 	$(BIN)/python pretrain/prose/generate.py --out $(OWN_CORPORA)/own_prose/docs.jsonl.xz --texts 100000 --seed 1
 	$(BIN)/python pretrain/prose/articles.py --out $(OWN_CORPORA)/own_articles/docs.jsonl.xz
 	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(INSTALL) --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/installed-docs  ## build the site into build/site/html; a broken link fails
+	$(BIN)/python docs/site/build.py
+
+pictures: $(VENV)/installed  ## draw the pictures of docs/explanation from a real run, some five minutes
+	$(BIN)/python docs/site/pictures.py
 
 cli-docs: $(VENV)/installed  ## write the help of every command into docs/cli.md
 	$(BIN)/python -m symptoms.cli.help_pages docs/cli.md

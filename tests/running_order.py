@@ -8,6 +8,7 @@ from xdist.scheduler import LoadFileScheduling
 
 LONGEST = (
     "tests/lab/test_experiment.py",
+    "tests/docs/test_tutorial.py",
     "tests/lab/test_resume.py",
     "tests/web",
     "tests/evaluate/test_evaluate_command.py",
