@@ -17,7 +17,7 @@ from symptoms.classifier import TrainedModel
 from symptoms.cli import exit_with_a_sentence
 from symptoms.data import load_experiment
 from symptoms.service import connect
-from symptoms.tokens import check_lengths, mean_loss, to_datum, tokenize
+from symptoms.tokens import check_lengths, mean_loss, rendered, to_datum, tokenize
 from symptoms.train import RunDirectory, TestCase, TrainingProgress, conclude
 
 
@@ -74,7 +74,7 @@ def main(
         run.append_checkpoint(checkpoint, len(steps), "sampler")
         trained = TrainedModel.load(service, checkpoint)
         tests = [
-            TestCase(case.input, case.output, trained.write(case.input)) for case in experiment.test_cases
+            TestCase(case.input, rendered(case), trained.write(case.input)) for case in experiment.test_cases
         ]
         conclude(run, config, service, checkpoint, tests, console)
 

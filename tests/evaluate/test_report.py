@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from symptoms.data import Dataset, Label, LabelledExample
+from symptoms.data import Dataset, Example, Label
 from symptoms.errors import InputError
 from symptoms.evaluate.abstention import Abstention
 from symptoms.evaluate.baselines import LeftOut
@@ -65,7 +65,8 @@ def made_predictions(right: int, wrong: int) -> list[Prediction]:
 def made_evaluation(right: int = 30, wrong: int = 10, seed: int = 0, trained_on: int = 900) -> Evaluation:
     predictions = made_predictions(right, wrong)
     examples = tuple(
-        LabelledExample(one.id, one.input, one.condition, one.symptoms, None, None, 1) for one in predictions
+        Example(one.input, Label(one.condition, one.condition), one.symptoms, id=one.id)
+        for one in predictions
     )
     test = Dataset(Path("test.jsonl"), examples, LABELS, "abc")
     calibrator = Calibrator(1.5, 0.4, 0.3)
@@ -94,7 +95,8 @@ def with_second_test(evaluation: Evaluation, right: int = 20) -> Evaluation:
     """The same with the headline on another test set."""
     predictions = made_predictions(right, 10)
     examples = tuple(
-        LabelledExample(one.id, one.input, one.condition, one.symptoms, None, None, 1) for one in predictions
+        Example(one.input, Label(one.condition, one.condition), one.symptoms, id=one.id)
+        for one in predictions
     )
     test = Dataset(Path("test-2.jsonl"), examples, LABELS, "def")
     even = np.full((len(predictions), 2), 0.5)

@@ -16,6 +16,7 @@ from symptoms.data.dataset import read_dataset
 from symptoms.data.records import Columns
 from symptoms.data.splitting import split_examples, what_was_not_split
 from symptoms.errors import DataError
+from symptoms.tokens import rendered
 from symptoms.train import load_training_data
 from symptoms.train.order import new_order
 
@@ -264,7 +265,7 @@ def test_a_training_is_told_its_columns_once(tmp_path: Path):
     file = tmp_path / "mine.csv"
     file.write_text("body;dx;symptoms;recommendation;ward\nI wash all day;ocd;avoidance;Ask a GP.;B\n")
     data = load_training_data(file, "train", THEIRS)
-    assert data.examples[0].output.startswith("Primary concern: Obsessive-Compulsive Disorder")
+    assert rendered(data.examples[0]).startswith("Primary concern: Obsessive-Compulsive Disorder")
     assert data.note is not None
     assert "separated by semicolons" in data.note
     assert "'ward' is left out" in data.note

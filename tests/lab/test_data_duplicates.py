@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from symptoms.data import Dataset, LabelledExample, load_dataset
+from symptoms.data import Dataset, Example, Label, load_dataset
 from symptoms.data.checks import check_datasets
 from symptoms.data.duplicates import (
     NEAR_DUPLICATE,
@@ -180,7 +180,7 @@ def test_odd_data_is_warned_of(tmp_path: Path):
 def test_a_split_is_a_partition_by_condition(conditions: list[str], dev: float, test: float, seed: int):
     """Each example is in one split, shares hold for each condition but for rounding, train is never empty."""
     examples = [
-        LabelledExample(str(number), f"{number} x{number} y{number}", condition, None, None, None, number)
+        Example(f"{number} x{number} y{number}", Label(condition, condition), id=str(number), line=number)
         for number, condition in enumerate(conditions)
     ]
     assume(dev + test < 1)

@@ -21,7 +21,7 @@ from symptoms import Classifier
 from symptoms.config import TrainingConfig
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
 from symptoms.service import LocalServer, connect
-from symptoms.tokens import as_tokenizer, to_datum, tokenize
+from symptoms.tokens import as_tokenizer, rendered, to_datum, tokenize
 from symptoms.train import RunDirectory, configuration, load_training_data, prepare
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView, sparkline
@@ -98,7 +98,7 @@ def test_the_dev_loss_is_that_of_the_reference(trained: Train, tmp_path: Path, t
     lost_on_the_concern: list[float] = []
     for example in load_training_data(tmp_path / "dev.jsonl", "dev").examples:
         tokenized = tokenize(tokenizer, example)
-        line = f" {example.output.splitlines()[0]}\n"
+        line = f" {rendered(example).splitlines()[0]}\n"
         in_line = len(tokenizer.encode(line, add_special_tokens=False, split_special_tokens=True))
         tokens = torch.tensor([tokenized.tokens])
         with torch.no_grad():

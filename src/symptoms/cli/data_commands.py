@@ -15,12 +15,13 @@ from rich.table import Table
 from symptoms.cli.options import LabelColumnOption, TextColumnOption
 from symptoms.data import (
     Dataset,
-    LabelledExample,
+    Example,
     assessment_of,
     labels_of_taxonomy,
     load_dataset,
     render_assessment,
 )
+from symptoms.data.assessment import CONCERN
 from symptoms.data.checks import check_datasets
 from symptoms.data.dataset import read_dataset
 from symptoms.data.fields import SPLITS
@@ -84,7 +85,7 @@ def stats(
     annotated = [example.symptoms for example in dataset.examples if example.symptoms is not None]
     if annotated:
         console.print(_symptoms_table(annotated))
-    complete = sum(_can_be_trained_on(example) for example in dataset.examples)
+    complete = sum(example.is_assessed for example in dataset.examples)
     console.print(
         f"{counted(len(dataset.examples), 'example')}; {complete:,} with symptoms and recommendation, as "
         "training needs.",
@@ -134,7 +135,7 @@ def preview(
         chosen = [example for example in chosen if example.condition == label.id]
     for example in chosen[:count]:
         typer.echo(f"{example.id} (line {example.line})\n{example.input}\n")
-        typer.echo(_assessment_lines(example, dataset) + "\n")
+        typer.echo(_assessment_lines(example) + "\n")
     typer.echo(f"{min(count, len(chosen)):,} of {counted(len(chosen), 'example')}")
 
 
@@ -175,15 +176,11 @@ def _loaded(file: Path, text_column: str | None, label_column: str | None) -> Da
     return dataset
 
 
-def _can_be_trained_on(example: LabelledExample) -> bool:
-    return example.symptoms is not None and example.recommendation is not None
-
-
-def _assessment_lines(example: LabelledExample, dataset: Dataset) -> str:
-    if _can_be_trained_on(example):
-        return render_assessment(assessment_of(example, dataset.labels))
-    text = next(label.text for label in dataset.labels if label.id == example.condition)
-    return f"Primary concern: {text}\n(symptoms or recommendation are not annotated)"
+def _assessment_lines(example: Example) -> str:
+    if example.is_assessed:
+        return render_assessment(assessment_of(example))
+    named = example.label.text if example.label else ""
+    return f"{CONCERN}{named}\n(symptoms or recommendation are not annotated)"
 
 
 def _conditions_table(dataset: Dataset) -> Table:
@@ -202,7 +199,7 @@ def _conditions_table(dataset: Dataset) -> Table:
     return table
 
 
-def _counts(examples: Sequence[LabelledExample], columns: Sequence[str | None]) -> list[str]:
+def _counts(examples: Sequence[Example], columns: Sequence[str | None]) -> list[str]:
     words = [len(example.input.split()) for example in examples]
     by_split = [sum(example.split == column for example in examples) for column in columns]
     figures = [*by_split, len(examples), median(words), min(words), max(words)]

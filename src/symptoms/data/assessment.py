@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from symptoms.errors import AssessmentFormatError
 
+CONCERN = "Primary concern: "
 NO_SYMPTOMS = "none identified"
 LAYOUT = re.compile(
     r"Primary concern: (?P<concern>.+)\nKey symptoms: (?P<symptoms>.+)\nRecommendation: (?P<advice>.+)"
@@ -40,7 +41,7 @@ class WrittenAssessment(BaseModel):
 def render_assessment(assessment: WrittenAssessment) -> str:
     """The three lines that the model is trained to write."""
     return (
-        f"Primary concern: {assessment.concern}\n"
+        f"{CONCERN}{assessment.concern}\n"
         f"Key symptoms: {', '.join(assessment.symptoms) or NO_SYMPTOMS}\n"
         f"Recommendation: {assessment.recommendation}"
     )

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from symptoms.data.dataset import Dataset, LabelledExample
+from symptoms.data.dataset import Dataset
 from symptoms.data.duplicates import near_duplicates, words_of
+from symptoms.data.example import Example
 from symptoms.errors import Fault
 from symptoms.words import counted
 
@@ -32,7 +33,7 @@ class Findings:
 @dataclass(frozen=True)
 class _Placed:
     path: Path
-    example: LabelledExample
+    example: Example
 
     def __str__(self) -> str:
         return f"{self.path}:{self.example.line} ({self.example.id})"

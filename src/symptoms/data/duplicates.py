@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from symptoms.data.dataset import Dataset, LabelledExample
+from symptoms.data.dataset import Dataset
+from symptoms.data.example import Example
 from symptoms.data.reading import nearest
 from symptoms.errors import DataError, Fault, InputError
 
@@ -35,8 +36,8 @@ class NearDuplicate:
 class Leak:
     """A test example and the training example that it nearly repeats."""
 
-    train: LabelledExample
-    test: LabelledExample
+    train: Example
+    test: Example
     similarity: float
 
 

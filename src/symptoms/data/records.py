@@ -14,13 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
-from symptoms.data.assessment import parse_assessment
 from symptoms.data.delimited import rows_of_text
 from symptoms.data.experiment import load_experiment
 from symptoms.data.json_text import holds_a_list, holds_json_lines
 from symptoms.data.reading import Places, kind_of, parse_json, read_text
 from symptoms.data.table_files import TABLES, digest_of_folder, rows_of_folder, rows_of_table
-from symptoms.errors import AssessmentFormatError, DataError, Fault
+from symptoms.errors import DataError, Fault
 
 FIELDS = ("id", "input", "condition", "symptoms", "recommendation", "split")
 TEXTS = (".jsonl", ".json", ".csv", ".tsv")
@@ -171,17 +170,15 @@ def _of_json(path: Path, text: str, faults: list[Fault]) -> Found:
 
 def _of_experiment(path: Path, faults: list[Fault]) -> Found:
     for number, example in enumerate(load_experiment(path).examples, start=1):
-        try:
-            assessment = parse_assessment(example.output)
-        except AssessmentFormatError:
+        if example.label is None or not example.is_assessed:
             problem = "expected the three lines Primary concern, Key symptoms and Recommendation"
             faults.append(Fault(str(path), example.line, f"example {number}, output", problem))
             continue
         fields: dict[str, object] = {
             "input": example.input,
-            "condition": assessment.concern,
-            "symptoms": list(assessment.symptoms),
-            "recommendation": assessment.recommendation,
+            "condition": example.label.text,
+            "symptoms": list(example.symptoms or ()),
+            "recommendation": example.recommendation,
         }
         yield example.line, fields
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from symptoms.classifier import RunAccuracy, RunCalibration, TrainedModel, write_accuracy, write_calibration
-from symptoms.data import Dataset, assessment_of, load_dataset, render_assessment
+from symptoms.data import Dataset, load_dataset
 from symptoms.data.records import Columns
 from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
@@ -49,7 +49,7 @@ from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scores import Calibrator
 from symptoms.safety.measuring import Share
 from symptoms.service import Service, connect
-from symptoms.tokens import prompt_text
+from symptoms.tokens import completion_text, prompt_text, rendered
 from symptoms.train import RunDirectory, find_run
 from symptoms.train.order import columns_of
 
@@ -372,9 +372,9 @@ def _shots(base: TrainedModel, train: Dataset) -> tuple[str, int]:
     shots: list[str] = []
     seen: set[str] = set()
     for example in train.examples:
-        if example.condition in seen or example.symptoms is None or example.recommendation is None:
+        if example.condition in seen or not example.is_assessed:
             continue
-        shot = f"{prompt_text(example.input)} {render_assessment(assessment_of(example, train.labels))}\n\n"
+        shot = prompt_text(example.input) + completion_text(rendered(example))
         tokens = base.tokenizer.encode(
             "".join([*shots, shot]), add_special_tokens=True, split_special_tokens=True
         )

@@ -12,6 +12,7 @@ from symptoms.evaluate.evaluating import asked_of, scored_labels
 from symptoms.evaluate.metrics import accuracy, macro_f1
 from symptoms.evaluate.scores import leading_labels
 from symptoms.service import LOCAL, Service
+from symptoms.tokens import rendered
 from symptoms.train import TestCase, TrainingData
 from symptoms.train.loop import Evaluator
 from symptoms.train.order import columns_of
@@ -53,4 +54,4 @@ def written_cases(data: TrainingData, checkpoint: str, service: Service) -> list
     if not data.test_cases:
         return []
     model = TrainedModel.load(service, checkpoint)
-    return [TestCase(case.input, case.output, model.write(case.input)) for case in data.test_cases]
+    return [TestCase(case.input, rendered(case), model.write(case.input)) for case in data.test_cases]

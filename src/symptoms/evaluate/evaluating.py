@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symptoms.classifier import TrainedModel, probabilities_of
-from symptoms.data import Dataset, Label, LabelledExample, supported_terms
+from symptoms.data import Dataset, Example, Label, supported_terms
 from symptoms.evaluate.abstention import OUT_OF_SCOPE
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.calibration import label_indices
@@ -53,7 +53,7 @@ def wanted_indices(dataset: Dataset) -> NDArray[np.int64]:
 
 def scored_labels(
     model: TrainedModel,
-    examples: Sequence[LabelledExample],
+    examples: Sequence[Example],
     labels: Sequence[Label],
     track: Track,
     what: str,
@@ -242,5 +242,5 @@ def score_external(
     return ExternalScores(external.name, external.note, True, scored, None)
 
 
-def _as_example(text: str, number: int) -> LabelledExample:
-    return LabelledExample(str(number), text, "", None, None, None, number)
+def _as_example(text: str, number: int) -> Example:
+    return Example(text, id=str(number), line=number)

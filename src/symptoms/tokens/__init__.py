@@ -13,6 +13,7 @@ from symptoms.tokens.renderer import (
     mean_loss,
     prompt_text,
     prompt_tokens,
+    rendered,
     to_datum,
     tokenize,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "mean_loss",
     "prompt_text",
     "prompt_tokens",
+    "rendered",
     "to_datum",
     "tokenize",
 ]

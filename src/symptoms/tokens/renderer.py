@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from symptoms.data import Example
+from symptoms.data import Example, assessment_of, render_assessment
 from symptoms.errors import DataError, Fault
 
 if TYPE_CHECKING:
@@ -63,6 +63,14 @@ def prompt_text(description: str) -> str:
     return f"Symptoms: {description.strip()}\nAssessment:"
 
 
+def rendered(example: Example) -> str:
+    """The text that an example trains towards: its own `output` as it stands, else its assessment.
+
+    Raises InputError for an example that has neither, as it could only be evaluated on.
+    """
+    return render_assessment(assessment_of(example)) if example.output is None else example.output
+
+
 def completion_text(output: str) -> str:
     """What the model learns to write, ending in the stop."""
     return f" {output.strip()}{STOP}"
@@ -107,10 +115,10 @@ def _common_length(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def tokenize(tokenizer: Tokenizer, example: Example) -> TokenizedExample:
-    """Tokens and weights of one example."""
+    """Tokens and weights of one example; raises InputError for one without a text to train towards."""
     prompt = prompt_tokens(tokenizer, example.input)
     completion = tokenizer.encode(
-        completion_text(example.output), add_special_tokens=False, split_special_tokens=True
+        completion_text(rendered(example)), add_special_tokens=False, split_special_tokens=True
     )
     weights = [0.0] * len(prompt) + [1.0] * len(completion)
     return TokenizedExample((*prompt, *completion), tuple(weights))

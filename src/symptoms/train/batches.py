@@ -8,13 +8,13 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from symptoms.config import TrainingConfig
+from symptoms.data import Example
+from symptoms.data.assessment import CONCERN
 from symptoms.errors import InputError
-from symptoms.tokens import TokenizedExample, Tokenizer, to_datum
+from symptoms.tokens import TokenizedExample, Tokenizer, rendered, to_datum
 
 if TYPE_CHECKING:
     import tinker
-
-CONCERN = "Primary concern:"
 
 
 @dataclass(frozen=True)
@@ -142,40 +142,40 @@ class Batches:
         return replace(example, weights=tuple(weight / divisor for weight in example.weights))
 
 
-def concern_line(output: str) -> str:
-    """The first line of an output, which names the concern; for balanced batches any first line will do."""
-    return output.partition("\n")[0]
+def kind_of_example(example: Example) -> str:
+    """What an example is an example of, for balanced batches: its label, or the first line of any text."""
+    return example.label.text if example.label is not None else rendered(example).partition("\n")[0]
 
 
 def emphasise_concern(
-    tokenizer: Tokenizer, output: str, example: TokenizedExample, weight: float
+    tokenizer: Tokenizer, example: Example, tokens: TokenizedExample, weight: float
 ) -> TokenizedExample:
-    """The example with this weight on the tokens of the `Primary concern` line, its line break included.
+    """The tokens of an example, with this weight on its `Primary concern` line, the line break included.
 
-    Raises InputError for an output that does not begin with such a line.
+    Raises InputError for an example whose text does not begin with such a line.
     """
     if weight == 1:
-        return example
-    if not output.startswith(CONCERN):
+        return tokens
+    if example.label is None:
         raise InputError(
-            f"concern_weight and best_by dev_concern_loss need outputs that begin with {CONCERN!r}, found "
-            f"{output[:30]!r}; leave them out."
+            f"concern_weight and best_by dev_concern_loss need outputs that begin with {CONCERN.strip()!r}, "
+            f"found {rendered(example)[:30]!r}; leave them out."
         )
-    weights = list(example.weights)
+    weights = list(tokens.weights)
     for place in range(weights.index(1.0), len(weights)):
         weights[place] = weight
-        if "\n" in str(tokenizer.decode([example.tokens[place]], skip_special_tokens=False)):
+        if "\n" in str(tokenizer.decode([tokens.tokens[place]], skip_special_tokens=False)):
             break
-    return replace(example, weights=tuple(weights))
+    return replace(tokens, weights=tuple(weights))
 
 
-def concern_alone(tokenizer: Tokenizer, output: str, example: TokenizedExample) -> TokenizedExample:
-    """The example with weight 1 on the tokens of the `Primary concern` line and 0 on all others.
+def concern_alone(tokenizer: Tokenizer, example: Example, tokens: TokenizedExample) -> TokenizedExample:
+    """The tokens of an example, with weight 1 on its `Primary concern` line and 0 on all others.
 
-    Raises InputError for an output that does not begin with such a line.
+    Raises InputError for an example whose text does not begin with such a line.
     """
-    marked = emphasise_concern(tokenizer, output, example, 2)
-    return replace(example, weights=tuple(float(weight == 2) for weight in marked.weights))
+    marked = emphasise_concern(tokenizer, example, tokens, 2)
+    return replace(tokens, weights=tuple(float(weight == 2) for weight in marked.weights))
 
 
 REDUCTIONS = {

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from symptoms.config import TrainingConfig
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
-from symptoms.train.batches import Batches, Step, concern_alone, concern_line, count_steps, emphasise_concern
+from symptoms.train.batches import (
+    Batches,
+    Step,
+    concern_alone,
+    count_steps,
+    emphasise_concern,
+    kind_of_example,
+)
 from symptoms.train.training_data import TrainingData
 
 
@@ -45,17 +52,17 @@ def prepare(
     """Tokenize and check; raises DataError for examples that do not fit, InputError for settings."""
     examples = _tokenized(data, tokenizer, context)
     emphasised = [
-        emphasise_concern(tokenizer, example.output, tokens, config.concern_weight)
+        emphasise_concern(tokenizer, example, tokens, config.concern_weight)
         for example, tokens in zip(data.examples, examples, strict=True)
     ]
     dev_examples = () if dev is None else tuple(_tokenized(dev, tokenizer, context))
     dev_concerns: tuple[TokenizedExample, ...] = ()
     if dev is not None and config.best_by == "dev_concern_loss":
         pairs = zip(dev.examples, dev_examples, strict=True)
-        dev_concerns = tuple(concern_alone(tokenizer, one.output, tokens) for one, tokens in pairs)
+        dev_concerns = tuple(concern_alone(tokenizer, one, tokens) for one, tokens in pairs)
     return Job(
         config=config,
-        batches=Batches(config, examples, emphasised, [concern_line(one.output) for one in data.examples]),
+        batches=Batches(config, examples, emphasised, [kind_of_example(one) for one in data.examples]),
         dev_examples=dev_examples,
         dev_concerns=dev_concerns,
         num_steps=count_steps(config, len(examples)),

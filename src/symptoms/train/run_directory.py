@@ -35,7 +35,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from symptoms.config import ExperimentConfig, TrainingConfig
-from symptoms.data import Example, Label, labels_of_taxonomy, symptoms_of_outputs
+from symptoms.data import Example, Label, labels_of_taxonomy, symptoms_of
 from symptoms.errors import RunError
 from symptoms.service import Service
 from symptoms.tokens import TokenizedExample
@@ -176,7 +176,7 @@ class RunDirectory:
             "data_sha256": data.digest,
             "num_examples": len(data.examples),
             "labels": {label.id: label.text for label in data.labels},
-            "symptoms": symptoms_of_outputs(example.output for example in data.examples),
+            "symptoms": symptoms_of(data.examples),
             **more,
             "seed": settings["seed"],
             "base_model": settings["base_model"],

@@ -8,23 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from symptoms.data import (
-    Example,
-    Label,
-    assessment_of,
-    load_dataset,
-    load_experiment,
-    parse_assessment,
-    render_assessment,
-)
+from symptoms.data import Example, Label, assessment_of, load_dataset, load_experiment
 from symptoms.data.records import AS_OURS, Columns, holds_experiment
 from symptoms.data.subset import choose_per_condition, of_split
-from symptoms.errors import AssessmentFormatError, InputError
+from symptoms.errors import InputError
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Descriptions with the text wanted for each. `digest` is the SHA-256 of the file's bytes.
+    """What is trained or evaluated on, and where it is from. `digest` is the SHA-256 of the file's bytes.
 
     `labels` are those that a model trained on it chooses from, empty where the texts name no concern.
     `config` and `test_cases` are those of an experiment's file and empty for other files; `note` says
@@ -67,11 +59,9 @@ def load_training_data(
     count, whole = len(chosen.examples), len(dataset.examples)
     taken = [] if count == whole else [f"{path}: taking the {count} of {whole} examples of split {split}"]
     note = "\n".join([*dataset.notes, *taken]) or None
-    examples = tuple(
-        Example(one.input, render_assessment(assessment_of(one, dataset.labels)), one.line)
-        for one in chosen.examples
-    )
-    return TrainingData(path, examples, dataset.labels, dataset.digest, {}, (), note)
+    for example in chosen.examples:
+        assessment_of(example)  # one without is told now, and not when the tokens are made
+    return TrainingData(path, chosen.examples, dataset.labels, dataset.digest, {}, (), note)
 
 
 def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int) -> TrainingData:
@@ -103,10 +93,9 @@ def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int)
 
 
 def _concern(data: TrainingData, example: Example) -> str:
-    try:
-        return parse_assessment(example.output).concern
-    except AssessmentFormatError as error:
+    if example.label is None or not example.is_assessed:
         raise InputError(
             f"{data.path}:{example.line}: examples_per_condition needs outputs that are assessments; "
             "leave it out."
-        ) from error
+        )
+    return example.label.text
