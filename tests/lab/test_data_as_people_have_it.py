@@ -18,7 +18,7 @@ from symptoms.data.splitting import split_examples, what_was_not_split
 from symptoms.errors import DataError
 from symptoms.tokens import rendered
 from symptoms.train import load_training_data
-from symptoms.train.order import new_order
+from symptoms.train.training_request import new_request
 
 THEIRS = Columns("body", "dx")
 TWO = [{"body": "I wash, and wash", "dx": "ocd"}, {"body": "Out of the blue", "dx": "panic"}]
@@ -269,6 +269,6 @@ def test_a_training_is_told_its_columns_once(tmp_path: Path):
     assert data.note is not None
     assert "separated by semicolons" in data.note
     assert "'ward' is left out" in data.note
-    order = new_order({"data": str(file), "text_column": "body", "label_column": "dx"}, "local")
-    assert order.data.examples == data.examples
-    assert order.config("symptoms-base").text_column == "body"
+    request = new_request({"data": str(file), "text_column": "body", "label_column": "dx"}, "local")
+    assert request.data.examples == data.examples
+    assert request.resolved("symptoms-base").settings.text_column == "body"

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from symptoms.config import ExperimentConfig
 from symptoms.data import assessment_of, labels_of_taxonomy, load_experiment, render_assessment
 from symptoms.errors import DataError
+from symptoms.settings import ExperimentSettings
 from symptoms.taxonomy import symptom_terms
 
 GOOD: dict[str, Any] = {"config": {}, "examples": [{"input": "a", "output": "b"}]}
@@ -43,8 +43,8 @@ def test_our_file_has_thirty_examples_of_the_taxonomy():
 
 def test_our_configuration_is_the_originals():
     """Llama-3.2-1B, rank 32, 1e-4, Adam 0.9 and 0.95, 20 epochs, batch 1, cross-entropy."""
-    config = load_experiment(ROOT / "mental_health_data.json").config
-    assert config == ExperimentConfig(test_examples=[1, 12, 23])
+    config = load_experiment(ROOT / "mental_health_data.json").settings
+    assert config == ExperimentSettings(test_examples=[1, 12, 23])
     assert (config.base_model, config.lora_rank, config.learning_rate) == (
         "meta-llama/Llama-3.2-1B",
         32,

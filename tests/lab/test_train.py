@@ -18,11 +18,11 @@ from transformers import LlamaForCausalLM
 from base_models import known_models
 from conftest import ROOT
 from symptoms import Classifier
-from symptoms.config import TrainingConfig
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
 from symptoms.service import LocalServer, connect
+from symptoms.settings import TrainingSettings
 from symptoms.tokens import as_tokenizer, rendered, to_datum, tokenize
-from symptoms.train import RunDirectory, configuration, load_training_data, prepare
+from symptoms.train import RunDirectory, load_training_data, prepare, recommended_settings
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView, sparkline
 from symptoms.train.loop import TrainingLoop, new_adapter
@@ -188,7 +188,7 @@ def test_figures_of_a_caller_are_kept(tmp_path: Path, server: LocalServer, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TINKER_API_KEY", server.api_key)
     data = load_training_data(write_examples(tmp_path / "train.jsonl", 4), "train")
-    config = TrainingConfig(data="train.jsonl", dev="train.jsonl", epochs=2)
+    config = TrainingSettings(data="train.jsonl", dev="train.jsonl", epochs=2)
     with connect(server.url, server.base_model) as service:
         training = new_adapter(config, service)
         job = prepare(config, data, data, service.tokenizer(training), service.context_length)
@@ -263,7 +263,7 @@ def test_the_recommended_settings_that_it_took_are_told_at_the_start(
     assert "recommended" not in trained("--steps", "1", "--learning-rate", "0.01", "--run", "told")
     row = known_models()["symptoms-base"]
     suited = row.model_copy(update={"data_sets": {"batch_size": 5, "concern_weight": 2.0}})
-    monkeypatch.setattr(configuration, "known_models", lambda: {server.base_model: suited})
+    monkeypatch.setattr(recommended_settings, "known_models", lambda: {server.base_model: suited})
     said = trained("--steps", "1", "--batch-size", "2", "--run", "some").splitlines()
     assert "concern_weight 2, recommended for this base model" in said
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symptoms.config import TrainingConfig
 from symptoms.data import Example, Label
 from symptoms.errors import InputError
+from symptoms.settings import TrainingSettings
 from symptoms.tokens import TokenizedExample, as_tokenizer, tokenize
 from symptoms.train.batches import Batches, count_steps, emphasise_concern, plan_steps
 from tiny_models import tiny_tokenizer
@@ -16,8 +16,8 @@ from tiny_models import tiny_tokenizer
 ORDERS = st.sampled_from([{"shuffle": False}, {}, {"balanced": True}])
 
 
-def config(**settings: object) -> TrainingConfig:
-    return TrainingConfig.model_validate({"data": "x", **settings})
+def config(**settings: object) -> TrainingSettings:
+    return TrainingSettings.model_validate({"data": "x", **settings})
 
 
 def concerns(examples: int) -> list[str]:

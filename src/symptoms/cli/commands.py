@@ -11,7 +11,7 @@ from rich.console import Console
 from symptoms import __version__
 from symptoms.cli.assess_command import assess
 from symptoms.cli.compare_commands import compare
-from symptoms.cli.data_commands import columns_told, data_app
+from symptoms.cli.data_commands import data_app
 from symptoms.cli.doctor_command import doctor
 from symptoms.cli.evaluate_commands import evaluate, results
 from symptoms.cli.models_commands import models_app
@@ -23,7 +23,8 @@ from symptoms.cli.serve_command import serve
 from symptoms.cli.sweep_commands import sweep
 from symptoms.cli.token_view import examples_to_show, print_examples
 from symptoms.cli.train_commands import train
-from symptoms.config import DISCLAIMER
+from symptoms.data.records import columns_called
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.errors import InputError
 from symptoms.words import counted
 
@@ -83,7 +84,7 @@ def tokens(
     label_column: LabelColumnOption = None,
 ) -> None:
     """Show examples with each token coloured by its weight, and count what is trained."""
-    shown = examples_to_show(file, columns_told(text_column, label_column))
+    shown = examples_to_show(file, columns_called(text_column, label_column))
     if example is not None and example > len(shown.examples):
         count = counted(len(shown.examples), "example")
         raise InputError(f"{file} has {count}; choose --example from those.")

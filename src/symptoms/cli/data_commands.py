@@ -27,7 +27,7 @@ from symptoms.data.dataset import read_dataset
 from symptoms.data.fields import SPLITS
 from symptoms.data.labels import find_label_by_name
 from symptoms.data.reading import nearest
-from symptoms.data.records import AS_OURS, Columns
+from symptoms.data.records import columns_called
 from symptoms.data.splitting import split_examples, what_was_not_split, write_splits
 from symptoms.data.terms import terms_for
 from symptoms.errors import DataError, Fault, InputError
@@ -53,7 +53,7 @@ def check(
     datasets: list[Dataset] = []
     faults: list[Fault] = []
     for file in files:
-        dataset, found = read_dataset(file, columns=columns_told(text_column, label_column))
+        dataset, found = read_dataset(file, columns=columns_called(text_column, label_column))
         datasets.append(dataset)
         faults.extend(found)
     findings = check_datasets(datasets)
@@ -164,13 +164,8 @@ def labels(
         console.print(f"\n{group or 'symptoms'}: {', '.join(listed)}", highlight=False, soft_wrap=True)
 
 
-def columns_told(text_column: str | None, label_column: str | None) -> Columns:
-    """The columns of the options, or our own names."""
-    return Columns(text_column or AS_OURS.text, label_column or AS_OURS.label)
-
-
 def _loaded(file: Path, text_column: str | None, label_column: str | None) -> Dataset:
-    dataset = load_dataset(file, columns=columns_told(text_column, label_column))
+    dataset = load_dataset(file, columns=columns_called(text_column, label_column))
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     return dataset

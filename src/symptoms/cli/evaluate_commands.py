@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.errors import InputError
 
 if TYPE_CHECKING:

@@ -15,15 +15,15 @@ from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.errors import InputError, RunError
 from symptoms.service import connect
 from symptoms.sweep import PlannedRun, SweepFolder, SweepPlan, preset_names, read_preset, read_sweep_file
-from symptoms.sweep.orders import (
-    OrderedRun,
+from symptoms.sweep.reading import MAX_RUNS, with_options
+from symptoms.sweep.requested_runs import (
+    RequestedRun,
     by_base_model,
     check_named_by_user,
     check_offered,
     count_runs,
-    order_runs,
+    request_runs,
 )
-from symptoms.sweep.reading import MAX_RUNS, with_options
 
 if TYPE_CHECKING:
     from symptoms.sweep.folder import Outcome
@@ -83,15 +83,15 @@ def sweep(
     if len(runs) > MAX_RUNS:
         raise InputError(f"The plan has {len(runs):,} runs; a sweep may have {MAX_RUNS:,}.")
     console = Console()
-    ordered = order_runs(runs, service, evaluate)
+    requested = request_runs(runs, service, evaluate)
     folder = SweepFolder.open(name, runs, evaluate, service)
     if dry_run:
-        _list_the_plan(ordered, service, console)
+        _list_the_plan(requested, service, console)
     else:
-        _run(folder, ordered, at_once, console)
+        _run(folder, requested, at_once, console)
 
 
-def _run(folder: SweepFolder, runs: Sequence[OrderedRun], at_once: int, console: Console) -> None:
+def _run(folder: SweepFolder, runs: Sequence[RequestedRun], at_once: int, console: Console) -> None:
     with folder.held():
         goes_on = f"if it is cut short, 'symptoms sweep --resume {folder.name}' goes on"
         _say(console, f"Sweep {folder.name}: {len(runs)} runs in {folder.path}; {goes_on}")
@@ -113,14 +113,14 @@ def _tell(folder: SweepFolder, outcomes: Sequence[tuple[str, Outcome]], console:
         raise RunError(f"{len(failed)} runs failed; the same command tries them again.\n{problems}")
 
 
-def _list_the_plan(runs: Sequence[OrderedRun], service: str | None, console: Console) -> None:
+def _list_the_plan(runs: Sequence[RequestedRun], service: str | None, console: Console) -> None:
     table = Table(
         "run", "steps", "examples", "tokens", "trained", "dev tokens", "cost", box=None, pad_edge=False
     )
     steps = tokens = dev_tokens = 0
     prices: list[float | None] = []
     for base_model, group in by_base_model(runs).items():
-        preferred = group[0].order.data.config.get("base_model")
+        preferred = group[0].request.preferred_base_model
         with console.status("counting"), connect(service, base_model, preferred=preferred) as connected:
             check_offered(runs, connected)
             counted = count_runs(group, connected)

@@ -34,7 +34,7 @@ def examples_to_show(path: Path, columns: Columns) -> Shown:
     """
     if not path.is_dir() and holds_experiment(path):
         experiment = load_experiment(path)
-        return Shown(path, experiment.examples, experiment.config.base_model)
+        return Shown(path, experiment.examples, experiment.settings.base_model)
     dataset = load_dataset(path, columns=columns)
     examples = [one if one.is_assessed else _with_its_concern_alone(one) for one in dataset.examples]
     return Shown(path, tuple(examples), None)

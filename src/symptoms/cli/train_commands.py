@@ -11,14 +11,20 @@ from rich.console import Console
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.errors import InputError
 from symptoms.service import HOSTED, Service, connect
-from symptoms.train import conclude, prepare, read_config_file
-from symptoms.train.configuration import left_beside
+from symptoms.settings import TrainingSettings
+from symptoms.train import conclude, prepare, read_settings_file
 from symptoms.train.estimate import count_work, describe, measure_seconds, price_of_measuring
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView
 from symptoms.train.loop import new_adapter
-from symptoms.train.order import Order, new_order, order_to_repeat, order_to_resume
+from symptoms.train.settings_file import left_beside
 from symptoms.train.training import opened_run, train_opened
+from symptoms.train.training_request import (
+    TrainingRequest,
+    new_request,
+    request_to_repeat,
+    request_to_resume,
+)
 from symptoms.train.writers import check_writers
 from symptoms.words import counted
 
@@ -63,40 +69,41 @@ def train(
     if resume is not None:
         if config or run or repeat or dry_run or told:
             raise InputError("--resume goes on with the settings of its run; give it alone, or use --repeat.")
-        order = order_to_resume(resume, service)
+        request = request_to_resume(resume, service)
     elif repeat is not None:
         if config:
             raise InputError("--repeat takes the settings of a run; give a file or --repeat, not both.")
-        order = order_to_repeat(repeat, told, service)
+        request = request_to_repeat(repeat, told, service)
     else:
-        of_the_file = read_config_file(config) if config else {}
-        order = new_order({**left_beside(told, of_the_file), **told}, service)
+        of_the_file = read_settings_file(config) if config else {}
+        request = new_request({**left_beside(told, of_the_file), **told}, service)
     console = Console()
     # Wrong settings are told now, not after the seconds that connecting takes.
-    config_told = order.config(order.base_model)
-    check_writers(config_told)
-    for note in (order.examples(config_told).note, order.dev and order.dev.note):
+    as_told = request.resolved(request.base_model).settings
+    check_writers(as_told)
+    for note in (request.examples(as_told).note, request.dev and request.dev.note):
         if note:
             console.print(note, markup=False, highlight=False)
     console.print("Connecting to the Tinker service ...")
-    preferred = order.data.config.get("base_model")
-    with connect(order.service, order.base_model, preferred=preferred) as connected:
-        if taken := order.recommended(connected.base_model, connected.find_shape):
-            console.print(taken, markup=False, highlight=False, soft_wrap=True)
+    preferred = request.preferred_base_model
+    with connect(request.service, request.base_model, preferred=preferred) as connected:
+        resolved = request.resolved(connected.base_model, connected.find_shape)
+        if resolved.recommended:
+            console.print(resolved.recommended, markup=False, highlight=False, soft_wrap=True)
         if dry_run:
-            _tell_what_it_takes(order, connected, measure, console)
+            _tell_what_it_takes(request, resolved.settings, connected, measure, console)
         else:
-            _train(order, run, connected, console)
+            _train(request, resolved.settings, run, connected, console)
 
 
-def _tell_what_it_takes(order: Order, service: Service, measure: bool, console: Console) -> None:
-    config = order.config(service.base_model, service.find_shape)
+def _tell_what_it_takes(
+    request: TrainingRequest, settings: TrainingSettings, service: Service, measure: bool, console: Console
+) -> None:
     # Steps cost money on hosted Tinker, which is spent only when that was asked for.
-    training = new_adapter(config, service) if measure or service.kind != HOSTED else None
-    job = prepare(
-        config, order.examples(config), order.dev, service.tokenizer(training), service.context_length
-    )
-    work = count_work(job, len(order.data.labels))
+    training = new_adapter(settings, service) if measure or service.kind != HOSTED else None
+    data, tokenizer = request.examples(settings), service.tokenizer(training)
+    job = prepare(settings, data, request.dev, tokenizer, service.context_length)
+    work = count_work(job, len(request.data.labels))
     for sentence in describe(work, service):
         console.print(sentence, highlight=False, markup=False)
     if training is None:
@@ -105,15 +112,21 @@ def _tell_what_it_takes(order: Order, service: Service, measure: bool, console: 
         return
     console.print("measuring a few steps on an adapter that is thrown away ...")
     seconds = measure_seconds(job, training, work)
-    without = ", without classifying dev texts" if config.dev_accuracy else ""
+    without = ", without classifying dev texts" if settings.dev_accuracy else ""
     console.print(f"time: about {seconds / 60:.1f} minutes{without}", highlight=False)
 
 
-def _train(order: Order, run_name: str | None, service: Service, console: Console) -> None:
+def _train(
+    request: TrainingRequest,
+    settings: TrainingSettings,
+    run_name: str | None,
+    service: Service,
+    console: Console,
+) -> None:
     from symptoms.evaluate.during_training import dev_accuracy, written_cases
 
-    with opened_run(order, service, run_name) as opened:
-        run, config, name = opened.run, opened.config, opened.run.name
+    with opened_run(request, settings, service, run_name) as opened:
+        run, name = opened.run, opened.run.name
         console.print(
             f"{service.kind} service, base model {service.base_model}, "
             f"{counted(opened.job.num_steps, 'step')}; "
@@ -134,6 +147,7 @@ def _train(order: Order, run_name: str | None, service: Service, console: Consol
             )
             raise KeyboardInterrupt
         if loop.stopped_early:
-            console.print(f"Stopped early: {config.patience} evaluations without a lower dev loss.")
-        conclude(run, config, service, checkpoint, written_cases(opened.data, checkpoint, service), console)
+            console.print(f"Stopped early: {settings.patience} evaluations without a lower dev loss.")
+        cases = written_cases(opened.data, checkpoint, service)
+        conclude(run, settings, service, checkpoint, cases, console)
         loop.delete_superseded()

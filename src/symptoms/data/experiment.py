@@ -1,4 +1,4 @@
-"""The experiment's file: a configuration and examples, checked as a whole before anything is trained."""
+"""The experiment's file: its settings and examples, checked as a whole before anything is trained."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from symptoms.config import ExperimentConfig
 from symptoms.data.assessment import CONCERN, parse_assessment
 from symptoms.data.example import Example
 from symptoms.data.labels import Label, find_label, labels_beside, labels_of_the_data
 from symptoms.data.reading import Places, kind_of, nearest, parse_json, read_text
 from symptoms.errors import AssessmentFormatError, DataError, Fault
+from symptoms.settings import ExperimentSettings
 
 BLANK_LINE = "\n\n"
 
@@ -29,15 +29,15 @@ class Experiment:
     """
 
     path: Path
-    config: ExperimentConfig
+    settings: ExperimentSettings
     examples: tuple[Example, ...]
     labels: tuple[Label, ...]
     digest: str
 
     @property
     def test_cases(self) -> tuple[Example, ...]:
-        """The examples that the configuration names, or three spread evenly."""
-        chosen = self.config.test_examples
+        """The examples that the settings name, or three spread evenly."""
+        chosen = self.settings.test_examples
         if not chosen:
             count = min(3, len(self.examples))
             chosen = [1 + index * len(self.examples) // count for index in range(count)]
@@ -59,13 +59,13 @@ def load_experiment(path: Path) -> Experiment:
         if key not in ("config", "examples")
     ]
     examples = _read_examples(name, fields.get("examples"), places, faults)
-    config = _read_config(name, fields.get("config", {}), places, len(examples), faults)
-    if faults or config is None:
+    settings = _read_settings(name, fields.get("config", {}), places, len(examples), faults)
+    if faults or settings is None:
         raise DataError(sorted(faults, key=lambda fault: fault.line))
     labels = _labels(path, [concern for one in examples if (concern := _concern(one.output or ""))])
     return Experiment(
         path,
-        config,
+        settings,
         tuple(_with_its_parts(example, labels) for example in examples),
         labels,
         hashlib.sha256(content).hexdigest(),
@@ -146,27 +146,27 @@ def _read_examples(name: str, found: object, places: Places, faults: list[Fault]
     return examples
 
 
-def _read_config(
+def _read_settings(
     name: str, found: object, places: Places, num_examples: int, faults: list[Fault]
-) -> ExperimentConfig | None:
+) -> ExperimentSettings | None:
     if not isinstance(found, dict):
         faults.append(
             Fault(name, places.of_key("config"), "config", f"expected an object, found {kind_of(found)}")
         )
         return None
     try:
-        config = ExperimentConfig.model_validate(found)
+        settings = ExperimentSettings.model_validate(found)
     except ValidationError as error:
         for problem in error.errors():
             key = str(problem["loc"][0])
             message = problem["msg"].lower()
             if problem["type"] == "extra_forbidden":
-                message = f"unknown key{nearest(key, tuple(ExperimentConfig.model_fields))}"
+                message = f"unknown key{nearest(key, tuple(ExperimentSettings.model_fields))}"
             faults.append(Fault(name, places.of_key("config", key), f"config, {key}", message))
         return None
-    for number in config.test_examples:
+    for number in settings.test_examples:
         if not 1 <= number <= num_examples:
             problem = f"expected numbers from 1 to {num_examples}, found {number}"
             line = places.of_key("config", "test_examples")
             faults.append(Fault(name, line, "config, test_examples", problem))
-    return config
+    return settings

@@ -52,6 +52,11 @@ class Columns:
 AS_OURS = Columns()
 
 
+def columns_called(text: str | None, label: str | None) -> Columns:
+    """The columns of a file by the names that were told; None for ours."""
+    return Columns(text or AS_OURS.text, label or AS_OURS.label)
+
+
 @dataclass(frozen=True)
 class Record:
     """One example's fields; `line` is where it begins, or its number where a format has no lines."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from symptoms.classifier import RunAccuracy, RunCalibration, TrainedModel, write_accuracy, write_calibration
 from symptoms.data import Dataset, load_dataset
-from symptoms.data.records import Columns
+from symptoms.data.records import Columns, columns_called
 from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
 from symptoms.evaluate.abstention import RISK
@@ -51,7 +51,6 @@ from symptoms.safety.measuring import Share
 from symptoms.service import Service, connect
 from symptoms.tokens import completion_text, prompt_text, rendered
 from symptoms.train import RunDirectory, find_run
-from symptoms.train.order import columns_of
 
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
 SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
@@ -207,7 +206,8 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
     manifest = run.manifest() if run else {}
     train_path = request.train or _existing(manifest.get("data"))
     dev_path = request.dev or _existing(manifest.get("dev"))
-    of_the_run = columns_of(run.config() if run else {})
+    trained_with = run.config() if run else {}
+    of_the_run = columns_called(trained_with.get("text_column"), trained_with.get("label_column"))
     told = Columns(request.text_column or of_the_run.text, request.label_column or of_the_run.label)
     of_train, of_dev = (told if path else of_the_run for path in (request.train, request.dev))
     train = None if train_path is None else of_split(load_dataset(train_path, columns=of_train), "train")

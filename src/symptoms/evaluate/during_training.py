@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from symptoms.classifier import TrainedModel
 from symptoms.data import load_dataset
+from symptoms.data.records import columns_called
 from symptoms.data.subset import of_split
 from symptoms.evaluate.evaluating import asked_of, scored_labels
 from symptoms.evaluate.metrics import accuracy, macro_f1
@@ -15,7 +16,6 @@ from symptoms.service import LOCAL, Service
 from symptoms.tokens import rendered
 from symptoms.train import TestCase, TrainingData
 from symptoms.train.loop import Evaluator
-from symptoms.train.order import columns_of
 from symptoms.train.training import OpenRun
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 def dev_accuracy(opened: OpenRun) -> Evaluator | None:
     """Classifies the dev data with the weights so far; None where that was not asked for."""
-    config = opened.config
-    if not config.dev_accuracy or config.dev is None:
+    settings = opened.settings
+    if not settings.dev_accuracy or settings.dev is None:
         return None
-    columns = columns_of(config.model_dump())
-    labels = load_dataset(Path(config.data), columns=columns).labels
-    dev = of_split(load_dataset(Path(config.dev), labels, columns), "dev")
+    columns = columns_called(settings.text_column, settings.label_column)
+    labels = load_dataset(Path(settings.data), columns=columns).labels
+    dev = of_split(load_dataset(Path(settings.dev), labels, columns), "dev")
     asked = asked_of(dev)
 
     def figures(sampler: tinker.SamplingClient) -> dict[str, float]:

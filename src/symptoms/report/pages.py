@@ -8,7 +8,7 @@ from typing import Any
 
 from symptoms import __version__
 from symptoms.classifier import UNCALIBRATED_THRESHOLD
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.evaluate.abstention import CONFIDENCE
 from symptoms.evaluate.evaluation import Evaluation
 from symptoms.evaluate.intervals import Interval

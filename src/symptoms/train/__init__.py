@@ -1,9 +1,9 @@
-"""Training: configuration, batches, the loop, and what a run shows and leaves behind."""
+"""Training: settings, batches, the loop, and what a run shows and leaves behind."""
 
 from symptoms.train.conclusion import conclude
-from symptoms.train.configuration import read_config_file, resolve_config
 from symptoms.train.job import Job, prepare
 from symptoms.train.progress import TrainingProgress
+from symptoms.train.recommended_settings import resolve
 from symptoms.train.run_directory import (
     RunDirectory,
     TestCase,
@@ -12,6 +12,7 @@ from symptoms.train.run_directory import (
     newest_run,
     run_of_checkpoint,
 )
+from symptoms.train.settings_file import read_settings_file
 from symptoms.train.training_data import TrainingData, load_training_data
 
 __all__ = [
@@ -26,7 +27,7 @@ __all__ = [
     "load_training_data",
     "newest_run",
     "prepare",
-    "read_config_file",
-    "resolve_config",
+    "read_settings_file",
+    "resolve",
     "run_of_checkpoint",
 ]

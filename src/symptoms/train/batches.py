@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
-from symptoms.config import TrainingConfig
 from symptoms.data import Example
 from symptoms.data.assessment import CONCERN
 from symptoms.errors import InputError
+from symptoms.settings import TrainingSettings
 from symptoms.tokens import TokenizedExample, Tokenizer, rendered, to_datum
 
 if TYPE_CHECKING:
@@ -34,45 +34,45 @@ class Step:
         return tuple(index for batch in self.batches for index in batch)
 
 
-def steps_per_epoch(config: TrainingConfig, num_examples: int) -> int:
+def steps_per_epoch(settings: TrainingSettings, num_examples: int) -> int:
     """How many steps one pass takes; the last one may have fewer examples."""
-    return -(-num_examples // (config.batch_size * config.gradient_accumulation))
+    return -(-num_examples // (settings.batch_size * settings.gradient_accumulation))
 
 
-def count_steps(config: TrainingConfig, num_examples: int) -> int:
+def count_steps(settings: TrainingSettings, num_examples: int) -> int:
     """All steps of a run; raises InputError where the warm-up would not end before they do."""
-    steps = config.steps or config.epochs * steps_per_epoch(config, num_examples)
-    if config.warmup_steps >= steps:
+    steps = settings.steps or settings.epochs * steps_per_epoch(settings, num_examples)
+    if settings.warmup_steps >= steps:
         raise InputError(
-            f"warmup_steps {config.warmup_steps} must be fewer than the {steps} steps; lower it, "
+            f"warmup_steps {settings.warmup_steps} must be fewer than the {steps} steps; lower it, "
             "or train for more epochs."
         )
     return steps
 
 
-def plan_steps(config: TrainingConfig, concerns: Sequence[str], after: int = 0) -> Iterator[Step]:
+def plan_steps(settings: TrainingSettings, concerns: Sequence[str], after: int = 0) -> Iterator[Step]:
     """The steps that follow step number `after`, the same on every call, over examples of these concerns."""
-    per_epoch, total = steps_per_epoch(config, len(concerns)), count_steps(config, len(concerns))
-    size = config.batch_size
+    per_epoch, total = steps_per_epoch(settings, len(concerns)), count_steps(settings, len(concerns))
+    size = settings.batch_size
     order: tuple[int, list[int]] = (0, [])
     for number in range(after + 1, total + 1):
         epoch, place = divmod(number - 1, per_epoch)
         if order[0] != epoch + 1:
-            order = (epoch + 1, _order(config, concerns, epoch + 1))
-        first = place * size * config.gradient_accumulation
-        mine = order[1][first : first + size * config.gradient_accumulation]
+            order = (epoch + 1, _order(settings, concerns, epoch + 1))
+        first = place * size * settings.gradient_accumulation
+        mine = order[1][first : first + size * settings.gradient_accumulation]
         batches = tuple(tuple(mine[start : start + size]) for start in range(0, len(mine), size))
         yield Step(number, epoch + 1, batches, ends_epoch=place == per_epoch - 1)
 
 
-def _order(config: TrainingConfig, concerns: Sequence[str], epoch: int) -> list[int]:
+def _order(settings: TrainingSettings, concerns: Sequence[str], epoch: int) -> list[int]:
     order = list(range(len(concerns)))
-    if not config.shuffle:
+    if not settings.shuffle:
         return order
     # A generator of its own for each epoch, so that a resumed run need not replay earlier ones.
-    random = Random(f"{config.seed} {epoch}")
+    random = Random(f"{settings.seed} {epoch}")
     random.shuffle(order)
-    return _dealt(order, concerns, random) if config.balanced else order
+    return _dealt(order, concerns, random) if settings.balanced else order
 
 
 def _dealt(order: Sequence[int], concerns: Sequence[str], random: Random) -> list[int]:
@@ -109,7 +109,7 @@ class Batches:
 
     def __init__(
         self,
-        config: TrainingConfig,
+        settings: TrainingSettings,
         examples: Sequence[TokenizedExample],
         emphasised: Sequence[TokenizedExample],
         concerns: Sequence[str],
@@ -120,9 +120,9 @@ class Batches:
         """
         self.examples = examples
         self.concerns = concerns
-        self._reduction = config.reduction
+        self._reduction = settings.reduction
         self._emphasised = emphasised
-        self._datums = [to_datum(one) for one in emphasised] if config.reduction == "sum" else []
+        self._datums = [to_datum(one) for one in emphasised] if settings.reduction == "sum" else []
 
     def of(self, step: Step) -> list[list[tinker.Datum]]:
         """The datums of a step, one list for each forward_backward."""
@@ -185,9 +185,9 @@ REDUCTIONS = {
 }
 
 
-def loss_in_words(config: TrainingConfig) -> str:
+def loss_in_words(settings: TrainingSettings) -> str:
     """What exactly is minimised, for the manifest."""
     emphasis = ""
-    if config.concern_weight != 1:
-        emphasis = f"; tokens of the Primary concern line weigh {config.concern_weight:g}, others 1"
-    return REDUCTIONS[config.reduction] + emphasis
+    if settings.concern_weight != 1:
+        emphasis = f"; tokens of the Primary concern line weigh {settings.concern_weight:g}, others 1"
+    return REDUCTIONS[settings.reduction] + emphasis

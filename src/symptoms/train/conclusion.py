@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 
 from base_models import known_models
-from symptoms.config import DISCLAIMER, ExperimentConfig, TrainingConfig, in_words
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.service import Service
+from symptoms.settings import ExperimentSettings, TrainingSettings, in_words
 from symptoms.train.figure import draw_loss
 from symptoms.train.report import best_in_words, write_report
 from symptoms.train.run_directory import RunDirectory, TestCase
@@ -24,7 +25,7 @@ ORIGINAL_INITIAL, ORIGINAL_FINAL, ORIGINAL_MATCHES = 4.0, 0.25, "3 of 3"
 
 def conclude(
     run: RunDirectory,
-    config: ExperimentConfig | TrainingConfig,
+    settings: ExperimentSettings | TrainingSettings,
     service: Service,
     checkpoint: str,
     tests: Sequence[TestCase],
@@ -34,20 +35,20 @@ def conclude(
 
     With test cases, the experiment's, it is held against what the original reached.
     """
-    _tell(run, config, write_conclusion(run, config, service, checkpoint, tests), tests, console)
+    _tell(run, settings, write_conclusion(run, settings, service, checkpoint, tests), tests, console)
 
 
 def write_conclusion(
     run: RunDirectory,
-    config: ExperimentConfig | TrainingConfig,
+    settings: ExperimentSettings | TrainingSettings,
     service: Service,
     checkpoint: str,
     tests: Sequence[TestCase],
 ) -> dict[str, Any]:
     """Write loss.png, report.html and at last summary.json, by which a run is known to be finished."""
-    summary = run.summarise(config, service, checkpoint, tests)
+    summary = run.summarise(settings, service, checkpoint, tests)
     figure = run.path / "loss.png"
-    title = f"{config.base_model}, {counted(summary['num_steps'], 'step')}"
+    title = f"{settings.base_model}, {counted(summary['num_steps'], 'step')}"
     draw_loss(run.metrics(), run.evaluations(), title, figure, aim=ORIGINAL_FINAL if tests else None)
     write_report(run.path / "report.html", run.name, summary, figure, DISCLAIMER)
     run.write_summary(summary)
@@ -56,7 +57,7 @@ def write_conclusion(
 
 def _tell(
     run: RunDirectory,
-    config: ExperimentConfig | TrainingConfig,
+    settings: ExperimentSettings | TrainingSettings,
     summary: Mapping[str, Any],
     tests: Sequence[TestCase],
     console: Console,
@@ -91,7 +92,7 @@ def _tell(
     say(f"training time  {summary['train_seconds']:.0f} s for {counted(summary['num_steps'], 'step')}")
     if tests:
         reached = final <= ORIGINAL_FINAL and matches == len(tests)
-        say(_verdict(config, reached), style="green" if reached else "yellow")
+        say(_verdict(settings, reached), style="green" if reached else "yellow")
     say()
     say(f"run directory  {run.path}  (loss.png, report.html)")
     say(f"checkpoint     {checkpoint}")
@@ -100,18 +101,18 @@ def _tell(
     say(DISCLAIMER)
 
 
-def _verdict(config: ExperimentConfig | TrainingConfig, reached: bool) -> str:
+def _verdict(settings: ExperimentSettings | TrainingSettings, reached: bool) -> str:
     """Whether this is what the original claims; where not, the smallest change that is known to do it."""
     if reached:
         return "This reaches what the original claims."
     said = f"This falls short of the original, which ended at {ORIGINAL_FINAL} with every test case matched."
-    known = known_models().get(config.base_model)
+    known = known_models().get(settings.base_model)
     change = dict(known.reaches_original) if known is not None else {}
-    if not change or all(getattr(config, name) == value for name, value in change.items()):
+    if not change or all(getattr(settings, name) == value for name, value in change.items()):
         return said
     options = " ".join(f"--set {name}={value}" for name, value in change.items())
     return (
-        f"{said}\nThe smallest change that is known to reach it on {config.base_model} is "
+        f"{said}\nThe smallest change that is known to reach it on {settings.base_model} is "
         f"{in_words(change)}: python train_mental_health.py {options}"
     )
 

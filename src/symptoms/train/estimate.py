@@ -41,7 +41,7 @@ class Work:
 def count_work(job: Job, num_labels: int) -> Work:
     """Count without a service. `num_labels` is how many a dev text is asked about where it is classified."""
     examples = job.batches.examples
-    steps = list(plan_steps(job.config, job.batches.concerns))
+    steps = list(plan_steps(job.settings, job.batches.concerns))
     trained_on = [example for step in steps for example in job.batches.trained_on(step)]
     evaluations = sum(job.evaluates(step) for step in steps)
     prompts = sum(example.num_tokens - example.num_trained_tokens for example in job.dev_examples)
@@ -53,7 +53,7 @@ def count_work(job: Job, num_labels: int) -> Work:
         longest=max(example.num_tokens for example in examples),
         num_evaluations=evaluations,
         num_dev_tokens=evaluations * sum(example.num_tokens for example in job.dev_examples),
-        num_classified_tokens=evaluations * num_labels * prompts if job.config.dev_accuracy else 0,
+        num_classified_tokens=evaluations * num_labels * prompts if job.settings.dev_accuracy else 0,
     )
 
 
@@ -127,4 +127,4 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
 
 def _steps_to_measure(job: Job) -> list[Step]:
     # One more at first, since a service's first step is slower than those that follow.
-    return list(islice(plan_steps(job.config, job.batches.concerns), MEASURED_STEPS + 1))
+    return list(islice(plan_steps(job.settings, job.batches.concerns), MEASURED_STEPS + 1))

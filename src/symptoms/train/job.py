@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symptoms.config import TrainingConfig
+from symptoms.settings import TrainingSettings
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
 from symptoms.train.batches import (
     Batches,
@@ -25,7 +25,7 @@ class Job:
     alone, empty where the configuration does not ask for its loss.
     """
 
-    config: TrainingConfig
+    settings: TrainingSettings
     batches: Batches
     dev_examples: tuple[TokenizedExample, ...]
     dev_concerns: tuple[TokenizedExample, ...]
@@ -33,17 +33,17 @@ class Job:
 
     def evaluates(self, step: Step) -> bool:
         """Whether the dev data is evaluated after this step; always after the last."""
-        every = self.config.evaluate_every
+        every = self.settings.evaluate_every
         due = step.number % every == 0 if every else step.ends_epoch
         return bool(self.dev_examples) and (due or step.number == self.num_steps)
 
     def saves_state(self, step: Step) -> bool:
         """Whether a state to resume from is saved after this step."""
-        return step.number % self.config.checkpoint_every == 0 and step.number < self.num_steps
+        return step.number % self.settings.checkpoint_every == 0 and step.number < self.num_steps
 
 
 def prepare(
-    config: TrainingConfig,
+    settings: TrainingSettings,
     data: TrainingData,
     dev: TrainingData | None,
     tokenizer: Tokenizer,
@@ -52,20 +52,20 @@ def prepare(
     """Tokenize and check; raises DataError for examples that do not fit, InputError for settings."""
     examples = _tokenized(data, tokenizer, context)
     emphasised = [
-        emphasise_concern(tokenizer, example, tokens, config.concern_weight)
+        emphasise_concern(tokenizer, example, tokens, settings.concern_weight)
         for example, tokens in zip(data.examples, examples, strict=True)
     ]
     dev_examples = () if dev is None else tuple(_tokenized(dev, tokenizer, context))
     dev_concerns: tuple[TokenizedExample, ...] = ()
-    if dev is not None and config.best_by == "dev_concern_loss":
+    if dev is not None and settings.best_by == "dev_concern_loss":
         pairs = zip(dev.examples, dev_examples, strict=True)
         dev_concerns = tuple(concern_alone(tokenizer, one, tokens) for one, tokens in pairs)
     return Job(
-        config=config,
-        batches=Batches(config, examples, emphasised, [kind_of_example(one) for one in data.examples]),
+        settings=settings,
+        batches=Batches(settings, examples, emphasised, [kind_of_example(one) for one in data.examples]),
         dev_examples=dev_examples,
         dev_concerns=dev_concerns,
-        num_steps=count_steps(config, len(examples)),
+        num_steps=count_steps(settings, len(examples)),
     )
 
 

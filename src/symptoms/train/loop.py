@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from symptoms.config import TrainingConfig
 from symptoms.service import Service
+from symptoms.settings import TrainingSettings
 from symptoms.tokens import mean_loss, to_datum
 from symptoms.train.batches import Step, plan_steps
 from symptoms.train.job import Job
@@ -80,9 +80,9 @@ class TrainingLoop:
         None where it was interrupted: the last step is then done, and a state of it is saved.
         """
         pending: deque[Submitted] = deque()
-        ahead = self._job.config.in_flight
+        ahead = self._job.settings.in_flight
         self._clock = time.perf_counter()
-        for step in plan_steps(self._job.config, self._job.batches.concerns, after=self.progress.step):
+        for step in plan_steps(self._job.settings, self._job.batches.concerns, after=self.progress.step):
             pending.append(self._submit(step))
             waits = self._job.evaluates(step)
             while pending and (waits or len(pending) >= ahead):
@@ -104,15 +104,15 @@ class TrainingLoop:
     def _submit(self, step: Step) -> Submitted:
         from tinker import AdamParams
 
-        config = self._job.config
-        rate = config.learning_rate_at(step.number, self._job.num_steps)
+        settings = self._job.settings
+        rate = settings.learning_rate_at(step.number, self._job.num_steps)
         adam = AdamParams(
             learning_rate=rate,
-            beta1=config.adam_beta1,
-            beta2=config.adam_beta2,
-            eps=config.adam_eps,
-            weight_decay=config.weight_decay,
-            grad_clip_norm=config.grad_clip_norm,
+            beta1=settings.adam_beta1,
+            beta2=settings.adam_beta2,
+            eps=settings.adam_eps,
+            weight_decay=settings.weight_decay,
+            grad_clip_norm=settings.grad_clip_norm,
         )
         # Gradients gather over the batches of a step until the optimizer spends them.
         gradients = [
@@ -168,10 +168,10 @@ class TrainingLoop:
             }
         )
         self._write(step.number, figures)
-        before, measure = self.progress.best_loss, figures[self._job.config.dev_measure]
+        before, measure = self.progress.best_loss, figures[self._job.settings.dev_measure]
         is_best = before is None or measure < before
         self._view.evaluated(step.number, figures, is_best)
-        keeps_last = self._job.config.best_by == LAST
+        keeps_last = self._job.settings.best_by == LAST
         if is_best or keeps_last:
             kind = LAST if keeps_last else "best"
             path = self._training.save_weights_for_sampler(f"{kind}-step-{step.number}").result().path
@@ -186,7 +186,9 @@ class TrainingLoop:
         else:
             since = self.progress.evaluations_since_best + 1
             self.progress = replace(self.progress, evaluations_since_best=since)
-            self.stopped_early = self._job.config.patience is not None and since >= self._job.config.patience
+            self.stopped_early = (
+                self._job.settings.patience is not None and since >= self._job.settings.patience
+            )
 
     def _save_state(self, step: int) -> Any:
         return self._training.save_state(f"step-{step}")
@@ -205,7 +207,7 @@ class TrainingLoop:
         """
         saved = self._run.checkpoints()
         states = [line["path"] for line in saved if line["kind"] == "training"]
-        paths = states[: -self._job.config.keep_checkpoints]
+        paths = states[: -self._job.settings.keep_checkpoints]
         paths += [
             line["path"]
             for line in saved
@@ -220,19 +222,19 @@ class TrainingLoop:
             writer.write(step, figures)
 
 
-def new_adapter(config: TrainingConfig, service: Service) -> tinker.TrainingClient:
+def new_adapter(settings: TrainingSettings, service: Service) -> tinker.TrainingClient:
     """A fresh adapter as the configuration wants it."""
     return service.client.create_lora_training_client(
         base_model=service.base_model,
-        rank=config.lora_rank,
-        seed=config.seed,
-        train_attn=config.train_attn,
-        train_mlp=config.train_mlp,
-        train_unembed=config.train_unembed,
+        rank=settings.lora_rank,
+        seed=settings.seed,
+        train_attn=settings.train_attn,
+        train_mlp=settings.train_mlp,
+        train_unembed=settings.train_unembed,
     ).result()
 
 
-def resumed_adapter(config: TrainingConfig, service: Service, run: RunDirectory) -> tinker.TrainingClient:
+def resumed_adapter(settings: TrainingSettings, service: Service, run: RunDirectory) -> tinker.TrainingClient:
     """The adapter and optimizer of the state that a run goes on from, or a fresh one where it has none.
 
     What the run wrote after that state is forgotten, and the checkpoints it saved since are deleted.
@@ -240,5 +242,5 @@ def resumed_adapter(config: TrainingConfig, service: Service, run: RunDirectory)
     progress = run.progress()
     service.delete_checkpoints(run.rewind(progress.step))
     if progress.state is None:
-        return new_adapter(config, service)
+        return new_adapter(settings, service)
     return service.client.create_training_client_from_state_with_optimizer(progress.state).result()

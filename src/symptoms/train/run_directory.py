@@ -1,6 +1,6 @@
 """A run directory: everything a training run leaves behind, readable at any moment.
 
-runs/<name>/config.json        the resolved configuration
+runs/<name>/config.json        the settings that it was trained with
             manifest.json      data digest, labels, seed, versions, git revision, service
             metrics.jsonl      one line a step
             dev_metrics.jsonl  one line an evaluation on the dev data
@@ -34,10 +34,10 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from symptoms.config import ExperimentConfig, TrainingConfig
 from symptoms.data import Example, Label, labels_of_taxonomy, symptoms_of
 from symptoms.errors import RunError
 from symptoms.service import Service
+from symptoms.settings import ExperimentSettings, TrainingSettings
 from symptoms.tokens import TokenizedExample
 from symptoms.train.final_loss import final_loss, final_loss_is
 from symptoms.train.lock import locked
@@ -163,14 +163,14 @@ class RunDirectory:
     def write_start(
         self,
         data: DataFile,
-        config: BaseModel,
+        settings: BaseModel,
         service: Service,
         loss_reduction: str = "sum over the trained tokens of a batch",
         **more: Any,
     ) -> None:
-        """Config and manifest, written before the first step; `more` goes into the manifest as it is."""
-        settings = config.model_dump()
-        self._write("config.json", settings)
+        """Settings and manifest, written before the first step; `more` goes into the manifest as it is."""
+        told = settings.model_dump()
+        self._write("config.json", told)
         manifest = {
             "data": str(data.path),
             "data_sha256": data.digest,
@@ -178,8 +178,8 @@ class RunDirectory:
             "labels": {label.id: label.text for label in data.labels},
             "symptoms": symptoms_of(data.examples),
             **more,
-            "seed": settings["seed"],
-            "base_model": settings["base_model"],
+            "seed": told["seed"],
+            "base_model": told["base_model"],
             "service": service.kind,
             "service_url": None if service.kind == "local" else service.url,
             "capabilities": service.offered,
@@ -302,7 +302,7 @@ class RunDirectory:
 
     def summarise(
         self,
-        config: ExperimentConfig | TrainingConfig,
+        settings: ExperimentSettings | TrainingSettings,
         service: Service,
         checkpoint: str,
         tests: Sequence[TestCase],
@@ -319,13 +319,13 @@ class RunDirectory:
             "reduction": 1 - final / initial,
             "test_cases": cases,
             "checkpoint": checkpoint,
-            "base_model": config.base_model,
+            "base_model": settings.base_model,
             "service": service.kind,
             "num_steps": len(metrics),
             "train_seconds": sum(line.seconds for line in metrics),
         }
         if evaluations := self.evaluations():
-            trained = config if isinstance(config, TrainingConfig) else None
+            trained = settings if isinstance(settings, TrainingSettings) else None
             measure, best_by = (trained.dev_measure, trained.best_by) if trained else ("dev_loss", "dev_loss")
             best = min(evaluations, key=lambda line: line[measure])
             summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"], "best_by": best_by}

@@ -1,4 +1,4 @@
-"""One run from its order to its last checkpoint, held for one process all the while."""
+"""One run from its request to its last checkpoint, held for one process all the while."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from symptoms.config import TrainingConfig
 from symptoms.errors import RunError
 from symptoms.service import Service
+from symptoms.settings import TrainingSettings
 from symptoms.tokens import Tokenizer
 from symptoms.train.batches import loss_in_words
 from symptoms.train.job import Job, prepare
 from symptoms.train.loop import Evaluator, StopWish, TrainingLoop, new_adapter, resumed_adapter
-from symptoms.train.order import Order
 from symptoms.train.run_directory import RUNS, RunDirectory
 from symptoms.train.training_data import TrainingData
+from symptoms.train.training_request import TrainingRequest
 from symptoms.train.view import View
 from symptoms.train.writers import open_writers
 
@@ -30,7 +30,7 @@ class OpenRun:
     """A run that is ready to be trained, or to be trained further."""
 
     run: RunDirectory
-    config: TrainingConfig
+    settings: TrainingSettings
     data: TrainingData
     job: Job
     training: tinker.TrainingClient
@@ -40,38 +40,41 @@ class OpenRun:
 
 @contextmanager
 def opened_run(
-    order: Order, service: Service, name: str | None, root: Path = RUNS
+    request: TrainingRequest,
+    settings: TrainingSettings,
+    service: Service,
+    name: str | None,
+    root: Path = RUNS,
 ) -> Generator[OpenRun, None, None]:
-    """A new run directory of this name, or the order's own, which no other process may train meanwhile.
+    """A new run directory of this name, or the request's own, which no other process may train meanwhile.
 
     Raises DataError for examples that do not fit, and RunError for a run that is taken, finished or being
     trained.
     """
-    config = order.config(service.base_model, service.find_shape)
-    data = order.examples(config)
+    data = request.examples(settings)
     with ExitStack() as held:
-        if order.run is None:
-            training = new_adapter(config, service)
+        if request.run is None:
+            training = new_adapter(settings, service)
         else:
-            held.enter_context(order.run.held())
-            # It may have come to its end since the order was made.
-            if order.run.is_finished:
-                raise RunError(f"The run {order.run.name} is finished by now; there is nothing left to do.")
-            training = resumed_adapter(config, service, order.run)
+            held.enter_context(request.run.held())
+            # It may have come to its end since the request was made.
+            if request.run.is_finished:
+                raise RunError(f"The run {request.run.name} is finished by now; there is nothing left to do.")
+            training = resumed_adapter(settings, service, request.run)
         weights = service.base_model_sha256(training)
-        if order.base_model_sha256 and weights and weights != order.base_model_sha256:
+        if request.base_model_sha256 and weights and weights != request.base_model_sha256:
             raise RunError(
                 f"The weights of {service.base_model} are not those that the run began with, so it cannot go "
                 "on or be had again; train a new one with the same settings."
             )
         tokenizer = service.tokenizer(training)
-        job = prepare(config, data, order.dev, tokenizer, service.context_length)
-        run = order.run
+        job = prepare(settings, data, request.dev, tokenizer, service.context_length)
+        run = request.run
         if run is None:
             run = RunDirectory.create(name, root)
             held.enter_context(run.held())
-            _write_start(run, order, data, job, service, weights)
-        yield OpenRun(run, config, data, job, training, tokenizer, service)
+            _write_start(run, request, data, job, service, weights)
+        yield OpenRun(run, settings, data, job, training, tokenizer, service)
 
 
 def train_opened(
@@ -82,7 +85,7 @@ def train_opened(
     No checkpoint where it was stopped: the last step is then saved, and the run can be resumed.
     """
     run = opened.run
-    writers = open_writers(opened.config, run, run.progress().step)
+    writers = open_writers(opened.settings, run, run.progress().step)
     loop = TrainingLoop(opened.job, run, opened.service, opened.training, view, writers, evaluator)
     try:
         return loop, loop.run(stop)
@@ -92,14 +95,19 @@ def train_opened(
 
 
 def _write_start(
-    run: RunDirectory, order: Order, data: TrainingData, job: Job, service: Service, weights: str | None
+    run: RunDirectory,
+    request: TrainingRequest,
+    data: TrainingData,
+    job: Job,
+    service: Service,
+    weights: str | None,
 ) -> None:
-    dev = order.dev
+    dev = request.dev
     run.write_start(
         data,
-        job.config,
+        job.settings,
         service,
-        loss_in_words(job.config),
+        loss_in_words(job.settings),
         base_model_sha256=weights,
         num_steps=job.num_steps,
         dev=None if dev is None else str(dev.path),

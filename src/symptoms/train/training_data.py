@@ -12,6 +12,7 @@ from symptoms.data import Example, Label, assessment_of, load_dataset, load_expe
 from symptoms.data.records import AS_OURS, Columns, holds_experiment
 from symptoms.data.subset import choose_per_condition, of_split
 from symptoms.errors import InputError
+from symptoms.settings import ExperimentSettings
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class TrainingData:
     """What is trained or evaluated on, and where it is from. `digest` is the SHA-256 of the file's bytes.
 
     `labels` are those that a model trained on it chooses from, empty where the texts name no concern.
-    `config` and `test_cases` are those of an experiment's file and empty for other files; `note` says
+    `experiment` and `test_cases` are those of an experiment's file, None and empty for others; `note` says
     which examples of the file were left out. `subset` says how a part of them was drawn, for the manifest.
     """
 
@@ -27,9 +28,9 @@ class TrainingData:
     examples: tuple[Example, ...]
     labels: tuple[Label, ...]
     digest: str
-    config: Mapping[str, Any]
-    test_cases: tuple[Example, ...]
-    note: str | None
+    experiment: ExperimentSettings | None = None
+    test_cases: tuple[Example, ...] = ()
+    note: str | None = None
     subset: Mapping[str, Any] | None = None
 
 
@@ -43,16 +44,13 @@ def load_training_data(
     """
     if not path.is_dir() and holds_experiment(path):
         experiment = load_experiment(path)
-        # The original went through its examples in the file's order.
-        config = experiment.config.model_dump(exclude={"loss_fn", "test_examples"}) | {"shuffle": False}
         return TrainingData(
             path,
             experiment.examples,
             experiment.labels,
             experiment.digest,
-            config,
-            experiment.test_cases,
-            None,
+            experiment=experiment.settings,
+            test_cases=experiment.test_cases,
         )
     dataset = load_dataset(path, columns=columns)
     chosen = of_split(dataset, split)
@@ -61,7 +59,7 @@ def load_training_data(
     note = "\n".join([*dataset.notes, *taken]) or None
     for example in chosen.examples:
         assessment_of(example)  # one without is told now, and not when the tokens are made
-    return TrainingData(path, chosen.examples, dataset.labels, dataset.digest, {}, (), note)
+    return TrainingData(path, chosen.examples, dataset.labels, dataset.digest, note=note)
 
 
 def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int) -> TrainingData:

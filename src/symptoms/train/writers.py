@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from symptoms.config import TrainingConfig
 from symptoms.errors import InputError
+from symptoms.settings import TrainingSettings
 from symptoms.train.run_directory import RunDirectory
 
 
@@ -45,9 +45,9 @@ class TensorBoardWriter:
 class TrackioWriter:
     """A run of trackio's project `symptoms` on this machine: `trackio show`."""
 
-    def __init__(self, run: RunDirectory, config: TrainingConfig) -> None:
+    def __init__(self, run: RunDirectory, settings: TrainingSettings) -> None:
         self._trackio = _module("trackio", "trackio")
-        self._trackio.init(project="symptoms", name=run.name, config=config.model_dump(), resume="allow")
+        self._trackio.init(project="symptoms", name=run.name, config=settings.model_dump(), resume="allow")
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """The figures of one step."""
@@ -58,19 +58,19 @@ class TrackioWriter:
         self._trackio.finish()
 
 
-def check_writers(config: TrainingConfig) -> None:
+def check_writers(settings: TrainingSettings) -> None:
     """Raises InputError, before anything is spent, where a package that is asked for is not installed."""
-    for name in config.log_to:
+    for name in settings.log_to:
         _module({"tensorboard": "tensorboardX", "trackio": "trackio"}[name], name)
 
 
-def open_writers(config: TrainingConfig, run: RunDirectory, after: int) -> list[MetricsWriter]:
+def open_writers(settings: TrainingSettings, run: RunDirectory, after: int) -> list[MetricsWriter]:
     """The writers that the configuration asks for, of a run that goes on after a step."""
     writers: list[MetricsWriter] = []
-    if "tensorboard" in config.log_to:
+    if "tensorboard" in settings.log_to:
         writers.append(TensorBoardWriter(run, after))
-    if "trackio" in config.log_to:
-        writers.append(TrackioWriter(run, config))
+    if "trackio" in settings.log_to:
+        writers.append(TrackioWriter(run, settings))
     return writers
 
 

@@ -16,7 +16,7 @@ import uvicorn
 
 from symptoms import __version__
 from symptoms.classifier import Classifier
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.errors import InputError, ServiceError
 from symptoms.safety import check_country, country_code, covered_languages, known_countries
 from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint

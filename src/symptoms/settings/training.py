@@ -1,109 +1,23 @@
-"""The configurations: of the original experiment, and of `symptoms train`."""
+"""The settings of a training, each with its default and what it means."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from base_models import known_models
 from symptoms.errors import InputError
 from symptoms.schedules import Schedule, fraction_of_peak
-
-DISCLAIMER = (
-    "For learning only, not medical advice or a diagnosis. "
-    "If you are in danger or thinking of harming yourself, call your local emergency number now."
-)
+from symptoms.settings.lora_and_adam import LoraAndAdam
 
 
-def in_words(settings: Mapping[str, Any]) -> str:
-    """Settings as they are written in a file."""
+class TrainingSettings(LoraAndAdam):
+    """What a training goes by, from its data to its last checkpoint.
 
-    def as_told(value: Any) -> str:
-        if isinstance(value, bool):
-            return str(value).lower()
-        return f"{value:g}" if isinstance(value, float) else str(value)
-
-    return ", ".join(f"{name} {as_told(value)}" for name, value in settings.items())
-
-
-class _LoraAndAdam(BaseModel):
-    """What every training configuration has, by default with the numbers of the original experiment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    base_model: str = Field(default="meta-llama/Llama-3.2-1B", min_length=1)
-    lora_rank: int = Field(default=32, ge=1, description="Rank of the LoRA adapter.")
-    learning_rate: float = Field(default=1e-4, gt=0, allow_inf_nan=False, description="Peak of the schedule.")
-    adam_beta1: float = Field(default=0.9, ge=0, lt=1, description="Adam's decay of the gradient's mean.")
-    adam_beta2: float = Field(default=0.95, ge=0, lt=1, description="Adam's decay of the squares' mean.")
-    adam_eps: float = Field(default=1e-8, gt=0, allow_inf_nan=False, description="Adam's epsilon.")
-    epochs: int = Field(default=20, ge=1, description="Passes over the training data.")
-    batch_size: int = Field(default=1, ge=1, description="Examples in one forward_backward.")
-    seed: int = Field(default=0, ge=0, description="Seed of the adapter and of the order of examples.")
-
-
-class ExperimentConfig(_LoraAndAdam):
-    """The numbers of the experiment, by default those of the original one.
-
-    `test_examples` counts the examples from 1 and names those whose output is shown after training;
-    when it is empty, three are taken, spread evenly.
+    A setting is added here: each field is an option of `symptoms train` and `symptoms sweep`, a key of their
+    TOML files and of a run's config.json, under the same name.
     """
-
-    learning_rate_schedule: Literal["constant", "linear"] = "constant"
-    loss_fn: Literal["cross_entropy"] = "cross_entropy"
-    test_examples: list[int] = []
-
-    def for_base_model(self, base_model: str) -> ExperimentConfig:
-        """The same configuration on another base model, with what is recommended for that one.
-
-        A file that names the base model itself is taken at its word.
-        """
-        if base_model == self.base_model:
-            return self
-        known = known_models().get(base_model)
-        return self.model_copy(update={"base_model": base_model, **(known.experiment if known else {})})
-
-    def with_changes(self, told: Sequence[str]) -> ExperimentConfig:
-        """The same with settings told as `name=value`; raises InputError for one that cannot be."""
-        changes: dict[str, Any] = {}
-        # The model has an option of its own, and the file's test cases are read before settings are told.
-        known = [name for name in type(self).model_fields if name not in ("base_model", "test_examples")]
-        for one in told:
-            name, _, value = one.partition("=")
-            if name not in known:
-                raise InputError(f"{name!r} cannot be set; choose one of: {', '.join(known)}.")
-            try:
-                read = tomllib.loads(f"value = {value}")
-            except tomllib.TOMLDecodeError:
-                read = {"value": value}  # a word without quotes
-            changes[name] = read["value"] if len(read) == 1 else value
-        try:
-            return type(self).model_validate({**self.model_dump(), **changes})
-        except ValidationError as error:
-            problem = error.errors()[0]
-            raise InputError(
-                f"{problem['loc'][0]} cannot be {problem['input']!r}: {problem['msg'].lower()}."
-            ) from error
-
-    def differences(self, other: ExperimentConfig) -> str:
-        """The settings that are not those of another configuration, the base model aside; "" for none."""
-        changed = {
-            name: value
-            for name, value in self.model_dump().items()
-            if name != "base_model" and value != getattr(other, name)
-        }
-        return in_words(changed)
-
-    def learning_rate_at(self, step: int, num_steps: int) -> float:
-        """The learning rate of a step, counted from 1; a linear schedule falls towards zero."""
-        return self.learning_rate * fraction_of_peak(self.learning_rate_schedule, step, num_steps)
-
-
-class TrainingConfig(_LoraAndAdam):
-    """What `symptoms train` was told and assumes; the same names stand in TOML files and as options."""
 
     data: str = Field(min_length=1, description="Training data: .jsonl, .json, .csv, .tsv, .xlsx, .parquet.")
     dev: str | None = Field(default=None, min_length=1, description="Held-out data to evaluate on.")
@@ -160,6 +74,30 @@ class TrainingConfig(_LoraAndAdam):
         default=[], description="Also write metrics there; may be repeated."
     )
 
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> TrainingSettings:
+        """Settings by their names; those that nobody told have their defaults, and are not among `told`.
+
+        Raises InputError with every setting that cannot be, and without data.
+        """
+        if told.get("data") is None:
+            raise InputError("There is no data to train on; name a file with --data.")
+        try:
+            return cls.model_validate(dict(told))
+        except ValidationError as error:
+            raise InputError("\n".join(_sentence(problem) for problem in error.errors())) from error
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The settings that were told, by their names."""
+        return {
+            name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set
+        }
+
+    def over(self, others: Mapping[str, Any]) -> TrainingSettings:
+        """These settings where they were told, else the others; raises InputError where they do not fit."""
+        return self.of({**others, **self.told})
+
     @property
     def dev_measure(self) -> Literal["dev_loss", "dev_concern_loss"]:
         """Which dev loss tells how good the weights are, also where the last ones are used in any case."""
@@ -184,3 +122,11 @@ class TrainingConfig(_LoraAndAdam):
         return self.learning_rate * fraction_of_peak(
             self.learning_rate_schedule, step, num_steps, self.warmup_steps, self.decay_fraction
         )
+
+
+def _sentence(problem: Any) -> str:
+    field = ".".join(str(part) for part in problem["loc"])
+    said = problem["msg"].removeprefix("Value error, ")
+    if not field:
+        return f"These settings do not fit together: {said}."
+    return f"{field} cannot be {problem['input']!r}: {said[0].lower()}{said[1:]}."

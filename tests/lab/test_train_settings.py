@@ -2,79 +2,97 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from base_models import BUNDLED_BASE, ModelShape, known_models
-from symptoms.config import ExperimentConfig, TrainingConfig
 from symptoms.errors import DataError, InputError
-from symptoms.train import read_config_file, resolve_config
-from symptoms.train.configuration import recommended_in_words
+from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.train import read_settings_file, resolve
+from symptoms.train.learning_rate import FindShape, unknown_shape
 
-OF_THE_FILE = ExperimentConfig(learning_rate=1e-4).model_dump(exclude={"loss_fn", "test_examples"})
+OF_THE_FILE = ExperimentSettings(learning_rate=1e-4)
+
+
+def settings_of(
+    told: Mapping[str, Any],
+    experiment: ExperimentSettings | None,
+    base_model: str | None,
+    find_shape: FindShape = unknown_shape,
+) -> TrainingSettings:
+    return resolve(TrainingSettings.of(told), experiment, base_model, find_shape).settings
+
+
+def recommended(
+    told: Mapping[str, Any],
+    experiment: ExperimentSettings | None,
+    base_model: str,
+    find_shape: FindShape = unknown_shape,
+) -> str | None:
+    return resolve(TrainingSettings.of(told), experiment, base_model, find_shape).recommended
 
 
 def test_what_is_told_wins_over_the_base_model_and_that_over_the_data():
     """A told learning rate stands; else the base model's; else that of the experiment's file."""
     suited = known_models()[BUNDLED_BASE].experiment["learning_rate"]
-    assert resolve_config({"data": "x"}, OF_THE_FILE, "other").learning_rate == 1e-4
-    assert resolve_config({"data": "x"}, OF_THE_FILE, BUNDLED_BASE).learning_rate == suited
+    assert settings_of({"data": "x"}, OF_THE_FILE, "other").learning_rate == 1e-4
+    assert settings_of({"data": "x"}, OF_THE_FILE, BUNDLED_BASE).learning_rate == suited
     told = {"data": "x", "learning_rate": 0.5}
-    assert resolve_config(told, OF_THE_FILE, BUNDLED_BASE).learning_rate == 0.5
-    of_the_file = {**OF_THE_FILE, "base_model": BUNDLED_BASE}
-    assert resolve_config({"data": "x"}, of_the_file, BUNDLED_BASE).learning_rate == 1e-4
+    assert settings_of(told, OF_THE_FILE, BUNDLED_BASE).learning_rate == 0.5
+    of_the_file = OF_THE_FILE.model_copy(update={"base_model": BUNDLED_BASE})
+    assert settings_of({"data": "x"}, of_the_file, BUNDLED_BASE).learning_rate == 1e-4
 
 
 def test_a_data_set_gets_other_recommendations_than_the_experiment():
     """What suits one example a step does not suit many conditions; other base models get neither."""
     suited = known_models()[BUNDLED_BASE].data_sets
-    config = resolve_config({"data": "x"}, {}, BUNDLED_BASE)
+    config = settings_of({"data": "x"}, None, BUNDLED_BASE)
     assert {key: getattr(config, key) for key in suited} == suited
-    assert resolve_config({"data": "x", "batch_size": 4}, {}, BUNDLED_BASE).batch_size == 4
-    assert resolve_config({"data": "x"}, {}, "other") == TrainingConfig(data="x", base_model="other")
+    assert settings_of({"data": "x", "batch_size": 4}, None, BUNDLED_BASE).batch_size == 4
+    assert settings_of({"data": "x"}, None, "other") == TrainingSettings(data="x", base_model="other")
 
 
 def test_a_model_that_nobody_searched_settings_for_gets_a_rate_by_its_width():
     """Only for data sets: the experiment's file has the original's rate. What is told wins, and is said."""
     width = ModelShape("llama", 2048)
-    assert resolve_config({"data": "x"}, {}, "other", lambda: width).learning_rate == 4.9e-4
-    assert resolve_config({"data": "x"}, {}, "other", lambda: ModelShape(None, 2048)).learning_rate == 1e-4
-    assert resolve_config({"data": "x"}, OF_THE_FILE, "other", lambda: width).learning_rate == 1e-4
-    assert (
-        resolve_config({"data": "x", "learning_rate": 0.5}, {}, "other", lambda: width).learning_rate == 0.5
-    )
+    assert settings_of({"data": "x"}, None, "other", lambda: width).learning_rate == 4.9e-4
+    assert settings_of({"data": "x"}, None, "other", lambda: ModelShape(None, 2048)).learning_rate == 1e-4
+    assert settings_of({"data": "x"}, OF_THE_FILE, "other", lambda: width).learning_rate == 1e-4
+    assert settings_of({"data": "x", "learning_rate": 0.5}, None, "other", lambda: width).learning_rate == 0.5
     said = "learning_rate 0.00049, recommended for models of this width"
-    assert recommended_in_words({"data": "x"}, {}, "other", lambda: width) == said
+    assert recommended({"data": "x"}, None, "other", lambda: width) == said
 
 
 def test_a_recommendation_gives_way_to_what_it_does_not_fit():
     """Asking for patience, or for the file's order, is enough: nothing else has to be taken back."""
-    patient = resolve_config({"data": "x", "dev": "y", "patience": 3}, {}, BUNDLED_BASE)
+    patient = settings_of({"data": "x", "dev": "y", "patience": 3}, None, BUNDLED_BASE)
     assert (patient.patience, patient.best_by) == (3, "dev_loss")
-    in_order = resolve_config({"data": "x", "shuffle": False}, {}, BUNDLED_BASE)
+    in_order = settings_of({"data": "x", "shuffle": False}, None, BUNDLED_BASE)
     assert (in_order.shuffle, in_order.balanced) == (False, False)
 
 
 def test_a_recommendation_stays_beside_what_it_fits():
     """Telling what would hold in any case, a shuffled order or no patience, takes nothing away."""
-    config = resolve_config({"data": "x", "shuffle": True, "patience": None}, {}, BUNDLED_BASE)
-    assert config == resolve_config({"data": "x"}, {}, BUNDLED_BASE)
+    config = settings_of({"data": "x", "shuffle": True, "patience": None}, None, BUNDLED_BASE)
+    assert config == settings_of({"data": "x"}, None, BUNDLED_BASE)
     assert (config.balanced, config.best_by) == (True, "last")
 
 
 def test_the_recommendations_that_were_taken_are_told():
     """Those that were told otherwise, or that count for nothing beside what was told, are left out."""
-    told = {"data": "x", "learning_rate": 0.5, "batch_size": 4, "patience": 3, "steps": 7}
-    assert recommended_in_words(told, {}, BUNDLED_BASE) == (
+    told = {"data": "x", "dev": "y", "learning_rate": 0.5, "batch_size": 4, "patience": 3, "steps": 7}
+    assert recommended(told, None, BUNDLED_BASE) == (
         "balanced true, concern_weight 3, weight_decay 0.5, train_attn false, recommended for this base model"
     )
     suited = known_models()[BUNDLED_BASE].experiment["learning_rate"]
-    of_the_experiment = recommended_in_words({"data": "x"}, OF_THE_FILE, BUNDLED_BASE) or ""
+    of_the_experiment = recommended({"data": "x"}, OF_THE_FILE, BUNDLED_BASE) or ""
     assert of_the_experiment.startswith(f"learning_rate {suited:g}, learning_rate_schedule linear, ")
-    assert recommended_in_words({"data": "x"}, {}, "other") is None
-    everything = resolve_config({"data": "x"}, {}, BUNDLED_BASE).model_dump()
-    assert recommended_in_words(everything, {}, BUNDLED_BASE) is None
+    assert recommended({"data": "x"}, None, "other") is None
+    everything = settings_of({"data": "x"}, None, BUNDLED_BASE).model_dump()
+    assert recommended(everything, None, BUNDLED_BASE) is None
 
 
 def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path):
@@ -82,13 +100,13 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path):
     file = tmp_path / "run.toml"
     file.write_text('data = "x"\n\nlearning_rat = 1\nbatchsize = 2\n')
     with pytest.raises(DataError) as caught:
-        read_config_file(file)
+        read_settings_file(file)
     told = str(caught.value).splitlines()
     assert told[0].endswith("run.toml:3: learning_rat: unknown key; did you mean 'learning_rate'?")
     assert told[1].endswith("run.toml:4: batchsize: unknown key; did you mean 'batch_size'?")
     file.write_text("learning_rate = = 1")
     with pytest.raises(DataError, match="not valid TOML"):
-        read_config_file(file)
+        read_settings_file(file)
 
 
 @pytest.mark.parametrize(
@@ -116,4 +134,4 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path):
 def test_settings_that_cannot_be_are_told(settings: dict[str, object], sentence: str):
     """Wrong values and combinations end in sentences that name them."""
     with pytest.raises(InputError, match=sentence):
-        resolve_config(settings, {}, None)
+        settings_of(settings, None, None)
