@@ -16,9 +16,10 @@ from rich.console import Console
 from symptoms.classifier import TrainedModel
 from symptoms.cli import exit_with_a_sentence
 from symptoms.data import load_experiment
+from symptoms.runs import RunDirectory, TestCase
 from symptoms.service import connect
 from symptoms.tokens import check_lengths, mean_loss, rendered, to_datum, tokenize
-from symptoms.train import RunDirectory, TestCase, TrainingProgress, conclude
+from symptoms.train import TrainingProgress, conclude
 
 
 def main(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from symptoms.errors import RunError
-from symptoms.train import RunDirectory, newest_run
+from symptoms.runs import RunDirectory, newest_run
 from symptoms.train.live_view import mean_of_steps
 
 

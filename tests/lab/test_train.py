@@ -19,10 +19,11 @@ from base_models import known_models
 from conftest import ROOT
 from symptoms import Classifier
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
+from symptoms.runs import RunDirectory
 from symptoms.service import LocalServer, connect
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import as_tokenizer, rendered, to_datum, tokenize
-from symptoms.train import RunDirectory, load_training_data, prepare, recommended_settings
+from symptoms.train import load_training_data, prepare, recommended_settings
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView, sparkline
 from symptoms.train.loop import TrainingLoop, new_adapter

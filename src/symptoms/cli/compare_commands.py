@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from symptoms.errors import RunError
+from symptoms.runs import RunDirectory, find_run
 from symptoms.sweep import runs_of_sweep
-from symptoms.train import RunDirectory, find_run
 
 WIDE = 300
 

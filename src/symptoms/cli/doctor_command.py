@@ -24,8 +24,8 @@ from base_models.files import in_words, sha256_of, size_of
 from base_models.resolving import bundled_models, find_known, how_to_get
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError, ServiceError, SymptomsError
+from symptoms.runs import all_runs, newest_run
 from symptoms.service import LOCAL, choose_service, key_source, local_base_model, offered_models
-from symptoms.train import all_runs, newest_run
 
 PACKAGE = "mental-health-symptom-classifier"
 OLDEST_PYTHON = (3, 11)

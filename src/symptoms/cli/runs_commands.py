@@ -14,8 +14,8 @@ from rich.table import Table
 
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError
+from symptoms.runs import RunDirectory, all_runs, find_run
 from symptoms.sweep import find_sweep, runs_of_sweep
-from symptoms.train import RunDirectory, all_runs, find_run
 from symptoms.words import counted
 
 runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and remove runs.")

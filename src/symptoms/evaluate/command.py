@@ -47,10 +47,10 @@ from symptoms.evaluate.further_tests import check_tests, further_paths, score_fu
 from symptoms.evaluate.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scores import Calibrator
+from symptoms.runs import RunDirectory, find_run
 from symptoms.safety.measuring import Share
 from symptoms.service import Service, connect
 from symptoms.tokens import completion_text, prompt_text, rendered
-from symptoms.train import RunDirectory, find_run
 
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
 SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")

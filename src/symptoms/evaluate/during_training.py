@@ -12,9 +12,10 @@ from symptoms.data.subset import of_split
 from symptoms.evaluate.evaluating import asked_of, scored_labels
 from symptoms.evaluate.metrics import accuracy, macro_f1
 from symptoms.evaluate.scores import leading_labels
+from symptoms.runs import TestCase
 from symptoms.service import LOCAL, Service
 from symptoms.tokens import rendered
-from symptoms.train import TestCase, TrainingData
+from symptoms.train import TrainingData
 from symptoms.train.loop import Evaluator
 from symptoms.train.training import OpenRun
 

@@ -19,6 +19,7 @@ from symptoms.errors import InputError, RunError, ServiceError, SymptomsError
 from symptoms.evaluate.command import EvaluationRequest, evaluate_connected
 from symptoms.evaluate.during_training import dev_accuracy, written_cases
 from symptoms.evaluate.evaluation import EVALUATION_FILE, read_evaluation, summary_of
+from symptoms.runs.directory import RunDirectory
 from symptoms.service import LOCAL, Service, choose_service, connect
 from symptoms.sweep.folder import Outcome, SweepFolder
 from symptoms.sweep.requested_runs import RequestedRun, by_base_model, check_offered
@@ -26,7 +27,6 @@ from symptoms.sweep.view import RowView, SweepView
 from symptoms.train.conclusion import write_conclusion
 from symptoms.train.interruption import Interruption
 from symptoms.train.loop import StopWish
-from symptoms.train.run_directory import RunDirectory
 from symptoms.train.training import opened_run, train_opened
 from symptoms.train.training_request import check_same_data, request_to_resume
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from symptoms.runs.step_metrics import StepMetrics
 from symptoms.sweep.folder import Outcome
 from symptoms.sweep.requested_runs import RequestedRun
 from symptoms.train.live_view import duration, mean_of_steps
-from symptoms.train.run_directory import StepMetrics
 
 RECENT_STEPS = 30
 

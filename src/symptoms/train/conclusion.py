@@ -12,11 +12,12 @@ from rich.console import Console
 
 from base_models import known_models
 from symptoms.disclaimer import DISCLAIMER
+from symptoms.runs.directory import RunDirectory
+from symptoms.runs.summary import TestCase, summarise
 from symptoms.service import Service
 from symptoms.settings import ExperimentSettings, TrainingSettings, in_words
 from symptoms.train.figure import draw_loss
 from symptoms.train.report import best_in_words, write_report
-from symptoms.train.run_directory import RunDirectory, TestCase
 from symptoms.words import counted
 
 ORIGINAL_INITIAL, ORIGINAL_FINAL, ORIGINAL_MATCHES = 4.0, 0.25, "3 of 3"
@@ -46,7 +47,7 @@ def write_conclusion(
     tests: Sequence[TestCase],
 ) -> dict[str, Any]:
     """Write loss.png, report.html and at last summary.json, by which a run is known to be finished."""
-    summary = run.summarise(settings, service, checkpoint, tests)
+    summary = summarise(run, settings, service, checkpoint, tests)
     figure = run.path / "loss.png"
     title = f"{settings.base_model}, {counted(summary['num_steps'], 'step')}"
     draw_loss(run.metrics(), run.evaluations(), title, figure, aim=ORIGINAL_FINAL if tests else None)

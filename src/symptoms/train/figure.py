@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from symptoms.train.run_directory import StepMetrics
+from symptoms.runs.step_metrics import StepMetrics
 
 
 def draw_loss(

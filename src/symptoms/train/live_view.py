@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from symptoms.train.run_directory import StepMetrics
+from symptoms.runs.step_metrics import StepMetrics
 
 RECENT_STEPS = 30
 BARS = "▁▂▃▄▅▆▇█"

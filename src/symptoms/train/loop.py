@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from symptoms.runs.directory import RunDirectory
+from symptoms.runs.step_metrics import StepMetrics
+from symptoms.runs.used_weights import CHOSEN, LAST
 from symptoms.service import Service
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import mean_loss, to_datum
 from symptoms.train.batches import Step, plan_steps
 from symptoms.train.job import Job
-from symptoms.train.run_directory import CHOSEN, RunDirectory, StepMetrics
-from symptoms.train.used_weights import LAST
 from symptoms.train.view import View
 from symptoms.train.writers import MetricsWriter
 

@@ -9,11 +9,12 @@ from typing import Self
 
 from rich.console import Console
 
+from symptoms.runs.directory import RunDirectory
+from symptoms.runs.step_metrics import StepMetrics
 from symptoms.service import Service
 from symptoms.tokens import TokenizedExample
 from symptoms.train.interruption import Interruption
 from symptoms.train.live_view import LiveView
-from symptoms.train.run_directory import RunDirectory, StepMetrics
 
 
 class TrainingProgress:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symptoms.errors import RunError
+from symptoms.runs.directory import RUNS, RunDirectory
 from symptoms.service import Service
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import Tokenizer
 from symptoms.train.batches import loss_in_words
 from symptoms.train.job import Job, prepare
 from symptoms.train.loop import Evaluator, StopWish, TrainingLoop, new_adapter, resumed_adapter
-from symptoms.train.run_directory import RUNS, RunDirectory
 from symptoms.train.training_data import TrainingData
 from symptoms.train.training_request import TrainingRequest
 from symptoms.train.view import View

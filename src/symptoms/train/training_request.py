@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from symptoms.data.records import columns_called
 from symptoms.errors import RunError
+from symptoms.runs.catalogue import find_run
+from symptoms.runs.directory import RunDirectory
 from symptoms.settings import TrainingSettings
 from symptoms.train.learning_rate import FindShape, unknown_shape
 from symptoms.train.recommended_settings import Resolved, resolve
-from symptoms.train.run_directory import RunDirectory, find_run
 from symptoms.train.settings_file import refuse_steps_with_epochs
 from symptoms.train.training_data import TrainingData, load_training_data, subset_of
 

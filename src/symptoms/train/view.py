@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from symptoms.train.run_directory import StepMetrics
+from symptoms.runs.step_metrics import StepMetrics
 
 
 class View(Protocol):

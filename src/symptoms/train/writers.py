@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from symptoms.errors import InputError
+from symptoms.runs.directory import RunDirectory
 from symptoms.settings import TrainingSettings
-from symptoms.train.run_directory import RunDirectory
 
 
 class MetricsWriter(Protocol):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from symptoms.train.run_directory import StepMetrics
+from symptoms.runs.step_metrics import StepMetrics
 
 
 def final_loss(metrics: Sequence[StepMetrics]) -> float | None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 LAST = "last"
+CHOSEN = ("best", LAST)
+"""Kinds of checkpoints with the weights to use: where dev was lowest, or those of the last evaluation."""
 
 
 def evaluation_of_used_weights(evaluations: Sequence[dict[str, Any]], best_by: str) -> dict[str, Any] | None:
