@@ -26,10 +26,10 @@ from torch import Tensor
 
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import FileTokenizer, to_datum
-from symptoms.train.batches import plan_steps
-from symptoms.train.job import prepare
-from symptoms.train.recommended_settings import resolve
-from symptoms.train.training_data import load_training_data, subset_of
+from symptoms.train.request.recommended_settings import resolve
+from symptoms.train.request.training_data import load_training_data, subset_of
+from symptoms.train.step_plan import plan_steps
+from symptoms.train.tokenized_job import prepare
 from tinker_local.engine.model.llama import Llama
 from tinker_local.loading import load_base_model
 

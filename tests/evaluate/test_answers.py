@@ -17,8 +17,8 @@ from symptoms.classifier import TrainedModel
 from symptoms.classifier.label_scoring import paths_through
 from symptoms.data import Example, Label
 from symptoms.errors import InputError
-from symptoms.evaluate.evaluating import score_labels
 from symptoms.evaluate.predictions import predict, read_predictions, write_predictions
+from symptoms.evaluate.scoring import score_labels
 from symptoms.service import LocalServer, connect
 from symptoms.tokens import completion_text, concern_beginnings, concern_tokens, prompt_tokens
 

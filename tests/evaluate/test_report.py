@@ -12,16 +12,8 @@ import pytest
 from conftest import ROOT
 from symptoms.data import Dataset, Example, Label
 from symptoms.errors import InputError
-from symptoms.evaluate.abstention import Abstention
 from symptoms.evaluate.baselines import LeftOut
-from symptoms.evaluate.evaluating import (
-    score_baseline,
-    score_labels,
-    score_predictions,
-    score_written,
-    worst_mistakes,
-)
-from symptoms.evaluate.evaluation import (
+from symptoms.evaluate.evaluation_file import (
     Evaluation,
     FurtherTest,
     Subject,
@@ -30,9 +22,17 @@ from symptoms.evaluate.evaluation import (
     summary_of,
     write_evaluation,
 )
-from symptoms.evaluate.metrics import ConditionScore, confusion
+from symptoms.evaluate.measures.abstention import Abstention
+from symptoms.evaluate.measures.metrics import ConditionScore, confusion
+from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.predictions import Prediction
-from symptoms.evaluate.scores import Calibrator
+from symptoms.evaluate.scoring import (
+    score_baseline,
+    score_labels,
+    score_predictions,
+    score_written,
+    worst_mistakes,
+)
 from symptoms.report.figures import conditions, reliability, risk_coverage
 from symptoms.report.pages import answering, verdict, write_report
 from symptoms.report.results_table import BEGIN, END, replace_table, results_table

@@ -13,12 +13,12 @@ import pytest
 
 from symptoms.data import Dataset, load_dataset, load_descriptions
 from symptoms.data.dataset import read_dataset
-from symptoms.data.records import Columns
+from symptoms.data.files.records import Columns
 from symptoms.data.splitting import split_examples, what_was_not_split
 from symptoms.errors import DataError
 from symptoms.tokens import rendered
 from symptoms.train import load_training_data
-from symptoms.train.training_request import new_request
+from symptoms.train.request.training_request import new_request
 
 THEIRS = Columns("body", "dx")
 TWO = [{"body": "I wash, and wash", "dx": "ocd"}, {"body": "Out of the blue", "dx": "panic"}]

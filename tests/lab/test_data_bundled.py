@@ -21,8 +21,8 @@ from symptoms.data import (
     load_dataset,
     load_experiment,
 )
-from symptoms.data.checks import check_datasets
-from symptoms.data.duplicates import NEAR_DUPLICATE, near_duplicates, words_of
+from symptoms.data.checking.checks import check_datasets
+from symptoms.data.checking.duplicates import NEAR_DUPLICATE, near_duplicates, plain_words
 from symptoms.taxonomy import conditions, symptom_terms
 
 FILES = ("train", "dev", "test", "test-2")
@@ -165,7 +165,7 @@ def test_inputs_of_a_condition_differ_in_opening_and_words(examples: list[Exampl
     """
     by_condition: defaultdict[str, list[tuple[str, list[str]]]] = defaultdict(list)
     for example in examples:
-        by_condition[example.condition].append((example.id, words_of(example.input)))
+        by_condition[example.condition].append((example.id, plain_words(example.input)))
     alike: set[tuple[str, str]] = set()
     for texts in by_condition.values():
         contents = [(name, words[:4], set(words) - set(STOP_WORDS.split())) for name, words in texts]

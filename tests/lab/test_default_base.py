@@ -13,7 +13,7 @@ from base_models import DEFAULT_BASE, KnownModel, known_models
 from symptoms.errors import InputError, ServiceError
 from symptoms.service import connect, local_base_model
 from symptoms.settings import ExperimentSettings
-from symptoms.train import conclusion
+from symptoms.train.conclusion import concluding
 from training_runs import environment, write_examples
 
 
@@ -115,8 +115,8 @@ def test_what_would_reach_the_original_is_told(monkeypatch: pytest.MonkeyPatch):
     """Where a run falls short, the smallest change that is known to do it, unless the run had it."""
     row = known_models()["symptoms-base"]
     known = KnownModel.model_validate({**row.model_dump(), "reaches_original": {"epochs": 30}})
-    monkeypatch.setattr(conclusion, "known_models", lambda: {"mine": known})
-    verdict = conclusion._verdict
+    monkeypatch.setattr(concluding, "known_models", lambda: {"mine": known})
+    verdict = concluding._verdict
     assert verdict(ExperimentSettings(base_model="mine"), True) == "This reaches what the original claims."
     told = verdict(ExperimentSettings(base_model="mine"), False).splitlines()
     assert told[0].startswith("This falls short of the original")

@@ -11,7 +11,7 @@ import pytest
 
 from symptoms.errors import RunError
 from symptoms.runs import RunDirectory, newest_run
-from symptoms.train.live_view import mean_of_steps
+from symptoms.train.watching.live_view import mean_of_steps
 
 
 def made(

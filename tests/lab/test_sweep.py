@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from symptoms.cli.commands import app
+from symptoms.cli.app import app
 from symptoms.errors import RunError, ServiceError
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.lock import locked

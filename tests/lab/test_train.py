@@ -23,10 +23,11 @@ from symptoms.runs import RunDirectory
 from symptoms.service import LocalServer, connect
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import as_tokenizer, rendered, to_datum, tokenize
-from symptoms.train import load_training_data, prepare, recommended_settings
-from symptoms.train.interruption import Interruption
-from symptoms.train.live_view import LiveView, sparkline
-from symptoms.train.loop import TrainingLoop, new_adapter
+from symptoms.train import load_training_data, prepare
+from symptoms.train.request import recommended_settings
+from symptoms.train.training_loop import TrainingLoop, new_adapter
+from symptoms.train.watching.interruption import Interruption
+from symptoms.train.watching.live_view import LiveView, sparkline
 from tiny_models import tiny_tokenizer
 from training_in_process import Train
 from training_runs import lines_of, run, summary_of, train, write_examples, write_experiment

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from symptoms.data import Example, Label
 from symptoms.errors import InputError
 from symptoms.settings import TrainingSettings
-from symptoms.tokens import TokenizedExample, as_tokenizer, tokenize
-from symptoms.train.batches import Batches, count_steps, emphasise_concern, plan_steps
+from symptoms.tokens import TokenizedExample, as_tokenizer, emphasise_concern, tokenize
+from symptoms.train.step_datums import Batches
+from symptoms.train.step_plan import count_steps, plan_steps
 from tiny_models import tiny_tokenizer
 
 ORDERS = st.sampled_from([{"shuffle": False}, {}, {"balanced": True}])

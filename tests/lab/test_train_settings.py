@@ -12,7 +12,7 @@ from base_models import BUNDLED_BASE, ModelShape, known_models
 from symptoms.errors import DataError, InputError
 from symptoms.settings import ExperimentSettings, TrainingSettings
 from symptoms.train import read_settings_file, resolve
-from symptoms.train.learning_rate import FindShape, unknown_shape
+from symptoms.train.request.learning_rate_by_width import FindShape, unknown_shape
 
 OF_THE_FILE = ExperimentSettings(learning_rate=1e-4)
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from symptoms.data import Example, load_dataset, load_experiment
-from symptoms.data.assessment import CONCERN
-from symptoms.data.records import Columns, holds_experiment
+from symptoms.data.files.records import Columns, holds_experiment
+from symptoms.data.written_assessment import CONCERN
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
 from symptoms.words import counted
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from symptoms.data.assessment import WrittenAssessment
 from symptoms.data.labels import Label
+from symptoms.data.written_assessment import WrittenAssessment
 from symptoms.errors import InputError
 
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from symptoms.data.checking.duplicates import near_duplicates
 from symptoms.data.dataset import Dataset
-from symptoms.data.duplicates import near_duplicates
 from symptoms.data.example import Example
-from symptoms.data.fields import SPLITS
+from symptoms.data.files.fields import SPLITS
 from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy
 from symptoms.errors import InputError
 

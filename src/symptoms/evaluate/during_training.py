@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from symptoms.classifier import TrainedModel
 from symptoms.data import load_dataset
-from symptoms.data.records import columns_called
+from symptoms.data.files.records import columns_called
 from symptoms.data.subset import of_split
-from symptoms.evaluate.evaluating import asked_of, scored_labels
-from symptoms.evaluate.metrics import accuracy, macro_f1
-from symptoms.evaluate.scores import leading_labels
+from symptoms.evaluate.measures.metrics import accuracy, macro_f1
+from symptoms.evaluate.measures.scores import leading_labels
+from symptoms.evaluate.scoring import asked_of, scored_labels
 from symptoms.runs import TestCase
 from symptoms.service import LOCAL, Service
 from symptoms.tokens import rendered
 from symptoms.train import TrainingData
-from symptoms.train.loop import Evaluator
-from symptoms.train.training import OpenRun
+from symptoms.train.open_run import OpenRun
+from symptoms.train.training_loop import Evaluator
 
 if TYPE_CHECKING:
     import tinker

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from symptoms.errors import InputError
-from symptoms.evaluate.evaluation import (
+from symptoms.evaluate.evaluation_file import (
     EVALUATION_FILE,
     PREDICTIONS_FILE,
     Evaluation,
     evaluation_folder,
     read_evaluation,
 )
-from symptoms.evaluate.intervals import (
+from symptoms.evaluate.measures.intervals import (
     Interval,
     Statistic,
     accuracy_statistic,

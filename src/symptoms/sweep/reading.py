@@ -9,11 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
-from symptoms.data.reading import nearest, read_text
+from symptoms.data.files.reading import nearest, read_text
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.settings import TrainingSettings
 from symptoms.sweep.plan import NamedSetting, SweepPlan
-from symptoms.train.settings_file import left_beside
+from symptoms.train.request.settings_file import left_beside
 
 OF_A_SWEEP = ("seeds", "evaluate", "grid", "list")
 MAX_RUNS = 1000

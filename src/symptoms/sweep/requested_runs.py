@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from symptoms.data.reading import read_text
+from symptoms.data.files.reading import read_text
 from symptoms.errors import InputError, ServiceError
 from symptoms.service import HOSTED, LOCAL, Service, choose_service, local_base_model
 from symptoms.settings import TrainingSettings
 from symptoms.sweep.plan import PlannedRun
-from symptoms.train.batches import count_steps
 from symptoms.train.estimate import Work, count_work, dollars_of
-from symptoms.train.job import prepare
-from symptoms.train.training_request import TrainingRequest, request_of
-from symptoms.train.writers import check_writers
+from symptoms.train.request.training_request import TrainingRequest, request_of
+from symptoms.train.step_plan import count_steps
+from symptoms.train.tokenized_job import prepare
+from symptoms.train.watching.metrics_writers import check_writers
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,19 @@ from pathlib import Path
 from rich.console import Console
 
 from symptoms.errors import InputError, RunError, ServiceError, SymptomsError
-from symptoms.evaluate.command import EvaluationRequest, evaluate_connected
 from symptoms.evaluate.during_training import dev_accuracy, written_cases
-from symptoms.evaluate.evaluation import EVALUATION_FILE, read_evaluation, summary_of
+from symptoms.evaluate.evaluate_run import EvaluationRequest, evaluate_connected
+from symptoms.evaluate.evaluation_file import EVALUATION_FILE, read_evaluation, summary_of
 from symptoms.runs.directory import RunDirectory
 from symptoms.service import LOCAL, Service, choose_service, connect
 from symptoms.sweep.folder import Outcome, SweepFolder
 from symptoms.sweep.requested_runs import RequestedRun, by_base_model, check_offered
 from symptoms.sweep.view import RowView, SweepView
-from symptoms.train.conclusion import write_conclusion
-from symptoms.train.interruption import Interruption
-from symptoms.train.loop import StopWish
-from symptoms.train.training import opened_run, train_opened
-from symptoms.train.training_request import check_same_data, request_to_resume
+from symptoms.train.conclusion.concluding import write_conclusion
+from symptoms.train.open_run import opened_run, train_opened
+from symptoms.train.request.training_request import check_same_data, request_to_resume
+from symptoms.train.training_loop import StopWish
+from symptoms.train.watching.interruption import Interruption
 
 
 class Sweep:

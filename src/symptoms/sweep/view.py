@@ -15,7 +15,7 @@ from rich.table import Table
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.sweep.folder import Outcome
 from symptoms.sweep.requested_runs import RequestedRun
-from symptoms.train.live_view import duration, mean_of_steps
+from symptoms.train.watching.live_view import duration, mean_of_steps
 
 RECENT_STEPS = 30
 

@@ -1,11 +1,11 @@
 """Training: settings, batches, the loop, and what a run shows and leaves behind."""
 
-from symptoms.train.conclusion import conclude
-from symptoms.train.job import Job, prepare
-from symptoms.train.progress import TrainingProgress
-from symptoms.train.recommended_settings import resolve
-from symptoms.train.settings_file import read_settings_file
-from symptoms.train.training_data import TrainingData, load_training_data
+from symptoms.train.conclusion.concluding import conclude
+from symptoms.train.request.recommended_settings import resolve
+from symptoms.train.request.settings_file import read_settings_file
+from symptoms.train.request.training_data import TrainingData, load_training_data
+from symptoms.train.tokenized_job import Job, prepare
+from symptoms.train.watching.training_progress import TrainingProgress
 
 __all__ = [
     "Job",

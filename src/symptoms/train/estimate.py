@@ -11,8 +11,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from symptoms.service import HOSTED, LOCAL, Service
-from symptoms.train.batches import Step, plan_steps
-from symptoms.train.job import Job
+from symptoms.train.optimizer_step import submit_step
+from symptoms.train.step_plan import Step, plan_steps
+from symptoms.train.tokenized_job import Job
 
 if TYPE_CHECKING:
     import tinker
@@ -116,9 +117,8 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
     for place, step in enumerate(steps):
         if place == 1:
             started, tokens = time.perf_counter(), 0
-        gradients = [training.forward_backward(batch, "cross_entropy") for batch in job.batches.of(step)]
-        update = training.optim_step(AdamParams(learning_rate=1e-6))
-        for future in (*gradients, update):
+        submitted = submit_step(training, job.batches.of(step), AdamParams(learning_rate=1e-6))
+        for future in (*submitted.gradients, submitted.update):
             future.result()
         tokens += sum(example.num_tokens for example in job.batches.trained_on(step))
     # An evaluation has the forward pass alone, about a third of a step's work.

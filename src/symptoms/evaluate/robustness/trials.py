@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from symptoms.data import Example
-from symptoms.evaluate.abstention import OUT_OF_SCOPE
+from symptoms.evaluate.measures.abstention import OUT_OF_SCOPE
 from symptoms.evaluate.robustness.groups import INTRODUCTIONS, introduce, swap_gender_of_others
 from symptoms.evaluate.robustness.pairs import Pair, minimal_pairs, negations
 from symptoms.evaluate.robustness.perturbations import (
