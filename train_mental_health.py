@@ -16,9 +16,10 @@ from rich.console import Console
 from symptoms.classifier import TrainedModel
 from symptoms.cli import exit_with_a_sentence
 from symptoms.data import load_experiment
+from symptoms.runs import RunDirectory, TestCase
 from symptoms.service import connect
-from symptoms.tokens import check_lengths, mean_loss, to_datum, tokenize
-from symptoms.train import RunDirectory, TestCase, TrainingProgress, conclude
+from symptoms.tokens import check_lengths, mean_loss, rendered, to_datum, tokenize
+from symptoms.train import TrainingProgress, conclude
 
 
 def main(
@@ -27,19 +28,21 @@ def main(
     """Connect, train, save, and show what was learned."""
     console = Console()
     experiment = load_experiment(data)
-    experiment.config.with_changes(changes)  # what cannot be is told before anything is started
+    experiment.settings.with_changes(changes)  # what cannot be is told before anything is started
     console.print("Connecting to the Tinker service ...")
-    with connect(service_name, base_model, preferred=experiment.config.base_model) as service:
+    with connect(service_name, base_model, preferred=experiment.settings.base_model) as service:
         from tinker import AdamParams  # here, because the import takes seconds in which the server starts
 
-        config = experiment.config.for_base_model(service.base_model).with_changes(changes)
-        console.print(f"{service.kind} service, base model {config.base_model}, LoRA rank {config.lora_rank}")
-        changed = config.differences(experiment.config)
+        settings = experiment.settings.for_base_model(service.base_model).with_changes(changes)
+        console.print(
+            f"{service.kind} service, base model {settings.base_model}, LoRA rank {settings.lora_rank}"
+        )
+        changed = settings.differences(experiment.settings)
         console.print(f"settings of {data}, but for {changed}" if changed else f"settings of {data}")
 
         # A LoRA adapter on the base model. The service owns the weights; we own data, loss and loop.
         training = service.client.create_lora_training_client(
-            base_model=config.base_model, rank=config.lora_rank, seed=config.seed
+            base_model=settings.base_model, rank=settings.lora_rank, seed=settings.seed
         ).result()
         tokenizer = service.tokenizer(training)
 
@@ -49,17 +52,20 @@ def main(
         datums = [to_datum(example) for example in examples]
 
         run = RunDirectory.create(run_name)
-        run.write_start(experiment, config, service, base_model_sha256=service.base_model_sha256(training))
-        steps = list(product(range(1, config.epochs + 1), range(0, len(datums), config.batch_size)))
+        run.write_start(experiment, settings, service, base_model_sha256=service.base_model_sha256(training))
+        steps = list(product(range(1, settings.epochs + 1), range(0, len(datums), settings.batch_size)))
         with TrainingProgress(run, len(steps), service, console) as progress:
             for number, (epoch, first) in enumerate(steps, start=1):
-                batch = slice(first, first + config.batch_size)
-                rate = config.learning_rate_at(number, len(steps))
+                batch = slice(first, first + settings.batch_size)
+                rate = settings.learning_rate_at(number, len(steps))
                 adam = AdamParams(
-                    learning_rate=rate, beta1=config.adam_beta1, beta2=config.adam_beta2, eps=config.adam_eps
+                    learning_rate=rate,
+                    beta1=settings.adam_beta1,
+                    beta2=settings.adam_beta2,
+                    eps=settings.adam_eps,
                 )
                 # Both are submitted before either is awaited, so the service goes straight on.
-                gradients = training.forward_backward(datums[batch], config.loss_fn)
+                gradients = training.forward_backward(datums[batch], settings.loss_fn)
                 update = training.optim_step(adam)
                 loss = mean_loss(gradients.result().loss_fn_outputs, examples[batch])
                 update.result()
@@ -74,9 +80,9 @@ def main(
         run.append_checkpoint(checkpoint, len(steps), "sampler")
         trained = TrainedModel.load(service, checkpoint)
         tests = [
-            TestCase(case.input, case.output, trained.write(case.input)) for case in experiment.test_cases
+            TestCase(case.input, rendered(case), trained.write(case.input)) for case in experiment.test_cases
         ]
-        conclude(run, config, service, checkpoint, tests, console)
+        conclude(run, settings, service, checkpoint, tests, console)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from symptoms.settings import TrainingSettings
 from symptoms.tokens import FileTokenizer, to_datum
-from symptoms.train.batches import plan_steps
-from symptoms.train.configuration import resolve_config
-from symptoms.train.job import prepare
-from symptoms.train.training_data import load_training_data, subset_of
+from symptoms.train.request.recommended_settings import resolve
+from symptoms.train.request.training_data import load_training_data, subset_of
+from symptoms.train.step_plan import plan_steps
+from symptoms.train.tokenized_job import prepare
 from tinker_local.engine.model.llama import Llama
 from tinker_local.loading import load_base_model
 
@@ -67,7 +68,7 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True)
     options = arguments.parse_args()
     base = load_base_model(BASE_MODEL, "float32", torch.device("cpu"))
-    config = resolve_config(
+    told = TrainingSettings.of(
         {
             "data": str(ROOT / "data" / "train-900.jsonl"),
             "dev": str(ROOT / "data" / "dev.jsonl"),
@@ -76,26 +77,25 @@ def main() -> None:
             "learning_rate": options.learning_rate,
             "seed": options.seed,
             "best_by": "dev_concern_loss",  # only so that the job holds what that loss is computed from
-        },
-        {},
-        BASE_MODEL,
+        }
     )
+    settings = resolve(told, None, BASE_MODEL).settings
     data = load_training_data(ROOT / "data" / "train-900.jsonl", "train")
     data = subset_of(data, options.examples_per_condition, options.seed)
     dev = load_training_data(ROOT / "data" / "dev.jsonl", "dev")
-    job = prepare(config, data, dev, FileTokenizer(base.folder), context=None)
+    job = prepare(settings, data, dev, FileTokenizer(base.folder), context=None)
     weights = {name: weight.clone().requires_grad_() for name, weight in base.model.weights.items()}
     model = Llama(base.model.config, weights)
     optimizer = torch.optim.AdamW(
         weights.values(),
-        betas=(config.adam_beta1, config.adam_beta2),
-        eps=config.adam_eps,
+        betas=(settings.adam_beta1, settings.adam_beta2),
+        eps=settings.adam_eps,
         weight_decay=options.weight_decay,
     )
     on_concerns = [to_datum(example) for example in job.dev_concerns]
-    for step in plan_steps(config, job.batches.concerns):
+    for step in plan_steps(settings, job.batches.concerns):
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate_at(step.number, job.num_steps)
+            group["lr"] = settings.learning_rate_at(step.number, job.num_steps)
         loss = sum((summed_loss(model, datums) for datums in job.batches.of(step)), start=torch.zeros(()))
         loss.backward()
         optimizer.step()

@@ -14,7 +14,7 @@ from statistics import mean
 from symptoms.data import load_dataset
 from symptoms.data.subset import part_of
 from symptoms.evaluate.baselines import fit_baselines
-from symptoms.evaluate.evaluation import read_evaluations
+from symptoms.evaluate.evaluation_file import read_evaluations
 from symptoms.report.figures import new_figure
 
 ROOT = Path(__file__).parent.parent

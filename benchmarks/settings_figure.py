@@ -12,8 +12,8 @@ from pathlib import Path
 
 from symptoms.report.comparing import compare, read_run
 from symptoms.report.figures import new_figure
+from symptoms.runs import find_run
 from symptoms.sweep import runs_of_sweep
-from symptoms.train import find_run
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,8 +10,8 @@ import sys
 
 import torch
 
+from symptoms.runs import find_run
 from symptoms.shipped import FOLDER
-from symptoms.train import find_run
 from tinker_local.cli import default_home
 from tinker_local.loading import load_base_model
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, parse_path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from symptoms.cli.commands import app
+from symptoms.cli.app import app
 from symptoms.service import LocalServer
 from training_runs import write_examples
 

@@ -15,7 +15,7 @@ import pytest
 
 from command_in_process import in_process
 from symptoms.classifier import RunCalibration, write_calibration
-from symptoms.train import RunDirectory
+from symptoms.runs import RunDirectory
 from training_runs import environment
 from web_texts import DANGER, EXAMPLES, ODD, SLEEP, TAXONOMY
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from symptoms.evaluate.abstention import (
+from symptoms.evaluate.measures.abstention import (
     RISK,
     abstention,
     accuracy_at_coverage,

@@ -15,10 +15,10 @@ from transformers import AutoModelForCausalLM
 
 from symptoms.classifier import TrainedModel
 from symptoms.classifier.label_scoring import paths_through
-from symptoms.data import Label, LabelledExample
+from symptoms.data import Example, Label
 from symptoms.errors import InputError
-from symptoms.evaluate.evaluating import score_labels
 from symptoms.evaluate.predictions import predict, read_predictions, write_predictions
+from symptoms.evaluate.scoring import score_labels
 from symptoms.service import LocalServer, connect
 from symptoms.tokens import completion_text, concern_beginnings, concern_tokens, prompt_tokens
 
@@ -34,9 +34,9 @@ def model(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trai
         yield TrainedModel.load(service, None)
 
 
-def examples(condition: str = "panic") -> list[LabelledExample]:
+def examples(condition: str = "panic") -> list[Example]:
     return [
-        LabelledExample(str(number), text, condition, ("fatigue",), None, None, number)
+        Example(text, Label(condition, condition), ("fatigue",), id=str(number), line=number)
         for number, text in enumerate(TEXTS)
     ]
 

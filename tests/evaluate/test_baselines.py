@@ -11,7 +11,7 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
-from symptoms.data import Dataset, Label, LabelledExample
+from symptoms.data import Dataset, Example, Label
 from symptoms.evaluate.baselines import Baseline, fit_baselines
 
 WORDS = {
@@ -25,11 +25,12 @@ def made(count: int, seed: int, conditions: tuple[str, ...] = tuple(WORDS)) -> D
     """Texts of four words of their condition and two of any."""
     generator = np.random.default_rng(seed)
     everything = [word for words in WORDS.values() for word in words]
-    examples: list[LabelledExample] = []
+    examples: list[Example] = []
     for number in range(count):
         condition = conditions[number % len(conditions)]
         words = [*generator.choice(WORDS[condition], 4), *generator.choice(everything, 2)]
-        examples.append(LabelledExample(str(number), " ".join(words), condition, (), None, None, number + 1))
+        label = Label(condition, condition.upper())
+        examples.append(Example(" ".join(words), label, (), id=str(number), line=number + 1))
     return Dataset(Path("made.jsonl"), tuple(examples), tuple(Label(c, c.upper()) for c in WORDS), "0")
 
 
@@ -138,7 +139,7 @@ def test_one_example_of_each_of_many_conditions_is_no_regression():
     """As in the 30 examples of the experiment; a warning of scikit-learn would be an error here."""
     ids = [f"condition_{number}" for number in range(30)]
     examples = [
-        LabelledExample(one, f"today heart {one}", one, (), None, None, number)
+        Example(f"today heart {one}", Label(one, one), (), id=one, line=number)
         for number, one in enumerate(ids, start=1)
     ]
     train = Dataset(Path("made.jsonl"), tuple(examples), tuple(Label(one, one) for one in ids), "0")

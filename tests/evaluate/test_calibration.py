@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from symptoms.classifier import probabilities_of
-from symptoms.evaluate.calibration import calibration, fit_temperature, label_indices
+from symptoms.evaluate.measures.calibration import calibration, fit_temperature, label_indices
 
 
 def test_probabilities_are_the_softmax_of_the_log_probabilities():

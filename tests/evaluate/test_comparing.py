@@ -11,7 +11,7 @@ from test_report import HOSTILE, Tags, made_evaluation, made_predictions
 from symptoms.report.comparing import ComparedRun, compare
 from symptoms.report.comparison_figures import dev_curves, loss_curves
 from symptoms.report.comparison_page import verdicts, write_comparison
-from symptoms.train.run_directory import StepMetrics
+from symptoms.runs.step_metrics import StepMetrics
 
 
 def made_run(batch_size: int, seed: int, right: int, dollars: float | None = 0.0) -> ComparedRun:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from symptoms.evaluate.intervals import (
+from symptoms.evaluate.measures.intervals import (
     accuracy_statistic,
     bootstrap_interval,
     cluster_interval,

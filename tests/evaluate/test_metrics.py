@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from symptoms.evaluate.intervals import accuracy_statistic, macro_f1_statistic
-from symptoms.evaluate.metrics import (
+from symptoms.evaluate.measures.intervals import accuracy_statistic, macro_f1_statistic
+from symptoms.evaluate.measures.metrics import (
     accuracy,
     balanced_accuracy,
     condition_scores,

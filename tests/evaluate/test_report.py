@@ -10,18 +10,10 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from symptoms.data import Dataset, Label, LabelledExample
+from symptoms.data import Dataset, Example, Label
 from symptoms.errors import InputError
-from symptoms.evaluate.abstention import Abstention
 from symptoms.evaluate.baselines import LeftOut
-from symptoms.evaluate.evaluating import (
-    score_baseline,
-    score_labels,
-    score_predictions,
-    score_written,
-    worst_mistakes,
-)
-from symptoms.evaluate.evaluation import (
+from symptoms.evaluate.evaluation_file import (
     Evaluation,
     FurtherTest,
     Subject,
@@ -30,9 +22,17 @@ from symptoms.evaluate.evaluation import (
     summary_of,
     write_evaluation,
 )
-from symptoms.evaluate.metrics import ConditionScore, confusion
+from symptoms.evaluate.measures.abstention import Abstention
+from symptoms.evaluate.measures.metrics import ConditionScore, confusion
+from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.predictions import Prediction
-from symptoms.evaluate.scores import Calibrator
+from symptoms.evaluate.scoring import (
+    score_baseline,
+    score_labels,
+    score_predictions,
+    score_written,
+    worst_mistakes,
+)
 from symptoms.report.figures import conditions, reliability, risk_coverage
 from symptoms.report.pages import answering, verdict, write_report
 from symptoms.report.results_table import BEGIN, END, replace_table, results_table
@@ -65,7 +65,8 @@ def made_predictions(right: int, wrong: int) -> list[Prediction]:
 def made_evaluation(right: int = 30, wrong: int = 10, seed: int = 0, trained_on: int = 900) -> Evaluation:
     predictions = made_predictions(right, wrong)
     examples = tuple(
-        LabelledExample(one.id, one.input, one.condition, one.symptoms, None, None, 1) for one in predictions
+        Example(one.input, Label(one.condition, one.condition), one.symptoms, id=one.id)
+        for one in predictions
     )
     test = Dataset(Path("test.jsonl"), examples, LABELS, "abc")
     calibrator = Calibrator(1.5, 0.4, 0.3)
@@ -94,7 +95,8 @@ def with_second_test(evaluation: Evaluation, right: int = 20) -> Evaluation:
     """The same with the headline on another test set."""
     predictions = made_predictions(right, 10)
     examples = tuple(
-        LabelledExample(one.id, one.input, one.condition, one.symptoms, None, None, 1) for one in predictions
+        Example(one.input, Label(one.condition, one.condition), one.symptoms, id=one.id)
+        for one in predictions
     )
     test = Dataset(Path("test-2.jsonl"), examples, LABELS, "def")
     even = np.full((len(predictions), 2), 0.5)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symptoms.data import LabelledExample, labels_of_taxonomy
+from symptoms.data import Example, Label, labels_of_taxonomy
 from symptoms.evaluate.robustness import FailedTrial, FailureRow, Trial, failure_table, trials
 from symptoms.evaluate.robustness.groups import INTRODUCTIONS, introduce, swap_gender_of_others
 from symptoms.evaluate.robustness.pairs import minimal_pairs, negations
@@ -36,8 +36,8 @@ IDS = [label.id for label in labels_of_taxonomy()]
 DATA = Path(__file__).parents[2] / "data"
 
 
-def example(text: str, condition: str = "insomnia", identifier: str = "one") -> LabelledExample:
-    return LabelledExample(identifier, text, condition, None, None, None, 1)
+def example(text: str, condition: str = "insomnia", identifier: str = "one") -> Example:
+    return Example(text, Label(condition, condition), id=identifier)
 
 
 def row_of(rows: tuple[FailureRow, ...], capability: str) -> FailureRow:

@@ -9,7 +9,7 @@ import pytest
 
 from symptoms.errors import RunError
 from symptoms.report.comparing import compare, read_run
-from symptoms.train.run_directory import RunDirectory
+from symptoms.runs.directory import RunDirectory
 from tiny_models import write_tiny_llama
 from training_runs import run, train, write_examples
 

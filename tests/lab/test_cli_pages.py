@@ -12,8 +12,8 @@ import pytest
 from base_models import DEFAULT_BASE, known_models
 from conftest import ROOT
 from symptoms.cli.help_pages import BEGIN, every_command, undocumented, with_help_pages
-from symptoms.config import TrainingConfig
 from symptoms.errors import InputError
+from symptoms.settings import TrainingSettings
 
 
 def test_every_command_and_option_is_documented():
@@ -29,7 +29,7 @@ def test_help_tells_the_recommended_settings_beside_the_defaults():
     for name in ("symptoms train", "symptoms sweep"):
         options = {one.name: getattr(one, "help", None) for one in dict(every_command())[name].params}
         for setting, value in known_models()[DEFAULT_BASE].data_sets.items():
-            default = TrainingConfig.model_fields[setting].default
+            default = TrainingSettings.model_fields[setting].default
             assert f"[default: {default}; {value} on {DEFAULT_BASE}]" in options[setting]
         assert "[default: 32]" in options["lora_rank"]
 

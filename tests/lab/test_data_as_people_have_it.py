@@ -13,11 +13,12 @@ import pytest
 
 from symptoms.data import Dataset, load_dataset, load_descriptions
 from symptoms.data.dataset import read_dataset
-from symptoms.data.records import Columns
+from symptoms.data.files.records import Columns
 from symptoms.data.splitting import split_examples, what_was_not_split
 from symptoms.errors import DataError
+from symptoms.tokens import rendered
 from symptoms.train import load_training_data
-from symptoms.train.order import new_order
+from symptoms.train.request.training_request import new_request
 
 THEIRS = Columns("body", "dx")
 TWO = [{"body": "I wash, and wash", "dx": "ocd"}, {"body": "Out of the blue", "dx": "panic"}]
@@ -264,10 +265,10 @@ def test_a_training_is_told_its_columns_once(tmp_path: Path):
     file = tmp_path / "mine.csv"
     file.write_text("body;dx;symptoms;recommendation;ward\nI wash all day;ocd;avoidance;Ask a GP.;B\n")
     data = load_training_data(file, "train", THEIRS)
-    assert data.examples[0].output.startswith("Primary concern: Obsessive-Compulsive Disorder")
+    assert rendered(data.examples[0]).startswith("Primary concern: Obsessive-Compulsive Disorder")
     assert data.note is not None
     assert "separated by semicolons" in data.note
     assert "'ward' is left out" in data.note
-    order = new_order({"data": str(file), "text_column": "body", "label_column": "dx"}, "local")
-    assert order.data.examples == data.examples
-    assert order.config("symptoms-base").text_column == "body"
+    request = new_request({"data": str(file), "text_column": "body", "label_column": "dx"}, "local")
+    assert request.data.examples == data.examples
+    assert request.resolved("symptoms-base").settings.text_column == "body"

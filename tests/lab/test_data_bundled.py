@@ -15,14 +15,14 @@ import symptoms.taxonomy
 from conftest import ROOT
 from symptoms.data import (
     Dataset,
-    LabelledExample,
+    Example,
     assessment_of,
     labels_of_taxonomy,
     load_dataset,
     load_experiment,
 )
-from symptoms.data.checks import check_datasets
-from symptoms.data.duplicates import NEAR_DUPLICATE, near_duplicates, words_of
+from symptoms.data.checking.checks import check_datasets
+from symptoms.data.checking.duplicates import NEAR_DUPLICATE, near_duplicates, plain_words
 from symptoms.taxonomy import conditions, symptom_terms
 
 FILES = ("train", "dev", "test", "test-2")
@@ -64,7 +64,7 @@ def datasets() -> dict[str, Dataset]:
 
 
 @pytest.fixture(scope="module")
-def examples(datasets: dict[str, Dataset]) -> list[LabelledExample]:
+def examples(datasets: dict[str, Dataset]) -> list[Example]:
     return [example for dataset in datasets.values() for example in dataset.examples]
 
 
@@ -101,10 +101,10 @@ def test_the_first_set_is_the_beginning_of_train_and_what_was_measured_on(datase
     assert all(re.search(r"-1\d\d$", example.id) for example in datasets["train"].examples[900:])
 
 
-def test_all_examples_can_be_trained_on(datasets: dict[str, Dataset], examples: list[LabelledExample]):
+def test_all_examples_can_be_trained_on(datasets: dict[str, Dataset], examples: list[Example]):
     """Each has symptoms of the taxonomy, at most five, and a recommendation; all terms occur in train."""
     for example in examples:
-        assessment = assessment_of(example, labels_of_taxonomy())
+        assessment = assessment_of(example)
         assert len(assessment.symptoms) <= 5
         if example.condition == "no_clinical_concern":
             assert not assessment.symptoms
@@ -114,7 +114,7 @@ def test_all_examples_can_be_trained_on(datasets: dict[str, Dataset], examples: 
     assert trained == {term for group in symptom_terms().values() for term in group}
 
 
-def test_recommendations_are_advice_and_no_diagnosis(examples: list[LabelledExample]):
+def test_recommendations_are_advice_and_no_diagnosis(examples: list[Example]):
     """One sentence of 8 to 25 words without a medicine, a dose or `you have a`; none is used twice."""
     for example in examples:
         advice = example.recommendation or ""
@@ -127,7 +127,7 @@ def test_recommendations_are_advice_and_no_diagnosis(examples: list[LabelledExam
     assert len({example.recommendation for example in examples}) == len(examples)
 
 
-def test_wishes_to_be_dead_are_answered_with_a_person_to_turn_to(examples: list[LabelledExample]):
+def test_wishes_to_be_dead_are_answered_with_a_person_to_turn_to(examples: list[Example]):
     """Where the symptoms name self-harm or thoughts of death, the advice names urgent or personal help."""
     help_now = re.compile(
         r"crisis|safety plan|urgent|emergency|GP|doctor|someone|medical officer", re.IGNORECASE
@@ -141,7 +141,7 @@ def test_wishes_to_be_dead_are_answered_with_a_person_to_turn_to(examples: list[
     assert all(help_now.search(example.recommendation or "") for example in concerned)
 
 
-def test_inputs_are_of_the_length_of_a_message(examples: list[LabelledExample]):
+def test_inputs_are_of_the_length_of_a_message(examples: list[Example]):
     """8 to 90 words; only texts that say too little may be shorter, and 26 are."""
     short = [example for example in examples if len(example.input.split()) < 8]
     assert {example.condition for example in short} == {SHORT_BY_NATURE}
@@ -149,7 +149,7 @@ def test_inputs_are_of_the_length_of_a_message(examples: list[LabelledExample]):
     assert max(len(example.input.split()) for example in examples) <= 90
 
 
-def test_no_input_names_its_condition(examples: list[LabelledExample]):
+def test_no_input_names_its_condition(examples: list[Example]):
     """Neither the condition's names nor the usual short forms stand in its inputs."""
     for example in examples:
         condition = next(one for one in conditions() if one.id == example.condition)
@@ -158,14 +158,14 @@ def test_no_input_names_its_condition(examples: list[LabelledExample]):
         assert not re.search(pattern, example.input, re.IGNORECASE), example.id
 
 
-def test_inputs_of_a_condition_differ_in_opening_and_words(examples: list[LabelledExample]):
+def test_inputs_of_a_condition_differ_in_opening_and_words(examples: list[Example]):
     """No two share their first four words or more than half of their content words, but for those told.
 
     The second test was written without sight of the others; data/CHANGES.md names where they coincide.
     """
     by_condition: defaultdict[str, list[tuple[str, list[str]]]] = defaultdict(list)
     for example in examples:
-        by_condition[example.condition].append((example.id, words_of(example.input)))
+        by_condition[example.condition].append((example.id, plain_words(example.input)))
     alike: set[tuple[str, str]] = set()
     for texts in by_condition.values():
         contents = [(name, words[:4], set(words) - set(STOP_WORDS.split())) for name, words in texts]
@@ -181,7 +181,7 @@ def test_inputs_of_a_condition_differ_in_opening_and_words(examples: list[Labell
         assert {one, other} <= set(re.findall(r"[\w-]+", last_section)), (one, other)
 
 
-def test_the_threshold_for_near_duplicates_is_far_above_distinct_texts(examples: list[LabelledExample]):
+def test_the_threshold_for_near_duplicates_is_far_above_distinct_texts(examples: list[Example]):
     """No pair reaches 0.12, nor does one with the experiment's 30, but one that the data card tells."""
     experiment = load_experiment(ROOT / "mental_health_data.json").examples
     texts = [*(example.input for example in examples), *(example.input for example in experiment)]
@@ -203,7 +203,7 @@ def test_the_checks_find_no_error(datasets: dict[str, Dataset]):
     assert {example.condition for example in flagged} == {SHORT_BY_NATURE}
 
 
-def test_the_data_card_counts_right(datasets: dict[str, Dataset], examples: list[LabelledExample]):
+def test_the_data_card_counts_right(datasets: dict[str, Dataset], examples: list[Example]):
     """The table of data/README.md is what the files hold."""
     card = (ROOT / "data/README.md").read_text(encoding="utf-8")
     first = datasets["train"].examples[:900]
@@ -218,7 +218,7 @@ def test_the_data_card_counts_right(datasets: dict[str, Dataset], examples: list
         assert f"| {name} | {counts} | {words[0]}, {middle:g}, {words[-1]} | {mean:.1f} |" in card
 
 
-def test_each_change_names_an_example(examples: list[LabelledExample]):
+def test_each_change_names_an_example(examples: list[Example]):
     """The ids in data/CHANGES.md exist."""
     changes = (ROOT / "data/CHANGES.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\b(?:t2-)?[a-z_]+-\d{2,3}\b", changes)) - {"train-900"}

@@ -14,15 +14,15 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from symptoms.data import Dataset, LabelledExample, load_dataset
-from symptoms.data.checks import check_datasets
-from symptoms.data.duplicates import (
+from symptoms.data import Dataset, Example, Label, load_dataset
+from symptoms.data.checking.checks import check_datasets
+from symptoms.data.checking.duplicates import (
     NEAR_DUPLICATE,
     check_leakage,
     leakage,
     near_duplicates,
+    plain_words,
     shingles,
-    words_of,
 )
 from symptoms.data.splitting import split_examples, write_splits
 from symptoms.errors import DataError, InputError
@@ -51,7 +51,7 @@ def distinct(count: int, condition: str, seed: str = "") -> list[tuple[str, str]
 
 def test_words_are_compared_without_case_apostrophes_and_marks():
     """Spelling out of habit does not hide a copy."""
-    assert words_of("Can't STOP… can\u2019t; ﬁne") == ["cant", "stop", "cant", "fine"]
+    assert plain_words("Can't STOP… can\u2019t; ﬁne") == ["cant", "stop", "cant", "fine"]
     assert shingles("a b c d") == {("a", "b", "c"), ("b", "c", "d")}
     assert shingles("hello") == {("hello",)}
     assert shingles("???") != shingles("!!!")
@@ -77,9 +77,9 @@ def test_copies_with_every_eighth_word_replaced_are_found():
     """Of our 300 test texts each such copy is found, where it has ten words or more."""
     texts = [example.input for example in load_dataset(ROOT / "data/test.jsonl").examples]
     source = random.Random(0)
-    vocabulary = [word for text in texts for word in words_of(text)]
+    vocabulary = [word for text in texts for word in plain_words(text)]
     for text in texts:
-        words = words_of(text)
+        words = plain_words(text)
         if len(words) >= 10:
             for position in range(source.randrange(8), len(words), 8):
                 words[position] = source.choice(vocabulary)
@@ -180,7 +180,7 @@ def test_odd_data_is_warned_of(tmp_path: Path):
 def test_a_split_is_a_partition_by_condition(conditions: list[str], dev: float, test: float, seed: int):
     """Each example is in one split, shares hold for each condition but for rounding, train is never empty."""
     examples = [
-        LabelledExample(str(number), f"{number} x{number} y{number}", condition, None, None, None, number)
+        Example(f"{number} x{number} y{number}", Label(condition, condition), id=str(number), line=number)
         for number, condition in enumerate(conditions)
     ]
     assume(dev + test < 1)

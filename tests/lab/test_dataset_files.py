@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_the_experiments_file_is_a_data_set():
     dataset, experiment = load_dataset(path), load_experiment(path)
     assert dataset.labels == labels_of_taxonomy()
     assert dataset.digest == experiment.digest
-    rendered = [render_assessment(assessment_of(one, dataset.labels)) for one in dataset.examples]
+    rendered = [render_assessment(assessment_of(one)) for one in dataset.examples]
     assert rendered == [one.output for one in experiment.examples]
     assert [one.line for one in dataset.examples] == [one.line for one in experiment.examples]
 
@@ -257,17 +258,17 @@ def test_an_example_becomes_the_three_lines(tmp_path: Path):
     """An annotated example's assessment renders and parses; one with a part missing is refused by line."""
     dataset = load_text(tmp_path, lines(FULL, {"id": "b", "input": "x", "condition": "ocd", "symptoms": []}))
     whole, part = dataset.examples
-    text = render_assessment(assessment_of(whole, dataset.labels))
+    text = render_assessment(assessment_of(whole))
     assert text == (
         "Primary concern: Panic Disorder\n"
         "Key symptoms: panic attacks, racing heart\n"
         "Recommendation: A GP can help."
     )
     assert parse_assessment(text).symptoms == whole.symptoms
-    with pytest.raises(InputError, match=r"'panic', not of these labels; expected one of: calm"):
-        assessment_of(whole, [Label("calm", "Calm")])
+    with pytest.raises(InputError, match=r"Example a \(line 1\) has no condition"):
+        assessment_of(replace(whole, label=None))
     with pytest.raises(InputError, match=r"Example b \(line 2\) has no recommendation"):
-        assessment_of(part, dataset.labels)
+        assessment_of(part)
 
 
 def accepted_or_refused(file: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from base_models import DEFAULT_BASE, KnownModel, known_models
-from symptoms.config import ExperimentConfig
 from symptoms.errors import InputError, ServiceError
 from symptoms.service import connect, local_base_model
-from symptoms.train import conclusion
+from symptoms.settings import ExperimentSettings
+from symptoms.train.conclusion import concluding
 from training_runs import environment, write_examples
 
 
@@ -86,7 +86,7 @@ def test_make_train_gets_nothing_that_is_not_needed(settings: dict[str, str], tm
 
 def test_settings_of_the_experiment_can_be_told():
     """Each is read as TOML has it, or as a word; what differs from the file is told."""
-    original = ExperimentConfig()
+    original = ExperimentSettings()
     changed = original.with_changes(["learning_rate=2e-4", "learning_rate_schedule=linear", "epochs=3"])
     assert (changed.learning_rate, changed.learning_rate_schedule, changed.epochs) == (2e-4, "linear", 3)
     assert changed.differences(original) == "learning_rate 0.0002, epochs 3, learning_rate_schedule linear"
@@ -107,7 +107,7 @@ def test_settings_of_the_experiment_can_be_told():
 def test_settings_that_cannot_be_are_told(told: str, sentence: str):
     """An unknown name and a wrong value each end in a sentence that names it."""
     with pytest.raises(InputError) as caught:
-        ExperimentConfig().with_changes([told])
+        ExperimentSettings().with_changes([told])
     assert str(caught.value).startswith(sentence)
 
 
@@ -115,11 +115,11 @@ def test_what_would_reach_the_original_is_told(monkeypatch: pytest.MonkeyPatch):
     """Where a run falls short, the smallest change that is known to do it, unless the run had it."""
     row = known_models()["symptoms-base"]
     known = KnownModel.model_validate({**row.model_dump(), "reaches_original": {"epochs": 30}})
-    monkeypatch.setattr(conclusion, "known_models", lambda: {"mine": known})
-    verdict = conclusion._verdict
-    assert verdict(ExperimentConfig(base_model="mine"), True) == "This reaches what the original claims."
-    told = verdict(ExperimentConfig(base_model="mine"), False).splitlines()
+    monkeypatch.setattr(concluding, "known_models", lambda: {"mine": known})
+    verdict = concluding._verdict
+    assert verdict(ExperimentSettings(base_model="mine"), True) == "This reaches what the original claims."
+    told = verdict(ExperimentSettings(base_model="mine"), False).splitlines()
     assert told[0].startswith("This falls short of the original")
     assert told[1].endswith("to reach it on mine is epochs 30: python train_mental_health.py --set epochs=30")
-    assert len(verdict(ExperimentConfig(base_model="mine", epochs=30), False).splitlines()) == 1
-    assert len(verdict(ExperimentConfig(base_model="other"), False).splitlines()) == 1
+    assert len(verdict(ExperimentSettings(base_model="mine", epochs=30), False).splitlines()) == 1
+    assert len(verdict(ExperimentSettings(base_model="other"), False).splitlines()) == 1

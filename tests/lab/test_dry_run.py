@@ -54,7 +54,7 @@ def as_if_hosted(trained: Train, monkeypatch: pytest.MonkeyPatch) -> tuple[Train
         with connect(*arguments, **options) as service:
             yield replace(service, kind="hosted")
 
-    monkeypatch.setattr("symptoms.cli.train_commands.connect", hosted)
+    monkeypatch.setattr("symptoms.cli.commands.train_commands.connect", hosted)
     return trained, spent
 
 

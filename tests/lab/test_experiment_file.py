@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from symptoms.config import ExperimentConfig
-from symptoms.data import load_experiment, parse_assessment
+from symptoms.data import assessment_of, labels_of_taxonomy, load_experiment, render_assessment
 from symptoms.errors import DataError
-from symptoms.taxonomy import condition_of_label, symptom_terms
+from symptoms.settings import ExperimentSettings
+from symptoms.taxonomy import symptom_terms
 
 GOOD: dict[str, Any] = {"config": {}, "examples": [{"input": "a", "output": "b"}]}
 
@@ -30,11 +30,12 @@ def faults_of(tmp_path: Path, text: str) -> list[str]:
 def test_our_file_has_thirty_examples_of_the_taxonomy():
     """30 distinct examples over at least 15 conditions, all words from the taxonomy."""
     experiment = load_experiment(ROOT / "mental_health_data.json")
-    assessments = [parse_assessment(example.output) for example in experiment.examples]
+    assessments = [assessment_of(example) for example in experiment.examples]
     terms = {term for group in symptom_terms().values() for term in group}
     assert len({example.input for example in experiment.examples}) == 30
     assert len({assessment.concern for assessment in assessments}) >= 15
-    assert all(condition_of_label(assessment.concern) for assessment in assessments)
+    assert experiment.labels == labels_of_taxonomy()
+    assert [example.output for example in experiment.examples] == [*map(render_assessment, assessments)]
     assert {symptom for assessment in assessments for symptom in assessment.symptoms} <= terms
     openings = [" ".join(example.input.lower().split()[:4]) for example in experiment.examples]
     assert len(set(openings)) == 30
@@ -42,8 +43,8 @@ def test_our_file_has_thirty_examples_of_the_taxonomy():
 
 def test_our_configuration_is_the_originals():
     """Llama-3.2-1B, rank 32, 1e-4, Adam 0.9 and 0.95, 20 epochs, batch 1, cross-entropy."""
-    config = load_experiment(ROOT / "mental_health_data.json").config
-    assert config == ExperimentConfig(test_examples=[1, 12, 23])
+    config = load_experiment(ROOT / "mental_health_data.json").settings
+    assert config == ExperimentSettings(test_examples=[1, 12, 23])
     assert (config.base_model, config.lora_rank, config.learning_rate) == (
         "meta-llama/Llama-3.2-1B",
         32,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from base_models import ModelShape, shape_of_config, shape_on_the_hub
-from symptoms.train.learning_rate import rate_by_width
+from symptoms.train.request.learning_rate_by_width import rate_by_width
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from symptoms.errors import RunError
-from symptoms.train import RunDirectory, newest_run
-from symptoms.train.live_view import mean_of_steps
+from symptoms.runs import RunDirectory, newest_run
+from symptoms.train.watching.live_view import mean_of_steps
 
 
 def made(

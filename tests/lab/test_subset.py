@@ -12,7 +12,7 @@ from symptoms.data import load_dataset
 from symptoms.data.subset import choose_per_condition, part_of
 from symptoms.errors import InputError
 from symptoms.train import load_training_data
-from symptoms.train.training_data import subset_of
+from symptoms.train.request.training_data import subset_of
 from training_runs import write_examples, write_experiment
 
 CONDITIONS = ["a", "b", "a", "c", "a", "b", "a", "b", "a"]

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from symptoms.cli.commands import app
+from symptoms.cli.app import app
 from symptoms.errors import RunError, ServiceError
+from symptoms.runs.directory import RunDirectory
+from symptoms.runs.lock import locked
 from symptoms.service import LocalServer
-from symptoms.train.lock import locked
-from symptoms.train.run_directory import RunDirectory
 from tiny_models import write_tiny_llama
 from training_runs import COLOURS, environment, lines_of, run, write_examples
 

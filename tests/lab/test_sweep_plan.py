@@ -8,8 +8,8 @@ import pytest
 
 from symptoms.errors import DataError, InputError, ServiceError
 from symptoms.sweep import PlannedRun, SweepPlan, preset_names, read_preset, read_sweep_file
-from symptoms.sweep.orders import check_named_by_user, order_runs
 from symptoms.sweep.reading import with_options
+from symptoms.sweep.requested_runs import check_named_by_user, request_runs
 from training_runs import write_examples
 
 
@@ -114,7 +114,7 @@ def test_a_sweep_that_was_begun_with_steps_beside_epochs_goes_on(tmp_path: Path)
     """Its runs were planned before the two were refused, and have the steps that they had."""
     data = str(write_examples(tmp_path / "train.jsonl", 8))
     begun = PlannedRun("a-seed0", "a", {"data": data, "steps": 9, "epochs": 3, "seed": 0})
-    assert [run.num_steps for run in order_runs([begun], "local", None)] == [9]
+    assert [run.num_steps for run in request_runs([begun], "local", None)] == [9]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_value_that_cannot_be_names_its_run(tmp_path: Path):
     data = str(write_examples(tmp_path / "train.jsonl", 8))
     runs = SweepPlan({"data": data}, grid={"batch_size": [4, -1]}).runs()
     with pytest.raises(InputError, match=r"The run batch_size--1-seed0 cannot be: batch_size cannot be -1"):
-        order_runs(runs, "local", None)
+        request_runs(runs, "local", None)
 
 
 def test_the_presets_are_those_of_the_experiments_list(tmp_path: Path):
@@ -161,7 +161,7 @@ def test_the_presets_are_those_of_the_experiments_list(tmp_path: Path):
     data = str(write_examples(tmp_path / "train.jsonl", 80))
     for name in varied:
         plan = with_options(read_preset(name), {"data": data}, [], None, None)
-        assert order_runs(plan.runs(), "local", None)
+        assert request_runs(plan.runs(), "local", None)
     with pytest.raises(InputError, match="did you mean 'batch'"):
         read_preset("batches")
 

@@ -18,14 +18,16 @@ from transformers import LlamaForCausalLM
 from base_models import known_models
 from conftest import ROOT
 from symptoms import Classifier
-from symptoms.config import TrainingConfig
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
+from symptoms.runs import RunDirectory
 from symptoms.service import LocalServer, connect
-from symptoms.tokens import as_tokenizer, to_datum, tokenize
-from symptoms.train import RunDirectory, configuration, load_training_data, prepare
-from symptoms.train.interruption import Interruption
-from symptoms.train.live_view import LiveView, sparkline
-from symptoms.train.loop import TrainingLoop, new_adapter
+from symptoms.settings import TrainingSettings
+from symptoms.tokens import as_tokenizer, rendered, to_datum, tokenize
+from symptoms.train import load_training_data, prepare
+from symptoms.train.request import recommended_settings
+from symptoms.train.training_loop import TrainingLoop, new_adapter
+from symptoms.train.watching.interruption import Interruption
+from symptoms.train.watching.live_view import LiveView, sparkline
 from tiny_models import tiny_tokenizer
 from training_in_process import Train
 from training_runs import lines_of, run, summary_of, train, write_examples, write_experiment
@@ -98,7 +100,7 @@ def test_the_dev_loss_is_that_of_the_reference(trained: Train, tmp_path: Path, t
     lost_on_the_concern: list[float] = []
     for example in load_training_data(tmp_path / "dev.jsonl", "dev").examples:
         tokenized = tokenize(tokenizer, example)
-        line = f" {example.output.splitlines()[0]}\n"
+        line = f" {rendered(example).splitlines()[0]}\n"
         in_line = len(tokenizer.encode(line, add_special_tokens=False, split_special_tokens=True))
         tokens = torch.tensor([tokenized.tokens])
         with torch.no_grad():
@@ -188,7 +190,7 @@ def test_figures_of_a_caller_are_kept(tmp_path: Path, server: LocalServer, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TINKER_API_KEY", server.api_key)
     data = load_training_data(write_examples(tmp_path / "train.jsonl", 4), "train")
-    config = TrainingConfig(data="train.jsonl", dev="train.jsonl", epochs=2)
+    config = TrainingSettings(data="train.jsonl", dev="train.jsonl", epochs=2)
     with connect(server.url, server.base_model) as service:
         training = new_adapter(config, service)
         job = prepare(config, data, data, service.tokenizer(training), service.context_length)
@@ -263,7 +265,7 @@ def test_the_recommended_settings_that_it_took_are_told_at_the_start(
     assert "recommended" not in trained("--steps", "1", "--learning-rate", "0.01", "--run", "told")
     row = known_models()["symptoms-base"]
     suited = row.model_copy(update={"data_sets": {"batch_size": 5, "concern_weight": 2.0}})
-    monkeypatch.setattr(configuration, "known_models", lambda: {server.base_model: suited})
+    monkeypatch.setattr(recommended_settings, "known_models", lambda: {server.base_model: suited})
     said = trained("--steps", "1", "--batch-size", "2", "--run", "some").splitlines()
     assert "concern_weight 2, recommended for this base model" in said
 

@@ -6,18 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symptoms.config import TrainingConfig
-from symptoms.data import Example
+from symptoms.data import Example, Label
 from symptoms.errors import InputError
-from symptoms.tokens import TokenizedExample, as_tokenizer, tokenize
-from symptoms.train.batches import Batches, count_steps, emphasise_concern, plan_steps
+from symptoms.settings import TrainingSettings
+from symptoms.tokens import TokenizedExample, as_tokenizer, emphasise_concern, tokenize
+from symptoms.train.step_datums import Batches
+from symptoms.train.step_plan import count_steps, plan_steps
 from tiny_models import tiny_tokenizer
 
 ORDERS = st.sampled_from([{"shuffle": False}, {}, {"balanced": True}])
 
 
-def config(**settings: object) -> TrainingConfig:
-    return TrainingConfig.model_validate({"data": "x", **settings})
+def config(**settings: object) -> TrainingSettings:
+    return TrainingSettings.model_validate({"data": "x", **settings})
 
 
 def concerns(examples: int) -> list[str]:
@@ -124,11 +125,12 @@ def test_the_concern_line_can_weigh_more():
     """Exactly the tokens of the first line and its line break get the weight."""
     tokenizer = as_tokenizer(tiny_tokenizer())
     output = "Primary concern: Grief\nKey symptoms: crying\nRecommendation: Talk."
-    example = tokenize(tokenizer, Example("so sad", output, 1))
-    heavy = emphasise_concern(tokenizer, output, example, 4.0)
+    grief = Example("so sad", Label("grief", "Grief"), output=output)
+    example = tokenize(tokenizer, grief)
+    heavy = emphasise_concern(tokenizer, grief, example, 4.0)
     chosen = [token for token, weight in zip(heavy.tokens, heavy.weights, strict=True) if weight == 4.0]
     assert tokenizer.decode(chosen, skip_special_tokens=False) == " Primary concern: Grief\n"
     assert [weight > 0 for weight in heavy.weights] == [weight > 0 for weight in example.weights]
     assert set(heavy.weights) == {0.0, 1.0, 4.0}
     with pytest.raises(InputError, match="leave them out"):
-        emphasise_concern(tokenizer, "Grief", example, 4.0)
+        emphasise_concern(tokenizer, Example("so sad", output="Grief"), example, 4.0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from symptoms.train.final_loss import final_loss, final_loss_is
-from symptoms.train.run_directory import StepMetrics
+from symptoms.runs.final_loss import final_loss, final_loss_is
+from symptoms.runs.step_metrics import StepMetrics
 
 
 def steps(*epochs: tuple[float, ...], trained_tokens: int = 50) -> list[StepMetrics]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from symptoms.cli.commands import app
+from symptoms.cli.app import app
 from symptoms.errors import InputError
 from symptoms.safety.measuring import Share, measure, read_labelled
 

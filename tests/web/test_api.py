@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from symptoms.train import RunDirectory
+from symptoms.runs import RunDirectory
 from web_texts import DANGER, EXAMPLES, ODD, SLEEP, UNCLEAR
 
 

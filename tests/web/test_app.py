@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.web.app import Served, create_app
 from symptoms.web.bodies import ModelAnswer
 from symptoms.web.guard import LOOPBACK_NAMES, Access

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from command_in_process import in_process
 from symptoms import Classifier
 from symptoms.classifier import Assessment, assessing
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.errors import InputError
 from symptoms.safety import Level, ModelLayer, screen
 from symptoms.web.app import Served, create_app

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from symptoms.train import RunDirectory
+from symptoms.runs import RunDirectory
 from web_texts import DANGER, POSSIBLE_DANGER, SLEEP, UNCLEAR, UNREAD
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

@@ -18,8 +18,17 @@ from symptoms.classifier.assessment import (
 from symptoms.classifier.composing import assessment_without_model
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import probabilities_of
-from symptoms.classifier.run_accuracy import FurtherAccuracy, RunAccuracy, read_accuracy, write_accuracy
-from symptoms.classifier.run_calibration import RunCalibration, read_calibration, write_calibration
+from symptoms.classifier.run_figures.run_accuracy import (
+    FurtherAccuracy,
+    RunAccuracy,
+    read_accuracy,
+    write_accuracy,
+)
+from symptoms.classifier.run_figures.run_calibration import (
+    RunCalibration,
+    read_calibration,
+    write_calibration,
+)
 
 __all__ = [
     "UNCALIBRATED_THRESHOLD",

@@ -15,14 +15,14 @@ from symptoms.classifier.answers import TrainedModel
 from symptoms.classifier.assessment import Assessment, language_notice_of, notice_for, notice_of
 from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.introduction import introduction
-from symptoms.classifier.run_accuracy import read_accuracy
-from symptoms.classifier.run_calibration import read_calibration
+from symptoms.classifier.run_figures.run_accuracy import read_accuracy
+from symptoms.classifier.run_figures.run_calibration import read_calibration
 from symptoms.classifier.shipped_crisis_layer import ShippedCrisisLayer
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, ServiceError
+from symptoms.runs import RunDirectory, find_run, newest_run, run_of_checkpoint
 from symptoms.safety import Level, ModelLayer, check_country, screen
 from symptoms.service import LOCAL, Service, connect
-from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 
 Waited = TypeVar("Waited")
 Steps = Generator[None, None, Assessment]

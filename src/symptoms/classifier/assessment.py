@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.safety import (
     Category,
     Language,

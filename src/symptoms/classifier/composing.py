@@ -17,7 +17,7 @@ from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
-from symptoms.classifier.run_calibration import RunCalibration
+from symptoms.classifier.run_figures.run_calibration import RunCalibration
 from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
 from symptoms.errors import SymptomsError
 from symptoms.taxonomy import symptom_terms

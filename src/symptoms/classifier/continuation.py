@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
-from symptoms.data.assessment import NO_SYMPTOMS
+from symptoms.data.written_assessment import NO_SYMPTOMS
 
 _SYMPTOMS = re.compile(r"Key symptoms: (?P<listed>[^\n]+)(?=\n|\Z)")
 

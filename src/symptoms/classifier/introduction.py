@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from symptoms.classifier.run_accuracy import FurtherAccuracy, RunAccuracy
-from symptoms.classifier.run_calibration import RunCalibration
+from symptoms.classifier.run_figures.run_accuracy import FurtherAccuracy, RunAccuracy
+from symptoms.classifier.run_figures.run_calibration import RunCalibration
 
 UNCALIBRATED_THRESHOLD = 0.97
 """The probability from which a run that was not calibrated answers, as it is likely too sure of itself.

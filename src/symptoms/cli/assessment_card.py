@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from symptoms.classifier import Assessment, Certainty, CrisisNotice, KeySymptom, LanguageNotice
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.safety import Level
 
 BAR_WIDTH, BESIDE_BAR, NARROWEST_NAME = 24, 14, 12

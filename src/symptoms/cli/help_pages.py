@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from symptoms.cli.commands import app
+from symptoms.cli.app import app
 from symptoms.errors import InputError
 
 BEGIN = "<!-- what follows is written by 'make cli-docs' -->\n"

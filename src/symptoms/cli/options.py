@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from base_models import DEFAULT_BASE, known_models
-from symptoms.config import TrainingConfig
+from symptoms.settings import TrainingSettings
 
 ServiceOption = Annotated[
     str | None,
@@ -30,12 +30,14 @@ LabelColumnOption = Annotated[
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with an option for every described field of TrainingConfig.
+    """A command with an option for every described field of TrainingSettings.
 
     Those that were given reach the command together, as its keyword argument `settings`.
     """
-    names = dict.fromkeys([*TrainingConfig.__annotations__, *TrainingConfig.model_fields])
-    every = {name: TrainingConfig.model_fields[name] for name in names if name in TrainingConfig.model_fields}
+    names = dict.fromkeys([*TrainingSettings.__annotations__, *TrainingSettings.model_fields])
+    every = {
+        name: TrainingSettings.model_fields[name] for name in names if name in TrainingSettings.model_fields
+    }
     fields = {name: field for name, field in every.items() if field.description}
     own = inspect.signature(command, eval_str=True).parameters
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from symptoms.data import Example, assessment_of, load_dataset, load_experiment, render_assessment
-from symptoms.data.records import Columns, holds_experiment
+from symptoms.data import Example, load_dataset, load_experiment
+from symptoms.data.files.records import Columns, holds_experiment
+from symptoms.data.written_assessment import CONCERN
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
 from symptoms.words import counted
 
@@ -33,16 +34,14 @@ def examples_to_show(path: Path, columns: Columns) -> Shown:
     """
     if not path.is_dir() and holds_experiment(path):
         experiment = load_experiment(path)
-        return Shown(path, experiment.examples, experiment.config.base_model)
+        return Shown(path, experiment.examples, experiment.settings.base_model)
     dataset = load_dataset(path, columns=columns)
-    texts = {label.id: label.text for label in dataset.labels}
-    examples: list[Example] = []
-    for one in dataset.examples:
-        output = f"Primary concern: {texts[one.condition]}"
-        if one.symptoms is not None and one.recommendation is not None:
-            output = render_assessment(assessment_of(one, dataset.labels))
-        examples.append(Example(one.input, output, one.line))
+    examples = [one if one.is_assessed else _with_its_concern_alone(one) for one in dataset.examples]
     return Shown(path, tuple(examples), None)
+
+
+def _with_its_concern_alone(example: Example) -> Example:
+    return replace(example, output=f"{CONCERN}{example.label.text if example.label else ''}")
 
 
 def print_examples(

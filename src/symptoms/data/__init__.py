@@ -1,13 +1,13 @@
 """Examples and assessments: load, validate, render and parse. No model is involved."""
 
-from symptoms.data.assessment import WrittenAssessment, parse_assessment, render_assessment
-from symptoms.data.dataset import Dataset, LabelledExample, assessment_of, load_dataset
+from symptoms.data.checking.duplicates import check_leakage
+from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, load_descriptions
-from symptoms.data.duplicates import check_leakage
 from symptoms.data.evidence import Span, evidence, supported_terms
-from symptoms.data.experiment import Example, Experiment, load_experiment
+from symptoms.data.example import Example, assessment_of, symptoms_of
+from symptoms.data.experiment import Experiment, load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
-from symptoms.data.vocabulary import labels_of_outputs, symptoms_of_outputs
+from symptoms.data.written_assessment import WrittenAssessment, parse_assessment, render_assessment
 
 __all__ = [
     "WrittenAssessment",
@@ -16,12 +16,10 @@ __all__ = [
     "Example",
     "Experiment",
     "Label",
-    "LabelledExample",
     "Span",
     "assessment_of",
     "check_leakage",
     "evidence",
-    "labels_of_outputs",
     "labels_of_taxonomy",
     "load_dataset",
     "load_descriptions",
@@ -29,5 +27,5 @@ __all__ = [
     "parse_assessment",
     "render_assessment",
     "supported_terms",
-    "symptoms_of_outputs",
+    "symptoms_of",
 ]

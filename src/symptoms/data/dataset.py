@@ -6,36 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from symptoms.data.assessment import WrittenAssessment
-from symptoms.data.fields import FieldReader
+from symptoms.data.example import Example
+from symptoms.data.files.fields import FieldReader
+from symptoms.data.files.reading import nearest
+from symptoms.data.files.records import AS_OURS, Columns, read_source
 from symptoms.data.labels import (
     TAXONOMY_FILE,
     Label,
-    find_label,
     find_label_by_name,
     labels_beside,
     labels_of_the_data,
 )
-from symptoms.data.reading import nearest
-from symptoms.data.records import AS_OURS, Columns, read_source
 from symptoms.data.terms import TERMS_FILE, terms_for
-from symptoms.errors import DataError, Fault, InputError
-
-
-@dataclass(frozen=True)
-class LabelledExample:
-    """A description and what it was labelled with; `line` is where it begins in its file.
-
-    `symptoms` is None where nobody annotated them and () where none were found.
-    """
-
-    id: str
-    input: str
-    condition: str
-    symptoms: tuple[str, ...] | None
-    recommendation: str | None
-    split: str | None
-    line: int
+from symptoms.errors import DataError, Fault
 
 
 @dataclass(frozen=True)
@@ -46,7 +29,7 @@ class Dataset:
     """
 
     path: Path
-    examples: tuple[LabelledExample, ...]
+    examples: tuple[Example, ...]
     labels: tuple[Label, ...]
     digest: str
     notes: tuple[str, ...] = ()
@@ -71,7 +54,8 @@ def read_dataset(
 ) -> tuple[Dataset, tuple[Fault, ...]]:
     """The same, with what could be read beside the faults, so that more can be told of it at once.
 
-    An example at fault stands in it as it was read, with an empty text for a field that was not.
+    An example at fault stands in it as it was read, with an empty text for a field that was not, and with
+    its condition as a label of its own where it is none of theirs.
     """
     faults: list[Fault] = []
     try:
@@ -79,14 +63,16 @@ def read_dataset(
     except DataError as error:
         return Dataset(path, (), (), ""), tuple(error.faults)
     reader = FieldReader(str(path), faults, {"input": columns.text, "condition": columns.label})
-    examples: list[LabelledExample] = []
+    examples: list[Example] = []
     for number, record in enumerate(source.records, start=1):
         read = reader.of(record)
+        identifier, text = read.identifier(f"{path.stem}:{number}"), read.text("input")
+        condition = read.text("condition", one_line=True)
         examples.append(
-            LabelledExample(
-                id=read.identifier(f"{path.stem}:{number}"),
-                input=read.text("input"),
-                condition=read.text("condition", one_line=True),
+            Example(
+                id=identifier,
+                input=text,
+                label=Label(condition, condition) if condition else None,
                 symptoms=read.symptoms(),
                 recommendation=read.optional_text("recommendation"),
                 split=read.split(),
@@ -103,34 +89,11 @@ def read_dataset(
     except DataError as error:
         faults.extend(error.faults)
     dataset = Dataset(path, tuple(examples), chosen, source.digest, source.notes)
-    return dataset, tuple(sorted(faults, key=lambda fault: (fault.file, fault.line)))
+    # What stands beside a file may be found at fault twice, by its reader and for its labels.
+    return dataset, tuple(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line)))
 
 
-def assessment_of(example: LabelledExample, labels: Sequence[Label]) -> WrittenAssessment:
-    """The assessment that an example trains towards.
-
-    Raises InputError for one without symptoms or recommendation, as it could only be evaluated on, and
-    for a condition that is not among the labels.
-    """
-    if example.symptoms is None or example.recommendation is None:
-        missing = "symptoms" if example.symptoms is None else "recommendation"
-        raise InputError(
-            f"Example {example.id} (line {example.line}) has no {missing}, which training needs; add it."
-        )
-    label = find_label(example.condition, labels)
-    if label is None:
-        known = nearest(example.condition, [label.id for label in labels])
-        raise InputError(
-            f"Example {example.id} has the condition {example.condition!r}, not of these labels{known}"
-        )
-    return WrittenAssessment(
-        concern=label.text, symptoms=example.symptoms, recommendation=example.recommendation
-    )
-
-
-def _choose_labels(
-    path: Path, examples: list[LabelledExample], given: Sequence[Label] | None
-) -> tuple[Label, ...]:
+def _choose_labels(path: Path, examples: list[Example], given: Sequence[Label] | None) -> tuple[Label, ...]:
     if given is not None:
         return tuple(given)
     return labels_beside(path) or labels_of_the_data(
@@ -148,8 +111,8 @@ class _Check:
     terms: Mapping[str, tuple[str, ...]] | None
     label_column: str
 
-    def of(self, example: LabelledExample, faults: list[Fault]) -> LabelledExample:
-        """The example with its label's id as condition; what nobody knows is added to the faults."""
+    def of(self, example: Example, faults: list[Fault]) -> Example:
+        """The example with the label that its condition names; what nobody knows is added to the faults."""
         label = find_label_by_name(example.condition, self.labels)
         if label is None and example.condition:
             problem = f"unknown condition {example.condition!r}{self._nearest_label(example.condition)}"
@@ -161,7 +124,7 @@ class _Check:
                 if term and term not in known:
                     problem = f"unknown symptom {term!r}{nearest(term, known)}{hint}"
                     faults.append(Fault(self.name, example.line, "symptoms", problem))
-        return replace(example, condition=label.id) if label else example
+        return replace(example, label=label) if label else example
 
     def _nearest_label(self, condition: str) -> str:
         known = [label.id for label in self.labels] + [label.text for label in self.labels]

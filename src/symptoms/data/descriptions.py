@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from symptoms.data.reading import kind_of
-from symptoms.data.records import Columns, read_source
+from symptoms.data.files.reading import kind_of
+from symptoms.data.files.records import Columns, read_source
 from symptoms.errors import DataError, Fault
 
 

@@ -1,50 +1,43 @@
-"""The experiment's file: a configuration and examples, checked as a whole before anything is trained."""
+"""The experiment's file: its settings and examples, checked as a whole before anything is trained."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
-from symptoms.config import ExperimentConfig
-from symptoms.data.labels import Label
-from symptoms.data.reading import Places, kind_of, nearest, parse_json, read_text
-from symptoms.data.vocabulary import labels_of_outputs
-from symptoms.errors import DataError, Fault
+from symptoms.data.example import Example
+from symptoms.data.files.reading import Places, kind_of, nearest, parse_json, read_text
+from symptoms.data.labels import Label, find_label, labels_beside, labels_of_the_data
+from symptoms.data.written_assessment import CONCERN, parse_assessment
+from symptoms.errors import AssessmentFormatError, DataError, Fault
+from symptoms.settings import ExperimentSettings
 
 BLANK_LINE = "\n\n"
 
 
 @dataclass(frozen=True)
-class Example:
-    """A symptom description and the assessment wanted for it; `line` is where it begins in its file."""
-
-    input: str
-    output: str
-    line: int
-
-
-@dataclass(frozen=True)
 class Experiment:
-    """A checked data file. `digest` is the SHA-256 of its bytes."""
+    """A checked data file. `digest` is the SHA-256 of its bytes.
+
+    Its examples have the `output` that the file gives them, and where that is an assessment its parts, too.
+    `labels` are those that the outputs name, with the others of their taxonomy.
+    """
 
     path: Path
-    config: ExperimentConfig
+    settings: ExperimentSettings
     examples: tuple[Example, ...]
+    labels: tuple[Label, ...]
     digest: str
 
     @property
-    def labels(self) -> tuple[Label, ...]:
-        """The labels that the outputs name, with the others of their taxonomy."""
-        return labels_of_outputs(self.path, (example.output for example in self.examples))
-
-    @property
     def test_cases(self) -> tuple[Example, ...]:
-        """The examples that the configuration names, or three spread evenly."""
-        chosen = self.config.test_examples
+        """The examples that the settings name, or three spread evenly."""
+        chosen = self.settings.test_examples
         if not chosen:
             count = min(3, len(self.examples))
             chosen = [1 + index * len(self.examples) // count for index in range(count)]
@@ -66,10 +59,47 @@ def load_experiment(path: Path) -> Experiment:
         if key not in ("config", "examples")
     ]
     examples = _read_examples(name, fields.get("examples"), places, faults)
-    config = _read_config(name, fields.get("config", {}), places, len(examples), faults)
-    if faults or config is None:
+    settings = _read_settings(name, fields.get("config", {}), places, len(examples), faults)
+    if faults or settings is None:
         raise DataError(sorted(faults, key=lambda fault: fault.line))
-    return Experiment(path, config, tuple(examples), hashlib.sha256(content).hexdigest())
+    labels = _labels(path, [concern for one in examples if (concern := _concern(one.output or ""))])
+    return Experiment(
+        path,
+        settings,
+        tuple(_with_its_parts(example, labels) for example in examples),
+        labels,
+        hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _labels(path: Path, concerns: Sequence[str]) -> tuple[Label, ...]:
+    """The labels that a model trained on outputs which name these concerns chooses from; () without any.
+
+    That is a `taxonomy.json` beside the file, or the bundled one where at least half of the distinct
+    concerns are from it. Concerns that are not from it are labels, too.
+    """
+    named = tuple(dict.fromkeys(concerns))
+    if not named:
+        return ()
+    labels = labels_beside(path) or labels_of_the_data(named)
+    return (*labels, *(Label(name, name) for name in named if find_label(name, labels) is None))
+
+
+def _concern(output: str) -> str:
+    """What the first line of an output names; empty for an output of another form."""
+    first = output.partition("\n")[0]
+    return first.removeprefix(CONCERN).strip() if first.startswith(CONCERN) else ""
+
+
+def _with_its_parts(example: Example, labels: Sequence[Label]) -> Example:
+    """The example with what its output says, as far as that is an assessment; any other text will do, too."""
+    output = example.output or ""
+    labelled = replace(example, label=find_label(_concern(output), labels))
+    try:
+        written = parse_assessment(output)
+    except AssessmentFormatError:
+        return labelled
+    return replace(labelled, symptoms=written.symptoms, recommendation=written.recommendation)
 
 
 def _read_examples(name: str, found: object, places: Places, faults: list[Fault]) -> list[Example]:
@@ -86,7 +116,7 @@ def _read_examples(name: str, found: object, places: Places, faults: list[Fault]
         field = f"example {number}"
         if not isinstance(entry, dict):
             faults.append(Fault(name, line, field, f'expected {{"input", "output"}}, found {kind_of(entry)}'))
-            examples.append(Example("", "", line))
+            examples.append(Example("", id=str(number), line=line, output=""))
             continue
         values = cast(dict[str, object], entry)
         for key in values:
@@ -111,31 +141,32 @@ def _read_examples(name: str, found: object, places: Places, faults: list[Fault]
             else:
                 texts[key] = value.strip()
         # A wrong example still counts, so that the numbers of test_examples keep their meaning.
-        examples.append(Example(texts.get("input", ""), texts.get("output", ""), line))
+        output = texts.get("output", "")
+        examples.append(Example(texts.get("input", ""), id=str(number), line=line, output=output))
     return examples
 
 
-def _read_config(
+def _read_settings(
     name: str, found: object, places: Places, num_examples: int, faults: list[Fault]
-) -> ExperimentConfig | None:
+) -> ExperimentSettings | None:
     if not isinstance(found, dict):
         faults.append(
             Fault(name, places.of_key("config"), "config", f"expected an object, found {kind_of(found)}")
         )
         return None
     try:
-        config = ExperimentConfig.model_validate(found)
+        settings = ExperimentSettings.model_validate(found)
     except ValidationError as error:
         for problem in error.errors():
             key = str(problem["loc"][0])
             message = problem["msg"].lower()
             if problem["type"] == "extra_forbidden":
-                message = f"unknown key{nearest(key, tuple(ExperimentConfig.model_fields))}"
+                message = f"unknown key{nearest(key, tuple(ExperimentSettings.model_fields))}"
             faults.append(Fault(name, places.of_key("config", key), f"config, {key}", message))
         return None
-    for number in config.test_examples:
+    for number in settings.test_examples:
         if not 1 <= number <= num_examples:
             problem = f"expected numbers from 1 to {num_examples}, found {number}"
             line = places.of_key("config", "test_examples")
             faults.append(Fault(name, line, "config, test_examples", problem))
-    return config
+    return settings

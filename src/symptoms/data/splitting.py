@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from symptoms.data.dataset import Dataset, LabelledExample
-from symptoms.data.duplicates import near_duplicates
-from symptoms.data.fields import SPLITS
+from symptoms.data.checking.duplicates import near_duplicates
+from symptoms.data.dataset import Dataset
+from symptoms.data.example import Example
+from symptoms.data.files.fields import SPLITS
 from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy
 from symptoms.errors import InputError
 
@@ -20,8 +21,8 @@ SHOWN = 5
 
 
 def split_examples(
-    examples: Sequence[LabelledExample], dev: float, test: float, seed: int
-) -> dict[str, tuple[LabelledExample, ...]]:
+    examples: Sequence[Example], dev: float, test: float, seed: int
+) -> dict[str, tuple[Example, ...]]:
     """The examples by split, in their order; each condition is divided in the same proportions.
 
     Near-duplicates stay together, so that none is both trained and tested on. Every condition has an example
@@ -62,9 +63,7 @@ def split_examples(
     }
 
 
-def write_splits(
-    dataset: Dataset, splits: dict[str, tuple[LabelledExample, ...]], folder: Path
-) -> list[Path]:
+def write_splits(dataset: Dataset, splits: dict[str, tuple[Example, ...]], folder: Path) -> list[Path]:
     """Write `train.jsonl`, `dev.jsonl` and `test.jsonl`, those that are not empty, and return their paths.
 
     Where the labels are not the bundled ones a `taxonomy.json` keeps them the same for all three. Raises
@@ -88,7 +87,7 @@ def write_splits(
     return paths
 
 
-def what_was_not_split(splits: dict[str, tuple[LabelledExample, ...]], shares: dict[str, float]) -> list[str]:
+def what_was_not_split(splits: dict[str, tuple[Example, ...]], shares: dict[str, float]) -> list[str]:
     """Sentences on conditions that a wanted split has no example of, and on splits that are empty."""
     everything = Counter(one.condition for examples in splits.values() for one in examples)
     told: list[str] = []
@@ -131,7 +130,7 @@ def _groups(texts: Sequence[str]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _as_line(example: LabelledExample) -> str:
+def _as_line(example: Example) -> str:
     fields: dict[str, object] = {"id": example.id, "input": example.input, "condition": example.condition}
     if example.symptoms is not None:
         fields["symptoms"] = list(example.symptoms)

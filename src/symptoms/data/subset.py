@@ -44,6 +44,6 @@ def choose_per_condition(conditions: Sequence[str], count: int, seed: int) -> li
 
 def part_of(dataset: Dataset, count: int, seed: int) -> Dataset:
     """The part of a data set that training with `examples_per_condition` of `count` draws."""
-    names = {label.id: label.text for label in dataset.labels}
-    places = choose_per_condition([names[one.condition] for one in dataset.examples], count, seed)
+    named = [one.label.text if one.label else "" for one in dataset.examples]
+    places = choose_per_condition(named, count, seed)
     return replace(dataset, examples=tuple(dataset.examples[place] for place in places))

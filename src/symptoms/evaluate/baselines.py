@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from symptoms.classifier import probabilities_of
 from symptoms.data import Dataset
-from symptoms.evaluate.abstention import RISK
-from symptoms.evaluate.calibration import label_indices
-from symptoms.evaluate.scores import Calibrator
+from symptoms.evaluate.measures.abstention import RISK
+from symptoms.evaluate.measures.calibration import label_indices
+from symptoms.evaluate.measures.scores import Calibrator
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 WORDS_ONLY, WORDS_AND_CHARACTERS = "words", "words and characters"

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from symptoms.classifier import TrainedModel
 from symptoms.data import load_dataset
+from symptoms.data.files.records import columns_called
 from symptoms.data.subset import of_split
-from symptoms.evaluate.evaluating import asked_of, scored_labels
-from symptoms.evaluate.metrics import accuracy, macro_f1
-from symptoms.evaluate.scores import leading_labels
+from symptoms.evaluate.measures.metrics import accuracy, macro_f1
+from symptoms.evaluate.measures.scores import leading_labels
+from symptoms.evaluate.scoring import asked_of, scored_labels
+from symptoms.runs import TestCase
 from symptoms.service import LOCAL, Service
-from symptoms.train import TestCase, TrainingData
-from symptoms.train.loop import Evaluator
-from symptoms.train.order import columns_of
-from symptoms.train.training import OpenRun
+from symptoms.tokens import rendered
+from symptoms.train import TrainingData
+from symptoms.train.open_run import OpenRun
+from symptoms.train.training_loop import Evaluator
 
 if TYPE_CHECKING:
     import tinker
@@ -23,12 +25,12 @@ if TYPE_CHECKING:
 
 def dev_accuracy(opened: OpenRun) -> Evaluator | None:
     """Classifies the dev data with the weights so far; None where that was not asked for."""
-    config = opened.config
-    if not config.dev_accuracy or config.dev is None:
+    settings = opened.settings
+    if not settings.dev_accuracy or settings.dev is None:
         return None
-    columns = columns_of(config.model_dump())
-    labels = load_dataset(Path(config.data), columns=columns).labels
-    dev = of_split(load_dataset(Path(config.dev), labels, columns), "dev")
+    columns = columns_called(settings.text_column, settings.label_column)
+    labels = load_dataset(Path(settings.data), columns=columns).labels
+    dev = of_split(load_dataset(Path(settings.dev), labels, columns), "dev")
     asked = asked_of(dev)
 
     def figures(sampler: tinker.SamplingClient) -> dict[str, float]:
@@ -53,4 +55,4 @@ def written_cases(data: TrainingData, checkpoint: str, service: Service) -> list
     if not data.test_cases:
         return []
     model = TrainedModel.load(service, checkpoint)
-    return [TestCase(case.input, case.output, model.write(case.input)) for case in data.test_cases]
+    return [TestCase(case.input, rendered(case), model.write(case.input)) for case in data.test_cases]

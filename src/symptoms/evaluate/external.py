@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from symptoms.data import LabelledExample
+from symptoms.data import Example, Label
 from symptoms.errors import DataError, Fault, InputError
 
 
@@ -25,7 +25,7 @@ class ExternalSet:
     """A set of texts; `clusters` are texts of one case. Out of scope are texts that no condition fits."""
 
     name: str
-    examples: tuple[LabelledExample, ...]
+    examples: tuple[Example, ...]
     clusters: tuple[str, ...]
     in_scope: bool
     note: str
@@ -74,14 +74,14 @@ def _conditions(kind: str) -> dict[str, str]:
     return json.loads(files(__package__ or "").joinpath("external.json").read_text(encoding="utf-8"))[kind]
 
 
-def _example(identifier: str, text: str, condition: str, line: int) -> LabelledExample:
-    return LabelledExample(identifier, text.strip(), condition, None, None, None, line)
+def _example(identifier: str, text: str, condition: str, line: int) -> Example:
+    return Example(text.strip(), Label(condition, condition), id=identifier, line=line)
 
 
 def _mentalbench(path: Path) -> ExternalSet:
     """`resources/dataset/medium/D???/main_*.json`; the cases of one disorder and symptom set go together."""
     conditions = _conditions("mentalbench")
-    examples: list[LabelledExample] = []
+    examples: list[Example] = []
     clusters: list[str] = []
     for file in sorted(path.glob("**/dataset/medium/D*/main_*.json")):
         disorder = file.parent.name
@@ -108,7 +108,7 @@ def _symptom_set(features: dict[str, Any] | None) -> str:
 def _counselchat(path: Path) -> ExternalSet:
     """The CSV with `questionText` and `topic` or `topics`; each question once, if it has one topic."""
     conditions = _conditions("counselchat")
-    seen: dict[str, LabelledExample] = {}
+    seen: dict[str, Example] = {}
     for line, row in _rows(path):
         named = row["topics"] if "topics" in row else row["topic"]
         # The older file writes grief-and-loss, the newer one Grief and Loss.

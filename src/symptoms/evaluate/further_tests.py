@@ -13,15 +13,15 @@ import numpy as np
 from symptoms.classifier import TrainedModel
 from symptoms.data import Dataset, check_leakage
 from symptoms.evaluate.baselines import Baseline
-from symptoms.evaluate.evaluating import (
+from symptoms.evaluate.evaluation_file import FurtherTest
+from symptoms.evaluate.measures.scores import Calibrator
+from symptoms.evaluate.predictions import predict, write_predictions
+from symptoms.evaluate.scoring import (
     Track,
     score_classic_baselines,
     score_labels,
     score_predictions,
 )
-from symptoms.evaluate.evaluation import FurtherTest
-from symptoms.evaluate.predictions import predict, write_predictions
-from symptoms.evaluate.scores import Calibrator
 
 SECOND = "-2"
 """What the name of a second test set ends in that is taken without being told."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from symptoms.classifier import Answer, TrainedModel
-from symptoms.data import Label, LabelledExample, WrittenAssessment, parse_assessment
+from symptoms.data import Example, Label, WrittenAssessment, parse_assessment
 from symptoms.errors import AssessmentFormatError
 
 
@@ -51,7 +51,7 @@ _ADAPTER = TypeAdapter(Prediction)
 
 def predict(
     model: TrainedModel,
-    examples: Sequence[LabelledExample],
+    examples: Sequence[Example],
     labels: Sequence[Label],
     advance: Callable[[], None] = lambda: None,
 ) -> list[Prediction]:
@@ -64,7 +64,7 @@ def predict(
     return predictions
 
 
-def _prediction(example: LabelledExample, answer: Answer, labels: Sequence[Label]) -> Prediction:
+def _prediction(example: Example, answer: Answer, labels: Sequence[Label]) -> Prediction:
     best = int(answer.logprobs.argmax())
     written = answer.written or ""
     assessment = _parsed(written)

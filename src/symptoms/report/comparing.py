@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from symptoms.errors import InputError
-from symptoms.evaluate.evaluation import (
+from symptoms.evaluate.evaluation_file import (
     EVALUATION_FILE,
     PREDICTIONS_FILE,
     Evaluation,
     evaluation_folder,
     read_evaluation,
 )
-from symptoms.evaluate.intervals import (
+from symptoms.evaluate.measures.intervals import (
     Interval,
     Statistic,
     accuracy_statistic,
@@ -33,10 +33,10 @@ from symptoms.evaluate.intervals import (
     macro_f1_statistic,
 )
 from symptoms.evaluate.predictions import Prediction, read_predictions
-from symptoms.train import RunDirectory
+from symptoms.runs import RunDirectory
+from symptoms.runs.step_metrics import StepMetrics
+from symptoms.runs.used_weights import evaluation_of_used_weights
 from symptoms.train.estimate import dollars_for
-from symptoms.train.run_directory import StepMetrics
-from symptoms.train.used_weights import evaluation_of_used_weights
 
 ONLY_WATCHING = frozenset(
     {"evaluate_every", "dev_accuracy", "checkpoint_every", "keep_checkpoints", "log_to"}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from textwrap import fill
 
-from symptoms.evaluate.intervals import Interval
+from symptoms.evaluate.measures.intervals import Interval
 from symptoms.report.comparing import ComparedRun, Comparison, Group, TestFigures
 from symptoms.report.figures import INK, as_svg, new_figure
 

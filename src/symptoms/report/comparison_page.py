@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from symptoms import __version__
-from symptoms.config import DISCLAIMER
-from symptoms.evaluate.intervals import Interval
+from symptoms.disclaimer import DISCLAIMER
+from symptoms.evaluate.measures.intervals import Interval
 from symptoms.report import comparison_figures as figures
 from symptoms.report.comparing import Comparison, Group, Spread
 from symptoms.report.pages import ENOUGH_TEXTS, interval_text, template, texts_in_words

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symptoms.evaluate.evaluation import Evaluation
-from symptoms.evaluate.scores import Scores
+from symptoms.evaluate.evaluation_file import Evaluation
+from symptoms.evaluate.measures.scores import Scores
 from symptoms.safety.measuring import Share
 
 if TYPE_CHECKING:

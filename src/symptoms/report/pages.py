@@ -8,10 +8,10 @@ from typing import Any
 
 from symptoms import __version__
 from symptoms.classifier import UNCALIBRATED_THRESHOLD
-from symptoms.config import DISCLAIMER
-from symptoms.evaluate.abstention import CONFIDENCE
-from symptoms.evaluate.evaluation import Evaluation
-from symptoms.evaluate.intervals import Interval
+from symptoms.disclaimer import DISCLAIMER
+from symptoms.evaluate.evaluation_file import Evaluation
+from symptoms.evaluate.measures.abstention import CONFIDENCE
+from symptoms.evaluate.measures.intervals import Interval
 from symptoms.report import figures
 
 ENOUGH_TEXTS = 30

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from symptoms.errors import InputError
-from symptoms.evaluate.evaluation import Evaluation, FurtherTest
-from symptoms.evaluate.scores import Scores
+from symptoms.evaluate.evaluation_file import Evaluation, FurtherTest
+from symptoms.evaluate.measures.scores import Scores
 
 BASE_MODEL = "base model"
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"

@@ -20,9 +20,9 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from symptoms.errors import RunError
+from symptoms.runs.directory import RUNS, RunDirectory
+from symptoms.runs.lock import locked
 from symptoms.sweep.plan import PlannedRun
-from symptoms.train.lock import locked
-from symptoms.train.run_directory import RUNS, RunDirectory
 
 PLAN_FILE = "sweep.json"
 State = Literal["waiting", "training", "evaluating", "finished", "failed"]

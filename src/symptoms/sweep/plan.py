@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from symptoms.errors import InputError
-from symptoms.train.configuration import refuse_steps_with_epochs
+from symptoms.train.request.settings_file import refuse_steps_with_epochs
 
 
 @dataclass(frozen=True)

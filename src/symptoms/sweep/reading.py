@@ -9,11 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
-from symptoms.config import TrainingConfig
-from symptoms.data.reading import nearest, read_text
+from symptoms.data.files.reading import nearest, read_text
 from symptoms.errors import DataError, Fault, InputError
+from symptoms.settings import TrainingSettings
 from symptoms.sweep.plan import NamedSetting, SweepPlan
-from symptoms.train.configuration import left_beside
+from symptoms.train.request.settings_file import left_beside
 
 OF_A_SWEEP = ("seeds", "evaluate", "grid", "list")
 MAX_RUNS = 1000
@@ -89,12 +89,12 @@ def _value(text: str) -> Any:
 def _check_setting(key: str) -> None:
     if key == "seed":
         raise InputError("Seeds are told apart from settings; give --seeds 0,1,2.")
-    if key not in TrainingConfig.model_fields:
+    if key not in TrainingSettings.model_fields:
         raise InputError(f"There is no setting {key!r}{nearest(key, _settings())}")
 
 
 def _settings() -> Collection[str]:
-    return [name for name in TrainingConfig.model_fields if name != "seed"]
+    return [name for name in TrainingSettings.model_fields if name != "seed"]
 
 
 def _seeds(text: str) -> tuple[int, ...]:

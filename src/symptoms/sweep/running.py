@@ -16,26 +16,31 @@ from pathlib import Path
 from rich.console import Console
 
 from symptoms.errors import InputError, RunError, ServiceError, SymptomsError
-from symptoms.evaluate.command import EvaluationRequest, evaluate_connected
 from symptoms.evaluate.during_training import dev_accuracy, written_cases
-from symptoms.evaluate.evaluation import EVALUATION_FILE, read_evaluation, summary_of
+from symptoms.evaluate.evaluate_run import EvaluationRequest, evaluate_connected
+from symptoms.evaluate.evaluation_file import EVALUATION_FILE, read_evaluation, summary_of
+from symptoms.runs.directory import RunDirectory
 from symptoms.service import LOCAL, Service, choose_service, connect
 from symptoms.sweep.folder import Outcome, SweepFolder
-from symptoms.sweep.orders import OrderedRun, by_base_model, check_offered
+from symptoms.sweep.requested_runs import RequestedRun, by_base_model, check_offered
 from symptoms.sweep.view import RowView, SweepView
-from symptoms.train.conclusion import write_conclusion
-from symptoms.train.interruption import Interruption
-from symptoms.train.loop import StopWish
-from symptoms.train.order import check_same_data, order_to_resume
-from symptoms.train.run_directory import RunDirectory
-from symptoms.train.training import opened_run, train_opened
+from symptoms.train.conclusion.concluding import write_conclusion
+from symptoms.train.open_run import opened_run, train_opened
+from symptoms.train.request.training_request import check_same_data, request_to_resume
+from symptoms.train.training_loop import StopWish
+from symptoms.train.watching.interruption import Interruption
 
 
 class Sweep:
     """A sweep in its folder; `run` does all that is left of it."""
 
     def __init__(
-        self, folder: SweepFolder, runs: Sequence[OrderedRun], view: SweepView, console: Console, at_once: int
+        self,
+        folder: SweepFolder,
+        runs: Sequence[RequestedRun],
+        view: SweepView,
+        console: Console,
+        at_once: int,
     ) -> None:
         self._folder = folder
         self._runs = runs
@@ -50,7 +55,7 @@ class Sweep:
 
         Raises KeyboardInterrupt where it was interrupted, and ServiceError where the service cannot go on.
         """
-        left: list[OrderedRun] = []
+        left: list[RequestedRun] = []
         for run in self._runs:
             done = self._done(run)
             if done is None:
@@ -60,7 +65,7 @@ class Sweep:
                 self._view.ended(run.name, done, say=False)
         groups = by_base_model(left)
         for base_model, group in groups.items():
-            preferred = group[0].order.data.config.get("base_model")
+            preferred = group[0].request.preferred_base_model
             with ExitStack() as held:
                 try:
                     service = held.enter_context(
@@ -82,7 +87,7 @@ class Sweep:
         names = {run.name for run in self._runs}
         return [(entry.name, entry.outcome) for entry in self._folder.record.runs if entry.name in names]
 
-    def _done(self, run: OrderedRun) -> Outcome | None:
+    def _done(self, run: RequestedRun) -> Outcome | None:
         """What came of a run that is finished, and evaluated where that is wanted.
 
         Raises RunError where its data has changed since, for it could not be compared with the others.
@@ -90,7 +95,7 @@ class Sweep:
         directory = self._folder.run_directory(run.name)
         if directory is None or not directory.is_finished:
             return None
-        check_same_data(directory, run.order, otherwise="begin a sweep of another --name")
+        check_same_data(directory, run.request, otherwise="begin a sweep of another --name")
         outcome = _trained(directory)
         if self._folder.record.evaluate is None:
             return outcome
@@ -101,7 +106,7 @@ class Sweep:
         is_of_this = evaluation.test.path == str(Path(self._folder.record.evaluate))
         return replace(outcome, test=summary_of(evaluation)) if is_of_this else None
 
-    def _work_through(self, runs: Sequence[OrderedRun], service: Service, stop: StopWish) -> None:
+    def _work_through(self, runs: Sequence[RequestedRun], service: Service, stop: StopWish) -> None:
         waiting = deque(runs)
         team = _Team(stop, [])
 
@@ -134,7 +139,7 @@ class Sweep:
         if team.problems:
             raise team.problems[0]
 
-    def _do(self, run: OrderedRun, service: Service, stop: StopWish) -> None:
+    def _do(self, run: RequestedRun, service: Service, stop: StopWish) -> None:
         """One run; what is wrong with it alone is noted, and the others go on."""
         import tinker
 
@@ -147,7 +152,7 @@ class Sweep:
             said = str(error) if isinstance(error, SymptomsError) else f"the service reports: {error}"
             self._end(run, Outcome("failed", problem=said))
 
-    def _train_and_evaluate(self, run: OrderedRun, service: Service, stop: StopWish) -> None:
+    def _train_and_evaluate(self, run: RequestedRun, service: Service, stop: StopWish) -> None:
         directory = self._folder.run_directory(run.name)
         if directory is None or not directory.is_finished:
             self._folder.note(run.name, Outcome("training"))
@@ -165,11 +170,12 @@ class Sweep:
         self._end(run, outcome)
 
     def _train(
-        self, run: OrderedRun, begun: RunDirectory | None, service: Service, stop: StopWish
+        self, run: RequestedRun, begun: RunDirectory | None, service: Service, stop: StopWish
     ) -> RunDirectory | None:
         """The finished run, or None where it was stopped; it can be resumed then."""
-        order = run.order if begun is None else order_to_resume(begun.name, None)
-        with opened_run(order, service, run.name, self._folder.path) as opened:
+        request = run.request if begun is None else request_to_resume(begun.name, None)
+        settings = request.resolved(service.base_model, service.find_shape).settings
+        with opened_run(request, settings, service, run.name, self._folder.path) as opened:
             directory = opened.run
             self._view.began(run.name, directory.metrics())
             loop, checkpoint = train_opened(opened, RowView(self._view, run.name), stop, dev_accuracy(opened))
@@ -177,11 +183,11 @@ class Sweep:
                 return None
             cases = written_cases(opened.data, checkpoint, service)
             with self._drawing:
-                write_conclusion(directory, opened.config, service, checkpoint, cases)
+                write_conclusion(directory, opened.settings, service, checkpoint, cases)
             loop.delete_superseded()
         return directory
 
-    def _end(self, run: OrderedRun, outcome: Outcome) -> None:
+    def _end(self, run: RequestedRun, outcome: Outcome) -> None:
         self._folder.note(run.name, outcome)
         self._view.ended(run.name, outcome)
 

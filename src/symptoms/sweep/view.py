@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from symptoms.runs.step_metrics import StepMetrics
 from symptoms.sweep.folder import Outcome
-from symptoms.sweep.orders import OrderedRun
-from symptoms.train.live_view import duration, mean_of_steps
-from symptoms.train.run_directory import StepMetrics
+from symptoms.sweep.requested_runs import RequestedRun
+from symptoms.train.watching.live_view import duration, mean_of_steps
 
 RECENT_STEPS = 30
 
@@ -24,7 +24,7 @@ RECENT_STEPS = 30
 class Row:
     """What is known of one run; figures are None before there are any."""
 
-    run: OrderedRun
+    run: RequestedRun
     state: str = "waiting"
     step: int = 0
     losses: list[float] = field(default_factory=list[float])
@@ -49,7 +49,7 @@ class Row:
 class SweepView:
     """The table of all runs. Runs in other threads tell it what they do."""
 
-    def __init__(self, console: Console, runs: Sequence[OrderedRun]) -> None:
+    def __init__(self, console: Console, runs: Sequence[RequestedRun]) -> None:
         self._console = console
         self._rows = {run.name: Row(run) for run in runs}
         self._started = time.monotonic()

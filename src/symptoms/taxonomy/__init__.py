@@ -64,10 +64,5 @@ def recommendations() -> Recommendations:
     return Recommendations.model_validate(_read("recommendations.json"))
 
 
-def condition_of_label(label: str) -> Condition | None:
-    """The condition whose label this is, or None for a label that is not of this taxonomy."""
-    return next((condition for condition in conditions() if condition.label == label), None)
-
-
 def _read(name: str) -> Any:
     return json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))

@@ -1,21 +1,21 @@
 """Examples to token ids and weights, and on to the datums of the Tinker API."""
 
-from symptoms.tokens.bundled import FileTokenizer
-from symptoms.tokens.renderer import (
+from symptoms.tokens.datums import mean_loss, to_datum
+from symptoms.tokens.example_tokens import (
     STOP,
     TokenizedExample,
     Tokenizer,
     as_tokenizer,
     check_lengths,
     completion_text,
-    concern_beginnings,
-    concern_tokens,
-    mean_loss,
     prompt_text,
     prompt_tokens,
-    to_datum,
+    rendered,
     tokenize,
 )
+from symptoms.tokens.file_tokenizer import FileTokenizer
+from symptoms.tokens.label_tokens import concern_beginnings, concern_tokens
+from symptoms.tokens.part_weights import concern_alone, emphasise_concern
 
 __all__ = [
     "STOP",
@@ -25,11 +25,14 @@ __all__ = [
     "as_tokenizer",
     "check_lengths",
     "completion_text",
+    "concern_alone",
     "concern_beginnings",
     "concern_tokens",
+    "emphasise_concern",
     "mean_loss",
     "prompt_text",
     "prompt_tokens",
+    "rendered",
     "to_datum",
     "tokenize",
 ]

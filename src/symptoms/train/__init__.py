@@ -1,32 +1,19 @@
-"""Training: configuration, batches, the loop, and what a run shows and leaves behind."""
+"""Training: settings, batches, the loop, and what a run shows and leaves behind."""
 
-from symptoms.train.conclusion import conclude
-from symptoms.train.configuration import read_config_file, resolve_config
-from symptoms.train.job import Job, prepare
-from symptoms.train.progress import TrainingProgress
-from symptoms.train.run_directory import (
-    RunDirectory,
-    TestCase,
-    all_runs,
-    find_run,
-    newest_run,
-    run_of_checkpoint,
-)
-from symptoms.train.training_data import TrainingData, load_training_data
+from symptoms.train.conclusion.concluding import conclude
+from symptoms.train.request.recommended_settings import resolve
+from symptoms.train.request.settings_file import read_settings_file
+from symptoms.train.request.training_data import TrainingData, load_training_data
+from symptoms.train.tokenized_job import Job, prepare
+from symptoms.train.watching.training_progress import TrainingProgress
 
 __all__ = [
     "Job",
-    "RunDirectory",
-    "TestCase",
     "TrainingData",
     "TrainingProgress",
-    "all_runs",
     "conclude",
-    "find_run",
     "load_training_data",
-    "newest_run",
     "prepare",
-    "read_config_file",
-    "resolve_config",
-    "run_of_checkpoint",
+    "read_settings_file",
+    "resolve",
 ]

@@ -11,8 +11,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from symptoms.service import HOSTED, LOCAL, Service
-from symptoms.train.batches import Step, plan_steps
-from symptoms.train.job import Job
+from symptoms.train.optimizer_step import submit_step
+from symptoms.train.step_plan import Step, plan_steps
+from symptoms.train.tokenized_job import Job
 
 if TYPE_CHECKING:
     import tinker
@@ -41,7 +42,7 @@ class Work:
 def count_work(job: Job, num_labels: int) -> Work:
     """Count without a service. `num_labels` is how many a dev text is asked about where it is classified."""
     examples = job.batches.examples
-    steps = list(plan_steps(job.config, job.batches.concerns))
+    steps = list(plan_steps(job.settings, job.batches.concerns))
     trained_on = [example for step in steps for example in job.batches.trained_on(step)]
     evaluations = sum(job.evaluates(step) for step in steps)
     prompts = sum(example.num_tokens - example.num_trained_tokens for example in job.dev_examples)
@@ -53,7 +54,7 @@ def count_work(job: Job, num_labels: int) -> Work:
         longest=max(example.num_tokens for example in examples),
         num_evaluations=evaluations,
         num_dev_tokens=evaluations * sum(example.num_tokens for example in job.dev_examples),
-        num_classified_tokens=evaluations * num_labels * prompts if job.config.dev_accuracy else 0,
+        num_classified_tokens=evaluations * num_labels * prompts if job.settings.dev_accuracy else 0,
     )
 
 
@@ -116,9 +117,8 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
     for place, step in enumerate(steps):
         if place == 1:
             started, tokens = time.perf_counter(), 0
-        gradients = [training.forward_backward(batch, "cross_entropy") for batch in job.batches.of(step)]
-        update = training.optim_step(AdamParams(learning_rate=1e-6))
-        for future in (*gradients, update):
+        submitted = submit_step(training, job.batches.of(step), AdamParams(learning_rate=1e-6))
+        for future in (*submitted.gradients, submitted.update):
             future.result()
         tokens += sum(example.num_tokens for example in job.batches.trained_on(step))
     # An evaluation has the forward pass alone, about a third of a step's work.
@@ -127,4 +127,4 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
 
 def _steps_to_measure(job: Job) -> list[Step]:
     # One more at first, since a service's first step is slower than those that follow.
-    return list(islice(plan_steps(job.config, job.batches.concerns), MEASURED_STEPS + 1))
+    return list(islice(plan_steps(job.settings, job.batches.concerns), MEASURED_STEPS + 1))

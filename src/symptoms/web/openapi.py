@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from symptoms import __version__
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.web.bodies import (
     MAX_BATCH,
     MAX_BODY_BYTES,

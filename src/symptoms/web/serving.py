@@ -16,10 +16,10 @@ import uvicorn
 
 from symptoms import __version__
 from symptoms.classifier import Classifier
-from symptoms.config import DISCLAIMER
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.errors import InputError, ServiceError
+from symptoms.runs import RunDirectory, find_run, newest_run, run_of_checkpoint
 from symptoms.safety import check_country, country_code, covered_languages, known_countries
-from symptoms.train import RunDirectory, find_run, newest_run, run_of_checkpoint
 from symptoms.web.app import Served, create_app
 from symptoms.web.bodies import ModelAnswer
 from symptoms.web.guard import LOOPBACK_NAMES, Access

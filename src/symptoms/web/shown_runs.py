@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from symptoms.errors import RunError
-from symptoms.train import RunDirectory, all_runs
+from symptoms.runs import RunDirectory, all_runs
 from symptoms.web.bodies import DevPoint, RunAnswer, RunOutline, RunsAnswer, StepPoint
 from symptoms.web.problems import ApiError
 

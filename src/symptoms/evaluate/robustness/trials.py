@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from symptoms.data import LabelledExample
-from symptoms.evaluate.abstention import OUT_OF_SCOPE
+from symptoms.data import Example
+from symptoms.evaluate.measures.abstention import OUT_OF_SCOPE
 from symptoms.evaluate.robustness.groups import INTRODUCTIONS, introduce, swap_gender_of_others
 from symptoms.evaluate.robustness.pairs import Pair, minimal_pairs, negations
 from symptoms.evaluate.robustness.perturbations import (
@@ -54,7 +54,7 @@ class Trial:
     wanted: str | None
 
 
-def trials(examples: Sequence[LabelledExample], seed: int) -> tuple[Trial, ...]:
+def trials(examples: Sequence[Example], seed: int) -> tuple[Trial, ...]:
     """Every change that applies to each example, then both texts of the composed pairs.
 
     An example's changes depend on its id and the seed alone, not on the other examples.
@@ -66,7 +66,7 @@ def trials(examples: Sequence[LabelledExample], seed: int) -> tuple[Trial, ...]:
     )
 
 
-def _of_example(example: LabelledExample, seed: int) -> Iterator[Trial]:
+def _of_example(example: Example, seed: int) -> Iterator[Trial]:
     def random_for(capability: str) -> Random:
         return Random(f"{seed} {capability} {example.id}")
 

@@ -1,0 +1,43 @@
+"""What held-out examples say about a run's probabilities, kept in its directory as calibration.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from symptoms.classifier.run_figures.run_files import read_file, write_file
+
+FILE = "calibration.json"
+
+
+class RunCalibration(BaseModel):
+    """The temperature of the probabilities, and the probability below which no label is the answer.
+
+    From `threshold` on at most the share `risk` of the answers is wrong, as far as the examples can tell;
+    None where no threshold is known to keep it, and then no label is the answer. A file of an earlier
+    version has no `risk`; its threshold keeps none.
+
+    `symptoms evaluate` fits them on the file `fitted_on`. They hold for one checkpoint and one set of
+    labels, by their ids, alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(gt=0, allow_inf_nan=False)
+    threshold: float | None = Field(ge=0, le=1)
+    risk: float | None = Field(default=None, gt=0, lt=1)
+    fitted_on: str
+    examples: int = Field(ge=1)
+    checkpoint: str
+    labels: tuple[str, ...]
+
+
+def write_calibration(run: Path, calibration: RunCalibration) -> None:
+    """Keep it in a run directory."""
+    write_file(run / FILE, calibration)
+
+
+def read_calibration(run: Path) -> RunCalibration | None:
+    """The calibration of a run directory, or None; raises RunError for a file that is none."""
+    return read_file(run / FILE, RunCalibration)

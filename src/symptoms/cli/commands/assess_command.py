@@ -1,0 +1,150 @@
+"""`symptoms assess`: one description, or a file of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from symptoms.cli.options import BaseModelOption, ServiceOption, TextColumnOption
+from symptoms.errors import InputError
+
+
+def assess(
+    description: Annotated[
+        str | None, typer.Argument(help="The description; read from standard input without it.")
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            help="A run by name or folder, or a tinker:// path; the newest finished one by default."
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Many descriptions: any data file with 'input', or .txt with one a line. The result is "
+            "JSON lines."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the results of --file go; the same command goes on where it stopped."),
+    ] = None,
+    text_column: TextColumnOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
+    country: Annotated[
+        str | None,
+        typer.Option(help="Country code for helplines, such as GB; by default that of the locale."),
+    ] = None,
+    show_anyway: Annotated[
+        bool,
+        typer.Option(
+            "--show-anyway",
+            help="With a crisis notice, show below it what the model says, too. It is kept back by default.",
+        ),
+    ] = False,
+    service: ServiceOption = None,
+    base_model: BaseModelOption = None,
+) -> None:
+    """Say which condition a description resembles. Educational, not a diagnosis.
+
+    A description that may speak of danger now gets a notice with helplines first, whatever the model does.
+    """
+    from rich.console import Console
+
+    from symptoms.classifier import Classifier
+    from symptoms.cli.batch import Finished, assess_file, read_finished
+    from symptoms.data import load_descriptions
+    from symptoms.data.files.records import AS_OURS
+    from symptoms.safety import check_country
+
+    check_country(country)
+    if file is not None:
+        if description is not None:
+            raise InputError("A description and --file are given; give one of them.")
+        descriptions = load_descriptions(file, text_column or AS_OURS.text)
+        finished = Finished() if out is None else read_finished(out, descriptions)
+        with Console(stderr=True).status("loading the model"):
+            # Another run may have become the newest since.
+            classifier = Classifier.load(run or finished.checkpoint, service, base_model, country)
+        with classifier:
+            typer.echo(classifier.about, err=True)
+            assess_file(classifier, descriptions, out, finished)
+    elif out is not None:
+        raise InputError("--out is for the results of --file; without that, use --json and a pipe.")
+    else:
+        text = _read_stdin() if description is None else description
+        _assess_one(text, run, service, base_model, country, as_json, show_anyway)
+
+
+def _assess_one(
+    text: str,
+    run: str | None,
+    service: str | None,
+    base_model: str | None,
+    country: str | None,
+    as_json: bool,
+    show_anyway: bool,
+) -> None:
+    from rich.console import Console
+
+    from symptoms.classifier import (
+        Classifier,
+        assessment_without_model,
+        check_description,
+        language_notice_of,
+        notice_of,
+    )
+    from symptoms.cli.assessment_card import print_assessment, print_kept_back, print_notice
+    from symptoms.safety import screen
+
+    check_description(text)
+    console = Console()
+    # What is certain before the model is asked; if it cannot be, the two layers without it say all they see.
+    screening = screen(text, beside_model=True)
+    notice, without_model = notice_of(screening, country), notice_of(screen(text), country)
+    unread = language_notice_of(screening, country)
+    if not as_json:
+        # Before the model loads: help should not wait for it, nor depend on it.
+        for shown in (notice, unread):
+            if shown is not None:
+                print_notice(console, shown)
+    try:
+        with (
+            Console(stderr=True).status("reading the description"),
+            Classifier.load(run, service, base_model, country) as classifier,
+        ):
+            result = classifier.assess(text)
+    except Exception as error:
+        if without_model is not None and as_json:
+            _print_json(assessment_without_model(without_model, error).to_json())
+        elif without_model is not None and without_model != notice:
+            print_notice(console, without_model)
+        raise
+    if as_json:
+        _print_json(result.to_json())
+        return
+    if result.crisis_notice is not None and result.crisis_notice != notice:
+        # The model's own answer has raised it, or nobody was asked whose answer it could have waited for.
+        print_notice(console, result.crisis_notice)
+    if result.crisis and not show_anyway:
+        print_kept_back(console)
+    else:
+        print_assessment(console, result)
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def _read_stdin() -> str:
+    if sys.stdin.isatty():
+        typer.echo("Describe what is going on, then press Ctrl-D on a line of its own:", err=True)
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("The description on standard input is not UTF-8 text; convert it first.") from error

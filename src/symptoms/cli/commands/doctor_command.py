@@ -1,0 +1,250 @@
+"""`symptoms doctor`: whether everything that is needed is there, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import TypeAlias
+
+import platformdirs
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from base_models import BUNDLED_BASE, BaseModelError, KnownModel, known_models
+from base_models.files import in_words, sha256_of, size_of
+from base_models.resolving import bundled_models, find_known, how_to_get
+from symptoms.cli.options import ServiceOption
+from symptoms.errors import RunError, ServiceError, SymptomsError
+from symptoms.runs import all_runs, newest_run
+from symptoms.service import LOCAL, choose_service, key_source, local_base_model, offered_models
+
+PACKAGE = "mental-health-symptom-classifier"
+OLDEST_PYTHON = (3, 11)
+LITTLE_DISK = 1 << 30
+TOO_LITTLE_DISK = 100 << 20
+
+
+class State(Enum):
+    """How a check came out."""
+
+    FINE = "ok"
+    NOTE = "note"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result; where something is to be done, `told` is a sentence that says what."""
+
+    what: str
+    state: State
+    told: str
+
+
+Check: TypeAlias = Callable[[str | None], Iterator[Finding]]
+
+
+def doctor(service: ServiceOption = None) -> None:
+    """Check what is needed, from versions to the service, and say what to do about what is broken.
+
+    It exits with 1 if something is.
+    """
+    console = Console()
+    broken = 0
+    for check in (_versions, _key, _default_base, _bundled_base, _folders, _newest_run, _service):
+        with Console(stderr=True).status("checking"):
+            findings = tuple(check(service))
+        for finding in findings:
+            _show(console, finding)
+            broken += finding.state is State.BROKEN
+    if broken:
+        typer.echo(f"{broken} broken; the sentences above say what to do.", err=True)
+        raise typer.Exit(1)
+
+
+def _show(console: Console, finding: Finding) -> None:
+    style = {State.FINE: "green", State.NOTE: "yellow", State.BROKEN: "bold red"}[finding.state]
+    line = Text.assemble((f"{finding.state.value:<7}", style), f"{finding.what:<14}{finding.told}")
+    console.print(line, soft_wrap=True)
+
+
+def _versions(service: str | None) -> Iterator[Finding]:
+    if sys.version_info < OLDEST_PYTHON:
+        yield Finding(
+            "python", State.BROKEN, f"{platform.python_version()} is too old; install 3.11 or newer."
+        )
+    else:
+        yield Finding("python", State.FINE, platform.python_version())
+    wanted = _pinned_versions()
+    for name, called in ((PACKAGE, "symptoms"), ("tinker", "tinker SDK"), ("torch", "torch")):
+        found = _version_of(name)
+        if found is None and name == "torch" and not _is_local(service):
+            yield Finding(called, State.FINE, "not installed, and needed for the local server alone")
+        elif found is None:
+            yield Finding(called, State.BROKEN, "It is not installed; run 'make install'.")
+        elif name in wanted and found.split("+")[0] != wanted[name]:
+            told = f"{found} is installed and {wanted[name]} is tested; run 'make install' to have that."
+            yield Finding(called, State.NOTE, told)
+        else:
+            yield Finding(called, State.FINE, found)
+
+
+def _is_local(service: str | None) -> bool:
+    try:
+        return choose_service(service) == LOCAL
+    except ServiceError:
+        return False
+
+
+def _version_of(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _pinned_versions() -> dict[str, str]:
+    """The dependencies of this package that are pinned to one version."""
+    try:
+        needed = requires(PACKAGE) or []
+    except PackageNotFoundError:
+        return {}
+    pairs = (one.split(";")[0].split("==") for one in needed if "==" in one.split(";")[0])
+    return {name.strip(): wanted.strip() for name, wanted in pairs}
+
+
+def _key(_service: str | None) -> Iterator[Finding]:
+    source = key_source()
+    yield Finding("API key", State.FINE, f"set in {source}" if source else "none, so models run locally")
+
+
+def _default_base(_service: str | None) -> Iterator[Finding]:
+    """What the local service trains where no other model is named; all of what was got is read."""
+    name = local_base_model()
+    row = known_models().get(name)
+    if row is None:
+        yield Finding("default base", State.FINE, f"{name}, which SYMPTOMS_BASE_MODEL names")
+        return
+    try:
+        found = find_known(name, row)
+    except BaseModelError as error:
+        yield Finding("default base", State.BROKEN, str(error))
+        return
+    if found is None:
+        yield Finding("default base", State.NOTE, f"{name} is not on this machine; {how_to_get(name, row)}.")
+    elif found.is_dir():
+        where = "part of the package" if row.is_bundled else "from the model hub"
+        yield Finding("default base", State.FINE, f"{name}, {in_words(size_of(found))}, {where}")
+    else:
+        yield _got_file(name, found, row)
+
+
+def _got_file(name: str, file: Path, row: KnownModel) -> Finding:
+    try:
+        digest = sha256_of(file)
+    except OSError as error:
+        return Finding(
+            "default base", State.BROKEN, f"{file} cannot be read ({error.strerror}); check who may read it."
+        )
+    if row.package is None or digest != row.package.file_sha256:
+        told = f"{file} has changed; 'symptoms models get {name}' gets it again."
+        return Finding("default base", State.BROKEN, told)
+    told = f"{name}, {in_words(size_of(file))}, sha256 {digest[:12]}"
+    return Finding("default base", State.FINE, told)
+
+
+def _bundled_base(_service: str | None) -> Iterator[Finding]:
+    place = bundled_models().get(BUNDLED_BASE)
+    try:
+        if place is None:
+            raise FileNotFoundError(BUNDLED_BASE)
+        digest = sha256_of(place / "model.safetensors")
+        # Of the whole folder, as 'symptoms models list' counts.
+        told = f"{BUNDLED_BASE}, {in_words(size_of(place))}, sha256 {digest[:12]}"
+    except OSError:
+        told = f"The bundled {BUNDLED_BASE} cannot be read; install the package again."
+        yield Finding("base model", State.BROKEN, told)
+    else:
+        yield Finding("base model", State.FINE, told)
+
+
+def _folders(_service: str | None) -> Iterator[Finding]:
+    # As tinker-local chooses it.
+    told = os.environ.get("TINKER_LOCAL_HOME")
+    state = Path(told).expanduser() if told else Path(platformdirs.user_data_dir("tinker-local"))
+    yield _folder("checkpoints", state, "set TINKER_LOCAL_HOME to another folder")
+    yield _folder("runs", Path("runs").absolute(), "work in another folder")
+
+
+def _folder(what: str, folder: Path, otherwise: str) -> Finding:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            free = shutil.disk_usage(there).free
+    except OSError as error:
+        return Finding(what, State.BROKEN, f"{folder} cannot be written ({error.strerror}); {otherwise}.")
+    room = f"{free / 1e9:.1f} GB free"
+    if free < TOO_LITTLE_DISK:
+        return Finding(what, State.BROKEN, f"{folder} has only {room}; make room, or {otherwise}.")
+    if free < LITTLE_DISK:
+        return Finding(what, State.NOTE, f"{folder} has only {room}; make room before it is full.")
+    return Finding(what, State.FINE, f"{folder}, {room}")
+
+
+def _newest_run(_service: str | None) -> Iterator[Finding]:
+    from symptoms.classifier import read_calibration
+
+    if not any(run.is_finished for run in all_runs()):
+        told = "There is no finished one in runs/ yet; 'python train_mental_health.py' trains one."
+        yield Finding("newest run", State.NOTE, told)
+        return
+    try:
+        run = newest_run()
+        run.labels()
+        calibration = read_calibration(run.path)
+    except (SymptomsError, ValueError) as error:
+        told = str(error) if isinstance(error, RunError) else "A run in runs/ cannot be read; remove it."
+        yield Finding("newest run", State.BROKEN, told)
+        return
+    if calibration is None or calibration.checkpoint != run.final_checkpoint():
+        told = f"{run.path.name}, not calibrated; 'symptoms evaluate {run.path.name}' does it with a dev set."
+        yield Finding("newest run", State.NOTE, told)
+    else:
+        yield Finding("newest run", State.FINE, f"{run.path.name}, calibrated on {calibration.fitted_on}")
+
+
+def _service(told: str | None) -> Iterator[Finding]:
+    try:
+        chosen = choose_service(told)
+        missing = _base_to_get() if chosen == LOCAL else None
+        if missing is not None:
+            yield Finding("service", State.NOTE, f"The local server was not tried, since {missing}.")
+            return
+        url, offered = offered_models(told)
+    except ServiceError as error:
+        yield Finding("service", State.BROKEN, str(error))
+        return
+    models = ", ".join(sorted(offered)) or "no base models told"
+    yield Finding("service", State.FINE, f"{chosen} answers at {url}: {models}")
+
+
+def _base_to_get() -> str | None:
+    """A clause on the model of the table that the local server would need and that was not got yet."""
+    name = local_base_model()
+    row = known_models().get(name)
+    try:
+        if row is None or find_known(name, row) is not None:
+            return None
+    except BaseModelError:
+        # Got and not usable, which starting the server tells.
+        return None
+    return f"{name} is not on this machine; {how_to_get(name, row)}"

@@ -1,0 +1,183 @@
+"""`symptoms evaluate`: how good a run is, on texts that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
+from symptoms.disclaimer import DISCLAIMER
+from symptoms.errors import InputError
+
+if TYPE_CHECKING:
+    from symptoms.evaluate.evaluation_file import Evaluation
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run by name or folder, or a tinker:// path.")],
+    data: Annotated[Path, typer.Option(help="The test set, a data file of any kind.")] = Path(
+        "data/test.jsonl"
+    ),
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A further test set, whose headline is told beside; may be repeated. By default the "
+            "test-2.jsonl beside a test.jsonl."
+        ),
+    ] = None,
+    dev: Annotated[
+        Path | None, typer.Option(help="Fit temperature and threshold on this set; by default the run's own.")
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="Fit the baselines on this set; by default the run's own.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write report.html and report.md here; by default to runs/NAME/evaluations, by the test set."
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also try the base model itself and small changes of the texts.")
+    ] = False,
+    beside: Annotated[
+        list[str] | None, typer.Option(help="Another run, evaluated as a baseline; may be repeated.")
+    ] = None,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An evaluated run on fewer or more examples, or a file of --json, for the learning curve; "
+            "may be repeated."
+        ),
+    ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(help="Texts from elsewhere as KIND=PATH, such as mentalbench=PATH; may be repeated."),
+    ] = None,
+    allow_duplicate: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of a test example that may resemble a training example; may be repeated."),
+    ] = None,
+    risk: Annotated[
+        float,
+        typer.Option(
+            min=0.01, max=0.99, help="The share of given answers that may be wrong; dev has to show it."
+        ),
+    ] = 0.3,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the changed texts.")] = 0,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    service: ServiceOption = None,
+    base_model: BaseModelOption = None,
+) -> None:
+    """Measure a run on held-out examples, next to baselines, with intervals."""
+    from symptoms.evaluate.evaluate_run import EvaluationRequest, evaluate_run, stored_evaluation
+    from symptoms.evaluate.evaluation_file import read_evaluation, write_evaluation
+    from symptoms.report.pages import write_report
+
+    request = EvaluationRequest(
+        run_or_path=run,
+        data=data,
+        also=None if also is None else tuple(also),
+        dev=dev,
+        train=train,
+        text_column=text_column,
+        label_column=label_column,
+        full=full,
+        beside=tuple(beside or ()),
+        external=tuple(_kind_and_path(one) for one in external or ()),
+        allowed_duplicates=tuple(allow_duplicate or ()),
+        risk=risk,
+        seed=seed,
+        service=service,
+        base_model=base_model,
+    )
+    others = [read_evaluation(stored_evaluation(one)) for one in curve or ()]
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+
+        def track(what: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(what, total=total)
+            return lambda: progress.advance(task)
+
+        evaluation, folder = evaluate_run(request, track)
+    if json_file is not None:
+        write_evaluation(json_file, evaluation)
+    page = write_report(report or folder, evaluation, others)
+    _print_result(evaluation, page)
+
+
+def _kind_and_path(given: str) -> tuple[str, Path]:
+    kind, separator, path = given.partition("=")
+    if not separator or not path:
+        raise InputError(f"--external {given!r} is not KIND=PATH; write for example mentalbench=FOLDER.")
+    return kind, Path(path)
+
+
+def _print_result(evaluation: Evaluation, page: Path) -> None:
+    from symptoms.report.pages import answering, interval_text, percent_text, verdict
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    beside = [f"macro-F1, {Path(one.path).stem}" for one in evaluation.further]
+    for column in ("", "macro-F1", *beside, "accuracy", "surest 80%", "calibration error"):
+        table.add_column(column)
+    rows = [(evaluation.subject.name, evaluation.scores)]
+    rows += [(baseline.name, baseline.scores) for baseline in evaluation.baselines]
+    for number, (name, scores) in enumerate(rows):
+        of_further = [
+            one.scores if number == 0 else next((b.scores for b in one.baselines if b.name == name), None)
+            for one in evaluation.further
+        ]
+        table.add_row(
+            name,
+            interval_text(scores.macro_f1),
+            *(interval_text(other.macro_f1) if other else "" for other in of_further),
+            interval_text(scores.accuracy),
+            percent_text(scores.accuracy_at_80_coverage),
+            f"{scores.calibration.ece:.3f}",
+        )
+    console = Console()
+    console.print(table)
+    for one in evaluation.left_out:
+        console.print(f"Left out: {one.name}, because {one.reason}.", highlight=False)
+    symptoms = evaluation.written.symptoms
+    console.print(
+        f"\nthe likeliest label is right in {interval_text(evaluation.by_label.accuracy)}, readable answers "
+        f"{percent_text(evaluation.written.parse_rate)}"
+        + (f", key symptoms micro-F1 {symptoms.micro_f1:.2f}" if symptoms else "")
+        + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n"
+        + f"{answering(evaluation)}\n{page}\n\n{DISCLAIMER}",
+        highlight=False,
+    )
+
+
+def results(
+    files: Annotated[list[Path], typer.Argument(help="Files that `symptoms evaluate --json` wrote.")],
+    readme: Annotated[
+        Path | None,
+        typer.Option(help="Put the table between the results markers of this file instead of printing it."),
+    ] = None,
+) -> None:
+    """Put results side by side as one table: models over their seeds, and baselines."""
+    from symptoms.evaluate.evaluation_file import read_evaluations
+    from symptoms.report.results_table import replace_table, results_table
+
+    table = results_table(read_evaluations(files))
+    if readme is None:
+        typer.echo(table)
+    else:
+        replace_table(readme, table)

@@ -1,0 +1,138 @@
+"""`symptoms runs`: what was trained, how it went, and clearing up."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from symptoms.cli.options import ServiceOption
+from symptoms.errors import RunError
+from symptoms.runs import RunDirectory, all_runs, find_run
+from symptoms.sweep import find_sweep, runs_of_sweep
+from symptoms.words import counted
+
+runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and remove runs.")
+
+NameArgument = Annotated[str, typer.Argument(help="A run by name or folder, or a sweep.")]
+WIDE = 200
+
+
+@runs_app.command("list")
+def list_runs() -> None:
+    """All runs in runs/, the newest last."""
+    runs = all_runs()
+    if not runs:
+        typer.echo("There are no runs in runs/ yet.")
+        return
+    _list(runs)
+
+
+@runs_app.command()
+def show(name: NameArgument) -> None:
+    """The settings of a run, how it went, and its checkpoints; of a sweep, its runs."""
+    if (of_sweep := runs_of_sweep(name)) is not None:
+        _list(of_sweep)
+        return
+    run = find_run(name)
+    manifest = run.manifest()
+    state, base_model, final, dev = _outline(run)
+    told = {
+        "state": state,
+        "started": manifest["started"],
+        "service": manifest["service_url"] or manifest["service"],
+        "base model": base_model,
+        "data": f"{manifest['data']} (sha256 {manifest['data_sha256'][:12]})",
+        "loss": manifest["loss_reduction"],
+        "final loss": final,
+        "dev loss": dev,
+    }
+    for key, value in told.items():
+        typer.echo(f"{key:<16} {value}")
+    typer.echo("\nsettings")
+    for key, value in run.config().items():
+        typer.echo(f"  {key:<24} {value}")
+    typer.echo("\ncheckpoints")
+    for line in run.checkpoints():
+        typer.echo(f"  step {line['step']:<8} {line['kind']:<10} {line['path']}")
+
+
+@runs_app.command()
+def rm(
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Delete its checkpoints from the service, too.")
+    ] = False,
+    service: ServiceOption = None,
+) -> None:
+    """Remove a run or a whole sweep, and with --checkpoints what the service keeps of it."""
+    sweep, of_sweep = find_sweep(name), runs_of_sweep(name)
+    runs = [find_run(name)] if of_sweep is None else of_sweep
+    folder = runs[0].path if sweep is None else sweep.path
+    saved = [(run, [line["path"] for line in run.checkpoints()]) for run in runs]
+    parts = [] if sweep is None else [_counted(len(runs), "run")]
+    parts += [_counted(sum(len(paths) for _, paths in saved), "checkpoint")] if checkpoints else []
+    what = f"{folder}{' with ' if parts else ''}{' and '.join(parts)}"
+    if not yes and not typer.confirm(f"Remove {what}?"):
+        raise RunError("Nothing was removed.")
+    with ExitStack() as held:
+        if sweep is not None:
+            held.enter_context(sweep.held())
+        for run in runs:
+            held.enter_context(run.held())
+        if checkpoints:
+            for run, paths in saved:
+                _delete_checkpoints(run, paths, service)
+        shutil.rmtree(folder)
+    typer.echo(f"Removed {what}.")
+
+
+def _delete_checkpoints(run: RunDirectory, paths: Sequence[str], service: str | None) -> None:
+    if not paths:
+        return
+    from symptoms.service import connect
+
+    typer.echo(f"Deleting the checkpoints of {run.name} ...")
+    manifest = run.manifest()
+    where = service or manifest["service_url"] or manifest["service"]
+    with connect(where, manifest["base_model"]) as connected:
+        connected.delete_checkpoints(paths)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _list(runs: Sequence[RunDirectory]) -> None:
+    heads = ("run", "started", "state", "base model", "final loss", "dev loss")
+    rows = [(run.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
+    _print_table(heads, rows)
+
+
+def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
+    """State, base model, final loss, and the dev loss of the weights that are used."""
+    manifest, metrics = run.manifest(), run.metrics()
+    if run.is_finished:
+        state = f"finished, {counted(len(metrics), 'step')}"
+    else:
+        total = manifest.get("num_steps")
+        state = f"not finished, {len(metrics)}{f' of {total}' if total else ''} steps"
+    final_loss = run.final_loss()
+    final = "-" if final_loss is None else f"{final_loss:.3f}"
+    dev_loss = run.used_dev_loss()
+    return state, manifest["base_model"], final, "-" if dev_loss is None else f"{dev_loss:.3f}"
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(*heads, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width to fit into.
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)

@@ -1,0 +1,153 @@
+"""`symptoms train`: a new run, a run taken up again, or a run repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
+from symptoms.errors import InputError
+from symptoms.service import HOSTED, Service, connect
+from symptoms.settings import TrainingSettings
+from symptoms.train import conclude, prepare, read_settings_file
+from symptoms.train.estimate import count_work, describe, measure_seconds, price_of_measuring
+from symptoms.train.open_run import opened_run, train_opened
+from symptoms.train.request.settings_file import left_beside
+from symptoms.train.request.training_request import (
+    TrainingRequest,
+    new_request,
+    request_to_repeat,
+    request_to_resume,
+)
+from symptoms.train.training_loop import new_adapter
+from symptoms.train.watching.interruption import Interruption
+from symptoms.train.watching.live_view import LiveView
+from symptoms.train.watching.metrics_writers import check_writers
+from symptoms.words import counted
+
+
+@with_settings
+def train(
+    config: Annotated[
+        Path | None, typer.Argument(help="A TOML file with settings; options win over it.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Name of the run directory in runs/ (default: the time).")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with this run, which was interrupted or killed.")
+    ] = None,
+    repeat: Annotated[
+        str | None, typer.Option(help="Take the settings of this run; other options win over them.")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Tell tokens, steps, cost and time, and make no run; spends nothing on hosted Tinker.",
+        ),
+    ] = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure",
+            help="With --dry-run, tell the time on hosted Tinker, too; trains a few steps for it.",
+        ),
+    ] = False,
+    service: ServiceOption = None,
+    base_model: BaseModelOption = None,
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Fine-tune on data of your own; every run can be resumed and repeated."""
+    told = settings if base_model is None else {**settings, "base_model": base_model}
+    if measure and not dry_run:
+        raise InputError("--measure is a part of --dry-run; give both, or leave it out.")
+    if resume is not None:
+        if config or run or repeat or dry_run or told:
+            raise InputError("--resume goes on with the settings of its run; give it alone, or use --repeat.")
+        request = request_to_resume(resume, service)
+    elif repeat is not None:
+        if config:
+            raise InputError("--repeat takes the settings of a run; give a file or --repeat, not both.")
+        request = request_to_repeat(repeat, told, service)
+    else:
+        of_the_file = read_settings_file(config) if config else {}
+        request = new_request({**left_beside(told, of_the_file), **told}, service)
+    console = Console()
+    # Wrong settings are told now, not after the seconds that connecting takes.
+    as_told = request.resolved(request.base_model).settings
+    check_writers(as_told)
+    for note in (request.examples(as_told).note, request.dev and request.dev.note):
+        if note:
+            console.print(note, markup=False, highlight=False)
+    console.print("Connecting to the Tinker service ...")
+    preferred = request.preferred_base_model
+    with connect(request.service, request.base_model, preferred=preferred) as connected:
+        resolved = request.resolved(connected.base_model, connected.find_shape)
+        if resolved.recommended:
+            console.print(resolved.recommended, markup=False, highlight=False, soft_wrap=True)
+        if dry_run:
+            _tell_what_it_takes(request, resolved.settings, connected, measure, console)
+        else:
+            _train(request, resolved.settings, run, connected, console)
+
+
+def _tell_what_it_takes(
+    request: TrainingRequest, settings: TrainingSettings, service: Service, measure: bool, console: Console
+) -> None:
+    # Steps cost money on hosted Tinker, which is spent only when that was asked for.
+    training = new_adapter(settings, service) if measure or service.kind != HOSTED else None
+    data, tokenizer = request.examples(settings), service.tokenizer(training)
+    job = prepare(settings, data, request.dev, tokenizer, service.context_length)
+    work = count_work(job, len(request.data.labels))
+    for sentence in describe(work, service):
+        console.print(sentence, highlight=False, markup=False)
+    if training is None:
+        measuring = price_of_measuring(job, service)
+        console.print(f"time: not measured; --measure {measuring}", highlight=False, soft_wrap=True)
+        return
+    console.print("measuring a few steps on an adapter that is thrown away ...")
+    seconds = measure_seconds(job, training, work)
+    without = ", without classifying dev texts" if settings.dev_accuracy else ""
+    console.print(f"time: about {seconds / 60:.1f} minutes{without}", highlight=False)
+
+
+def _train(
+    request: TrainingRequest,
+    settings: TrainingSettings,
+    run_name: str | None,
+    service: Service,
+    console: Console,
+) -> None:
+    from symptoms.evaluate.during_training import dev_accuracy, written_cases
+
+    with opened_run(request, settings, service, run_name) as opened:
+        run, name = opened.run, opened.run.name
+        console.print(
+            f"{service.kind} service, base model {service.base_model}, "
+            f"{counted(opened.job.num_steps, 'step')}; "
+            f"if run {name} is cut short, 'symptoms train --resume {name}' goes on",
+            highlight=False,
+            soft_wrap=True,
+        )
+        view = LiveView(console, opened.job.num_steps, run.metrics())
+        evaluator = dev_accuracy(opened)
+        with Interruption(service, console) as interruption, view:
+            loop, checkpoint = train_opened(opened, view, interruption, evaluator)
+        if checkpoint is None:
+            console.print(
+                f"Stopped after step {loop.progress.step} of {opened.job.num_steps}; "
+                f"go on with: symptoms train --resume {name}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            raise KeyboardInterrupt
+        if loop.stopped_early:
+            console.print(f"Stopped early: {settings.patience} evaluations without a lower dev loss.")
+        cases = written_cases(opened.data, checkpoint, service)
+        conclude(run, settings, service, checkpoint, cases, console)
+        loop.delete_superseded()

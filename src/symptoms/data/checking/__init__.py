@@ -1,0 +1,1 @@
+"""What is wrong with data sets whose every line is well-formed."""

@@ -1,0 +1,1 @@
+"""Records as they stand in a file of any format."""

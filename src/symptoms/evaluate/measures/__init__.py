@@ -1,0 +1,1 @@
+"""The figures themselves: pure functions of answers and what was wanted."""

@@ -1,0 +1,127 @@
+"""All figures of one set of answers, whoever gave them: a trained model or a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symptoms.classifier import probabilities_of
+from symptoms.evaluate.measures.abstention import (
+    Abstention,
+    OutOfScope,
+    RiskCoverage,
+    abstention,
+    accuracy_at_coverage,
+    out_of_scope,
+    risk_coverage,
+    threshold_for_risk,
+)
+from symptoms.evaluate.measures.calibration import Calibration, calibration, fit_temperature, label_indices
+from symptoms.evaluate.measures.intervals import (
+    Interval,
+    Statistic,
+    accuracy_statistic,
+    bootstrap_interval,
+    cluster_interval,
+    macro_f1_statistic,
+)
+from symptoms.evaluate.measures.metrics import ConditionScore, balanced_accuracy, condition_scores
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Figures of answers to `n` examples; intervals are 95% bootstrap intervals.
+
+    `abstention` uses the threshold chosen on dev, where there is one; `accuracy_at_80_coverage` keeps the
+    surest 80% of these very examples.
+    """
+
+    n: int
+    accuracy: Interval
+    macro_f1: Interval
+    balanced_accuracy: float
+    conditions: tuple[ConditionScore, ...]
+    calibration: Calibration
+    risk_coverage: RiskCoverage
+    accuracy_at_80_coverage: float
+    abstention: Abstention | None
+    out_of_scope: OutOfScope
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """What dev decides: the probabilities' temperature, and the confidence below which not to answer.
+
+    `threshold` is None where no confidence is known to keep the risk; then nothing is answered.
+    """
+
+    temperature: float
+    threshold: float | None
+    risk: float
+
+    @classmethod
+    def fit(cls, logprobs: NDArray[np.float64], wanted: NDArray[np.int64], risk: float) -> Calibrator:
+        """Fitted on log-probabilities [n, labels] of the dev set and its right labels' indices [n].
+
+        `risk` is the share of wrong answers that the threshold is to keep.
+        """
+        temperature = fit_temperature(logprobs, wanted)
+        probabilities = probabilities_of(logprobs, temperature)
+        right = probabilities.argmax(axis=1) == wanted
+        return cls(temperature, threshold_for_risk(probabilities.max(axis=1), right, risk), risk)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Texts of a test and the labels there were to choose from; `clusters` are texts that belong together."""
+
+    wanted: tuple[str, ...]
+    label_ids: tuple[str, ...]
+    clusters: tuple[str, ...] | None = None
+
+    def interval(self, statistic: Statistic, seed: int) -> Interval:
+        if self.clusters is None:
+            return bootstrap_interval(statistic, len(self.wanted), seed)
+        return cluster_interval(statistic, self.clusters, seed)
+
+
+def score(
+    asked: Asked,
+    probabilities: NDArray[np.float64],
+    calibrator: Calibrator | None,
+    seed: int,
+    answered: Sequence[str | None] | None = None,
+) -> Scores:
+    """Scores of probabilities [n, labels]; the answer is the likeliest label unless `answered` is told."""
+    likeliest = leading_labels(probabilities, asked.label_ids)
+    answers = likeliest if answered is None else answered
+    confidence = probabilities.max(axis=1)
+    right = _equal(answers, asked.wanted)
+    # People are shown the likeliest label, whether or not what was written beside it can be read.
+    likeliest_right = right if answered is None else _equal(likeliest, asked.wanted)
+    return Scores(
+        n=len(asked.wanted),
+        accuracy=asked.interval(accuracy_statistic(asked.wanted, answers), seed),
+        macro_f1=asked.interval(macro_f1_statistic(asked.wanted, answers), seed),
+        balanced_accuracy=balanced_accuracy(asked.wanted, answers),
+        conditions=tuple(condition_scores(asked.wanted, answers)),
+        calibration=calibration(probabilities, label_indices(asked.wanted, asked.label_ids)),
+        risk_coverage=risk_coverage(confidence, right),
+        accuracy_at_80_coverage=accuracy_at_coverage(confidence, right),
+        abstention=None
+        if calibrator is None
+        else abstention(confidence, likeliest_right, calibrator.threshold),
+        out_of_scope=out_of_scope(probabilities, asked.label_ids, asked.wanted, answers),
+    )
+
+
+def _equal(answers: Sequence[str | None], wanted: Sequence[str]) -> NDArray[np.bool_]:
+    return np.array([answer == want for answer, want in zip(answers, wanted, strict=True)])
+
+
+def leading_labels(probabilities: NDArray[np.float64], label_ids: Sequence[str]) -> list[str]:
+    """The likeliest label of each row of probabilities [n, labels]."""
+    return [label_ids[int(row.argmax())] for row in probabilities]

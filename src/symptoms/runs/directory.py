@@ -1,0 +1,214 @@
+"""A run directory: everything a training run leaves behind, readable at any moment.
+
+runs/<name>/config.json        the settings that it was trained with
+            manifest.json      data digest, labels, seed, versions, git revision, service
+            metrics.jsonl      one line a step
+            dev_metrics.jsonl  one line an evaluation on the dev data
+            checkpoints.jsonl  one line a checkpoint that the service still has
+            progress.json      from where to resume
+            predictions.jsonl  one line a test case
+            summary.json       losses, test cases, the final checkpoint
+            calibration.json   temperature and threshold, once the run was evaluated with dev data
+            accuracy.json      how often its likeliest label was right, once it was evaluated
+            loss.png           the loss curve
+            report.html        the same for people
+            evaluation.json    figures on the test set that it was last evaluated on
+            evaluations/       a folder for each of its test sets: the same, predictions and report
+            lock               held by the process that trains it
+
+A sweep keeps its runs in runs/<sweep>/<name>/, and they are called <sweep>/<name>.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from symptoms.data import Label, labels_of_taxonomy
+from symptoms.errors import RunError
+from symptoms.runs.files import append_line, read_lines, rewrite_lines, write_json
+from symptoms.runs.final_loss import final_loss
+from symptoms.runs.lock import locked
+from symptoms.runs.manifest import DataFile, manifest_of
+from symptoms.runs.progress import Progress
+from symptoms.runs.step_metrics import StepMetrics
+from symptoms.runs.used_weights import CHOSEN, evaluation_of_used_weights
+from symptoms.service import Service
+from symptoms.settings import ExperimentSettings, TrainingSettings
+
+RUNS = Path("runs")
+BEFORE_THE_MANIFEST = {"lock", "config.json", ".config.json.partial", ".manifest.json.partial"}
+"""What a run directory may hold before it is a run."""
+
+
+class RunDirectory:
+    """The files of one run. Lines are appended and flushed, so a killed run stays readable."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """What `find_run` knows it by: a run of a sweep is named with its sweep."""
+        return self.path.relative_to(RUNS).as_posix() if self.path.is_relative_to(RUNS) else self.path.name
+
+    @contextmanager
+    def held(self) -> Generator[None, None, None]:
+        """Keep other processes from training this run; raises RunError where one does already."""
+        with locked(self.path / "lock", f"The run {self.name}"):
+            yield
+
+    @classmethod
+    def create(cls, name: str | None, root: Path = RUNS) -> RunDirectory:
+        """A new directory, named by the time where no name is given; raises RunError if it is taken."""
+        chosen = name or datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        if not chosen.strip(".") or any(c in chosen for c in "/\\\0"):
+            raise RunError(f"{chosen!r} cannot name a run; use letters, digits and '-'.")
+        path = root / chosen
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            # A start that was cut short has left no run yet that could be resumed or removed.
+            if not path.is_dir() or {file.name for file in path.iterdir()} - BEFORE_THE_MANIFEST:
+                raise RunError(f"The run {path} exists already; choose another name with --run.") from error
+        except OSError as error:
+            raise RunError(
+                f"The run {path} cannot be written ({error.strerror}); work in another folder."
+            ) from error
+        return cls(path)
+
+    def write_start(
+        self,
+        data: DataFile,
+        settings: ExperimentSettings | TrainingSettings,
+        service: Service,
+        loss_reduction: str = "sum over the trained tokens of a batch",
+        **more: Any,
+    ) -> None:
+        """Settings and manifest, written before the first step; `more` goes into the manifest as it is."""
+        write_json(self.path / "config.json", settings.model_dump())
+        write_json(self.path / "manifest.json", manifest_of(data, settings, service, loss_reduction, more))
+
+    def append_metrics(self, metrics: StepMetrics) -> None:
+        append_line(self.path / "metrics.jsonl", asdict(metrics))
+
+    def append_checkpoint(self, path: str, step: int, kind: str) -> None:
+        append_line(self.path / "checkpoints.jsonl", {"path": path, "step": step, "kind": kind})
+
+    def metrics(self) -> list[StepMetrics]:
+        return [StepMetrics(**line) for line in read_lines(self.path / "metrics.jsonl")]
+
+    def append_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        append_line(self.path / "dev_metrics.jsonl", evaluation)
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        return read_lines(self.path / "dev_metrics.jsonl")
+
+    def checkpoints(self) -> list[dict[str, Any]]:
+        return read_lines(self.path / "checkpoints.jsonl")
+
+    def forget_checkpoints(self, paths: Sequence[str]) -> None:
+        """Take the lines of checkpoints that are gone out of checkpoints.jsonl."""
+        rewrite_lines(
+            self.path / "checkpoints.jsonl",
+            [line for line in self.checkpoints() if line["path"] not in paths],
+        )
+
+    def final_checkpoint(self) -> str:
+        """The checkpoint that its `best_by` chose, else the last; raises RunError where none was saved."""
+        saved = self.checkpoints()
+        if not saved:
+            raise RunError(
+                f"The run {self.path} has no checkpoint yet; let it finish, or choose another run."
+            )
+        for kind in (*CHOSEN, "sampler"):
+            for line in reversed(saved):
+                if line["kind"] == kind:
+                    return line["path"]
+        return saved[-1]["path"]
+
+    def write_progress(self, progress: Progress) -> None:
+        """Note, whole or not at all, from where this run can be resumed."""
+        write_json(self.path / "progress.json", asdict(progress))
+
+    def progress(self) -> Progress:
+        """From where to resume; the beginning where nothing was noted yet."""
+        try:
+            noted = json.loads((self.path / "progress.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Progress()
+        # As earlier versions called them, whether they were the best or the last.
+        for name, earlier in (("kept_step", "best_step"), ("kept_checkpoint", "best_checkpoint")):
+            if earlier in noted:
+                noted[name] = noted.pop(earlier)
+        return Progress(**noted)
+
+    def rewind(self, step: int) -> list[str]:
+        """Forget what was written after `step`; returns the checkpoints that belong to it."""
+        for name in ("metrics.jsonl", "dev_metrics.jsonl"):
+            rewrite_lines(
+                self.path / name, [line for line in read_lines(self.path / name) if line["step"] <= step]
+            )
+        later = [line["path"] for line in self.checkpoints() if line["step"] > step]
+        self.forget_checkpoints(later)
+        return later
+
+    @property
+    def is_finished(self) -> bool:
+        return (self.path / "summary.json").exists()
+
+    def summary(self) -> dict[str, Any]:
+        """What summary.json of a finished run holds."""
+        return json.loads((self.path / "summary.json").read_text(encoding="utf-8"))
+
+    def manifest(self) -> dict[str, Any]:
+        """Raises RunError where the directory is not a run's."""
+        try:
+            return json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError) as error:
+            raise RunError(
+                f"{self.path} is not a run directory; train first, or give a tinker:// path."
+            ) from error
+
+    def labels(self) -> tuple[Label, ...]:
+        """The labels it was trained to choose from; the bundled taxonomy's where the run is too old to tell.
+
+        Raises RunError where its training texts named none.
+        """
+        stored: dict[str, str] | None = self.manifest().get("labels")
+        if stored is None:
+            return labels_of_taxonomy()
+        if not stored:
+            raise RunError(
+                f"The run {self.path.name} was trained on texts without a 'Primary concern' line, so it has "
+                "no labels to choose from; choose another run."
+            )
+        return tuple(Label(identifier, text) for identifier, text in stored.items())
+
+    def base_model_sha256(self) -> str | None:
+        """The digest of the base weights it was begun with, None where that was not known."""
+        return self.manifest().get("base_model_sha256")
+
+    def config(self) -> dict[str, Any]:
+        """The settings of the run as its config.json has them."""
+        return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+
+    def used_dev_loss(self) -> float | None:
+        """The loss on dev of the weights that are used, in nats per trained token; None without dev data."""
+        used = evaluation_of_used_weights(self.evaluations(), self.config().get("best_by", "dev_loss"))
+        return None if used is None else used["dev_loss"]
+
+    def final_loss(self) -> float | None:
+        """The mean loss over the last epoch's worth of steps; None before the first step."""
+        return final_loss(self.metrics())
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json, and the test cases as predictions."""
+        if summary["test_cases"]:
+            rewrite_lines(self.path / "predictions.jsonl", summary["test_cases"])
+        write_json(self.path / "summary.json", summary)

@@ -1,0 +1,59 @@
+"""The manifest of a run: its data, labels, seed, service, versions and the revision of this code."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from symptoms.data import Example, Label, symptoms_of
+from symptoms.runs.git_revision import git_revision
+from symptoms.service import Service
+from symptoms.settings import ExperimentSettings, TrainingSettings
+
+VERSIONED = ("mental-health-symptom-classifier", "tinker", "torch", "transformers")
+
+
+class DataFile(Protocol):
+    """What the manifest says of the training data."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def examples(self) -> Sequence[Example]: ...
+    @property
+    def labels(self) -> Sequence[Label]: ...
+    @property
+    def digest(self) -> str: ...
+
+
+def manifest_of(
+    data: DataFile,
+    settings: ExperimentSettings | TrainingSettings,
+    service: Service,
+    loss_reduction: str,
+    more: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What manifest.json holds of a run that begins now; `more` goes into it as it is."""
+    return {
+        "data": str(data.path),
+        "data_sha256": data.digest,
+        "num_examples": len(data.examples),
+        "labels": {label.id: label.text for label in data.labels},
+        "symptoms": symptoms_of(data.examples),
+        **more,
+        "seed": settings.seed,
+        "base_model": settings.base_model,
+        "service": service.kind,
+        "service_url": None if service.kind == "local" else service.url,
+        "capabilities": service.offered,
+        "training_dtype": service.training_dtype,
+        "loss": "mean negative log-likelihood per trained token, in nats, from returned logprobs",
+        "loss_reduction": loss_reduction,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+        "git_revision": git_revision(),
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }

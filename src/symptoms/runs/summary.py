@@ -1,0 +1,63 @@
+"""The summary of a finished run: its losses, and what it wrote for the test cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from symptoms.runs.directory import RunDirectory
+from symptoms.runs.final_loss import final_loss, final_loss_is
+from symptoms.runs.used_weights import evaluation_of_used_weights
+from symptoms.service import Service
+from symptoms.settings import ExperimentSettings, TrainingSettings
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """A description, the assessment wanted, and what the trained model wrote."""
+
+    __test__ = False  # not a pytest class
+
+    input: str
+    expected: str
+    output: str
+
+    @property
+    def match(self) -> bool:
+        return self.output.strip() == self.expected.strip()
+
+
+def summarise(
+    run: RunDirectory,
+    settings: ExperimentSettings | TrainingSettings,
+    service: Service,
+    checkpoint: str,
+    tests: Sequence[TestCase],
+) -> dict[str, Any]:
+    """What summary.json is to hold, from the metrics so far."""
+    metrics = run.metrics()
+    initial, final = metrics[0].loss, final_loss(metrics) or 0.0
+    cases = [{**asdict(test), "match": test.match} for test in tests]
+    summary: dict[str, Any] = {
+        "initial_loss": initial,
+        "initial_loss_is": "the first step's, before any update",
+        "final_loss": final,
+        "final_loss_is": final_loss_is(metrics),
+        "reduction": 1 - final / initial,
+        "test_cases": cases,
+        "checkpoint": checkpoint,
+        "base_model": settings.base_model,
+        "service": service.kind,
+        "num_steps": len(metrics),
+        "train_seconds": sum(line.seconds for line in metrics),
+    }
+    if evaluations := run.evaluations():
+        trained = settings if isinstance(settings, TrainingSettings) else None
+        measure, best_by = (trained.dev_measure, trained.best_by) if trained else ("dev_loss", "dev_loss")
+        best = min(evaluations, key=lambda line: line[measure])
+        summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"], "best_by": best_by}
+        summary |= {"last_dev_loss": evaluations[-1]["dev_loss"]}
+        used = evaluation_of_used_weights(evaluations, best_by) or best
+        summary |= {"used_dev_loss": used["dev_loss"], "used_step": used["step"]}
+    return summary

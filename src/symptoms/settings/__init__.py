@@ -1,0 +1,7 @@
+"""What can be set of a training: frozen, checked, and the same names wherever they are told."""
+
+from symptoms.settings.experiment import ExperimentSettings
+from symptoms.settings.training import TrainingSettings
+from symptoms.settings.wording import in_words
+
+__all__ = ["ExperimentSettings", "TrainingSettings", "in_words"]

@@ -1,0 +1,1 @@
+"""How a training ends: its summary, its figure, its report."""

@@ -1,0 +1,57 @@
+"""Settings as they are told: in a TOML file, and beside it as options."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from symptoms.data.files.reading import nearest, read_text
+from symptoms.errors import DataError, Fault, InputError
+from symptoms.settings import TrainingSettings
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file; raises DataError for one that is not TOML and for unknown keys."""
+    text, _ = read_text(path)
+    try:
+        settings = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError([Fault(str(path), 1, "file", f"not valid TOML ({error})")]) from error
+    faults = [
+        Fault(
+            str(path), _line_of(text, key), key, f"unknown key{nearest(key, TrainingSettings.model_fields)}"
+        )
+        for key in settings
+        if key not in TrainingSettings.model_fields
+    ]
+    if faults:
+        raise DataError(faults)
+    return settings
+
+
+STEPS_AND_EPOCHS = ("steps", "epochs")
+"""Two settings that say the same thing."""
+
+
+def refuse_steps_with_epochs(told: Mapping[str, Any]) -> None:
+    """Raises InputError where both were told, as one of them would count for nothing.
+
+    Settings that were worked out before hold both in any case, and are none of what was told.
+    """
+    if all(told.get(key) is not None for key in STEPS_AND_EPOCHS):
+        raise InputError("steps and epochs say the same thing twice; give one of them.")
+
+
+def left_beside(told: Collection[str], own: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's own settings without its steps or epochs where the other of the two was told over it."""
+    replaced = {one for one in STEPS_AND_EPOCHS if one not in told and set(STEPS_AND_EPOCHS) & set(told)}
+    return {key: value for key, value in own.items() if key not in replaced}
+
+
+def _line_of(text: str, key: str) -> int:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip(" [\"'").startswith(key):
+            return number
+    return 1
