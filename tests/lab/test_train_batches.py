@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,8 +12,10 @@ from symptoms.data import Example, Label
 from symptoms.errors import InputError
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import TokenizedExample, as_tokenizer, emphasise_concern, tokenize
+from symptoms.train.request.training_data import TrainingData
 from symptoms.train.step_datums import Batches
 from symptoms.train.step_plan import count_steps, plan_steps
+from symptoms.train.tokenized_job import prepare
 from tiny_models import tiny_tokenizer
 
 ORDERS = st.sampled_from([{"shuffle": False}, {}, {"balanced": True}])
@@ -134,3 +138,25 @@ def test_the_concern_line_can_weigh_more():
     assert set(heavy.weights) == {0.0, 1.0, 4.0}
     with pytest.raises(InputError, match="leave them out"):
         emphasise_concern(tokenizer, Example("so sad", output="Grief"), example, 4.0)
+
+
+def test_examples_are_told_otherwise_in_each_epoch():
+    """With vary_inputs each epoch has texts of its own, the same for the same seed, and completions stay."""
+    label = Label("a", "Worry")
+    texts = [f"I worry about number {number}. It never stops. It has been months." for number in range(12)]
+    examples = [Example(text, label, ("worry",), "See a doctor.") for text in texts]
+    data = TrainingData(Path("x"), tuple(examples), (label,), "", {}, (), None)
+    tokenizer = tiny_tokenizer()
+
+    def told(**settings: object) -> list[list[str]]:
+        chosen = config(batch_size=12, epochs=2, shuffle=False, **settings)
+        job = prepare(chosen, data, None, as_tokenizer(tokenizer), None)
+        steps = plan_steps(chosen, job.batches.concerns)
+        return [[tokenizer.decode(one.tokens) for one in job.batches.trained_on(step)] for step in steps]
+
+    first, second = told(vary_inputs=True)
+    assert first != second
+    assert told(vary_inputs=True) == [first, second] != told(vary_inputs=True, seed=1)
+    assert all(text.count("Primary concern: Worry") == 1 for text in first + second)
+    plain = told()
+    assert plain[0] == plain[1] == told(sentence_case=True)[0]

@@ -29,6 +29,7 @@ from symptoms.classifier.run_figures.run_calibration import (
     read_calibration,
     write_calibration,
 )
+from symptoms.classifier.word_vote import WordModel, WordVote, fit_word_model, write_word_model
 
 __all__ = [
     "UNCALIBRATED_THRESHOLD",
@@ -46,8 +47,11 @@ __all__ = [
     "RunAccuracy",
     "RunCalibration",
     "TrainedModel",
+    "WordModel",
+    "WordVote",
     "assessment_without_model",
     "check_description",
+    "fit_word_model",
     "language_notice_of",
     "notice_for",
     "notice_of",
@@ -56,4 +60,5 @@ __all__ = [
     "read_calibration",
     "write_accuracy",
     "write_calibration",
+    "write_word_model",
 ]

@@ -8,10 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
+from symptoms.classifier.word_vote import WordVote
 from symptoms.data import Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError
 from symptoms.service import LOCAL, Service
-from symptoms.tokens import STOP, Tokenizer, concern_beginnings, concern_tokens, prompt_tokens
+from symptoms.tokens import (
+    STOP,
+    Tokenizer,
+    concern_beginnings,
+    concern_tokens,
+    in_sentence_case,
+    prompt_tokens,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +36,8 @@ class Answer:
 
     `written` is its greedy continuation without the stop, None where it was not asked for. `logprobs`,
     float64 [labels], holds for each label the log-probability, in nats, that the answer begins with its line
-    `Primary concern: <label>`, as far as that tells it from the other labels; `token_logprobs` those of the
-    tokens one by one.
+    `Primary concern: <label>`, as far as that tells it from the other labels, and what the words' vote adds
+    to it; `token_logprobs` those of the tokens one by one, by the language model alone.
     """
 
     written: str | None
@@ -43,6 +51,8 @@ class TrainedModel:
 
     `shots` are solved examples that are shown before every description. `scores_named_tokens` is whether the
     service can score named tokens along a prompt, which takes fewer requests; our own server can.
+    `sentence_case` is for models that were trained on texts in sentence case. `words` have a vote beside
+    the model's own, over the labels that they know.
     """
 
     sampler: tinker.SamplingClient
@@ -50,16 +60,30 @@ class TrainedModel:
     context: int | None
     shots: str = ""
     scores_named_tokens: bool = False
+    sentence_case: bool = False
+    words: WordVote | None = None
 
     @classmethod
-    def load(cls, service: Service, checkpoint: str | None) -> TrainedModel:
+    def load(cls, service: Service, checkpoint: str | None, sentence_case: bool = False) -> TrainedModel:
         """The sampler of a `tinker://` path on a service; without one, of the service's base model."""
         context, names = service.context_length, service.kind == LOCAL
         if checkpoint is None:
             sampler = service.client.create_sampling_client(base_model=service.base_model).result()
-            return cls(sampler, service.tokenizer(), context, scores_named_tokens=names)
+            return cls(
+                sampler,
+                service.tokenizer(),
+                context,
+                scores_named_tokens=names,
+                sentence_case=sentence_case,
+            )
         sampler = service.client.create_sampling_client(model_path=checkpoint).result()
-        return cls(sampler, service.tokenizer(sampler), context, scores_named_tokens=names)
+        return cls(
+            sampler,
+            service.tokenizer(sampler),
+            context,
+            scores_named_tokens=names,
+            sentence_case=sentence_case,
+        )
 
     @property
     def descriptions_in_flight(self) -> int:
@@ -72,7 +96,7 @@ class TrainedModel:
 
     def write(self, description: str) -> str:
         """The greedy continuation of a description's prompt; raises InputError if it leaves no room."""
-        prompt = prompt_tokens(self.tokenizer, description, self.shots)
+        prompt = self._prompt(description)
         written, ended = self._submit_writing(prompt)()
         room = self._room(prompt)
         if not ended and room < MAX_NEW_TOKENS:
@@ -97,7 +121,7 @@ class TrainedModel:
 
     def submit(self, description: str, labels: Sequence[Label], write: bool) -> Callable[[], Answer]:
         """Ask, and wait only when what this returns is called; raises InputError as `answer` does."""
-        prompt = prompt_tokens(self.tokenizer, description, self.shots)
+        prompt = self._prompt(description)
         lines = concern_beginnings(self.tokenizer, [label.text for label in labels])
         self._check_room(prompt, max(map(len, lines), default=1))
         writing = self._submit_writing(prompt) if write else None
@@ -109,7 +133,10 @@ class TrainedModel:
 
             tokens = scoring()
             written = None if writing is None else writing()[0]
-            return Answer(written, np.array([sum(line) for line in tokens]), tokens)
+            logprobs = np.array([sum(line) for line in tokens])
+            if self.words is not None and self.words.model.labels == tuple(label.id for label in labels):
+                logprobs = self.words.added_to(logprobs, description)
+            return Answer(written, logprobs, tokens)
 
         return wait
 
@@ -119,7 +146,7 @@ class TrainedModel:
         Returns at once, and waits when what it returns is called. Where the description leaves no room,
         nothing is written.
         """
-        prompt = prompt_tokens(self.tokenizer, description, self.shots)
+        prompt = self._prompt(description)
         prompt += concern_tokens(self.tokenizer, label.text)
         if self._room(prompt) < 1:
             return lambda: ("", False)
@@ -157,6 +184,10 @@ class TrainedModel:
             return written.split(until)[0].strip(), sequence.stop_reason != "length"
 
         return wait
+
+    def _prompt(self, description: str) -> list[int]:
+        read = in_sentence_case(description) if self.sentence_case else description
+        return prompt_tokens(self.tokenizer, read, self.shots)
 
     def _room(self, prompt: list[int]) -> int:
         return MAX_NEW_TOKENS if self.context is None else min(MAX_NEW_TOKENS, self.context - len(prompt))

@@ -18,8 +18,10 @@ from symptoms.classifier.introduction import introduction
 from symptoms.classifier.run_figures.run_accuracy import read_accuracy
 from symptoms.classifier.run_figures.run_calibration import read_calibration
 from symptoms.classifier.shipped_crisis_layer import ShippedCrisisLayer
+from symptoms.classifier.word_vote import FILE as WORDS_FILE
+from symptoms.classifier.word_vote import WordVote, read_word_model
 from symptoms.data import labels_of_taxonomy
-from symptoms.errors import InputError, ServiceError
+from symptoms.errors import InputError, RunError, ServiceError
 from symptoms.runs import RunDirectory, find_run, newest_run, run_of_checkpoint
 from symptoms.safety import Level, ModelLayer, check_country, screen
 from symptoms.service import LOCAL, Service, connect
@@ -46,6 +48,8 @@ class Classifier:
         service: str | None,
         base_model: str | None,
         country: str | None,
+        sentence_case: bool = False,
+        words: WordVote | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.country = country
@@ -55,8 +59,9 @@ class Classifier:
         self._held = ExitStack()
         try:
             self._service = self._held.enter_context(connect(service, base_model))
-            self._model = TrainedModel.load(self._service, checkpoint)
-            self.model_layer = _crisis_layer(self._service, self._model)
+            alone = TrainedModel.load(self._service, checkpoint, sentence_case)
+            self._model = replace(alone, words=words)
+            self.model_layer = _crisis_layer(self._service, alone)
         except BaseException:
             self._held.close()
             raise
@@ -98,7 +103,15 @@ class Classifier:
         about = introduction(run.name, manifest.get("num_examples"), chooser.calibration, accuracy)
         chooser = replace(chooser, about=about)
         where = service or manifest["service_url"] or manifest["service"]
-        return cls(checkpoint, chooser, where, base_model or manifest["base_model"], country)
+        return cls(
+            checkpoint,
+            chooser,
+            where,
+            base_model or manifest["base_model"],
+            country,
+            sentence_case=run.reads_sentence_case,
+            words=_word_vote(run, chooser),
+        )
 
     @property
     def is_calibrated(self) -> bool:
@@ -252,6 +265,20 @@ class Classifier:
         """The local server's end, which reaches this thread as a KeyboardInterrupt."""
         server = self._service.server
         return ServiceError(server.died) if server is not None and server.died else None
+
+
+def _word_vote(run: RunDirectory, chooser: Chooser) -> WordVote | None:
+    """The vote that the calibration in use counts on; None where it counts on none."""
+    fitted = chooser.calibration
+    if fitted is None or not fitted.word_weight:
+        return None
+    model = read_word_model(run.path)
+    if model is None:
+        raise RunError(
+            f"{run.path} has no {WORDS_FILE}, which its calibration counts on; write it anew with "
+            f"'symptoms evaluate {run.name}'."
+        )
+    return WordVote(model, fitted.word_weight)
 
 
 def _crisis_layer(service: Service, model: TrainedModel) -> ModelLayer | None:

@@ -39,6 +39,7 @@ def dev_accuracy(opened: OpenRun) -> Evaluator | None:
             opened.tokenizer,
             opened.service.context_length,
             scores_named_tokens=opened.service.kind == LOCAL,
+            sentence_case=settings.sentence_case,
         )
         logprobs = scored_labels(model, dev.examples, dev.labels, lambda _what, _count: lambda: None, "dev")
         answers = leading_labels(logprobs, asked.label_ids)

@@ -16,8 +16,10 @@ from symptoms.classifier import (
     RunAccuracy,
     RunCalibration,
     TrainedModel,
+    WordVote,
     write_accuracy,
     write_calibration,
+    write_word_model,
 )
 from symptoms.data import Dataset, load_dataset
 from symptoms.data.files.records import Columns, columns_called
@@ -35,6 +37,7 @@ from symptoms.evaluate.evaluation_file import (
     write_evaluation,
 )
 from symptoms.evaluate.external import ExternalSet, read_external, within_labels
+from symptoms.evaluate.fitted_on_dev import NOTHING_FITTED, FittedOnDev, fit_on_dev, score_alone
 from symptoms.evaluate.further_tests import check_tests, further_paths, score_further_test
 from symptoms.evaluate.measures.abstention import RISK
 from symptoms.evaluate.measures.intervals import Interval
@@ -44,7 +47,6 @@ from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scoring import (
     SHOTS,
     Track,
-    fit_on_dev,
     predict_test,
     score_classic_baselines,
     score_external,
@@ -72,7 +74,8 @@ class EvaluationRequest:
     """What to evaluate, on what, and beside what.
 
     `also` are further test sets, of which the headline is reported; None for those beside `data`. The
-    columns are those of the files told here, None for what the run's own files have.
+    columns are those of the files told here, None for what the run's own files have. `words` is whether the
+    words of the training set may have a vote beside the model.
     """
 
     run_or_path: str
@@ -83,6 +86,7 @@ class EvaluationRequest:
     text_column: str | None = None
     label_column: str | None = None
     full: bool = False
+    words: bool = True
     baselines: bool = True
     beside: tuple[str, ...] = ()
     external: tuple[tuple[str, Path], ...] = ()
@@ -140,16 +144,22 @@ def _evaluate(
     request: EvaluationRequest, run: RunDirectory | None, sets: _Sets, service: Service, track: Track
 ) -> tuple[Evaluation, Path]:
     subject = _subject(request, run, service, sets.train)
-    model = TrainedModel.load(service, subject.checkpoint)
-    calibrator = None if sets.dev is None else fit_on_dev(model, sets.dev, request.risk, track, "dev set")
+    model = TrainedModel.load(service, subject.checkpoint, run is not None and run.reads_sentence_case)
+    fitted = NOTHING_FITTED
+    if sets.dev is not None:
+        fitted = fit_on_dev(model, sets.dev, sets.train if request.words else None, request.risk, track)
+    model, calibrator = replace(model, words=fitted.words), fitted.calibrator
     if run is not None and sets.dev is not None and calibrator is not None:
-        write_calibration(run.path, _run_calibration(calibrator, sets.dev, subject.checkpoint))
+        if fitted.words is not None:
+            write_word_model(run.path, fitted.words.model)
+        write_calibration(run.path, _run_calibration(calibrator, fitted.words, sets.dev, subject.checkpoint))
     predictions, seconds = predict_test(model, sets.test, track)
-    evaluation = _evaluation(request, subject, sets, calibrator, predictions, seconds)
+    evaluation = _evaluation(request, subject, sets, fitted, predictions, seconds)
     folder = evaluation_folder(run.path if run else Path(), evaluation.test)
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / PREDICTIONS_FILE, predictions)
     baselines, left_out = _baselines(request, service, sets, predictions, track)
+    baselines = [*score_alone(fitted, sets.test, predictions, request.seed), *baselines]
     temperature = calibrator.temperature if calibrator else 1.0
     evaluation = replace(
         evaluation,
@@ -163,7 +173,7 @@ def _evaluate(
             for external in sets.external
         ),
         further=tuple(
-            score_further_test(model, one, calibrator, sets.classic.fitted, request.seed, folder, track)
+            score_further_test(model, one, fitted, sets.classic.fitted, request.seed, folder, track)
             for one in sets.further
         ),
     )
@@ -205,7 +215,9 @@ def _bounds(accuracy: Interval, texts: int) -> tuple[float, float]:
     return Share(round(accuracy.value * texts), texts).bounds
 
 
-def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> RunCalibration:
+def _run_calibration(
+    calibrator: Calibrator, words: WordVote | None, dev: Dataset, checkpoint: str
+) -> RunCalibration:
     """What the classifier of this run needs of it."""
     return RunCalibration(
         temperature=calibrator.temperature,
@@ -215,6 +227,7 @@ def _run_calibration(calibrator: Calibrator, dev: Dataset, checkpoint: str) -> R
         examples=len(dev.examples),
         checkpoint=checkpoint,
         labels=tuple(label.id for label in dev.labels),
+        word_weight=0.0 if words is None else words.weight,
     )
 
 
@@ -306,10 +319,11 @@ def _evaluation(
     request: EvaluationRequest,
     subject: Subject,
     sets: _Sets,
-    calibrator: Calibrator | None,
+    fitted: FittedOnDev,
     predictions: Sequence[Prediction],
     seconds: float,
 ) -> Evaluation:
+    calibrator = fitted.calibrator
     ids = tuple(label.id for label in sets.test.labels)
     wanted = [prediction.condition for prediction in predictions]
     answered = [prediction.answered for prediction in predictions]
@@ -326,6 +340,7 @@ def _evaluation(
         temperature=calibrator.temperature if calibrator else None,
         threshold=calibrator.threshold if calibrator else None,
         risk=calibrator.risk if calibrator else None,
+        word_weight=fitted.words.weight if fitted.words else 0.0,
         dev=str(sets.dev.path) if sets.dev else None,
         scores=score_predictions(sets.test, predictions, calibrator, request.seed),
         written=score_written(predictions, request.seed),
@@ -381,7 +396,7 @@ def _run_beside(
         service = stack.enter_context(
             connect(manifest["service_url"] or manifest["service"], manifest["base_model"])
         )
-        model = TrainedModel.load(service, run.final_checkpoint())
+        model = TrainedModel.load(service, run.final_checkpoint(), run.reads_sentence_case)
         return score_other_model(
             name, model, sets.dev, sets.test, predictions, request.risk, request.seed, track
         )

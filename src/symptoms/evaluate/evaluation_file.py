@@ -132,7 +132,7 @@ class Evaluation:
     """Everything that a report shows; `temperature`, `threshold` and `risk` are None without a dev set.
 
     `threshold` is None, too, where none is known to keep `risk`. `left_out` are baselines that could not be
-    had, with the reasons.
+    had, with the reasons. `word_weight` is what the words' vote counts beside the model, 0 for none.
     """
 
     subject: Subject
@@ -154,6 +154,7 @@ class Evaluation:
     versions: dict[str, str] = field(default_factory=dict[str, str])
     left_out: tuple[LeftOut, ...] = ()
     risk: float | None = None
+    word_weight: float = 0.0
 
 
 _ADAPTER = TypeAdapter(Evaluation)

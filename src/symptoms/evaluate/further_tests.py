@@ -14,7 +14,7 @@ from symptoms.classifier import TrainedModel
 from symptoms.data import Dataset, check_leakage
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import FurtherTest
-from symptoms.evaluate.measures.scores import Calibrator
+from symptoms.evaluate.fitted_on_dev import FittedOnDev, score_alone
 from symptoms.evaluate.predictions import predict, write_predictions
 from symptoms.evaluate.scoring import (
     Track,
@@ -46,7 +46,7 @@ def check_tests(train: Dataset, tests: Sequence[Dataset], allowed: Sequence[str]
 def score_further_test(
     model: TrainedModel,
     test: Dataset,
-    calibrator: Calibrator | None,
+    fitted: FittedOnDev,
     baselines: Sequence[Baseline],
     seed: int,
     folder: Path,
@@ -60,8 +60,11 @@ def score_further_test(
         path=str(test.path),
         sha256=test.digest,
         n=len(test.examples),
-        scores=score_predictions(test, predictions, calibrator, seed),
+        scores=score_predictions(test, predictions, fitted.calibrator, seed),
         by_label=score_labels(predictions, seed),
         parse_rate=float(np.mean([prediction.is_parsed for prediction in predictions])),
-        baselines=tuple(score_classic_baselines(baselines, test, predictions, seed)),
+        baselines=(
+            *score_alone(fitted, test, predictions, seed),
+            *score_classic_baselines(baselines, test, predictions, seed),
+        ),
     )

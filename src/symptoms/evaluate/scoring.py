@@ -44,13 +44,6 @@ def asked_of(test: Dataset) -> Asked:
     )
 
 
-def fit_on_dev(model: TrainedModel, dev: Dataset, risk: float, track: Track, what: str) -> Calibrator:
-    """Ask the model about the dev set, labels only."""
-    return Calibrator.fit(
-        scored_labels(model, dev.examples, dev.labels, track, what), wanted_indices(dev), risk
-    )
-
-
 def wanted_indices(dataset: Dataset) -> NDArray[np.int64]:
     """Where each example's condition stands among the labels, int64 [n]."""
     return label_indices([one.condition for one in dataset.examples], [label.id for label in dataset.labels])
@@ -198,7 +191,10 @@ def score_other_model(
     track: Track,
 ) -> BaselineScores:
     """Another model through the same scoring of labels, with a temperature of its own."""
-    calibrator = fit_on_dev(model, dev, risk, track, f"{name} on dev") if dev is not None else None
+    calibrator: Calibrator | None = None
+    if dev is not None:
+        logprobs = scored_labels(model, dev.examples, dev.labels, track, f"{name} on dev")
+        calibrator = Calibrator.fit(logprobs, wanted_indices(dev), risk)
     logprobs = scored_labels(model, test.examples, test.labels, track, name)
     probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
     return score_baseline(name, probabilities, calibrator, test, predictions, seed)

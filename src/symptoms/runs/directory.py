@@ -9,6 +9,7 @@ runs/<name>/config.json        the settings that it was trained with
             predictions.jsonl  one line a test case
             summary.json       losses, test cases, the final checkpoint
             calibration.json   temperature and threshold, once the run was evaluated with dev data
+            words.npz          the model of words that has a vote beside it, once it was evaluated so
             accuracy.json      how often its likeliest label was right, once it was evaluated
             loss.png           the loss curve
             report.html        the same for people
@@ -118,6 +119,11 @@ class RunDirectory:
             self.path / "checkpoints.jsonl",
             [line for line in self.checkpoints() if line["path"] not in paths],
         )
+
+    @property
+    def reads_sentence_case(self) -> bool:
+        """Whether it was trained on texts in sentence case, so that it has to be asked in it, too."""
+        return bool(self.config().get("sentence_case", False))
 
     def final_checkpoint(self) -> str:
         """The checkpoint that its `best_by` chose, else the last; raises RunError where none was saved."""

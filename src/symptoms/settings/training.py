@@ -40,6 +40,14 @@ class TrainingSettings(LoraAndAdam):
         default=False, description="Deal the conditions out in turn, so that each batch holds many of them."
     )
 
+    sentence_case: bool = Field(
+        default=False, description="Read each text in sentence case, whatever case it was written in."
+    )
+    vary_inputs: bool = Field(
+        default=False,
+        description="Tell each text a little differently in each epoch: slips, a sentence more or less.",
+    )
+
     train_attn: bool = Field(default=True, description="Adapt the attention layers.")
     train_mlp: bool = Field(default=True, description="Adapt the MLP layers.")
     train_unembed: bool = Field(default=True, description="Adapt the unembedding.")

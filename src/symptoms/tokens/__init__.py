@@ -16,6 +16,7 @@ from symptoms.tokens.example_tokens import (
 from symptoms.tokens.file_tokenizer import FileTokenizer
 from symptoms.tokens.label_tokens import concern_beginnings, concern_tokens
 from symptoms.tokens.part_weights import concern_alone, emphasise_concern
+from symptoms.tokens.sentence_case import in_sentence_case
 
 __all__ = [
     "STOP",
@@ -29,6 +30,7 @@ __all__ = [
     "concern_beginnings",
     "concern_tokens",
     "emphasise_concern",
+    "in_sentence_case",
     "mean_loss",
     "prompt_text",
     "prompt_tokens",

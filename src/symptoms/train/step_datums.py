@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symptoms.settings import TrainingSettings
@@ -12,6 +12,18 @@ from symptoms.train.step_plan import Step
 
 if TYPE_CHECKING:
     import tinker
+
+
+@dataclass(frozen=True)
+class Told:
+    """An example with weights 0 and 1, and with those that it is trained with."""
+
+    plain: TokenizedExample
+    emphasised: TokenizedExample
+
+
+Retell = Callable[[int, int], Told]
+"""An example, by its index, as it is told in an epoch; the same on every call."""
 
 
 class Batches:
@@ -26,32 +38,46 @@ class Batches:
         examples: Sequence[TokenizedExample],
         emphasised: Sequence[TokenizedExample],
         concerns: Sequence[str],
+        retell: Retell | None = None,
     ) -> None:
         """`emphasised` are the examples with the weights they are trained with, `examples` with 0 and 1.
 
-        `concerns` names what each example is an example of, for batches that hold many.
+        `concerns` names what each example is an example of, for batches that hold many. `retell` gives both
+        of an example as it is told in an epoch, where that is another way each time.
         """
         self.examples = examples
         self.concerns = concerns
         self._reduction = settings.reduction
         self._emphasised = emphasised
-        self._datums = [to_datum(one) for one in emphasised] if settings.reduction == "sum" else []
+        self._retell = retell
+        stays = settings.reduction == "sum" and retell is None
+        self._datums = [to_datum(one) for one in emphasised] if stays else []
 
     def of(self, step: Step) -> list[list[tinker.Datum]]:
         """The datums of a step, one list for each forward_backward."""
-        if self._reduction == "sum":
+        if self._datums:
             return [[self._datums[index] for index in batch] for batch in step.batches]
-        return [[to_datum(self._scaled(index, step)) for index in batch] for batch in step.batches]
+        told = {index: self._as_told(index, step).emphasised for index in step.indices}
+        return [[to_datum(self._scaled(index, told)) for index in batch] for batch in step.batches]
 
     def trained_on(self, step: Step) -> list[TokenizedExample]:
-        return [self.examples[index] for index in step.indices]
+        """The examples of a step with weights 0 and 1, in their order."""
+        return [self._as_told(index, step).plain for index in step.indices]
 
-    def _scaled(self, index: int, step: Step) -> TokenizedExample:
-        example = self._emphasised[index]
+    def _as_told(self, index: int, step: Step) -> Told:
+        if self._retell is None:
+            return Told(self.examples[index], self._emphasised[index])
+        return self._retell(index, step.epoch)
+
+    def _scaled(self, index: int, told: Mapping[int, TokenizedExample]) -> TokenizedExample:
+        """One of the examples `told` in a step, by its index, with weights that realise the reduction."""
+        example = told[index]
+        if self._reduction == "sum":
+            return example
         if self._reduction == "mean_per_token":
-            divisor = sum(sum(self._emphasised[other].weights[1:]) for other in step.indices)
+            divisor = sum(sum(other.weights[1:]) for other in told.values())
         else:
-            divisor = sum(example.weights[1:]) * len(step.indices)
+            divisor = sum(example.weights[1:]) * len(told)
         return replace(example, weights=tuple(weight / divisor for weight in example.weights))
 
 

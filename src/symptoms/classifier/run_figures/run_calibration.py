@@ -18,6 +18,9 @@ class RunCalibration(BaseModel):
     None where no threshold is known to keep it, and then no label is the answer. A file of an earlier
     version has no `risk`; its threshold keeps none.
 
+    `word_weight` is what the run's model of words counts beside the language model, 0 for nothing; the others
+    belong to what both say together.
+
     `symptoms evaluate` fits them on the file `fitted_on`. They hold for one checkpoint and one set of
     labels, by their ids, alone.
     """
@@ -31,6 +34,7 @@ class RunCalibration(BaseModel):
     examples: int = Field(ge=1)
     checkpoint: str
     labels: tuple[str, ...]
+    word_weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 def write_calibration(run: Path, calibration: RunCalibration) -> None:

@@ -71,6 +71,12 @@ def evaluate(
             min=0.01, max=0.99, help="The share of given answers that may be wrong; dev has to show it."
         ),
     ] = 0.3,
+    words: Annotated[
+        bool,
+        typer.Option(
+            help="Give the words of the training set a vote beside the model, with a weight fitted on dev."
+        ),
+    ] = True,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the changed texts.")] = 0,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
@@ -91,6 +97,7 @@ def evaluate(
         text_column=text_column,
         label_column=label_column,
         full=full,
+        words=words,
         beside=tuple(beside or ()),
         external=tuple(_kind_and_path(one) for one in external or ()),
         allowed_duplicates=tuple(allow_duplicate or ()),

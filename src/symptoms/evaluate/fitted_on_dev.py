@@ -1,0 +1,89 @@
+"""What dev decides of a model: how much the words' own vote counts, the temperature, and when to abstain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symptoms.classifier import TrainedModel, WordModel, WordVote, fit_word_model, probabilities_of
+from symptoms.data import Dataset
+from symptoms.evaluate.evaluation_file import BaselineScores
+from symptoms.evaluate.measures.calibration import fit_temperature
+from symptoms.evaluate.measures.scores import Calibrator
+from symptoms.evaluate.predictions import Prediction, logprobs_of
+from symptoms.evaluate.scoring import Track, score_baseline, scored_labels, wanted_indices
+
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+FEWEST_FOR_EACH_LABEL = 5
+"""With fewer training texts of a label its words are chance, and have no vote."""
+MODEL_ALONE = "the language model alone"
+
+
+@dataclass(frozen=True)
+class FittedOnDev:
+    """The vote of words beside a model, and the calibrators of both together and of the model alone."""
+
+    words: WordVote | None = None
+    calibrator: Calibrator | None = None
+    alone: Calibrator | None = None
+
+
+NOTHING_FITTED = FittedOnDev()
+
+
+def fit_on_dev(
+    model: TrainedModel, dev: Dataset, train: Dataset | None, risk: float, track: Track
+) -> FittedOnDev:
+    """Ask the model about the dev set, labels only. Without `train` the words have no vote."""
+    wanted = wanted_indices(dev)
+    logprobs = scored_labels(model, dev.examples, dev.labels, track, "dev set")
+    alone = Calibrator.fit(logprobs, wanted, risk)
+    words = None if train is None else _word_vote(train, dev, logprobs, wanted)
+    if words is None:
+        return FittedOnDev(None, alone, alone)
+    together = logprobs + words.weight * _said(words.model, [one.input for one in dev.examples])
+    return FittedOnDev(words, Calibrator.fit(together, wanted, risk), alone)
+
+
+def score_alone(
+    fitted: FittedOnDev, test: Dataset, predictions: Sequence[Prediction], seed: int
+) -> tuple[BaselineScores, ...]:
+    """The language model without the words' vote, beside the two together; nothing where there is no vote."""
+    if fitted.words is None or fitted.alone is None:
+        return ()
+    said = _said(fitted.words.model, [one.input for one in predictions])
+    logprobs = logprobs_of(predictions) - fitted.words.weight * said
+    probabilities = probabilities_of(logprobs, fitted.alone.temperature)
+    return (score_baseline(MODEL_ALONE, probabilities, fitted.alone, test, predictions, seed),)
+
+
+def _word_vote(
+    train: Dataset, dev: Dataset, logprobs: NDArray[np.float64], wanted: NDArray[np.int64]
+) -> WordVote | None:
+    """With the weight under which dev's right labels [n] are likeliest beside the model's [n, labels]."""
+    labels = [label.id for label in dev.labels]
+    conditions = [one.condition for one in train.examples]
+    counts = Counter(conditions)
+    if min(counts[label] for label in labels) < FEWEST_FOR_EACH_LABEL:
+        return None
+    model = fit_word_model([one.input for one in train.examples], conditions, labels)
+    if model is None:
+        return None
+    said = _said(model, [one.input for one in dev.examples])
+    costs = {weight: _cost(logprobs + weight * said, wanted) for weight in WEIGHTS}
+    best = min(costs, key=lambda weight: costs[weight])
+    return WordVote(model, best) if best else None
+
+
+def _said(model: WordModel, texts: Sequence[str]) -> NDArray[np.float64]:
+    return np.stack([model.log_probabilities(text) for text in texts])
+
+
+def _cost(logprobs: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:
+    """Negative log-likelihood of the right labels at the temperature that suits these log-probabilities."""
+    probabilities = probabilities_of(logprobs, fit_temperature(logprobs, wanted))
+    return float(-np.log(np.clip(probabilities[np.arange(len(wanted)), wanted], 1e-300, None)).mean())

@@ -1,0 +1,144 @@
+"""The same description told a little differently, so that a model learns what does not count.
+
+Slips of the keyboard, a sentence more or less, another opening, contractions made or written out. What the
+test of robustness changes (`evaluate/robustness/perturbations.py`) is of the same kinds, but no sentence or
+opening of it is used here.
+"""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+SHORTEST_WORD = 4
+MOST_SLIPS = 3
+
+LEAVES_OUT, REORDERS, ADDS, OPENS, CONTRACTS, SLIPS, DROPS_APOSTROPHES = 0.2, 0.15, 0.3, 0.15, 0.3, 0.4, 0.1
+"""How often each change is made; several may be made at once."""
+FEWEST_SENTENCES = 3
+"""Of texts with so many sentences or more, one may be left out."""
+
+EVERYDAY = (
+    "The shop on the corner is closed on Mondays.",
+    "I had toast for breakfast.",
+    "My phone battery is nearly empty.",
+    "The neighbours are mowing their lawn.",
+    "It is quite windy today.",
+    "My sister is visiting on Sunday.",
+    "I take the number nine tram to work.",
+    "There is a new cafe in our street.",
+    "The dishwasher is running while I type.",
+    "We painted the kitchen yellow last year.",
+    "The cat is asleep on the sofa.",
+    "Our football team lost on Saturday.",
+    "The train was on time for once.",
+    "I bought new curtains.",
+    "The post came late.",
+    "We live on the third floor.",
+    "It got dark early.",
+    "The radio is playing an old song.",
+    "I am sitting at the kitchen table.",
+    "My cousin works at the post office.",
+    "The clocks change next weekend.",
+    "They are digging up the pavement outside.",
+    "I borrowed this laptop.",
+    "The market is on Fridays.",
+    "We had fish yesterday.",
+    "Snow is forecast for the hills.",
+    "My umbrella is still at the office.",
+    "The lift in our house is slow.",
+    "I put the bins out earlier.",
+    "The swimming pool has new opening hours.",
+)
+
+OPENINGS = (
+    "Hello. ",
+    "Hi all, ",
+    "I hope this is the right place. ",
+    "Long time reader. ",
+    "Sorry for my English. ",
+    "I am just going to say it. ",
+    "Okay. ",
+    "Hi, ",
+    "I don't really know how to say this. ",
+    "Writing this quickly. ",
+    "Right, ",
+    "My friend said I should write this down. ",
+)
+
+CONTRACTIONS = (
+    ("I'm", "I am"),
+    ("I've", "I have"),
+    ("I'll", "I will"),
+    ("it's", "it is"),
+    ("they're", "they are"),
+    ("can't", "cannot"),
+    ("won't", "will not"),
+    ("don't", "do not"),
+    ("doesn't", "does not"),
+    ("didn't", "did not"),
+    ("isn't", "is not"),
+    ("wasn't", "was not"),
+    ("couldn't", "could not"),
+    ("haven't", "have not"),
+)
+
+_WORD = re.compile(rf"[a-zA-Z]{{{SHORTEST_WORD},}}")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+
+
+def varied(text: str, random: Random) -> str:
+    """The text with some of the changes made; which, and where, `random` decides."""
+    told = _SENTENCE_END.split(text.strip())
+    if random.random() < LEAVES_OUT and len(told) >= FEWEST_SENTENCES:
+        del told[random.randrange(len(told))]
+    if random.random() < REORDERS:
+        others = told[1:]
+        random.shuffle(others)
+        told[1:] = others
+    if random.random() < ADDS:
+        # Most often at the end, where people add such a sentence.
+        place = random.choice((0, len(told), len(told), random.randint(0, len(told))))
+        told.insert(place, random.choice(EVERYDAY))
+    changed = " ".join(told)
+    if random.random() < OPENS:
+        changed = random.choice(OPENINGS) + changed
+    if random.random() < CONTRACTS:
+        changed = _otherwise_contracted(changed, random)
+    if random.random() < SLIPS:
+        changed = _with_slips(changed, random)
+    if random.random() < DROPS_APOSTROPHES:
+        changed = changed.replace("'", "")
+    return changed
+
+
+def _otherwise_contracted(text: str, random: Random) -> str:
+    for short, long in CONTRACTIONS:
+        text = text.replace(short, long) if random.random() < 0.5 else text.replace(long, short)
+    return text
+
+
+def _with_slips(text: str, random: Random) -> str:
+    words = [found.span() for found in _WORD.finditer(text)]
+    letters = list(text)
+    for start, end in random.sample(words, min(len(words), random.randint(1, MOST_SLIPS))):
+        # The first letter of a word is seldom missed, and carries most of it.
+        place = random.randrange(start + 1, end)
+        kind = random.choice(("exchange", "neighbour", "neighbour", "leave out", "double"))
+        if kind == "exchange" and place + 1 < end:
+            letters[place], letters[place + 1] = letters[place + 1], letters[place]
+        elif kind == "neighbour":
+            letters[place] = _key_beside(text[place], random)
+        elif kind == "leave out":
+            letters[place] = ""
+        else:
+            letters[place] = text[place] * 2
+    return "".join(letters)
+
+
+def _key_beside(letter: str, random: Random) -> str:
+    row = next(row for row in KEYBOARD if letter.lower() in row)
+    place = row.index(letter.lower())
+    key = random.choice([*row[max(0, place - 1) : place], *row[place + 1 : place + 2]])
+    return key.upper() if letter.isupper() else key

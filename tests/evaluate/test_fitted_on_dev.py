@@ -1,0 +1,84 @@
+"""What dev decides: the weight of the words' vote, and the calibrators with and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from symptoms.classifier import Answer, TrainedModel
+from symptoms.data import Dataset, Label, load_dataset
+from symptoms.evaluate.fitted_on_dev import MODEL_ALONE, fit_on_dev, score_alone
+from symptoms.evaluate.predictions import Prediction
+
+LABELS = ("panic", "ocd", "insomnia")
+
+
+def part(path: str) -> Dataset:
+    """The examples of three labels, which are the only ones there are."""
+    whole = load_dataset(Path(path))
+    by_id = {label.id: label for label in whole.labels}
+    examples = tuple(one for one in whole.examples if one.condition in LABELS)
+    return replace(whole, labels=tuple(by_id[one] for one in LABELS), examples=examples)
+
+
+TRAIN, DEV, TEST = (part(f"data/{name}.jsonl") for name in ("train-900", "dev", "test"))
+
+
+class Fixed:
+    """A model that finds the right label with some log-odds, or knows nothing with none."""
+
+    def __init__(self, odds: float) -> None:
+        self.odds = odds
+        self.right = {one.input: LABELS.index(one.condition) for one in (*DEV.examples, *TEST.examples)}
+
+    def logprobs(self, text: str) -> np.ndarray:
+        scores = np.eye(3)[self.right[text]] * self.odds
+        return scores - np.log(np.exp(scores).sum())
+
+    def answers(
+        self, texts: Iterable[str], labels: Sequence[Label], **_write: bool
+    ) -> Generator[Answer, None, None]:
+        for text in texts:
+            yield Answer(None, self.logprobs(text), ((),) * len(labels))
+
+
+def fit(odds: float, train: Dataset | None = TRAIN) -> Any:
+    return fit_on_dev(cast(TrainedModel, Fixed(odds)), DEV, train, 0.3, lambda _what, _count: lambda: None)
+
+
+def test_words_count_where_the_model_knows_little() -> None:
+    """Beside a model that knows nothing the words have the largest weight, beside one that is right none."""
+    assert fit(0.0).words.weight > 0
+    assert fit(30.0).words is None
+
+
+@pytest.mark.parametrize("train", [None, replace(TRAIN, examples=TRAIN.examples[:4])])
+def test_there_is_no_vote_without_enough_texts(train: Dataset | None) -> None:
+    """Without a training set, or with labels of fewer than five texts, the model stands alone."""
+    fitted = fit(0.0, train)
+    assert fitted.words is None
+    assert fitted.calibrator == fitted.alone
+
+
+def test_the_model_alone_is_told_beside_the_vote() -> None:
+    """What the vote added is taken away again: the model's own accuracy stands beside that of both."""
+    fitted, model = fit(0.0), Fixed(0.0)
+    predictions = []
+    for one in TEST.examples:
+        logprobs = fitted.words.added_to(model.logprobs(one.input), one.input)
+        predicted = LABELS[int(logprobs.argmax())]
+        predictions.append(
+            Prediction(
+                one.id, one.input, one.condition, predicted, tuple(logprobs), (), "", predicted, (), "", ()
+            )
+        )
+    (alone,) = score_alone(fitted, TEST, predictions, seed=0)
+    assert alone.name == MODEL_ALONE
+    assert alone.scores.accuracy.value == pytest.approx(1 / 3, abs=0.01)
+    assert alone.accuracy_difference.value > 0.2
+    assert score_alone(fit(30.0), TEST, predictions, seed=0) == ()
