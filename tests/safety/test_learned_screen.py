@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from symptoms.safety import Category, Level, screen
 from symptoms.safety.learned import fitting
 from symptoms.safety.learned.weights import FILE, read_weights, weights_archive
-from symptoms.safety.normalising import closed_up, normalised
+from symptoms.safety.text.normalising import closed_up, normalised
 
 REPOSITORY = Path(__file__).parents[2]
 DATA = REPOSITORY / "data" / "crisis"

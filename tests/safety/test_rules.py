@@ -7,7 +7,7 @@ import pytest
 from symptoms.safety.patterns import PatternError, parse
 from symptoms.safety.rulebook import DangerRule, ExceptionRule, read_rule_book
 from symptoms.safety.screening import Rules
-from symptoms.safety.words import words_of
+from symptoms.safety.text.words import words_of
 
 BOOK = read_rule_book()
 RULES = Rules(BOOK)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from symptoms.safety.folding import folded, tokens_of_folded
-from symptoms.safety.normalising import normalised
+from symptoms.safety.text.folding import folded, tokens_of_folded
+from symptoms.safety.text.normalising import normalised
 
 SURE_WORDS = 3
 """Common words of a language that have to be there before a text is said to be in one that is not covered."""

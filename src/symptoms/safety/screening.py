@@ -9,10 +9,10 @@ from functools import cache
 from itertools import accumulate
 from typing import TypeAlias
 
-from symptoms.safety.normalising import normalised
 from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END, Automaton, Match, parse
 from symptoms.safety.rulebook import Category, DangerRule, Reach, RuleBook, read_rule_book
-from symptoms.safety.words import build_lexicon, words_of
+from symptoms.safety.text.normalising import normalised
+from symptoms.safety.text.words import build_lexicon, words_of
 
 # What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm".
 LIST_WORDS = frozenset(

@@ -23,9 +23,9 @@ from sklearn.linear_model import LogisticRegression
 
 from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
 from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of, write_weights
-from symptoms.safety.passages import strongest
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import shipped_rules
+from symptoms.safety.text.passages import strongest
 
 TEXTS = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written")
 ORDINARY = "ordinary.jsonl.xz"

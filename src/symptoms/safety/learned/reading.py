@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from symptoms.safety.folding import folded, squeezed, tokens_of_folded
-from symptoms.safety.normalising import closed_up, normalised
+from symptoms.safety.text.folding import folded, squeezed, tokens_of_folded
+from symptoms.safety.text.normalising import closed_up, normalised
 
 LONGEST_TEXT = 4000
 """Signs read of a text, half from its beginning and half from its end, so that any text takes little time."""

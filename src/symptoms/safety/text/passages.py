@@ -13,8 +13,8 @@ from itertools import pairwise
 
 from symptoms.safety.learned import Scores, Weights, features_of, scores_of
 from symptoms.safety.learned.reading import within_reach
-from symptoms.safety.normalising import normalised
 from symptoms.safety.screening import shipped_rules
+from symptoms.safety.text.normalising import normalised
 
 SENTENCE_BREAK = re.compile(r"(?<=[.!?…])[\s\"')\]]*\s|\n")
 FIRST_AND_LAST = 20

@@ -1,0 +1,1 @@
+"""A text as the screen reads it: folded, normalised, in words and in passages."""
