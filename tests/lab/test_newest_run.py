@@ -10,17 +10,22 @@ from typing import Any
 import pytest
 
 from symptoms.errors import RunError
-from symptoms.runs import RunDirectory, newest_run
+from symptoms.runs import RunDirectory, catalogue, find_run, newest_run, run_by_name, run_to_ask
 from symptoms.train.watching.live_view import mean_of_steps
 
 
 def made(
-    root: Path, name: str, age: int, finished: bool = True, kinds: tuple[str, ...] = ("sampler",)
+    root: Path,
+    name: str,
+    age: int,
+    finished: bool = True,
+    kinds: tuple[str, ...] = ("sampler",),
+    examples: int = 30,
 ) -> None:
     """A run that started so many seconds ago, with checkpoints of these kinds."""
     path = root / name
     path.mkdir(parents=True)
-    (path / "manifest.json").write_text("{}")
+    (path / "manifest.json").write_text(json.dumps({"num_examples": examples}))
     lines = [{"path": f"tinker://{name}/{kind}", "step": 1, "kind": kind} for kind in kinds]
     (path / "checkpoints.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if finished:
@@ -42,6 +47,47 @@ def test_without_a_finished_run_the_next_step_is_told(tmp_path: Path):
     made(tmp_path, "training", age=0, finished=False)
     with pytest.raises(RunError, match=r"no finished run .*let one finish.*--run training"):
         newest_run(tmp_path)
+
+
+@pytest.fixture(params=[True, False])
+def base_is_here(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """A classifier that ships, and whether the base model that it needs is on this machine."""
+    made(tmp_path / "package", "shipped", age=0)
+    monkeypatch.setattr(catalogue, "CLASSIFIER_RUN", tmp_path / "package" / "shipped")
+    monkeypatch.setattr(catalogue, "_is_here", lambda _name: request.param)
+    return request.param
+
+
+def test_where_nobody_trained_anything_the_classifier_that_ships_answers(base_is_here: bool, tmp_path: Path):
+    """It needs its base model here; without that, how to get it is told."""
+    if base_is_here:
+        assert run_to_ask(None, root=tmp_path / "runs").name == "shipped"
+    else:
+        with pytest.raises(RunError, match=r"no trained run .*needs smollm2-135m; run 'symptoms models get'"):
+            run_to_ask(None, root=tmp_path / "runs")
+
+
+def test_a_demonstration_does_not_answer_in_its_place(base_is_here: bool, tmp_path: Path):
+    """A run on 30 examples is asked by name, or where nothing else can answer; one on many comes first."""
+    runs = tmp_path / "runs"
+    made(runs, "experiment", age=5)
+    assert run_to_ask(None, root=runs).name == ("shipped" if base_is_here else "experiment")
+    assert run_to_ask("experiment", root=runs).name == "experiment"
+    assert run_to_ask(None, service="hosted", root=runs).name == "experiment"
+    assert run_to_ask(None, base_model="symptoms-base", root=runs).name == "experiment"
+    made(runs, "mine", age=1, examples=900)
+    assert run_to_ask(None, root=runs).name == "mine"
+
+
+@pytest.mark.usefixtures("base_is_here")
+def test_what_ships_is_known_by_name_unless_a_run_here_has_it(tmp_path: Path):
+    """`shipped` names it for those who read; nothing that removes or trains finds it."""
+    runs = tmp_path / "runs"
+    assert run_by_name("shipped", runs).path == tmp_path / "package" / "shipped"
+    with pytest.raises(RunError, match="no run 'shipped'"):
+        find_run("shipped", runs)
+    made(runs, "shipped", age=1)
+    assert run_by_name("shipped", runs).path == runs / "shipped"
 
 
 EVALUATIONS = [

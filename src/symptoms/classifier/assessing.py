@@ -22,7 +22,7 @@ from symptoms.classifier.word_vote import FILE as WORDS_FILE
 from symptoms.classifier.word_vote import WordVote, read_word_model
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, RunError, ServiceError
-from symptoms.runs import RunDirectory, find_run, newest_run, run_of_checkpoint
+from symptoms.runs import RunDirectory, run_of_checkpoint, run_to_ask
 from symptoms.safety import Level, ModelLayer, check_country, screen
 from symptoms.service import LOCAL, Service, connect
 
@@ -74,7 +74,7 @@ class Classifier:
         base_model: str | None = None,
         country: str | None = None,
     ) -> Classifier:
-        """The classifier of a run, of a `tinker://` path, or by default of the newest finished run.
+        """The classifier of a run, of a `tinker://` path, or by default the one that `run_to_ask` tells.
 
         A run knows its service, base model and labels; so does a path that one of the runs here saved. Of
         other paths service and base model need to be told, unless they are the local server and its
@@ -90,7 +90,7 @@ class Classifier:
         if checkpoint is not None:
             run = run_of_checkpoint(checkpoint)
         else:
-            run = newest_run() if run_or_path is None else find_run(run_or_path)
+            run = run_to_ask(run_or_path, service, base_model)
             checkpoint = run.final_checkpoint()
         if run is None:
             about = introduction(None, None, None, None)

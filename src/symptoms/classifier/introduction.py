@@ -6,6 +6,7 @@ from pathlib import Path
 
 from symptoms.classifier.run_figures.run_accuracy import FurtherAccuracy, RunAccuracy
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
+from symptoms.runs import DEMONSTRATION, SHIPPED
 
 UNCALIBRATED_THRESHOLD = 0.97
 """The probability from which a run that was not calibrated answers, as it is likely too sure of itself.
@@ -13,8 +14,6 @@ UNCALIBRATED_THRESHOLD = 0.97
 Uncalibrated, a run of symptoms-base on 30 examples gave 3 of 300 test texts 0.9 or more, and was wrong about
 all of them; none reached 0.97. A run of smollm2-135m on 900 examples answers 40 of them then, 34 rightly.
 """
-DEMONSTRATION = 100
-"""A model of fewer examples is shown as a demonstration: on 90 examples accuracy was no better than 11%."""
 
 
 def introduction(
@@ -29,6 +28,9 @@ def introduction(
 def _what_it_is(name: str | None, examples: int | None) -> str:
     if name is None:
         return "A checkpoint that no run here saved answers; what it was trained on is not known."
+    if name == SHIPPED:
+        trained = "" if examples is None else f", trained on {_counted(examples, 'example')}"
+        return f"The classifier that ships with this program answers{trained}."
     if examples is None:
         return f"The run {name} answers."
     if examples < DEMONSTRATION:

@@ -57,7 +57,7 @@ from symptoms.evaluate.scoring import (
     score_written,
     worst_mistakes,
 )
-from symptoms.runs import RunDirectory, find_run
+from symptoms.runs import RUNS, RunDirectory, find_run, run_by_name
 from symptoms.safety.measuring import Share
 from symptoms.service import Service, connect
 from symptoms.tokens import completion_text, prompt_text, rendered
@@ -137,7 +137,7 @@ def evaluate_connected(request: EvaluationRequest, service: Service, track: Trac
 
 
 def _run_of(request: EvaluationRequest) -> RunDirectory | None:
-    return None if request.run_or_path.startswith("tinker://") else find_run(request.run_or_path)
+    return None if request.run_or_path.startswith("tinker://") else run_by_name(request.run_or_path)
 
 
 def _evaluate(
@@ -149,13 +149,17 @@ def _evaluate(
     if sets.dev is not None:
         fitted = fit_on_dev(model, sets.dev, sets.train if request.words else None, request.risk, track)
     model, calibrator = replace(model, words=fitted.words), fitted.calibrator
-    if run is not None and sets.dev is not None and calibrator is not None:
+    # What ships is left as it is.
+    written_to = None if run is None or run.is_shipped else run.path
+    if written_to is not None and sets.dev is not None and calibrator is not None:
         if fitted.words is not None:
-            write_word_model(run.path, fitted.words.model)
-        write_calibration(run.path, _run_calibration(calibrator, fitted.words, sets.dev, subject.checkpoint))
+            write_word_model(written_to, fitted.words.model)
+        write_calibration(
+            written_to, _run_calibration(calibrator, fitted.words, sets.dev, subject.checkpoint)
+        )
     predictions, seconds = predict_test(model, sets.test, track)
     evaluation = _evaluation(request, subject, sets, fitted, predictions, seconds)
-    folder = evaluation_folder(run.path if run else Path(), evaluation.test)
+    folder = evaluation_folder(_root_of(run), evaluation.test)
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / PREDICTIONS_FILE, predictions)
     baselines, left_out = _baselines(request, service, sets, predictions, track)
@@ -179,9 +183,17 @@ def _evaluate(
     )
     if run is not None:
         write_evaluation(folder / EVALUATION_FILE, evaluation)
-        write_evaluation(run.path / EVALUATION_FILE, evaluation)
-        write_accuracy(run.path, _run_accuracy(evaluation))
+    if written_to is not None:
+        write_evaluation(written_to / EVALUATION_FILE, evaluation)
+        write_accuracy(written_to, _run_accuracy(evaluation))
     return evaluation, folder
+
+
+def _root_of(run: RunDirectory | None) -> Path:
+    """Where an evaluation's folder goes: into the run, and of what ships to where runs are."""
+    if run is None:
+        return Path()
+    return RUNS / run.name if run.is_shipped else run.path
 
 
 def _run_accuracy(evaluation: Evaluation) -> RunAccuracy:
@@ -390,7 +402,7 @@ def _examples(count: int) -> str:
 def _run_beside(
     name: str, request: EvaluationRequest, sets: _Sets, predictions: Sequence[Prediction], track: Track
 ) -> BaselineScores:
-    run = find_run(name)
+    run = run_by_name(name)
     manifest = run.manifest()
     with ExitStack() as stack:
         service = stack.enter_context(

@@ -1,11 +1,18 @@
-"""Which runs there are: by name, the newest, and whose a checkpoint is."""
+"""Which runs there are: by name, the newest, the one that ships, and whose a checkpoint is."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from base_models import BaseModelError, resolve
 from symptoms.errors import RunError
 from symptoms.runs.directory import RUNS, RunDirectory
+from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
+
+DEMONSTRATION = 100
+"""A run on fewer examples is a demonstration: on 90 examples accuracy was no better than 11%."""
+SHIPPED = CLASSIFIER_RUN.name
+"""What the classifier that ships is called."""
 
 
 def all_runs(root: Path = RUNS) -> list[RunDirectory]:
@@ -35,6 +42,56 @@ def find_run(name: str, root: Path = RUNS) -> RunDirectory:
         if (path / "manifest.json").exists():
             return RunDirectory(path)
     raise RunError(f"There is no run {name!r}; give a name from {root}/ or a tinker:// path.")
+
+
+def shipped_run() -> RunDirectory | None:
+    """The classifier that ships with the package, None where it was left out."""
+    return RunDirectory(CLASSIFIER_RUN) if (CLASSIFIER_RUN / "manifest.json").exists() else None
+
+
+def run_by_name(name: str, root: Path = RUNS) -> RunDirectory:
+    """A run by its name or its path, or the one that ships; raises RunError where there is none.
+
+    For what only reads: a run of that name that was trained here comes first.
+    """
+    shipped = shipped_run()
+    if name == SHIPPED and shipped is not None and not (root / name / "manifest.json").exists():
+        return shipped
+    return find_run(name, root)
+
+
+def run_to_ask(
+    name: str | None, service: str | None = None, base_model: str | None = None, root: Path = RUNS
+) -> RunDirectory:
+    """The run of this name. Without one, the newest finished run, or the one that ships.
+
+    The latter comes before runs that are demonstrations, and needs the local service and its base model,
+    which is not got for it. Raises RunError where there is none.
+    """
+    if name is not None:
+        return run_by_name(name, root)
+    ready = [run for run in all_runs(root) if run.is_finished and run.checkpoints()]
+    newest = ready[-1] if ready else None
+    if newest is not None and newest.manifest().get("num_examples", 0) >= DEMONSTRATION:
+        return newest
+    fits = service in (None, "local") and base_model in (None, CLASSIFIER.base_model)
+    shipped = shipped_run() if fits else None
+    if shipped is not None and _is_here(CLASSIFIER.base_model):
+        return shipped
+    if newest is None and shipped is not None:
+        raise RunError(
+            f"There is no trained run in {root}/, and the classifier that ships needs "
+            f"{CLASSIFIER.base_model}; run 'symptoms models get', or 'python train_mental_health.py' first."
+        )
+    return newest_run(root)
+
+
+def _is_here(base_model: str) -> bool:
+    try:
+        resolve(base_model)
+    except BaseModelError:
+        return False
+    return True
 
 
 def run_of_checkpoint(checkpoint: str, root: Path = RUNS) -> RunDirectory | None:

@@ -41,6 +41,7 @@ from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import CHOSEN, evaluation_of_used_weights
 from symptoms.service import Service
 from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.shipped import CLASSIFIER_RUN
 
 RUNS = Path("runs")
 BEFORE_THE_MANIFEST = {"lock", "config.json", ".config.json.partial", ".manifest.json.partial"}
@@ -57,6 +58,11 @@ class RunDirectory:
     def name(self) -> str:
         """What `find_run` knows it by: a run of a sweep is named with its sweep."""
         return self.path.relative_to(RUNS).as_posix() if self.path.is_relative_to(RUNS) else self.path.name
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is the one that ships with the package, in which nothing is to be written."""
+        return self.path == CLASSIFIER_RUN
 
     @contextmanager
     def held(self) -> Generator[None, None, None]:

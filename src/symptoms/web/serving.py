@@ -18,7 +18,7 @@ from symptoms import __version__
 from symptoms.classifier import Classifier
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.errors import InputError, ServiceError
-from symptoms.runs import RunDirectory, find_run, newest_run, run_of_checkpoint
+from symptoms.runs import RunDirectory, run_of_checkpoint, run_to_ask
 from symptoms.safety import check_country, country_code, covered_languages, known_countries
 from symptoms.web.app import Served, create_app
 from symptoms.web.bodies import ModelAnswer
@@ -56,7 +56,7 @@ def serve(options: ServeOptions, ready: Callable[[str, str], None]) -> None:
     """
     check_country(options.country)
     access = _access(options)
-    run = _run_directory(options.run)
+    run = _run_directory(options)
     listener = _bind(options.host, options.port)
     # Also SIGINT, which the end of a local server is told by, and which a background job is born ignoring.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -138,10 +138,11 @@ def _access(options: ServeOptions) -> Access:
     return Access(options.key, None)
 
 
-def _run_directory(told: str | None) -> RunDirectory | None:
-    if told is None:
-        return newest_run()
-    return run_of_checkpoint(told) if told.startswith("tinker://") else find_run(told)
+def _run_directory(options: ServeOptions) -> RunDirectory | None:
+    told = options.run
+    if told is not None and told.startswith("tinker://"):
+        return run_of_checkpoint(told)
+    return run_to_ask(told, options.service, options.base_model)
 
 
 def _load(options: ServeOptions, run: RunDirectory | None) -> Classifier:

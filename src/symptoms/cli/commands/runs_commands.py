@@ -14,7 +14,7 @@ from rich.table import Table
 
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError
-from symptoms.runs import RunDirectory, all_runs, find_run
+from symptoms.runs import RunDirectory, all_runs, find_run, run_by_name
 from symptoms.sweep import find_sweep, runs_of_sweep
 from symptoms.words import counted
 
@@ -40,7 +40,7 @@ def show(name: NameArgument) -> None:
     if (of_sweep := runs_of_sweep(name)) is not None:
         _list(of_sweep)
         return
-    run = find_run(name)
+    run = run_by_name(name)
     manifest = run.manifest()
     state, base_model, final, dev = _outline(run)
     told = {

@@ -15,7 +15,8 @@ def serve(
     run: Annotated[
         str | None,
         typer.Argument(
-            help="A run by name or folder, or a tinker:// path; the newest finished one by default."
+            help="A run by name or folder, a tinker:// path, or 'shipped'. By default the newest finished "
+            "run on 100 examples or more, else the classifier that ships."
         ),
     ] = None,
     host: Annotated[
