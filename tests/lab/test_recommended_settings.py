@@ -6,6 +6,8 @@ import pytest
 
 from base_models import known_models
 from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.train import resolve
+from symptoms.train.step_plan import count_steps
 
 
 @pytest.mark.parametrize("name", known_models())
@@ -23,3 +25,17 @@ def test_settings_for_data_sets_are_valid(name: str):
     settings = known_models()[name].data_sets
     config = TrainingSettings(base_model=name, data="train.jsonl", dev="dev.jsonl", **settings)
     assert {key: getattr(config, key) for key in settings} == settings
+
+
+@pytest.mark.parametrize(("examples", "warmup"), [(1, 0), (12, 1), (40, 3), (2696, 50)])
+def test_a_recommended_warm_up_ends_well_before_a_short_training(examples: int, warmup: int):
+    """Of few examples it takes a fifth of the steps, so that what is recommended can always be trained."""
+    told = TrainingSettings.of({"data": "train.jsonl"})
+    resolved = resolve(told, None, "smollm2-135m", count_examples=lambda _settings: examples)
+    assert resolved.settings.warmup_steps == warmup
+    assert f"warmup_steps {warmup}," in (resolved.recommended or "")
+    count_steps(resolved.settings, examples)
+    insisted = TrainingSettings.of({"data": "train.jsonl", "warmup_steps": 7})
+    assert (
+        resolve(insisted, None, "smollm2-135m", count_examples=lambda _: examples).settings.warmup_steps == 7
+    )

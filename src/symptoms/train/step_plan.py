@@ -34,9 +34,14 @@ def steps_per_epoch(settings: TrainingSettings, num_examples: int) -> int:
     return -(-num_examples // (settings.batch_size * settings.gradient_accumulation))
 
 
+def count_all_steps(settings: TrainingSettings, num_examples: int) -> int:
+    """All steps of a run on so many examples."""
+    return settings.steps or settings.epochs * steps_per_epoch(settings, num_examples)
+
+
 def count_steps(settings: TrainingSettings, num_examples: int) -> int:
     """All steps of a run; raises InputError where the warm-up would not end before they do."""
-    steps = settings.steps or settings.epochs * steps_per_epoch(settings, num_examples)
+    steps = count_all_steps(settings, num_examples)
     if settings.warmup_steps >= steps:
         raise InputError(
             f"warmup_steps {settings.warmup_steps} must be fewer than the {steps} steps; lower it, "

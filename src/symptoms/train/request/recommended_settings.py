@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from base_models import known_models
 from symptoms.settings import ExperimentSettings, TrainingSettings, in_words
 from symptoms.train.request.learning_rate_by_width import FindShape, rate_by_width, unknown_shape
+from symptoms.train.step_plan import count_all_steps
+
+SHORTEST_AFTER_WARMUP = 5
+"""So many times as long as a recommended warm-up is a whole training, or the warm-up is shorter."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,15 @@ def resolve(
     experiment: ExperimentSettings | None,
     base_model: str | None,
     find_shape: FindShape = unknown_shape,
+    count_examples: Callable[[TrainingSettings], int] | None = None,
 ) -> Resolved:
     """The settings on a base model: what was told wins over what suits the model, and that over the file.
 
     `experiment` are the settings of an experiment's file, None for a data set. Such a file that names the
     base model itself is taken at its word. For a data set on a base model that the table of models does not
-    know, the learning rate goes by the model's shape, which `find_shape` gives where it is known.
+    know, the learning rate goes by the model's shape, which `find_shape` gives where it is known. A
+    recommended warm-up takes no more than a fifth of the steps, where `count_examples` tells of how many
+    examples they are.
 
     Raises InputError where settings do not fit together.
     """
@@ -37,6 +45,10 @@ def resolve(
     settings = told.over({**of_the_file, **recommended})
     if base_model is not None:
         settings = settings.model_copy(update={"base_model": base_model})
+    if "warmup_steps" in recommended and count_examples is not None:
+        longest = count_all_steps(settings, count_examples(settings)) // SHORTEST_AFTER_WARMUP
+        recommended["warmup_steps"] = min(settings.warmup_steps, longest)
+        settings = settings.model_copy(update={"warmup_steps": recommended["warmup_steps"]})
     if told.steps is not None:
         recommended.pop("epochs", None)
     if not recommended:

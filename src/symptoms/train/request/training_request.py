@@ -46,7 +46,13 @@ class TrainingRequest:
 
     def resolved(self, base_model: str | None, find_shape: FindShape = unknown_shape) -> Resolved:
         """The settings on this base model; raises InputError where they do not fit together."""
-        return resolve(self.told, self.data.experiment, base_model, find_shape)
+        return resolve(
+            self.told,
+            self.data.experiment,
+            base_model,
+            find_shape,
+            lambda settings: len(self.examples(settings).examples),
+        )
 
     def examples(self, settings: TrainingSettings) -> TrainingData:
         """The data, or the part of it that the settings want."""
