@@ -244,3 +244,15 @@ def test_the_notice_as_text_has_a_line_for_each_helpline():
     _, *rest = notice.text.split("\n")
     assert len(rest) == len(notice.lines)
     assert all(line.name in told for line, told in zip(notice.lines, rest, strict=True))
+
+
+def test_no_condition_is_named_where_there_may_be_none_to_name():
+    """From the bound on a condition is kept back however likely, and everyday life is answered as ever."""
+    bound = CALIBRATION.model_copy(update={"temperature": 1.0, "out_of_scope_bound": 0.05})
+    chooser = Chooser(LABELS, calibration=bound)
+    unlikely, likely = np.log([0.03, 0.08])
+    assert assessed({"ocd": 0.0, "no_clinical_concern": unlikely}, chooser).condition == "ocd"
+    kept_back = assessed({"ocd": 0.0, "not_enough_information": likely}, chooser)
+    assert kept_back.abstained
+    assert kept_back.leading[0].condition == "ocd"
+    assert assessed({"no_clinical_concern": 0.0}, chooser).condition == "no_clinical_concern"

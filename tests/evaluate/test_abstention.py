@@ -12,11 +12,15 @@ from symptoms.evaluate.measures.abstention import (
     RISK,
     abstention,
     accuracy_at_coverage,
+    names_a_condition,
     out_of_scope,
+    out_of_scope_bound,
+    out_of_scope_columns,
     risk_bound,
     risk_coverage,
     threshold_for_risk,
 )
+from symptoms.evaluate.measures.scores import answering_confidence
 
 CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
 RIGHT = np.array([True, True, False, True, False])
@@ -111,3 +115,33 @@ def test_without_a_threshold_nothing_is_answered():
     """Coverage is 0 then, and there is no accuracy among what is answered."""
     result = abstention(CONFIDENCE, RIGHT, None)
     assert (result.coverage, result.accuracy_when_answered, result.accuracy_of_all) == (0.0, None, 0.6)
+
+
+OUTSIDE_IDS = ("ocd", "panic", "no_clinical_concern")
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60))
+def test_the_bound_keeps_named_texts_without_a_condition_few(rows: list[tuple[float, float, float]]):
+    """Of dev's texts that give no reason to name a condition at most a tenth get one, whatever was said."""
+    weights = np.array(rows) + 1e-6
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    outside = out_of_scope_columns(OUTSIDE_IDS)
+    wanted = np.arange(len(rows)) % 3
+    bound = out_of_scope_bound(probabilities, wanted, outside)
+    named = names_a_condition(probabilities, outside, bound) & (wanted == 2)
+    assert named.sum() <= 0.1 * (wanted == 2).sum()
+    if bound is None:
+        assert named.sum() == (names_a_condition(probabilities, outside, None) & (wanted == 2)).sum()
+
+
+def test_without_such_labels_nothing_is_kept_back():
+    """A data set of conditions alone has no bound, and every text is answered by its confidence."""
+    probabilities = np.array([[0.6, 0.4], [0.1, 0.9]])
+    assert out_of_scope_bound(probabilities, np.array([0, 1]), []) is None
+    assert answering_confidence(probabilities, ("ocd", "panic"), 0.0).tolist() == [0.6, 0.9]
+
+
+def test_what_is_kept_back_is_answered_at_no_threshold():
+    """The likeliest is a condition, and the text may give no reason for one: no confidence suffices."""
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.8, 0.18, 0.02], [0.1, 0.1, 0.8]])
+    assert answering_confidence(probabilities, OUTSIDE_IDS, 0.05).tolist() == [-1.0, 0.8, 0.8]

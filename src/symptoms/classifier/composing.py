@@ -20,7 +20,7 @@ from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, 
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
 from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
 from symptoms.errors import SymptomsError
-from symptoms.taxonomy import symptom_terms
+from symptoms.taxonomy import OUT_OF_SCOPE, symptom_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,10 +35,14 @@ THIRD_NEAREST = 0.5
 
 @dataclass(frozen=True)
 class Choice:
-    """The label that scored best, and the leading labels with their probabilities."""
+    """The label that scored best, and the leading labels with their probabilities.
+
+    `out_of_scope` is the probability that the text gives no reason to name a condition.
+    """
 
     best: Label
     leading: tuple[LabelProbability, ...]
+    out_of_scope: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,13 @@ class Chooser:
         """All symptoms that may be named."""
         return self.symptoms | {term for group in symptom_terms().values() for term in group}
 
-    def is_answer(self, probability: float) -> bool:
-        """Whether a label of this probability is the answer, and not merely the nearest."""
+    def is_answer(self, choice: Choice) -> bool:
+        """Whether the label that scored best is the answer, and not merely the nearest."""
         threshold = UNCALIBRATED_THRESHOLD if self.calibration is None else self.calibration.threshold
-        return threshold is not None and probability >= threshold
+        bound = None if self.calibration is None else self.calibration.out_of_scope_bound
+        if bound is not None and choice.best.id not in OUT_OF_SCOPE and choice.out_of_scope >= bound:
+            return False
+        return threshold is not None and choice.leading[0].probability >= threshold
 
     def choose(self, logprobs: NDArray[np.float64]) -> Choice:
         """The choice by the log-probabilities [labels] of the labels' lines."""
@@ -79,7 +86,8 @@ class Chooser:
             LabelProbability(self.labels[index].id, self.labels[index].text, float(probabilities[index]))
             for index in order[:LEADING]
         )
-        return Choice(self.labels[order[0]], leading)
+        outside = [index for index, label in enumerate(self.labels) if label.id in OUT_OF_SCOPE]
+        return Choice(self.labels[order[0]], leading, float(probabilities[outside].sum()))
 
     def compose(
         self, text: str, choice: Choice, written: str, ended: bool, notice: CrisisNotice | None
@@ -92,7 +100,7 @@ class Chooser:
         symptoms = tuple(one for one in named if one.evidence)
         standing = tuple(one.symptom for one in symptoms)
         first = choice.leading[0]
-        abstained = not self.is_answer(first.probability)
+        abstained = not self.is_answer(choice)
         is_everyday = first.condition == EVERYDAY and not (abstained and symptoms)
         recommendation = recommendation_for(
             EVERYDAY if is_everyday else None if abstained else first.condition, standing

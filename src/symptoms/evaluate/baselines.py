@@ -98,7 +98,9 @@ def _calibrated(baseline: Baseline, dev: Dataset, risk: float) -> Baseline:
     def logprobs(texts: Sequence[str]) -> NDArray[np.float64]:
         return np.log(np.clip(raw(texts), 1e-12, None))
 
-    calibrator = Calibrator.fit(logprobs([one.input for one in dev.examples]), _wanted(dev), risk)
+    calibrator = Calibrator.fit(
+        logprobs([one.input for one in dev.examples]), _wanted(dev), risk, [one.id for one in dev.labels]
+    )
     return Baseline(
         baseline.name, lambda texts: probabilities_of(logprobs(texts), calibrator.temperature), calibrator
     )

@@ -240,6 +240,7 @@ def _run_calibration(
         checkpoint=checkpoint,
         labels=tuple(label.id for label in dev.labels),
         word_weight=0.0 if words is None else words.weight,
+        out_of_scope_bound=calibrator.out_of_scope_bound,
     )
 
 

@@ -14,7 +14,6 @@ from symptoms.data import Dataset, Example, Label, supported_terms
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import BaselineScores, ExternalScores, LabelScores, Mistake, Written
 from symptoms.evaluate.external import ExternalSet, within_labels
-from symptoms.evaluate.measures.abstention import OUT_OF_SCOPE
 from symptoms.evaluate.measures.calibration import label_indices
 from symptoms.evaluate.measures.intervals import (
     accuracy_statistic,
@@ -27,6 +26,7 @@ from symptoms.evaluate.measures.scores import Asked, Calibrator, Scores, leading
 from symptoms.evaluate.predictions import Prediction, logprobs_of, predict
 from symptoms.evaluate.recommendations import check_recommendations
 from symptoms.evaluate.robustness import FailureRow, failure_table, trials
+from symptoms.taxonomy import OUT_OF_SCOPE
 
 WORST_MISTAKES = 20
 LEADING = 3
@@ -194,7 +194,7 @@ def score_other_model(
     calibrator: Calibrator | None = None
     if dev is not None:
         logprobs = scored_labels(model, dev.examples, dev.labels, track, f"{name} on dev")
-        calibrator = Calibrator.fit(logprobs, wanted_indices(dev), risk)
+        calibrator = Calibrator.fit(logprobs, wanted_indices(dev), risk, [label.id for label in dev.labels])
     logprobs = scored_labels(model, test.examples, test.labels, track, name)
     probabilities = probabilities_of(logprobs, calibrator.temperature if calibrator else 1.0)
     return score_baseline(name, probabilities, calibrator, test, predictions, seed)

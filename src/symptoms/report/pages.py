@@ -139,10 +139,14 @@ def answering(evaluation: Evaluation) -> str:
     told = f"With the threshold {abstention.threshold:.2f}, fitted on dev{aim}"
     if abstention.accuracy_when_answered is None:
         return f"{told}, none of these texts is answered."
-    return (
+    answered = (
         f"{told}, {percent_text(abstention.coverage)} are answered, "
         f"{percent_text(abstention.accuracy_when_answered)} of them rightly."
     )
+    if abstention.named_without_reason is None:
+        return answered
+    named = percent_text(abstention.named_without_reason)
+    return f"{answered} Of the texts that give no reason to name a condition, {named} get one named."
 
 
 def groups_in_words(evaluation: Evaluation) -> str:

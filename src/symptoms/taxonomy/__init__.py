@@ -40,6 +40,10 @@ class Recommendations(BaseModel):
     symptoms: dict[str, str]
 
 
+OUT_OF_SCOPE = ("no_clinical_concern", "not_enough_information")
+"""The taxonomy's labels for texts that give no reason to name a condition."""
+
+
 @cache
 def conditions() -> tuple[Condition, ...]:
     """All conditions, in the taxonomy's order."""

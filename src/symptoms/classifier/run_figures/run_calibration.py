@@ -21,6 +21,9 @@ class RunCalibration(BaseModel):
     `word_weight` is what the run's model of words counts beside the language model, 0 for nothing; the others
     belong to what both say together.
 
+    From a probability of `out_of_scope_bound` on that a text gives no reason to name a condition, none is
+    named; None for no such bound.
+
     `symptoms evaluate` fits them on the file `fitted_on`. They hold for one checkpoint and one set of
     labels, by their ids, alone.
     """
@@ -35,6 +38,7 @@ class RunCalibration(BaseModel):
     checkpoint: str
     labels: tuple[str, ...]
     word_weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    out_of_scope_bound: float | None = Field(default=None, ge=0, le=1)
 
 
 def write_calibration(run: Path, calibration: RunCalibration) -> None:

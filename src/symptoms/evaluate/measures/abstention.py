@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from symptoms.taxonomy import OUT_OF_SCOPE
+
 COVERAGE = 0.8
 RISK, CONFIDENCE = 0.3, 0.9
 """The share of given answers that may be wrong, and how sure it has to be that no more are."""
 FIRST_COVERAGE, COVERAGE_STEP = 0.25, 0.05
 """How many of the surest answers a threshold is tried on first, and how many more each time."""
-OUT_OF_SCOPE = ("no_clinical_concern", "not_enough_information")
-"""The taxonomy's labels for texts that give no reason to name a condition."""
+FEW_NAMED = 0.1
+"""The share of dev's texts without a condition to name for which one may be named all the same."""
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,57 @@ def risk_bound(wrong: int, answered: int, doubt: float) -> float:
     return float(beta.ppf(1 - doubt, wrong + 1, answered - wrong))
 
 
+def out_of_scope_columns(label_ids: Sequence[str]) -> list[int]:
+    """Where the labels for texts without a condition to name stand among these."""
+    return [index for index, label in enumerate(label_ids) if label in OUT_OF_SCOPE]
+
+
+def names_a_condition(
+    probabilities: NDArray[np.float64], outside: Sequence[int], bound: float | None
+) -> NDArray[np.bool_]:
+    """Whether each row of probabilities [n, labels] may be answered with a condition, bool [n].
+
+    The likeliest label has to be one, and the labels at the places `outside` together less probable than
+    `bound`; None for no bound.
+    """
+    if not len(outside):
+        return np.ones(len(probabilities), dtype=bool)
+    likeliest = ~np.isin(probabilities.argmax(axis=1), outside)
+    if bound is None:
+        return likeliest
+    return likeliest & (probabilities[:, outside].sum(axis=1) < bound)
+
+
+def out_of_scope_bound(
+    probabilities: NDArray[np.float64], wanted: NDArray[np.int64], outside: Sequence[int]
+) -> float | None:
+    """The probability of having no condition to name from which on none is named; to be chosen on dev only.
+
+    The largest under which at most the share `FEW_NAMED` of dev's texts without one get one, from
+    probabilities [n, labels] and the right labels' indices [n]. None where no bound is needed for that.
+    """
+    benign = np.isin(wanted, outside)
+    named = names_a_condition(probabilities, outside, None) & benign
+    allowed = int(FEW_NAMED * int(benign.sum()))
+    if int(named.sum()) <= allowed:
+        return None
+    return float(np.sort(probabilities[named][:, outside].sum(axis=1))[allowed])
+
+
 @dataclass(frozen=True)
 class Abstention:
     """What a threshold does: the share that is answered, and the accuracy among it and among all.
 
     `threshold` is None where none keeps the risk; then nothing is answered, and the accuracy among it None.
+    `named_without_reason` is the share of texts without a condition to name that are answered with one, None
+    where the data has no such texts.
     """
 
     threshold: float | None
     coverage: float
     accuracy_when_answered: float | None
     accuracy_of_all: float
+    named_without_reason: float | None = None
 
 
 def abstention(
@@ -139,7 +181,7 @@ def out_of_scope(
 ) -> OutOfScope:
     """Figures over texts wanted as one of `OUT_OF_SCOPE` against the rest; None where the data has none."""
     outside = np.array([condition in OUT_OF_SCOPE for condition in wanted])
-    columns = [index for index, label in enumerate(label_ids) if label in OUT_OF_SCOPE]
+    columns = out_of_scope_columns(label_ids)
     auroc: float | None = None
     if columns and outside.any() and not outside.all():
         from sklearn.metrics import roc_auc_score

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from symptoms.evaluate.measures.abstention import (
     RiskCoverage,
     abstention,
     accuracy_at_coverage,
+    names_a_condition,
     out_of_scope,
+    out_of_scope_bound,
+    out_of_scope_columns,
     risk_coverage,
     threshold_for_risk,
 )
@@ -29,6 +32,7 @@ from symptoms.evaluate.measures.intervals import (
     macro_f1_statistic,
 )
 from symptoms.evaluate.measures.metrics import ConditionScore, balanced_accuracy, condition_scores
+from symptoms.taxonomy import OUT_OF_SCOPE
 
 
 @dataclass(frozen=True)
@@ -55,23 +59,33 @@ class Scores:
 class Calibrator:
     """What dev decides: the probabilities' temperature, and the confidence below which not to answer.
 
-    `threshold` is None where no confidence is known to keep the risk; then nothing is answered.
+    `threshold` is None where no confidence is known to keep the risk; then nothing is answered. From a
+    probability of `out_of_scope_bound` on that there is no condition to name, none is named either.
     """
 
     temperature: float
     threshold: float | None
     risk: float
+    out_of_scope_bound: float | None = None
 
     @classmethod
-    def fit(cls, logprobs: NDArray[np.float64], wanted: NDArray[np.int64], risk: float) -> Calibrator:
+    def fit(
+        cls,
+        logprobs: NDArray[np.float64],
+        wanted: NDArray[np.int64],
+        risk: float,
+        label_ids: Sequence[str] = (),
+    ) -> Calibrator:
         """Fitted on log-probabilities [n, labels] of the dev set and its right labels' indices [n].
 
-        `risk` is the share of wrong answers that the threshold is to keep.
+        `risk` is the share of wrong answers that the threshold is to keep; `label_ids` are the labels'.
         """
         temperature = fit_temperature(logprobs, wanted)
         probabilities = probabilities_of(logprobs, temperature)
+        bound = out_of_scope_bound(probabilities, wanted, out_of_scope_columns(label_ids))
+        confidence = answering_confidence(probabilities, label_ids, bound)
         right = probabilities.argmax(axis=1) == wanted
-        return cls(temperature, threshold_for_risk(probabilities.max(axis=1), right, risk), risk)
+        return cls(temperature, threshold_for_risk(confidence, right, risk), risk, bound)
 
 
 @dataclass(frozen=True)
@@ -113,9 +127,36 @@ def score(
         accuracy_at_80_coverage=accuracy_at_coverage(confidence, right),
         abstention=None
         if calibrator is None
-        else abstention(confidence, likeliest_right, calibrator.threshold),
+        else _abstention(asked, probabilities, likeliest_right, calibrator),
         out_of_scope=out_of_scope(probabilities, asked.label_ids, asked.wanted, answers),
     )
+
+
+def answering_confidence(
+    probabilities: NDArray[np.float64], label_ids: Sequence[str], bound: float | None
+) -> NDArray[np.float64]:
+    """The likeliest label's probability [n], and -1 where it is a condition that the bound keeps back."""
+    outside = out_of_scope_columns(label_ids)
+    kept_back = names_a_condition(probabilities, outside, None) & ~names_a_condition(
+        probabilities, outside, bound
+    )
+    return np.where(kept_back, -1.0, probabilities.max(axis=1))
+
+
+def _abstention(
+    asked: Asked, probabilities: NDArray[np.float64], right: NDArray[np.bool_], calibrator: Calibrator
+) -> Abstention:
+    """What threshold and bound do together."""
+    confidence = answering_confidence(probabilities, asked.label_ids, calibrator.out_of_scope_bound)
+    # No threshold is below what the bound keeps back.
+    threshold = None if calibrator.threshold is None else max(calibrator.threshold, 0.0)
+    found = abstention(confidence, right, threshold)
+    benign = np.isin(asked.wanted, OUT_OF_SCOPE)
+    if threshold is None or not benign.any():
+        return found
+    outside = out_of_scope_columns(asked.label_ids)
+    named = (confidence >= threshold) & ~np.isin(probabilities.argmax(axis=1), outside)
+    return replace(found, named_without_reason=float(named[benign].mean()))
 
 
 def _equal(answers: Sequence[str | None], wanted: Sequence[str]) -> NDArray[np.bool_]:

@@ -8,7 +8,6 @@ from random import Random
 from typing import Literal
 
 from symptoms.data import Example
-from symptoms.evaluate.measures.abstention import OUT_OF_SCOPE
 from symptoms.evaluate.robustness.groups import INTRODUCTIONS, introduce, swap_gender_of_others
 from symptoms.evaluate.robustness.pairs import Pair, minimal_pairs, negations
 from symptoms.evaluate.robustness.perturbations import (
@@ -22,6 +21,7 @@ from symptoms.evaluate.robustness.perturbations import (
     retell,
     upper_case,
 )
+from symptoms.taxonomy import OUT_OF_SCOPE
 
 THIRD_PERSON, NEGATION, MINIMAL_PAIRS = "third person", "negation", "minimal pairs"
 GROUPS_PER_TEXT = 2
