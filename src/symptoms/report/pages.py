@@ -10,6 +10,7 @@ from symptoms import __version__
 from symptoms.classifier import UNCALIBRATED_THRESHOLD
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.evaluate.evaluation_file import Evaluation
+from symptoms.evaluate.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.measures.abstention import CONFIDENCE
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.report import figures
@@ -103,11 +104,13 @@ def verdict(evaluation: Evaluation) -> str:
     own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {texts_in_words(n)}"
     for one in evaluation.further:
         own += f" and {interval_text(one.scores.macro_f1)} on the {one.n} of {Path(one.path).name}"
-    if not evaluation.baselines:
+    # A part of what is evaluated is no baseline of it.
+    baselines = [one for one in evaluation.baselines if one.name != MODEL_ALONE]
+    if not baselines:
         return f"{own}; no baseline was computed beside it."
     if n < ENOUGH_TEXTS:
         return f"{own}; {'that is' if n == 1 else 'these are'} too few to tell whether a baseline is better."
-    best = max(evaluation.baselines, key=lambda one: one.scores.macro_f1.value)
+    best = max(baselines, key=lambda one: one.scores.macro_f1.value)
     gap = best.macro_f1_difference
     compared = f"{best.name}, the best baseline, reaches {interval_text(best.scores.macro_f1)}"
     if gap.low > 0:
