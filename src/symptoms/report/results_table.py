@@ -10,6 +10,7 @@ import numpy as np
 
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluation_file import Evaluation, FurtherTest
+from symptoms.evaluate.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.measures.scores import Scores
 
 BASE_MODEL = "base model"
@@ -82,15 +83,16 @@ def _further_tests(evaluations: Sequence[Evaluation]) -> dict[str, FurtherTest]:
 
 
 def _models(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Iterable[ResultRow]:
-    groups: dict[tuple[str, str, int | None], list[Evaluation]] = {}
+    groups: dict[tuple[str, str, int | None, str], list[Evaluation]] = {}
     for evaluation in evaluations:
         subject = evaluation.subject
-        key = (subject.base_model, subject.service, subject.num_trained_on)
+        with_words = ", with the words' vote" if evaluation.word_weight else ""
+        key = (subject.base_model, subject.service, subject.num_trained_on, with_words)
         groups.setdefault(key, []).append(evaluation)
-    for (base_model, service, count), mine in groups.items():
+    for (base_model, service, count, with_words), mine in groups.items():
         trained_on = "not known" if count is None else f"{count} examples"
         yield ResultRow(
-            f"**{base_model}, fine-tuned** ({service})",
+            f"**{base_model}, fine-tuned{with_words}** ({service})",
             trained_on,
             tuple(one.scores for one in mine),
             tuple(one.by_label.accuracy.value for one in mine),
@@ -112,6 +114,7 @@ def _baselines(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Ite
             # The table has several base models, so that this one is told by its name.
             own = evaluation.subject.base_model
             name = baseline.name.replace(BASE_MODEL, own, 1) if untrained else baseline.name
+            name = name.replace(MODEL_ALONE, f"{own}, fine-tuned, {MODEL_ALONE}")
             trained_on = "" if untrained or count is None else f"{count} examples"
             if (name, trained_on) not in seen:
                 seen.add((name, trained_on))
