@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from symptoms.classifier import (
-    FurtherAccuracy,
-    RunAccuracy,
-    RunCalibration,
     TrainedModel,
-    WordVote,
     write_accuracy,
     write_calibration,
     write_word_model,
@@ -39,10 +35,9 @@ from symptoms.evaluate.evaluation_file import (
 from symptoms.evaluate.external import ExternalSet, read_external, within_labels
 from symptoms.evaluate.fitted_on_dev import NOTHING_FITTED, FittedOnDev, fit_on_dev, score_alone
 from symptoms.evaluate.further_tests import check_tests, further_paths, score_further_test
+from symptoms.evaluate.kept_in_run import accuracy_of_run, calibration_of_run, folder_root
 from symptoms.evaluate.measures.abstention import RISK
-from symptoms.evaluate.measures.intervals import Interval
 from symptoms.evaluate.measures.metrics import confusion
-from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scoring import (
     SHOTS,
@@ -57,8 +52,7 @@ from symptoms.evaluate.scoring import (
     score_written,
     worst_mistakes,
 )
-from symptoms.runs import RUNS, RunDirectory, find_run, run_by_name
-from symptoms.safety.measuring import Share
+from symptoms.runs import RunDirectory, find_run, run_by_name
 from symptoms.service import Service, connect
 from symptoms.tokens import completion_text, prompt_text, rendered
 
@@ -155,11 +149,11 @@ def _evaluate(
         if fitted.words is not None:
             write_word_model(written_to, fitted.words.model)
         write_calibration(
-            written_to, _run_calibration(calibrator, fitted.words, sets.dev, subject.checkpoint)
+            written_to, calibration_of_run(calibrator, fitted.words, sets.dev, subject.checkpoint)
         )
     predictions, seconds = predict_test(model, sets.test, track)
     evaluation = _evaluation(request, subject, sets, fitted, predictions, seconds)
-    folder = evaluation_folder(_root_of(run), evaluation.test)
+    folder = evaluation_folder(folder_root(run), evaluation.test)
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / PREDICTIONS_FILE, predictions)
     baselines, left_out = _baselines(request, service, sets, predictions, track)
@@ -185,63 +179,8 @@ def _evaluate(
         write_evaluation(folder / EVALUATION_FILE, evaluation)
     if written_to is not None:
         write_evaluation(written_to / EVALUATION_FILE, evaluation)
-        write_accuracy(written_to, _run_accuracy(evaluation))
+        write_accuracy(written_to, accuracy_of_run(evaluation))
     return evaluation, folder
-
-
-def _root_of(run: RunDirectory | None) -> Path:
-    """Where an evaluation's folder goes: into the run, and of what ships to where runs are."""
-    if run is None:
-        return Path()
-    return RUNS / run.name if run.is_shipped else run.path
-
-
-def _run_accuracy(evaluation: Evaluation) -> RunAccuracy:
-    """What is told of the run above its answers."""
-    accuracy, abstention = evaluation.by_label.accuracy, evaluation.scores.abstention
-    low, high = _bounds(accuracy, evaluation.test.n)
-    further: list[FurtherAccuracy] = []
-    for one in evaluation.further:
-        own = one.by_label.accuracy
-        of_low, of_high = _bounds(own, one.n)
-        further.append(
-            FurtherAccuracy(data=one.path, examples=one.n, accuracy=own.value, low=of_low, high=of_high)
-        )
-    return RunAccuracy(
-        data=evaluation.test.path,
-        examples=evaluation.test.n,
-        accuracy=accuracy.value,
-        low=low,
-        high=high,
-        answered=abstention and abstention.coverage,
-        accuracy_when_answered=abstention and abstention.accuracy_when_answered,
-        checkpoint=evaluation.subject.checkpoint,
-        further=tuple(further),
-    )
-
-
-def _bounds(accuracy: Interval, texts: int) -> tuple[float, float]:
-    if accuracy.low < accuracy.high:
-        return accuracy.low, accuracy.high
-    # All wrong or all right: texts drawn anew from these cannot show any doubt.
-    return Share(round(accuracy.value * texts), texts).bounds
-
-
-def _run_calibration(
-    calibrator: Calibrator, words: WordVote | None, dev: Dataset, checkpoint: str
-) -> RunCalibration:
-    """What the classifier of this run needs of it."""
-    return RunCalibration(
-        temperature=calibrator.temperature,
-        threshold=calibrator.threshold,
-        risk=calibrator.risk,
-        fitted_on=str(dev.path),
-        examples=len(dev.examples),
-        checkpoint=checkpoint,
-        labels=tuple(label.id for label in dev.labels),
-        word_weight=0.0 if words is None else words.weight,
-        out_of_scope_bound=calibrator.out_of_scope_bound,
-    )
 
 
 def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:

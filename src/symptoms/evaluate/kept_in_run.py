@@ -1,0 +1,68 @@
+"""What an evaluation leaves in a run for its classifier: calibration and accuracy, and where its files go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration, WordVote
+from symptoms.data import Dataset
+from symptoms.evaluate.evaluation_file import Evaluation
+from symptoms.evaluate.measures.intervals import Interval
+from symptoms.evaluate.measures.scores import Calibrator
+from symptoms.runs import RUNS, RunDirectory
+from symptoms.safety.measuring import Share
+
+
+def folder_root(run: RunDirectory | None) -> Path:
+    """Where an evaluation's folder goes: into the run, and of what ships to where runs are."""
+    if run is None:
+        return Path()
+    return RUNS / run.name if run.is_shipped else run.path
+
+
+def accuracy_of_run(evaluation: Evaluation) -> RunAccuracy:
+    """What is told of the run above its answers."""
+    accuracy, abstention = evaluation.by_label.accuracy, evaluation.scores.abstention
+    low, high = _bounds(accuracy, evaluation.test.n)
+    further: list[FurtherAccuracy] = []
+    for one in evaluation.further:
+        own = one.by_label.accuracy
+        of_low, of_high = _bounds(own, one.n)
+        further.append(
+            FurtherAccuracy(data=one.path, examples=one.n, accuracy=own.value, low=of_low, high=of_high)
+        )
+    return RunAccuracy(
+        data=evaluation.test.path,
+        examples=evaluation.test.n,
+        accuracy=accuracy.value,
+        low=low,
+        high=high,
+        answered=abstention and abstention.coverage,
+        accuracy_when_answered=abstention and abstention.accuracy_when_answered,
+        checkpoint=evaluation.subject.checkpoint,
+        further=tuple(further),
+    )
+
+
+def calibration_of_run(
+    calibrator: Calibrator, words: WordVote | None, dev: Dataset, checkpoint: str
+) -> RunCalibration:
+    """What the classifier of this run needs of it."""
+    return RunCalibration(
+        temperature=calibrator.temperature,
+        threshold=calibrator.threshold,
+        risk=calibrator.risk,
+        fitted_on=str(dev.path),
+        examples=len(dev.examples),
+        checkpoint=checkpoint,
+        labels=tuple(label.id for label in dev.labels),
+        word_weight=0.0 if words is None else words.weight,
+        out_of_scope_bound=calibrator.out_of_scope_bound,
+    )
+
+
+def _bounds(accuracy: Interval, texts: int) -> tuple[float, float]:
+    if accuracy.low < accuracy.high:
+        return accuracy.low, accuracy.high
+    # All wrong or all right: texts drawn anew from these cannot show any doubt.
+    return Share(round(accuracy.value * texts), texts).bounds
