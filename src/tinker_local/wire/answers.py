@@ -22,11 +22,15 @@ class Promise(Answer):
 
 
 class SessionCreated(Answer):
+    """Answers create_session; ids of what the session makes begin with its id."""
+
     session_id: str
     type: str = "create_session"
 
 
 class SupportedModel(Answer):
+    """An entry of `supported_models` in get_server_capabilities; `max_context_length` is in tokens."""
+
     model_name: str
     max_context_length: int
     trainable: bool = True
@@ -39,6 +43,8 @@ class SupportedModel(Answer):
 
 
 class ServerCapabilities(Answer):
+    """Answers get_server_capabilities, by which a client learns what it can train and sample from."""
+
     supported_models: list[SupportedModel]
 
 
@@ -58,17 +64,23 @@ class Completions(Answer):
 
 
 class ModelCreated(Answer):
+    """The result of create_model: the id by which all later requests name the run."""
+
     model_id: str
     type: str = "create_model"
 
 
 class ModelData(Answer):
+    """`model_data` of get_info; the SDK loads its tokenizer by `tokenizer_id`."""
+
     arch: str
     model_name: str
     tokenizer_id: str
 
 
 class Info(Answer):
+    """Answers get_info at once and without a future; `lora_rank` is the run's."""
+
     model_id: str
     model_data: ModelData
     model_name: str
@@ -78,38 +90,52 @@ class Info(Answer):
 
 
 class StepTaken(Answer):
+    """The result of optim_step; each key of `metrics` is a name and a reduction, such as `grad_norm:mean`."""
+
     metrics: dict[str, float]
 
 
 class WeightsSaved(Answer):
+    """The result of save_weights: `tinker://<run>/weights/<name>`."""
+
     path: str
     type: str = "save_weights"
 
 
 class SamplerWeightsSaved(Answer):
+    """The result of save_weights_for_sampler: `path` where one was named, else a sampling session."""
+
     path: str | None = None
     sampling_session_id: str | None = None
     type: str = "save_weights_for_sampler"
 
 
 class WeightsLoaded(Answer):
+    """The result of load_weights: the path that was asked for, and the run that goes on from it."""
+
     path: str
     model_id: str
     type: str = "load_weights"
 
 
 class SamplingSessionCreated(Answer):
+    """Answers create_sampling_session at once; asample names this id."""
+
     sampling_session_id: str
     type: str = "create_sampling_session"
 
 
 class SamplerInfo(Answer):
+    """Answers GET samplers/{id}; `base_model` names its tokenizer, `model_path` its checkpoint if saved."""
+
     sampler_id: str
     base_model: str
     model_path: str | None = None
 
 
 class Checkpoint(Answer):
+    """An entry of the listings of checkpoints; its id is `<kind>/<name>`, `expires_at` None for never."""
+
     checkpoint_id: str
     checkpoint_type: str
     time: datetime
@@ -129,11 +155,15 @@ class Cursor(Answer):
 
 
 class Checkpoints(Answer):
+    """Answers GET checkpoints, a page, and training_runs/{id}/checkpoints, all without a cursor."""
+
     checkpoints: list[Checkpoint]
     cursor: Cursor | None = None
 
 
 class TrainingRun(Answer):
+    """Answers GET training_runs/{id}; either last checkpoint is None where none of its kind is kept."""
+
     training_run_id: str
     base_model: str
     model_owner: str = "local"
@@ -147,11 +177,15 @@ class TrainingRun(Answer):
 
 
 class TrainingRuns(Answer):
+    """Answers GET training_runs with a page of them, the one used last first."""
+
     training_runs: list[TrainingRun]
     cursor: Cursor
 
 
 class WeightsInfo(Answer):
+    """Answers weights_info with what a client must know to load the checkpoint into a new run."""
+
     base_model: str
     is_lora: bool = True
     lora_rank: int
@@ -161,6 +195,8 @@ class WeightsInfo(Answer):
 
 
 class Session(Answer):
+    """Answers GET sessions/{id} with the ids of what the session has made and still holds."""
+
     training_run_ids: list[str]
     sampler_ids: list[str]
     user_metadata: dict[str, str] | None = None
@@ -168,6 +204,8 @@ class Session(Answer):
 
 
 class Sessions(Answer):
+    """Answers GET sessions with a page of ids, the newest first."""
+
     sessions: list[str]
 
 

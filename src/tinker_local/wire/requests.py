@@ -23,6 +23,8 @@ class WireModel(BaseModel):
 
 
 class CreateSession(WireModel):
+    """The body of create_session; GET sessions/{id} gives back its metadata and its name."""
+
     tags: list[str] = []
     user_metadata: dict[str, Any] | None = None
     sdk_version: str = ""
@@ -30,10 +32,14 @@ class CreateSession(WireModel):
 
 
 class SessionHeartbeat(WireModel):
+    """The body of session_heartbeat, which the SDK sends every 10 seconds."""
+
     session_id: str
 
 
 class LoraSettings(WireModel):
+    """`lora_config` of create_model; where `seed` is None, the adapter's first values are drawn anew."""
+
     rank: int = Field(ge=1, le=4096)
     seed: int | None = None
     train_unembed: bool = True
@@ -42,10 +48,14 @@ class LoraSettings(WireModel):
 
 
 class OptimizerConfig(WireModel):
+    """`optimizer_config` of create_model and load_weights; no `type` but adamw is offered here."""
+
     type: str = "adamw"
 
 
 class CreateModel(WireModel):
+    """The body of create_model; its run is `<session_id>:train:<model_seq_id>`, of rank 32 unless told."""
+
     session_id: str
     model_seq_id: int
     base_model: str
@@ -55,6 +65,8 @@ class CreateModel(WireModel):
 
 
 class GetInfo(WireModel):
+    """The body of get_info, by which a client learns a run's base model, tokenizer and rank."""
+
     model_id: str
 
 
@@ -77,6 +89,8 @@ class Numbered(WireModel):
 
 
 class OptimStep(WireModel):
+    """The body of optim_step; without `adam_params` it asks for an optimizer that is not offered here."""
+
     model_id: str
     seq_id: int
     adam_params: AdamParams | None = None
@@ -84,6 +98,8 @@ class OptimStep(WireModel):
 
 
 class SaveWeights(WireModel):
+    """The body of save_weights; `path` is a bare name, `step-<seq_id>` where it is None."""
+
     model_id: str
     seq_id: int
     path: str | None = None
@@ -93,6 +109,8 @@ class SaveWeights(WireModel):
 
 
 class SaveWeightsForSampler(WireModel):
+    """The body of save_weights_for_sampler; without `path` it asks for a snapshot that is kept in memory."""
+
     model_id: str
     seq_id: int
     path: str | None = None
@@ -117,6 +135,8 @@ class LoadWeights(WireModel):
 
 
 class CreateSamplingSession(WireModel):
+    """The body of create_sampling_session; a `model_path` goes before `base_model`, one is needed."""
+
     session_id: str
     sampling_session_seq_id: int
     base_model: str | None = None
@@ -124,15 +144,21 @@ class CreateSamplingSession(WireModel):
 
 
 class PromptChunk(WireModel):
+    """A piece of a prompt in token ids; asample refuses every `type` but that of text."""
+
     type: str = "encoded_text"
     tokens: list[int] = []
 
 
 class Prompt(WireModel):
+    """The prompt of asample: the tokens of its chunks, one behind the other."""
+
     chunks: list[PromptChunk]
 
 
 class SamplingParams(WireModel):
+    """Of asample; None in `max_tokens` fills the context, -1 in `top_k` and 1 in `top_p` cut off nothing."""
+
     max_tokens: int | None = Field(default=None, ge=1)
     seed: int | None = None
     stop: str | list[int] | list[str] | None = None
@@ -152,6 +178,8 @@ class TensorData(WireModel):
 
 
 class Sample(WireModel):
+    """The body of asample; without a `sampling_session_id` it names its weights itself."""
+
     prompt: Prompt
     sampling_params: SamplingParams
     num_samples: int = Field(default=1, ge=1, le=1024)
@@ -176,6 +204,8 @@ class NumberedSample(WireModel):
 
 
 class WeightsInfo(WireModel):
+    """The body of weights_info, which asks about a checkpoint by its `tinker://` path."""
+
     tinker_path: str
 
 
@@ -186,10 +216,14 @@ class TimeToLive(WireModel):
 
 
 class JoinSamplingSession(WireModel):
+    """The body of join_sampling_session, by which a copy of a client asks for a number of its own."""
+
     sampling_session_id: str
 
 
 class RetrieveFuture(WireModel):
+    """The body of retrieve_future and of cancel_future, with the id that a Promise gave."""
+
     request_id: str
 
 
