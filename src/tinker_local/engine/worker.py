@@ -44,8 +44,13 @@ class Steps(Protocol):
     """Work that is done step by step. `step` computes one, tells its own errors, and raises none."""
 
     @property
-    def has_work(self) -> bool: ...
-    def step(self) -> None: ...
+    def has_work(self) -> bool:
+        """Whether `step` has anything to do; asked under the worker's lock, so it must answer at once."""
+        ...
+
+    def step(self) -> None:
+        """Compute for a fraction of a second; until it returns, no other work is looked at."""
+        ...
 
 
 class Worker:
@@ -69,6 +74,7 @@ class Worker:
                 raise BusyError("Much work is queued already; send the request again in a moment.")
 
     def submit(self, work: Work) -> None:
+        """Put work at the end of its lane; after `stop` none of its functions is called."""
         with self._changed:
             self._lanes.setdefault(work.lane, deque()).append(work)
             self._queued_bytes += work.num_bytes

@@ -36,6 +36,7 @@ class GgufModel:
 
     @property
     def num_parameters(self) -> int:
+        """How many numbers all weights hold, by their shapes; nothing is read for it."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
 

@@ -58,10 +58,12 @@ class CheckpointInfo(BaseModel):
 
     @property
     def has_expired(self) -> bool:
+        """Whether its time to live is over by now; never without `expires`."""
         return self.expires is not None and self.expires < datetime.now(UTC)
 
     @property
     def lora(self) -> LoraConfig:
+        """The layers and the rank of its adapter; its alpha is the same for all."""
         return LoraConfig(self.rank, self.train_attn, self.train_mlp, self.train_unembed)
 
 
@@ -112,6 +114,7 @@ class CheckpointStore:
         self._removal = threading.Lock()
 
     def folder(self, path: CheckpointPath) -> Path:
+        """Where it lies, or would: also of one that is not there, and never among the shipped."""
         return self._folder_of_run(path.run) / path.kind / path.name
 
     def _found(self, path: CheckpointPath) -> Path:

@@ -79,9 +79,11 @@ class Futures:
         self._beginning = threading.Lock()
 
     def find(self, request_id: str) -> Future | None:
+        """None where there was no such request, or its result is no longer kept."""
         return self._futures.get(request_id)
 
     def create(self, request_id: str, group: str | None = None) -> Future:
+        """A promise without a result yet; it takes the place of one with this id, so `find` that first."""
         future = Future(request_id, group)
         self._futures[request_id] = future
         if group is not None:
@@ -96,6 +98,7 @@ class Futures:
             logger.debug("dropped the result of %s: the server is closing", future.request_id)
 
     def complete_with(self, future: Future, answer: BaseModel) -> None:
+        """Deliver an answer as JSON, from any thread, as `complete` does."""
         self.complete(future, Payload(answer.model_dump_json().encode()))
 
     def fail(self, future: Future, error: Exception) -> None:

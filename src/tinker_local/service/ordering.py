@@ -38,6 +38,7 @@ class InOrder:
 
     @property
     def held_bytes(self) -> int:
+        """Bytes of the requests that wait for a lower number, by their own count."""
         return sum(work.num_bytes for work, _ in self._held.values())
 
     def awaits(self, number: int) -> bool:

@@ -134,6 +134,7 @@ class Samplers:
         return known
 
     def info(self, sampler_id: str) -> answers.SamplerInfo:
+        """The answer to GET samplers/{id}; raises NotFoundError where there is none."""
         sampler = self.find(sampler_id)
         # The SDK loads the sampler's tokenizer by this name, so it must be one that can be loaded.
         return answers.SamplerInfo(
@@ -141,9 +142,11 @@ class Samplers:
         )
 
     def of_session(self, session_id: str) -> list[str]:
+        """Ids of the samplers that a session made, the oldest first; none once it is over."""
         return [key for key, sampler in self._samplers.items() if sampler.session_id == session_id]
 
     def find(self, sampler_id: str | None) -> Sampler:
+        """Raises NotFoundError for an id that is not there, or no longer, and for None."""
         sampler = self._samplers.get(sampler_id or "")
         if sampler is None:
             raise NotFoundError(f"There is no sampler {sampler_id!r} here; create a sampling client anew.")

@@ -47,6 +47,7 @@ class ServerState:
         loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
     def create_session(self, request: requests.CreateSession) -> answers.SessionCreated:
+        """A session with a new id, which has to be heard of at least every SILENT_SECONDS."""
         return answers.SessionCreated(session_id=self.sessions.create(request))
 
     def session(self, session_id: str) -> answers.Session:
@@ -77,6 +78,7 @@ class ServerState:
         self._loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
     def capabilities(self) -> answers.ServerCapabilities:
+        """What get_server_capabilities tells of each loaded model; context lengths are in tokens."""
         return answers.ServerCapabilities(
             supported_models=[
                 answers.SupportedModel(

@@ -22,6 +22,7 @@ class Sessions:
         self._created_by: dict[str, CreateSession] = {}
 
     def create(self, request: CreateSession) -> str:
+        """Begin a session that counts as heard of now; returns its id, 32 hexadecimal digits."""
         session_id = uuid4().hex
         self._last_heard[session_id] = self._clock()
         self._created_by[session_id] = request
@@ -39,6 +40,7 @@ class Sessions:
         return created
 
     def is_alive(self, session_id: str) -> bool:
+        """False for a session that is over and for one that never was."""
         return session_id in self._last_heard
 
     def require(self, session_id: str) -> None:
@@ -57,6 +59,7 @@ class Sessions:
         return [session_id for session_id, heard in self._last_heard.items() if now - heard > SILENT_SECONDS]
 
     def end(self, session_id: str) -> None:
+        """Forget a session, known or not; what it made is freed by `ServerState.end_session`."""
         self._last_heard.pop(session_id, None)
         self._created_by.pop(session_id, None)
 

@@ -39,6 +39,7 @@ class Run:
     user_metadata: dict[str, str] | None = None
 
     def trained(self) -> TrainingModel:
+        """The model that trains; raises RequestError where it could not be created."""
         if self.model is None:
             raise RequestError(
                 f"The run {self.run_id} could not be created; see the error of its first request."
@@ -89,6 +90,7 @@ class Runs:
         return self._submit(run, "create", compute)
 
     def info(self, model_id: str) -> answers.Info:
+        """The answer to POST get_info; raises NotFoundError where there is no such run."""
         run = self.find(model_id)
         return answers.Info(
             model_id=run.run_id,
@@ -113,6 +115,7 @@ class Runs:
         return self._submit(run, message.seq_id, compute, message.ByteSize(), adds_up=True)
 
     def optim_step(self, request: requests.OptimStep) -> Future:
+        """One Adam step, which clears the gradients; raises RequestError for other optimizers."""
         run = self.find(request.model_id)
         if request.adam_params is None:
             raise RequestError("Only Adam steps are offered here; pass AdamParams to optim_step.")
@@ -208,12 +211,15 @@ class Runs:
         return self._submit(run, step, compute)
 
     def all(self) -> list[Run]:
+        """The runs in memory, the oldest first; those of sessions that are over are not among them."""
         return list(self._runs.values())
 
     def get(self, model_id: str) -> Run | None:
+        """None where the run is not in memory, whether or not it left checkpoints."""
         return self._runs.get(model_id)
 
     def find(self, model_id: str) -> Run:
+        """As `get`, but raises NotFoundError where the run is not in memory."""
         run = self.get(model_id)
         if run is None:
             raise NotFoundError(

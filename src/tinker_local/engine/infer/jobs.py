@@ -68,6 +68,7 @@ class Job:
 
     @property
     def is_done(self) -> bool:
+        """Whether all `num_samples` sequences have ended and are kept."""
         return len(self._sequences) == self.request.num_samples
 
     def keep(self, number: int, sample: Sample) -> None:
@@ -75,6 +76,7 @@ class Job:
         self._sequences[number] = sample.result()
 
     def result(self) -> GenerationResult:
+        """Sequences in the order of their numbers; raises KeyError where one has not ended."""
         sequences = tuple(self._sequences[number] for number in range(self.request.num_samples))
         return GenerationResult(sequences, self.scoring.result())
 

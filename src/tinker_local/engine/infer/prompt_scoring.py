@@ -133,6 +133,7 @@ class PromptScoring:
                 self._sampled.append(_cells(tokens.cpu().numpy(), logprobs.gather(1, tokens).cpu().numpy()))
 
     def result(self) -> PromptScores:
+        """What was asked, whole once the prompt is prefilled; None in each field that was not asked."""
         request = self._request
         return PromptScores(
             logprobs=self._logprobs if request.prompt_logprobs else None,

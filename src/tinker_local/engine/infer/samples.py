@@ -35,9 +35,11 @@ class Sample:
 
     @property
     def finished(self) -> bool:
+        """Whether a stop was sampled, or as many tokens as the request allows."""
         return self.stopped or len(self.tokens) >= self.request.max_tokens
 
     def result(self) -> SampledSequence:
+        """Tokens so far with log-probabilities in nats; `top` is [tokens, k], None where not asked."""
         top = TokenLogprobs(*(np.stack(part) for part in zip(*self.top, strict=True))) if self.top else None
         return SampledSequence(self.tokens, self.logprobs, self.stopped, top)
 

@@ -51,12 +51,14 @@ class Scheduler:
         self._known: set[int] = set()
 
     def submit(self, job: Job) -> None:
+        """Let a request join at the next step, where one too long for the memory fails by `job.fail`."""
         with self._lock:
             self._incoming.append(job)
         self._wake()
 
     @property
     def has_work(self) -> bool:
+        """Whether `step` has requests to go on with, or prompts of dropped weights to forget."""
         return bool(self._incoming or self._jobs or self._gone)
 
     @property
@@ -125,6 +127,7 @@ class Scheduler:
         return max(self.max_slots - sum(len(job.growing) for job in self._jobs), 0)
 
     def finish(self, job: Job) -> None:
+        """Take a job out with its pages and deliver its result; where that raises, `job.fail` is told."""
         self._remove(job)
         try:
             job.finish(job.result())
@@ -133,6 +136,7 @@ class Scheduler:
             job.fail(error)
 
     def fail(self, job: Job, error: Exception) -> None:
+        """Take a job out with its pages and tell its client the error."""
         self._remove(job)
         job.fail(error)
 

@@ -32,10 +32,21 @@ class Owner(Protocol):
 
     max_slots: int
 
-    def free_slots(self) -> int: ...
-    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: StepPlan) -> bool: ...
-    def finish(self, job: Job) -> None: ...
-    def fail(self, job: Job, error: Exception) -> None: ...
+    def free_slots(self) -> int:
+        """How many samples may begin beside those that grow; 0 where there are enough."""
+        ...
+
+    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: StepPlan) -> bool:
+        """Free a page for a feed, never one that `plan` uses; False where there is none to free."""
+        ...
+
+    def finish(self, job: Job) -> None:
+        """Deliver the result of a job of which all samples have ended, and free its pages."""
+        ...
+
+    def fail(self, job: Job, error: Exception) -> None:
+        """Drop a job with its pages, and tell its client the error."""
+        ...
 
 
 class Step:
@@ -52,6 +63,7 @@ class Step:
 
     @torch.no_grad()
     def run(self) -> None:
+        """Prefill pieces of prompts, sample next tokens, deliver what is done; raises what the model does."""
         plan = self._plan()
         states: Tensor | None = None
         if plan.tokens:

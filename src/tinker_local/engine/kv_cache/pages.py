@@ -62,6 +62,7 @@ class KeyValuePages:
 
     @property
     def num_free(self) -> int:
+        """How many pages `take` can still give, of PAGE_TOKENS tokens each."""
         return len(self._free)
 
     def take(self, after: int | None = None) -> int | None:
@@ -82,6 +83,7 @@ class KeyValuePages:
         return page
 
     def users(self, page: int) -> int:
+        """How many sequences and remembered prompts hold the page; 0 where it is free."""
         return self._users[page]
 
     def give_back(self, pages: Sequence[int]) -> None:

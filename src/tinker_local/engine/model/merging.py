@@ -81,6 +81,7 @@ class MergedModels:
 
     @property
     def num_copies(self) -> int:
+        """How many are held in memory now; one whose adapter is gone no longer counts."""
         return len(self._copies)
 
     def get(self, model: Llama, adapter: Adapter | None) -> Llama | None:

@@ -190,6 +190,7 @@ class Decoder:
         return norm(x, self.model.weights["model.norm.weight"], self.config.rms_norm_eps)
 
     def final_norm_backward(self, gradient: Tensor, x: Tensor, inverse: Tensor) -> Tensor:
+        """The gradient [rows, hidden] to `x`, from that to the normed states; `final_norm` gave `inverse`."""
         return norm_backward(gradient, x, inverse, self.model.weights["model.norm.weight"])
 
     def _forward(self, block: Block, x: Tensor, tokens: Tokens) -> tuple[Tensor, Activations]:
