@@ -51,10 +51,12 @@ class Entry:
 
     @property
     def parts(self) -> tuple[str, str, str, str]:
+        """Registry, namespace, model and tag: the folders below `manifests`, and the file in them."""
         return self.registry, self.namespace, self.model, self.tag
 
     @property
     def manifest(self) -> Path:
+        """The JSON file of its layers, perhaps unreadable: the store of the service has a user of its own."""
         return self.store.joinpath("manifests", *self.parts)
 
     @property

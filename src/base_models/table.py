@@ -75,6 +75,7 @@ class KnownModel(_Row):
 
     @property
     def is_bundled(self) -> bool:
+        """Whether its first source is a folder of this package, so that nothing is downloaded."""
         return self.sources[0].kind == "bundled"
 
     @property

@@ -125,6 +125,7 @@ class Classifier:
 
     @property
     def base_model(self) -> str:
+        """The model that the checkpoint adapts, by the name that the service knows it by."""
         return self._service.base_model
 
     @property

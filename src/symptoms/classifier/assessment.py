@@ -126,6 +126,7 @@ class Assessment:
 
     @property
     def crisis(self) -> bool:
+        """Whether there is a notice at either level, `possible` as well as `clear`."""
         return self.crisis_notice is not None
 
     @property

@@ -38,6 +38,7 @@ class Prediction:
 
     @property
     def is_parsed(self) -> bool:
+        """Whether what the model wrote can be read as an assessment; where not, it counts as wrong."""
         return self.written_condition is not None
 
     @property

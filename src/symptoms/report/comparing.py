@@ -69,10 +69,12 @@ class ComparedRun:
 
     @property
     def seconds(self) -> float:
+        """Seconds that its steps took, without the evaluations on dev between them."""
         return sum(line.seconds for line in self.metrics)
 
     @property
     def num_tokens(self) -> int:
+        """Tokens of all its steps, prompts included; an example counts once in every epoch."""
         return sum(line.num_tokens for line in self.metrics)
 
     @property
@@ -127,10 +129,12 @@ class Group:
     test: TestFigures | None
 
     def spread(self, figure: Callable[[ComparedRun], float | None]) -> Spread | None:
+        """Mean and range of a figure over the runs that have it; None where none of them has."""
         return Spread.of([figure(run) for run in self.runs])
 
     @property
     def dollars(self) -> float | None:
+        """The price of all its runs, 0 off hosted Tinker; None where that of any is not known."""
         known = [run.dollars for run in self.runs if run.dollars is not None]
         return sum(known) if len(known) == len(self.runs) else None
 

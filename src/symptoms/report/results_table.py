@@ -41,6 +41,7 @@ class ResultRow:
     further: tuple[tuple[Scores, ...], ...] = ()
 
     def markdown(self) -> str:
+        """One row without a line break; a figure is its mean and range over seeds, empty where not known."""
         figures = (
             [one.macro_f1.value for one in self.scores],
             *([one.macro_f1.value for one in scores] for scores in self.further),

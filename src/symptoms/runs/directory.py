@@ -102,21 +102,27 @@ class RunDirectory:
         write_json(self.path / "manifest.json", manifest_of(data, settings, service, loss_reduction, more))
 
     def append_metrics(self, metrics: StepMetrics) -> None:
+        """Add a step to metrics.jsonl; raises OSError where the disk refuses."""
         append_line(self.path / "metrics.jsonl", asdict(metrics))
 
     def append_checkpoint(self, path: str, step: int, kind: str) -> None:
+        """Note a `tinker://` path of the weights after a step; `kind` is training, sampler, best or last."""
         append_line(self.path / "checkpoints.jsonl", {"path": path, "step": step, "kind": kind})
 
     def metrics(self) -> list[StepMetrics]:
+        """The steps in the order in which they were taken; none before the first has ended."""
         return [StepMetrics(**line) for line in read_lines(self.path / "metrics.jsonl")]
 
     def append_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        """Add figures on dev with the `step` after which they were taken; losses are in nats per token."""
         append_line(self.path / "dev_metrics.jsonl", evaluation)
 
     def evaluations(self) -> list[dict[str, Any]]:
+        """The lines of dev_metrics.jsonl, the earliest first; none where it trains without dev data."""
         return read_lines(self.path / "dev_metrics.jsonl")
 
     def checkpoints(self) -> list[dict[str, Any]]:
+        """`path`, `step` and `kind` of each checkpoint that is not deleted, the oldest first."""
         return read_lines(self.path / "checkpoints.jsonl")
 
     def forget_checkpoints(self, paths: Sequence[str]) -> None:
@@ -172,6 +178,7 @@ class RunDirectory:
 
     @property
     def is_finished(self) -> bool:
+        """Whether summary.json is there, which comes after the last step; without it a run may be resumed."""
         return (self.path / "summary.json").exists()
 
     def summary(self) -> dict[str, Any]:

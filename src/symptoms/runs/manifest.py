@@ -21,13 +21,24 @@ class DataFile(Protocol):
     """What the manifest says of the training data."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """Where the file lies, as the user named it."""
+        ...
+
     @property
-    def examples(self) -> Sequence[Example]: ...
+    def examples(self) -> Sequence[Example]:
+        """All that the file holds, in its order."""
+        ...
+
     @property
-    def labels(self) -> Sequence[Label]: ...
+    def labels(self) -> Sequence[Label]:
+        """All labels that there are to choose from, also those of which the file has no example."""
+        ...
+
     @property
-    def digest(self) -> str: ...
+    def digest(self) -> str:
+        """The SHA-256 of the file's bytes, 64 hexadecimal digits."""
+        ...
 
 
 def manifest_of(

@@ -25,6 +25,7 @@ class TestCase:
 
     @property
     def match(self) -> bool:
+        """Whether the model wrote what was wanted, to the letter but for blanks at the ends."""
         return self.output.strip() == self.expected.strip()
 
 

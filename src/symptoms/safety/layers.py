@@ -24,6 +24,7 @@ class Level(StrEnum):
     CLEAR = "clear"
 
     def at_least(self, other: Level) -> bool:
+        """Whether this is as urgent as the other or more so, in the order none, possible, clear."""
         order = list(Level)
         return order.index(self) >= order.index(other)
 

@@ -45,10 +45,12 @@ class Share:
 
     @property
     def value(self) -> float:
+        """From 0 to 1; NaN where `total` is 0."""
         return self.count / self.total if self.total else math.nan
 
     @property
     def bounds(self) -> tuple[float, float]:
+        """(low, high), each from 0 to 1; both NaN where `total` is 0."""
         if not self.total:
             return math.nan, math.nan
         share, weight = self.value, Z * Z / self.total
@@ -76,6 +78,7 @@ class SafetyReport:
     by_kind: dict[str, Measure]
 
     def to_json(self) -> dict[str, Any]:
+        """Shares by grouping, group and measure, each with its bounds; null where there were no texts."""
         return {
             name: {group: _measure_to_json(measure) for group, measure in groups.items()}
             for name, groups in vars(self).items()

@@ -65,11 +65,15 @@ class ExceptionRule(_Entry):
 
 
 class Reading(_Entry):
+    """Words, with blanks between them, that are found in pieces or behind signs, and with a letter wrong."""
+
     disguised: str
     often_misspelt: str
 
 
 class Words(_Entry):
+    """The tables of words.toml: what is read as another letter or word, and lists that the rules name."""
+
     look_alikes: dict[str, str]
     short_forms: dict[str, str]
     spellings: dict[str, tuple[str, ...]]

@@ -69,6 +69,7 @@ class Service:
 
     @property
     def context_length(self) -> int | None:
+        """Tokens that the base model takes, the answer's included; None where the service does not tell."""
         return self.offered.get(self.base_model)
 
     def tokenizer(self, model: tinker.TrainingClient | tinker.SamplingClient | None = None) -> Tokenizer:

@@ -72,6 +72,7 @@ class LocalServer:
 
     @property
     def pid(self) -> int:
+        """The child's process id; once it has been stopped, the system may give it to another process."""
         return self._process.pid
 
     def interrupt_when_it_dies(self) -> None:

@@ -22,10 +22,12 @@ class ShippedAdapter:
 
     @property
     def checkpoint(self) -> str:
+        """The `tinker://` path by which the local service samples from it."""
         return f"tinker://{self.name}/sampler_weights/{self.version}"
 
     @property
     def folder(self) -> Path:
+        """Where its files lie in the installed package: adapter, checkpoint.json and card."""
         return FOLDER / self.name / "sampler_weights" / self.version
 
 

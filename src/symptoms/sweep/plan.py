@@ -23,6 +23,7 @@ class PlannedRun:
 
     @property
     def base_model(self) -> str | None:
+        """As the settings name it; None where they leave it to the default."""
         return self.settings.get("base_model")
 
 

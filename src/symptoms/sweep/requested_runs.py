@@ -29,6 +29,7 @@ class RequestedRun:
 
     @property
     def name(self) -> str:
+        """Unique within its sweep, in whose folder the run has one of this name."""
         return self.planned.name
 
 

@@ -33,6 +33,7 @@ class Row:
 
     @property
     def examples_left(self) -> float:
+        """Examples in the steps that are still to be taken; 0 once the run has finished or failed."""
         is_over = self.state in ("finished", "failed")
         return 0 if is_over else (self.run.num_steps - self.step) * self.run.examples_per_step
 
@@ -43,6 +44,7 @@ class Row:
 
     @property
     def loss(self) -> float | None:
+        """Mean over the last `averaged` steps, in nats per trained token; None before the first."""
         return sum(self.losses[-RECENT_STEPS:]) / self.averaged if self.losses else None
 
 

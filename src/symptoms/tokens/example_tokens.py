@@ -47,6 +47,7 @@ class TokenizedExample:
 
     @property
     def num_tokens(self) -> int:
+        """Prompt and completion together: what the context holds and hosted Tinker charges for."""
         return len(self.tokens)
 
     @property

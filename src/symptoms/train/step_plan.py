@@ -26,6 +26,7 @@ class Step:
 
     @property
     def indices(self) -> tuple[int, ...]:
+        """Its examples, batch after batch, by their places in the training data."""
         return tuple(index for batch in self.batches for index in batch)
 
 

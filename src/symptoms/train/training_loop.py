@@ -36,7 +36,9 @@ class StopWish(Protocol):
     """`wanted` becomes True when training is to end after the step in hand."""
 
     @property
-    def wanted(self) -> bool: ...
+    def wanted(self) -> bool:
+        """Read after every step; once True it stays so."""
+        ...
 
 
 @dataclass(frozen=True)

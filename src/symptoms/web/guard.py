@@ -53,6 +53,7 @@ class Guard:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer an HTTP request, with JSON where it or its handler fails; all else passes as it is."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

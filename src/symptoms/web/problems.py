@@ -25,6 +25,7 @@ class ApiError(SymptomsError):
 
     @property
     def headers(self) -> dict[str, str]:
+        """`Retry-After` in whole seconds, at least 1; empty where `retry_after` is None."""
         return {} if self.retry_after is None else {"Retry-After": str(max(1, math.ceil(self.retry_after)))}
 
 

@@ -97,6 +97,7 @@ class Asked:
     clusters: tuple[str, ...] | None = None
 
     def interval(self, statistic: Statistic, seed: int) -> Interval:
+        """The statistic of all texts with its 95% bootstrap interval, over clusters where there are any."""
         if self.clusters is None:
             return bootstrap_interval(statistic, len(self.wanted), seed)
         return cluster_interval(statistic, self.clusters, seed)

@@ -33,6 +33,7 @@ class TrainingProgress:
 
     @property
     def interrupted(self) -> bool:
+        """Whether Ctrl-C was pressed once, so that training is to end after the step in hand."""
         return self._interruption.wanted
 
     def step(self, epoch: int, loss: float, learning_rate: float, batch: Sequence[TokenizedExample]) -> None:
