@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from xdist.remote import Producer
 from command_in_process import in_process
 from model_sources import slow_index, tiny_package  # noqa: F401 - fixtures of tests/base_models
 from other_stores import nobody, ollama_store  # noqa: F401 - likewise
+from real_models import SMOLLM2  # noqa: F401 - looked for before the tests get a place of their own
 from running_order import LongestFirst, place
 from symptoms import Classifier
 from symptoms.service import LocalServer
@@ -27,6 +29,10 @@ from tiny_models import write_tiny_llama
 from training_in_process import trained  # noqa: F401 - a fixture of tests/lab
 from training_runs import write_examples
 from web_service import api, live_run, web_folder, web_url  # noqa: F401 - fixtures of tests/web
+
+# The base models that are on this machine must not decide what answers where a test has trained nothing.
+MODELS = tempfile.TemporaryDirectory(prefix="models-")
+os.environ["TINKER_LOCAL_MODELS"] = MODELS.name
 
 # Properties say what holds, not how fast: a busy machine can be several times slower.
 settings.register_profile("patient", deadline=None)

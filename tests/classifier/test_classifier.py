@@ -23,9 +23,10 @@ ODD = {
     "control tokens": "<|begin|><|end|> sleep <|end|>",
     "joined": "e\u0301\u0301\u0301\u200b\ufeff",
     "blank lines": "sleep\n\n\n\nfear",
-    "one character": "?",
+    "one letter": "x",
 }
 REFUSED = {
+    "one sign": "?",
     "empty": "",
     "white space": " \n\t\u3000",
     "nothing to see": "\x00\u200b\ufeff\x1b",
@@ -183,7 +184,7 @@ def test_what_is_no_country_is_refused():
 
 def test_preparing_changes_no_answer(classifier: Classifier):
     """After the service was shown the terms, it answers as before."""
-    texts = ["The wool is red.", "Cold hands, and no sleep for weeks.", "?"]
+    texts = ["The wool is red.", "Cold hands, and no sleep for weeks.", "Hm."]
     before = [classifier.assess(text).to_json() for text in texts]
     classifier.prepare()
     assert [classifier.assess(text).to_json() for text in texts] == before

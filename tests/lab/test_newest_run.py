@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from symptoms.errors import RunError
-from symptoms.runs import RunDirectory, catalogue, find_run, newest_run, run_by_name, run_to_ask
+from symptoms.runs import (
+    RunDirectory,
+    catalogue,
+    find_run,
+    newest_run,
+    run_by_name,
+    run_of_checkpoint,
+    run_to_ask,
+)
+from symptoms.shipped import CLASSIFIER
 from symptoms.train.watching.live_view import mean_of_steps
 
 
@@ -84,6 +93,7 @@ def test_what_ships_is_known_by_name_unless_a_run_here_has_it(tmp_path: Path):
     """`shipped` names it for those who read; nothing that removes or trains finds it."""
     runs = tmp_path / "runs"
     assert run_by_name("shipped", runs).path == tmp_path / "package" / "shipped"
+    assert run_of_checkpoint(CLASSIFIER.checkpoint, runs).path == tmp_path / "package" / "shipped"
     with pytest.raises(RunError, match="no run 'shipped'"):
         find_run("shipped", runs)
     made(runs, "shipped", age=1)

@@ -95,7 +95,9 @@ def _is_here(base_model: str) -> bool:
 
 
 def run_of_checkpoint(checkpoint: str, root: Path = RUNS) -> RunDirectory | None:
-    """The run that saved a checkpoint, the newest of them; None where none did."""
+    """The run that saved a checkpoint, the newest of them, or the one that ships; None where none did."""
+    if checkpoint == CLASSIFIER.checkpoint:
+        return shipped_run()
     for run in reversed(all_runs(root)):
         if any(line["path"] == checkpoint for line in run.checkpoints()):
             return run
