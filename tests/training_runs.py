@@ -40,7 +40,11 @@ def write_experiment(path: Path, **config: Any) -> Path:
 
 def environment(folder: Path) -> dict[str, str]:
     """That of someone without an account, whose checkpoints lie in the folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TINKER_") or name == "TINKER_LOCAL_MODELS"
+    }
     # One thread: so small a model gains nothing from more, and they fight over a busy machine.
     return {**kept, "TINKER_LOCAL_HOME": str(folder / "home"), "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
 

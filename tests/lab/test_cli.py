@@ -11,7 +11,11 @@ import pytest
 
 
 def symptoms(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TINKER_") or name == "TINKER_LOCAL_MODELS"
+    }
     return subprocess.run(
         [sys.executable, "-m", "symptoms", *arguments],
         cwd=folder,

@@ -12,7 +12,11 @@ from symptoms import __version__
 
 
 def doctor(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TINKER_") or name == "TINKER_LOCAL_MODELS"
+    }
     return subprocess.run(
         [sys.executable, "-m", "symptoms", "doctor", *arguments],
         cwd=folder,

@@ -26,7 +26,11 @@ METRICS = ("step", "epoch", "loss", "learning_rate", "num_tokens", "num_trained_
 
 
 def environment(home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TINKER_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("TINKER_") or name == "TINKER_LOCAL_MODELS"
+    }
     return {**kept, "TINKER_LOCAL_HOME": str(home), "COLUMNS": "100"}
 
 
