@@ -85,6 +85,8 @@ def test_a_demonstration_does_not_answer_in_its_place(base_is_here: bool, tmp_pa
     assert run_to_ask(None, service="hosted", root=runs).name == "experiment"
     assert run_to_ask(None, base_model="symptoms-base", root=runs).name == "experiment"
     made(runs, "mine", age=1, examples=900)
+    assert run_to_ask(None, root=runs).name == ("shipped" if base_is_here else "mine")
+    (runs / "mine" / "accuracy.json").write_text("{}")
     assert run_to_ask(None, root=runs).name == "mine"
 
 

@@ -73,10 +73,14 @@ class Chooser:
     def is_answer(self, choice: Choice) -> bool:
         """Whether the label that scored best is the answer, and not merely the nearest."""
         threshold = UNCALIBRATED_THRESHOLD if self.calibration is None else self.calibration.threshold
-        bound = None if self.calibration is None else self.calibration.out_of_scope_bound
-        if bound is not None and choice.best.id not in OUT_OF_SCOPE and choice.out_of_scope >= bound:
+        if self.keeps_back(choice):
             return False
         return threshold is not None and choice.leading[0].probability >= threshold
+
+    def keeps_back(self, choice: Choice) -> bool:
+        """Whether a condition scored best, but the text may give no reason to name one."""
+        bound = None if self.calibration is None else self.calibration.out_of_scope_bound
+        return bound is not None and choice.best.id not in OUT_OF_SCOPE and choice.out_of_scope >= bound
 
     def choose(self, logprobs: NDArray[np.float64]) -> Choice:
         """The choice by the log-probabilities [labels] of the labels' lines."""
@@ -88,6 +92,11 @@ class Chooser:
         )
         outside = [index for index, label in enumerate(self.labels) if label.id in OUT_OF_SCOPE]
         return Choice(self.labels[order[0]], leading, float(probabilities[outside].sum()))
+
+    def _reason(self, choice: Choice) -> str:
+        """Why no condition is named."""
+        told = _unclear(choice)
+        return f"{told} It may also give no reason to name any." if self.keeps_back(choice) else told
 
     def compose(
         self, text: str, choice: Choice, written: str, ended: bool, notice: CrisisNotice | None
@@ -113,7 +122,7 @@ class Chooser:
             key_symptoms=symptoms,
             recommendation=recommendation,
             abstained=abstained,
-            abstained_because=_unclear(choice) if abstained else None,
+            abstained_because=self._reason(choice) if abstained else None,
             calibrated=self.calibration is not None,
             about_the_model=self.about,
             crisis_notice=notice,

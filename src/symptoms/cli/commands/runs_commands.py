@@ -14,7 +14,7 @@ from rich.table import Table
 
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError
-from symptoms.runs import RunDirectory, all_runs, find_run, run_by_name
+from symptoms.runs import SHIPPED, RunDirectory, all_runs, find_run, run_by_name
 from symptoms.sweep import find_sweep, runs_of_sweep
 from symptoms.words import counted
 
@@ -54,7 +54,8 @@ def show(name: NameArgument) -> None:
         "dev loss": dev,
     }
     for key, value in told.items():
-        typer.echo(f"{key:<16} {value}")
+        if value:
+            typer.echo(f"{key:<16} {value}")
     typer.echo("\nsettings")
     for key, value in run.config().items():
         typer.echo(f"  {key:<24} {value}")
@@ -74,6 +75,8 @@ def rm(
 ) -> None:
     """Remove a run or a whole sweep, and with --checkpoints what the service keeps of it."""
     sweep, of_sweep = find_sweep(name), runs_of_sweep(name)
+    if sweep is None and of_sweep is None and name == SHIPPED and run_by_name(name).is_shipped:
+        raise RunError(f"The run {name} ships with the program and is not removed.")
     runs = [find_run(name)] if of_sweep is None else of_sweep
     folder = runs[0].path if sweep is None else sweep.path
     saved = [(run, [line["path"] for line in run.checkpoints()]) for run in runs]
@@ -119,7 +122,9 @@ def _list(runs: Sequence[RunDirectory]) -> None:
 def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
     """State, base model, final loss, and the dev loss of the weights that are used."""
     manifest, metrics = run.manifest(), run.metrics()
-    if run.is_finished:
+    if run.is_shipped:
+        state = "ships with the program, as the classifier that answers where nothing was trained"
+    elif run.is_finished:
         state = f"finished, {counted(len(metrics), 'step')}"
     else:
         total = manifest.get("num_steps")

@@ -16,7 +16,7 @@ def serve(
         str | None,
         typer.Argument(
             help="A run by name or folder, a tinker:// path, or 'shipped'. By default the newest finished "
-            "run on 100 examples or more, else the classifier that ships."
+            "run on 100 examples or more that was evaluated, else the classifier that ships."
         ),
     ] = None,
     host: Annotated[

@@ -43,7 +43,8 @@ async function loadModel() {
   try {
     const model = await ask("api/model");
     fillCountries(model);
-    const name = model.run ? `The run ${model.run}` : model.checkpoint;
+    const shipped = model.run === "shipped" && "The classifier that ships with this program";
+    const name = shipped || (model.run ? `The run ${model.run}` : model.checkpoint);
     const checked = model.calibrated ? "calibrated on held-out examples" : "not calibrated";
     byId("model").textContent = `${name} answers (base model ${model.base_model}, ${model.service}, ${checked}).`;
     const languages = new Intl.ListFormat("en").format(model.screen_languages);
