@@ -154,3 +154,11 @@ def test_a_mean_of_steps_says_so():
     """One step is its own loss."""
     assert mean_of_steps(1.2345, 30) == "loss 1.234 (mean of 30 steps)"
     assert mean_of_steps(1.5, 1) == "loss 1.500"
+
+
+def test_what_ships_is_evaluated_for_the_risk_that_it_keeps():
+    """Its own, where none is told; other runs have the usual one."""
+    from symptoms.evaluate.evaluate_run import usual_risk
+
+    assert usual_risk("shipped") == 0.2
+    assert usual_risk("mine") == 0.3

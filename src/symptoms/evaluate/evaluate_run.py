@@ -13,6 +13,7 @@ from typing import Any
 
 from symptoms.classifier import (
     TrainedModel,
+    read_calibration,
     write_accuracy,
     write_calibration,
     write_word_model,
@@ -52,7 +53,7 @@ from symptoms.evaluate.scoring import (
     score_written,
     worst_mistakes,
 )
-from symptoms.runs import RunDirectory, find_run, run_by_name
+from symptoms.runs import SHIPPED, RunDirectory, find_run, run_by_name, shipped_run
 from symptoms.service import Service, connect
 from symptoms.tokens import completion_text, prompt_text, rendered
 
@@ -116,6 +117,15 @@ def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, 
     base_model = request.base_model or manifest.get("base_model")
     with connect(where, base_model) as service:
         return _evaluate(request, run, sets, service, track)
+
+
+def usual_risk(run_or_path: str) -> float:
+    """The risk where none was told: what ships keeps its own, as it is calibrated for that."""
+    shipped = shipped_run()
+    if run_or_path != SHIPPED or shipped is None or not run_by_name(run_or_path).is_shipped:
+        return RISK
+    fitted = read_calibration(shipped.path)
+    return RISK if fitted is None or fitted.risk is None else fitted.risk
 
 
 def stored_evaluation(run_or_file: str) -> Path:

@@ -66,11 +66,14 @@ def evaluate(
         typer.Option(help="Id of a test example that may resemble a training example; may be repeated."),
     ] = None,
     risk: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0.01, max=0.99, help="The share of given answers that may be wrong; dev has to show it."
+            min=0.01,
+            max=0.99,
+            help="The share of given answers that may be wrong; dev has to show it. By default 0.3, and of "
+            "'shipped' what it was fitted for.",
         ),
-    ] = 0.3,
+    ] = None,
     words: Annotated[
         bool,
         typer.Option(
@@ -84,7 +87,7 @@ def evaluate(
     base_model: BaseModelOption = None,
 ) -> None:
     """Measure a run on held-out examples, next to baselines, with intervals."""
-    from symptoms.evaluate.evaluate_run import EvaluationRequest, evaluate_run, stored_evaluation
+    from symptoms.evaluate.evaluate_run import EvaluationRequest, evaluate_run, stored_evaluation, usual_risk
     from symptoms.evaluate.evaluation_file import read_evaluation, write_evaluation
     from symptoms.report.pages import write_report
 
@@ -101,7 +104,7 @@ def evaluate(
         beside=tuple(beside or ()),
         external=tuple(_kind_and_path(one) for one in external or ()),
         allowed_duplicates=tuple(allow_duplicate or ()),
-        risk=risk,
+        risk=usual_risk(run) if risk is None else risk,
         seed=seed,
         service=service,
         base_model=base_model,
