@@ -20,7 +20,7 @@ from symptoms.evaluate.measures.abstention import (
     risk_coverage,
     threshold_for_risk,
 )
-from symptoms.evaluate.measures.scores import answering_confidence
+from symptoms.evaluate.measures.scores import Calibrator, answering_confidence
 
 CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
 RIGHT = np.array([True, True, False, True, False])
@@ -132,6 +132,15 @@ def test_the_bound_keeps_named_texts_without_a_condition_few(rows: list[tuple[fl
     assert named.sum() <= 0.1 * (wanted == 2).sum()
     if bound is None:
         assert named.sum() == (names_a_condition(probabilities, outside, None) & (wanted == 2)).sum()
+
+
+def test_where_all_may_be_answered_the_threshold_is_still_a_probability():
+    """Dev is right throughout but for one text that the bound keeps back: the threshold is no less than 0."""
+    rows = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.02, 0.03, 0.95]] * 20 + [[0.8, 0.1, 0.1]] * 8
+    wanted = np.array([0, 1, 2] * 20 + [2] * 8)
+    calibrator = Calibrator.fit(np.log(np.array(rows)), wanted, 0.3, OUTSIDE_IDS)
+    assert calibrator.out_of_scope_bound is not None
+    assert calibrator.threshold == 0.0
 
 
 def test_without_such_labels_nothing_is_kept_back():

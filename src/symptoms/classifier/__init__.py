@@ -17,7 +17,7 @@ from symptoms.classifier.assessment import (
 )
 from symptoms.classifier.composing import assessment_without_model
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
-from symptoms.classifier.probabilities import probabilities_of
+from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.run_figures.run_accuracy import (
     FurtherAccuracy,
     RunAccuracy,
@@ -52,9 +52,11 @@ __all__ = [
     "assessment_without_model",
     "check_description",
     "fit_word_model",
+    "kept_back",
     "language_notice_of",
     "notice_for",
     "notice_of",
+    "out_of_scope_columns",
     "probabilities_of",
     "read_accuracy",
     "read_calibration",

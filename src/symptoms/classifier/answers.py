@@ -66,22 +66,17 @@ class TrainedModel:
     @classmethod
     def load(cls, service: Service, checkpoint: str | None, sentence_case: bool = False) -> TrainedModel:
         """The sampler of a `tinker://` path on a service; without one, of the service's base model."""
-        context, names = service.context_length, service.kind == LOCAL
         if checkpoint is None:
             sampler = service.client.create_sampling_client(base_model=service.base_model).result()
-            return cls(
-                sampler,
-                service.tokenizer(),
-                context,
-                scores_named_tokens=names,
-                sentence_case=sentence_case,
-            )
-        sampler = service.client.create_sampling_client(model_path=checkpoint).result()
+            tokenizer = service.tokenizer()
+        else:
+            sampler = service.client.create_sampling_client(model_path=checkpoint).result()
+            tokenizer = service.tokenizer(sampler)
         return cls(
             sampler,
-            service.tokenizer(sampler),
-            context,
-            scores_named_tokens=names,
+            tokenizer,
+            service.context_length,
+            scores_named_tokens=service.kind == LOCAL,
             sentence_case=sentence_case,
         )
 

@@ -15,12 +15,12 @@ from symptoms.classifier.assessment import (
 )
 from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
-from symptoms.classifier.probabilities import probabilities_of
+from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
 from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
 from symptoms.errors import SymptomsError
-from symptoms.taxonomy import OUT_OF_SCOPE, symptom_terms
+from symptoms.taxonomy import symptom_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,12 +37,12 @@ THIRD_NEAREST = 0.5
 class Choice:
     """The label that scored best, and the leading labels with their probabilities.
 
-    `out_of_scope` is the probability that the text gives no reason to name a condition.
+    `kept_back` is whether that one is a condition, and the text may give no reason to name any.
     """
 
     best: Label
     leading: tuple[LabelProbability, ...]
-    out_of_scope: float = 0.0
+    kept_back: bool
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,9 @@ class Chooser:
     def is_answer(self, choice: Choice) -> bool:
         """Whether the label that scored best is the answer, and not merely the nearest."""
         threshold = UNCALIBRATED_THRESHOLD if self.calibration is None else self.calibration.threshold
-        if self.keeps_back(choice):
+        if choice.kept_back:
             return False
         return threshold is not None and choice.leading[0].probability >= threshold
-
-    def keeps_back(self, choice: Choice) -> bool:
-        """Whether a condition scored best, but the text may give no reason to name one."""
-        bound = None if self.calibration is None else self.calibration.out_of_scope_bound
-        return bound is not None and choice.best.id not in OUT_OF_SCOPE and choice.out_of_scope >= bound
 
     def choose(self, logprobs: NDArray[np.float64]) -> Choice:
         """The choice by the log-probabilities [labels] of the labels' lines."""
@@ -90,13 +85,14 @@ class Chooser:
             LabelProbability(self.labels[index].id, self.labels[index].text, float(probabilities[index]))
             for index in order[:LEADING]
         )
-        outside = [index for index, label in enumerate(self.labels) if label.id in OUT_OF_SCOPE]
-        return Choice(self.labels[order[0]], leading, float(probabilities[outside].sum()))
+        outside = out_of_scope_columns([label.id for label in self.labels])
+        bound = None if self.calibration is None else self.calibration.out_of_scope_bound
+        return Choice(self.labels[order[0]], leading, bool(kept_back(probabilities[None], outside, bound)[0]))
 
     def _reason(self, choice: Choice) -> str:
         """Why no condition is named."""
         told = _unclear(choice)
-        return f"{told} It may also give no reason to name any." if self.keeps_back(choice) else told
+        return f"{told} It may also give no reason to name any." if choice.kept_back else told
 
     def compose(
         self, text: str, choice: Choice, written: str, ended: bool, notice: CrisisNotice | None

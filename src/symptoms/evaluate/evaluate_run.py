@@ -53,7 +53,7 @@ from symptoms.evaluate.scoring import (
     score_written,
     worst_mistakes,
 )
-from symptoms.runs import SHIPPED, RunDirectory, find_run, run_by_name, shipped_run
+from symptoms.runs import SHIPPED, RunDirectory, find_run, run_by_name
 from symptoms.service import Service, connect
 from symptoms.tokens import completion_text, prompt_text, rendered
 
@@ -121,10 +121,8 @@ def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, 
 
 def usual_risk(run_or_path: str) -> float:
     """The risk where none was told: what ships keeps its own, as it is calibrated for that."""
-    shipped = shipped_run()
-    if run_or_path != SHIPPED or shipped is None or not run_by_name(run_or_path).is_shipped:
-        return RISK
-    fitted = read_calibration(shipped.path)
+    run = run_by_name(SHIPPED) if run_or_path == SHIPPED else None
+    fitted = read_calibration(run.path) if run is not None and run.is_shipped else None
     return RISK if fitted is None or fitted.risk is None else fitted.risk
 
 

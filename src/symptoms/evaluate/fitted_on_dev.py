@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from symptoms.classifier import TrainedModel, WordModel, WordVote, fit_word_model, probabilities_of
 from symptoms.data import Dataset
 from symptoms.evaluate.evaluation_file import BaselineScores
-from symptoms.evaluate.measures.calibration import fit_temperature
+from symptoms.evaluate.measures.calibration import fit_temperature, negative_log_likelihood
 from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.predictions import Prediction, logprobs_of
 from symptoms.evaluate.scoring import Track, score_baseline, scored_labels, wanted_indices
@@ -48,11 +48,15 @@ def fit_on_dev(
     logprobs = scored_labels(model, dev.examples, dev.labels, track, "dev set")
     labels = [label.id for label in dev.labels]
     alone = Calibrator.fit(logprobs, wanted, risk, labels)
-    words = None if train is None else _word_vote(train, dev, logprobs, wanted)
+    words = None if train is None else _words_of(train, labels)
     if words is None:
         return FittedOnDev(None, alone, alone)
-    together = logprobs + words.weight * _said(words.model, [one.input for one in dev.examples])
-    return FittedOnDev(words, Calibrator.fit(together, wanted, risk, labels), alone)
+    said = _said(words, [one.input for one in dev.examples])
+    weight = min(WEIGHTS, key=lambda weight: _cost(logprobs + weight * said, wanted))
+    if not weight:
+        return FittedOnDev(None, alone, alone)
+    together = Calibrator.fit(logprobs + weight * said, wanted, risk, labels)
+    return FittedOnDev(WordVote(words, weight), together, alone)
 
 
 def score_alone(
@@ -67,22 +71,13 @@ def score_alone(
     return (score_baseline(MODEL_ALONE, probabilities, fitted.alone, test, predictions, seed),)
 
 
-def _word_vote(
-    train: Dataset, dev: Dataset, logprobs: NDArray[np.float64], wanted: NDArray[np.int64]
-) -> WordVote | None:
-    """With the weight under which dev's right labels [n] are likeliest beside the model's [n, labels]."""
-    labels = [label.id for label in dev.labels]
+def _words_of(train: Dataset, labels: Sequence[str]) -> WordModel | None:
+    """Of the training set; None where a label has too few texts for its words to say anything."""
     conditions = [one.condition for one in train.examples]
     counts = Counter(conditions)
     if min(counts[label] for label in labels) < FEWEST_FOR_EACH_LABEL:
         return None
-    model = fit_word_model([one.input for one in train.examples], conditions, labels)
-    if model is None:
-        return None
-    said = _said(model, [one.input for one in dev.examples])
-    costs = {weight: _cost(logprobs + weight * said, wanted) for weight in WEIGHTS}
-    best = min(costs, key=lambda weight: costs[weight])
-    return WordVote(model, best) if best else None
+    return fit_word_model([one.input for one in train.examples], conditions, labels)
 
 
 def _said(model: WordModel, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -92,4 +87,4 @@ def _said(model: WordModel, texts: Sequence[str]) -> NDArray[np.float64]:
 def _cost(logprobs: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:
     """Negative log-likelihood of the right labels at the temperature that suits these log-probabilities."""
     probabilities = probabilities_of(logprobs, fit_temperature(logprobs, wanted))
-    return float(-np.log(np.clip(probabilities[np.arange(len(wanted)), wanted], 1e-300, None)).mean())
+    return negative_log_likelihood(probabilities, wanted)

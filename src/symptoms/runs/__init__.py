@@ -1,6 +1,7 @@
 """What training runs leave behind, and how it is found again."""
 
 from symptoms.runs.catalogue import (
+    ACCURACY,
     DEMONSTRATION,
     SHIPPED,
     all_runs,
@@ -16,6 +17,7 @@ from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.summary import TestCase, summarise
 
 __all__ = [
+    "ACCURACY",
     "DEMONSTRATION",
     "RUNS",
     "SHIPPED",

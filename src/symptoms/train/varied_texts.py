@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from random import Random
 
-KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+from symptoms.data.keyboard import keys_beside
+
 SHORTEST_WORD = 4
 MOST_SLIPS = 3
 
@@ -129,16 +130,10 @@ def _with_slips(text: str, random: Random) -> str:
         if kind == "exchange" and place + 1 < end:
             letters[place], letters[place + 1] = letters[place + 1], letters[place]
         elif kind == "neighbour":
-            letters[place] = _key_beside(text[place], random)
+            key = random.choice(keys_beside(text[place]))
+            letters[place] = key.upper() if text[place].isupper() else key
         elif kind == "leave out":
             letters[place] = ""
         else:
             letters[place] = text[place] * 2
     return "".join(letters)
-
-
-def _key_beside(letter: str, random: Random) -> str:
-    row = next(row for row in KEYBOARD if letter.lower() in row)
-    place = row.index(letter.lower())
-    key = random.choice([*row[max(0, place - 1) : place], *row[place + 1 : place + 2]])
-    return key.upper() if letter.isupper() else key

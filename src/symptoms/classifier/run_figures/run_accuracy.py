@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from symptoms.classifier.run_figures.run_files import read_file, write_file
 from symptoms.errors import RunError
-
-FILE = "accuracy.json"
+from symptoms.runs import ACCURACY
 
 
 class FurtherAccuracy(BaseModel):
@@ -55,10 +54,10 @@ def write_accuracy(run: Path, accuracy: RunAccuracy) -> None:
         earlier = None
     if earlier is not None and earlier.examples > accuracy.examples:
         return
-    write_file(run / FILE, accuracy)
+    write_file(run / ACCURACY, accuracy)
 
 
 def read_accuracy(run: Path, checkpoint: str) -> RunAccuracy | None:
     """That of this checkpoint, None where it was not measured; raises RunError for a file that is none."""
-    found = read_file(run / FILE, RunAccuracy)
+    found = read_file(run / ACCURACY, RunAccuracy)
     return found if found is not None and found.checkpoint == checkpoint else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from symptoms.classifier import kept_back, out_of_scope_columns
 from symptoms.taxonomy import OUT_OF_SCOPE
 
 COVERAGE = 0.8
@@ -85,11 +86,6 @@ def risk_bound(wrong: int, answered: int, doubt: float) -> float:
     return float(beta.ppf(1 - doubt, wrong + 1, answered - wrong))
 
 
-def out_of_scope_columns(label_ids: Sequence[str]) -> list[int]:
-    """Where the labels for texts without a condition to name stand among these."""
-    return [index for index, label in enumerate(label_ids) if label in OUT_OF_SCOPE]
-
-
 def names_a_condition(
     probabilities: NDArray[np.float64], outside: Sequence[int], bound: float | None
 ) -> NDArray[np.bool_]:
@@ -98,12 +94,8 @@ def names_a_condition(
     The likeliest label has to be one, and the labels at the places `outside` together less probable than
     `bound`; None for no bound.
     """
-    if not len(outside):
-        return np.ones(len(probabilities), dtype=bool)
-    likeliest = ~np.isin(probabilities.argmax(axis=1), outside)
-    if bound is None:
-        return likeliest
-    return likeliest & (probabilities[:, outside].sum(axis=1) < bound)
+    condition = ~np.isin(probabilities.argmax(axis=1), outside)
+    return condition & ~kept_back(probabilities, outside, bound)
 
 
 def out_of_scope_bound(

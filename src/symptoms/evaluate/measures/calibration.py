@@ -50,7 +50,7 @@ def fit_temperature(logprobs: NDArray[np.float64], wanted: NDArray[np.int64]) ->
     from scipy.optimize import minimize_scalar
 
     def cost(log_temperature: float) -> float:
-        return _negative_log_likelihood(probabilities_of(logprobs, float(np.exp(log_temperature))), wanted)
+        return negative_log_likelihood(probabilities_of(logprobs, float(np.exp(log_temperature))), wanted)
 
     found: Any = minimize_scalar(cost, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
     return float(np.exp(found.x))
@@ -77,7 +77,7 @@ def calibration(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -
     return Calibration(
         ece=sum(one.count * abs(one.confidence - one.accuracy) for one in bins) / len(wanted),
         brier=float(((probabilities - truth) ** 2).sum(axis=1).mean()),
-        negative_log_likelihood=_negative_log_likelihood(probabilities, wanted),
+        negative_log_likelihood=negative_log_likelihood(probabilities, wanted),
         bins=bins,
     )
 
@@ -88,6 +88,7 @@ def label_indices(wanted: Sequence[str], label_ids: Sequence[str]) -> NDArray[np
     return np.array([place[condition] for condition in wanted], dtype=np.int64)
 
 
-def _negative_log_likelihood(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:
+def negative_log_likelihood(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:
+    """Of the right labels' indices [n] under probabilities [n, labels], the mean for each example in nats."""
     chosen = probabilities[np.arange(len(wanted)), wanted]
     return float(-np.log(np.clip(chosen, 1e-300, None)).mean())

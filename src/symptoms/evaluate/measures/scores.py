@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from symptoms.classifier import probabilities_of
+from symptoms.classifier import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.evaluate.measures.abstention import (
     Abstention,
     OutOfScope,
@@ -18,7 +18,6 @@ from symptoms.evaluate.measures.abstention import (
     names_a_condition,
     out_of_scope,
     out_of_scope_bound,
-    out_of_scope_columns,
     risk_coverage,
     threshold_for_risk,
 )
@@ -85,7 +84,9 @@ class Calibrator:
         bound = out_of_scope_bound(probabilities, wanted, out_of_scope_columns(label_ids))
         confidence = answering_confidence(probabilities, label_ids, bound)
         right = probabilities.argmax(axis=1) == wanted
-        return cls(temperature, threshold_for_risk(confidence, right, risk), risk, bound)
+        threshold = threshold_for_risk(confidence, right, risk)
+        # Where all of dev may be answered, what the bound keeps back still may not.
+        return cls(temperature, None if threshold is None else max(threshold, 0.0), risk, bound)
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,8 @@ def answering_confidence(
     probabilities: NDArray[np.float64], label_ids: Sequence[str], bound: float | None
 ) -> NDArray[np.float64]:
     """The likeliest label's probability [n], and -1 where it is a condition that the bound keeps back."""
-    outside = out_of_scope_columns(label_ids)
-    kept_back = names_a_condition(probabilities, outside, None) & ~names_a_condition(
-        probabilities, outside, bound
-    )
-    return np.where(kept_back, -1.0, probabilities.max(axis=1))
+    hidden = kept_back(probabilities, out_of_scope_columns(label_ids), bound)
+    return np.where(hidden, -1.0, probabilities.max(axis=1))
 
 
 def _abstention(
@@ -149,14 +147,12 @@ def _abstention(
 ) -> Abstention:
     """What threshold and bound do together."""
     confidence = answering_confidence(probabilities, asked.label_ids, calibrator.out_of_scope_bound)
-    # No threshold is below what the bound keeps back.
-    threshold = None if calibrator.threshold is None else max(calibrator.threshold, 0.0)
-    found = abstention(confidence, right, threshold)
+    found = abstention(confidence, right, calibrator.threshold)
     benign = np.isin(asked.wanted, OUT_OF_SCOPE)
-    if threshold is None or not benign.any():
+    if calibrator.threshold is None or not benign.any():
         return found
     outside = out_of_scope_columns(asked.label_ids)
-    named = (confidence >= threshold) & ~np.isin(probabilities.argmax(axis=1), outside)
+    named = (confidence >= calibrator.threshold) & names_a_condition(probabilities, outside, None)
     return replace(found, named_without_reason=float(named[benign].mean()))
 
 

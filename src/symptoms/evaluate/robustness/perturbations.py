@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from random import Random
 
-KEYBOARD = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+from symptoms.data.keyboard import keys_beside
 
 OPENINGS = (
     "For context, ",
@@ -70,7 +70,7 @@ def make_typos(text: str, random: Random) -> str | None:
             changed[at], changed[at + 1] = changed[at + 1], changed[at]
         else:
             at = random.randrange(start + 1, end)
-            key = random.choice(_keys_beside(text[at].lower()))
+            key = random.choice(keys_beside(text[at]))
             changed[at] = key.upper() if text[at].isupper() else key
     return "".join(changed)
 
@@ -141,12 +141,6 @@ def retell(text: str, random: Random) -> str:
 def sentences(text: str) -> list[str]:
     """The sentences of a text, at least one; titles such as `Dr.` end none."""
     return re.split(r"(?<=[.!?])(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)\s+", text.strip())
-
-
-def _keys_beside(letter: str) -> list[str]:
-    row = next(row for row in KEYBOARD if letter in row)
-    at = row.index(letter)
-    return [*row[max(0, at - 1) : at], *row[at + 1 : at + 2]]
 
 
 def _small_first(text: str) -> str:
