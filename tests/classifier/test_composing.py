@@ -39,6 +39,37 @@ def assessed(
     return chooser.compose(text, chooser.choose(logprobs), written, ended, None)
 
 
+SPANISH = "No puedo dormir por las noches y me despierto con el corazón a mil, no sé qué me pasa."
+CYRILLIC = "Я не могу спать по ночам, и сердце бьётся очень быстро."
+
+
+@pytest.mark.parametrize(("text", "language"), [(SPANISH, "Spanish"), (CYRILLIC, "Cyrillic letters")])
+@pytest.mark.parametrize("likeliest", ["panic", "no_clinical_concern"])
+def test_a_language_that_was_not_learnt_gets_no_answer(text: str, language: str, likeliest: str):
+    """However sure the scores are, the reason names the language, and nothing is said to be everyday life."""
+    chooser = Chooser(LABELS, calibration=CALIBRATION, languages=frozenset({"English"}))
+    found = assessed({likeliest: 0.0}, chooser, text=text)
+    assert (found.abstained, found.condition, found.recommendation) == (True, None, STANDING_RECOMMENDATION)
+    assert language in str(found.abstained_because)
+    assert "English" in str(found.abstained_because)
+
+
+@pytest.mark.parametrize("languages", [frozenset[str](), frozenset({"English", "Spanish"})])
+def test_a_language_that_was_learnt_is_answered(languages: frozenset[str]):
+    """A model of Spanish texts answers Spanish ones, and so does one of which the languages are not known."""
+    found = assessed(
+        {"panic": 0.0}, Chooser(LABELS, calibration=CALIBRATION, languages=languages), text=SPANISH
+    )
+    assert found.condition == "panic"
+
+
+def test_short_and_mixed_texts_count_as_what_was_learnt():
+    """A few words, or an English text with a foreign saying in it, are not taken for another language."""
+    chooser = Chooser(LABELS, calibration=CALIBRATION, languages=frozenset({"English"}))
+    for text in ("Insomnio", "No sleep.", "As my mother says, que sera sera, but I can't sleep for weeks."):
+        assert assessed({"panic": 0.0}, chooser, text=text).condition == "panic"
+
+
 @pytest.mark.parametrize(
     ("written", "ended", "expected"),
     [

@@ -97,7 +97,10 @@ class Classifier:
             return cls(checkpoint, Chooser(labels_of_taxonomy(), about=about), service, base_model, country)
         manifest = run.manifest()
         chooser = Chooser(
-            run.labels(), frozenset(manifest.get("symptoms", ())), read_calibration(run.path)
+            run.labels(),
+            frozenset(manifest.get("symptoms", ())),
+            read_calibration(run.path),
+            languages=frozenset(manifest.get("languages", ())),
         ).for_checkpoint(checkpoint)
         accuracy = read_accuracy(run.path, checkpoint)
         about = introduction(run.name, manifest.get("num_examples"), chooser.calibration, accuracy)

@@ -20,12 +20,17 @@ from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, 
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
 from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
 from symptoms.errors import SymptomsError
+from symptoms.safety import language_other_than
 from symptoms.taxonomy import symptom_terms
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+UNREAD = (
+    "This seems to be written in {language}, and the model has learnt from texts in {learnt} alone; "
+    "what it finds nearest means little."
+)
 NO_CONCERN = "not clear from this description"
 NO_RECOMMENDATION = "none"
 NEAREST = 3
@@ -50,13 +55,15 @@ class Chooser:
     """Chooses among `labels`. `symptoms` are terms that may be named beside the taxonomy's own.
 
     `calibration` is what held-out examples say about the probabilities. Without it the temperature is 1, and
-    a cautious threshold decides what is answered. `about` is what is said of the model.
+    a cautious threshold decides what is answered. `about` is what is said of the model. A text that is
+    clearly in none of `languages`, those of the training set, gets no answer; none told, any language does.
     """
 
     labels: tuple[Label, ...]
     symptoms: frozenset[str] = frozenset()
     calibration: RunCalibration | None = None
     about: str = ""
+    languages: frozenset[str] = frozenset()
 
     def for_checkpoint(self, checkpoint: str) -> Chooser:
         """Without a calibration that belongs to another checkpoint or to other labels, or keeps no risk."""
@@ -89,6 +96,13 @@ class Chooser:
         bound = None if self.calibration is None else self.calibration.out_of_scope_bound
         return Choice(self.labels[order[0]], leading, bool(kept_back(probabilities[None], outside, bound)[0]))
 
+    def _unread(self, text: str) -> str | None:
+        """Why a text in a language that the model has not learnt from gets no answer; None for others."""
+        language = language_other_than(text, self.languages) if self.languages else None
+        if language is None:
+            return None
+        return UNREAD.format(language=language.name, learnt=" and ".join(sorted(self.languages)))
+
     def _reason(self, choice: Choice) -> str:
         """Why no condition is named."""
         told = _unclear(choice)
@@ -105,8 +119,9 @@ class Chooser:
         symptoms = tuple(one for one in named if one.evidence)
         standing = tuple(one.symptom for one in symptoms)
         first = choice.leading[0]
-        abstained = not self.is_answer(choice)
-        is_everyday = first.condition == EVERYDAY and not (abstained and symptoms)
+        unread = self._unread(text)
+        abstained = unread is not None or not self.is_answer(choice)
+        is_everyday = first.condition == EVERYDAY and unread is None and not (abstained and symptoms)
         recommendation = recommendation_for(
             EVERYDAY if is_everyday else None if abstained else first.condition, standing
         )
@@ -118,7 +133,7 @@ class Chooser:
             key_symptoms=symptoms,
             recommendation=recommendation,
             abstained=abstained,
-            abstained_because=self._reason(choice) if abstained else None,
+            abstained_because=(unread or self._reason(choice)) if abstained else None,
             calibrated=self.calibration is not None,
             about_the_model=self.about,
             crisis_notice=notice,

@@ -11,9 +11,12 @@ from typing import Any, Protocol
 
 from symptoms.data import Example, Label, symptoms_of
 from symptoms.runs.git_revision import git_revision
+from symptoms.safety import languages_of
 from symptoms.service import Service
 from symptoms.settings import ExperimentSettings, TrainingSettings
 
+LOOKED_AT = 1000
+"""Examples that tell what languages the training set is in."""
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "torch", "transformers")
 
 
@@ -55,6 +58,7 @@ def manifest_of(
         "num_examples": len(data.examples),
         "labels": {label.id: label.text for label in data.labels},
         "symptoms": symptoms_of(data.examples),
+        "languages": sorted(languages_of([one.input for one in data.examples[:LOOKED_AT]])),
         **more,
         "seed": settings.seed,
         "base_model": settings.base_model,

@@ -18,7 +18,12 @@ from symptoms.safety.helplines import (
     language_notice,
     lines_for,
 )
-from symptoms.safety.languages import Language, covered_languages
+from symptoms.safety.languages import (
+    Language,
+    covered_languages,
+    language_other_than,
+    languages_of,
+)
 from symptoms.safety.layers import Level, ModelLayer, Screening, danger_score, screen
 from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category
@@ -40,6 +45,8 @@ __all__ = [
     "helplines",
     "known_countries",
     "language_notice",
+    "language_other_than",
+    "languages_of",
     "lines_for",
     "names_a_drug_or_dose",
     "says_you_have",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -20,6 +20,9 @@ SURE_LEAD = 1.5
 SURE_LETTERS = 0.5
 """The share of letters of another script from which a text is said to be written in it."""
 FIRST_SIGNS = 2000
+FEWEST_IN = 50
+"""A language counts among those of many texts where one in so many is in it."""
+ENGLISH = "English"
 
 SCRIPTS = {
     "CYRILLIC": "a language in Cyrillic letters",
@@ -56,6 +59,28 @@ def language_of(text: str) -> Language:
     """The language of a text; English where too little of it tells."""
     text = normalised(text[:FIRST_SIGNS])
     return _by_script(text) or _by_words(tokens_of_folded(folded(text)))
+
+
+def language_other_than(text: str, names: Set[str]) -> Language | None:
+    """The language of a text that is clearly in none of those named, else None."""
+    text = normalised(text[:FIRST_SIGNS])
+    by_script = _by_script(text)
+    if by_script is not None:
+        return None if by_script.name in names else by_script
+    known, words = _words()
+    found = Counter(code for token in tokens_of_folded(folded(text)) for code in words.get(token, ()))
+    best = max(known, key=lambda code: found[code])
+    of_names = max((found[code] for code in known if known[code].name in names), default=0)
+    clear = found[best] >= SURE_WORDS and found[best] >= SURE_LEAD * max(of_names, 1)
+    return known[best] if clear else None
+
+
+def languages_of(texts: Sequence[str]) -> frozenset[str]:
+    """The names of the languages that at least one in fifty of these texts is in; English if none is."""
+    found = Counter(language_of(text).name for text in texts)
+    return frozenset(name for name, count in found.items() if count * FEWEST_IN >= len(texts)) or frozenset(
+        {ENGLISH}
+    )
 
 
 def language_of_tokens(tokens: Sequence[str]) -> str:
