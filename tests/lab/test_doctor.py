@@ -40,6 +40,7 @@ def test_a_machine_that_has_all_is_fine(tmp_path: Path):
     assert done.returncode == 0, done.stdout
     states = {line[7:21].strip(): line.split()[0] for line in done.stdout.splitlines()}
     assert states.pop("newest run") == "note"
+    assert states.pop("answers by") == "note"
     assert set(states) == {
         "python", "symptoms", "tinker SDK", "torch", "API key", "default base", "base model", "checkpoints",
         "runs", "service",
@@ -55,6 +56,7 @@ def test_a_default_base_that_was_not_got_is_a_note(tmp_path: Path):
     done = doctor(tmp_path, "--service", "local", SYMPTOMS_BASE_MODEL="")
     assert done.returncode == 0, done.stdout
     told = {line[7:21].strip(): line for line in done.stdout.splitlines()}
+    assert "smollm2-135m" in told["answers by"]
     for what in ("default base", "service"):
         assert told[what].startswith("note")
         assert told[what].endswith("'symptoms models get smollm2-135m' gets it (93 MB).")

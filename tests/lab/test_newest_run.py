@@ -58,6 +58,13 @@ def test_without_a_finished_run_the_next_step_is_told(tmp_path: Path):
         newest_run(tmp_path)
 
 
+@pytest.mark.parametrize("told", [{"base_model": "symptoms-base"}, {"service": "hosted"}])
+def test_what_ships_is_not_asked_of_another_base_or_service(told: dict[str, str], tmp_path: Path):
+    """Which it would fail at, after the connection was made; the sentence names what it needs."""
+    with pytest.raises(RunError, match="needs the local service and smollm2-135m"):
+        run_to_ask("shipped", root=tmp_path, **told)
+
+
 @pytest.fixture(params=[True, False])
 def base_is_here(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     """A classifier that ships, and whether the base model that it needs is on this machine."""

@@ -71,11 +71,17 @@ def run_to_ask(
     accuracy nobody has measured. It needs the local service and its base model, which is not got for it.
     Raises RunError where there is none.
     """
+    fits = service in (None, "local") and base_model in (None, CLASSIFIER.base_model)
     if name is not None:
-        return run_by_name(name, root)
+        run = run_by_name(name, root)
+        if run.is_shipped and not fits:
+            raise RunError(
+                f"The classifier that ships needs the local service and {CLASSIFIER.base_model}; leave out "
+                "--service and --base-model, or name another run."
+            )
+        return run
     ready = [run for run in all_runs(root) if run.is_finished and run.checkpoints()]
     newest = ready[-1] if ready else None
-    fits = service in (None, "local") and base_model in (None, CLASSIFIER.base_model)
     shipped = shipped_run() if fits else None
     if newest is not None and not (shipped and _gives_way(newest, shipped)):
         return newest

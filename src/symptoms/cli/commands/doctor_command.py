@@ -24,7 +24,7 @@ from base_models.files import in_words, sha256_of, size_of
 from base_models.resolving import bundled_models, find_known, how_to_get
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError, ServiceError, SymptomsError
-from symptoms.runs import all_runs, newest_run
+from symptoms.runs import all_runs, newest_run, run_to_ask
 from symptoms.service import LOCAL, choose_service, key_source, local_base_model, offered_models
 
 PACKAGE = "mental-health-symptom-classifier"
@@ -60,7 +60,7 @@ def doctor(service: ServiceOption = None) -> None:
     """
     console = Console()
     broken = 0
-    for check in (_versions, _key, _default_base, _bundled_base, _folders, _newest_run, _service):
+    for check in (_versions, _key, _default_base, _bundled_base, _folders, _newest_run, _asked, _service):
         with Console(stderr=True).status("checking"):
             findings = tuple(check(service))
         for finding in findings:
@@ -220,6 +220,17 @@ def _newest_run(_service: str | None) -> Iterator[Finding]:
         yield Finding("newest run", State.NOTE, told)
     else:
         yield Finding("newest run", State.FINE, f"{run.path.name}, calibrated on {calibration.fitted_on}")
+
+
+def _asked(service: str | None) -> Iterator[Finding]:
+    """Whom `symptoms assess` and `symptoms serve` ask where no run is named."""
+    try:
+        run = run_to_ask(None, service)
+    except SymptomsError as error:
+        yield Finding("answers by", State.NOTE, str(error))
+        return
+    told = "the classifier that ships" if run.is_shipped else f"{run.path.name}, of runs/"
+    yield Finding("answers by", State.FINE, f"{told}, where no run is named")
 
 
 def _service(told: str | None) -> Iterator[Finding]:
