@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from symptoms.classifier import TrainedModel
+from symptoms.classifier import TrainedModel, Writing
 from symptoms.classifier.label_scoring import paths_through
-from symptoms.data import Example, Label
+from symptoms.data import RECOMMENDATION, Example, Label
 from symptoms.errors import InputError
 from symptoms.evaluate.predictions import predict, read_predictions, write_predictions
 from symptoms.evaluate.scoring import score_labels
@@ -81,7 +81,7 @@ def test_paths_ask_for_every_token_of_every_line_once(lines: list[tuple[int, ...
 
 def test_many_answers_are_those_of_one_by_one(model: TrainedModel):
     """Asking at once neither mixes answers up nor changes them."""
-    together = list(model.answers(TEXTS, LABELS))
+    together = list(model.answers(((text, Writing.WHOLE) for text in TEXTS), LABELS))
     for text, answer in zip(TEXTS, together, strict=True):
         alone = model.answer(text, LABELS)
         assert answer.written == alone.written
@@ -130,6 +130,16 @@ def test_predictions_are_read_as_they_were_written(model: TrainedModel, tmp_path
     predictions = predict(model, examples(), LABELS)
     write_predictions(tmp_path / "predictions.jsonl", predictions)
     assert read_predictions(tmp_path / "predictions.jsonl") == predictions
+
+
+@pytest.mark.parametrize(("most", "whole"), [(None, 4), (0, 0), (1, 1), (2, 2), (9, 4)])
+def test_recommendations_are_written_for_as_many_as_asked(model: TrainedModel, most: int | None, whole: int):
+    """Of the others only concern and symptoms are, and what stands of these is the same either way."""
+    predictions = predict(model, examples(), LABELS, most_whole=most)
+    assert sum(one.asked_for_recommendation for one in predictions) == whole
+    for one, full in zip(predictions, predict(model, examples(), LABELS), strict=True):
+        assert full.written.split(RECOMMENDATION)[0].startswith(one.written.split(RECOMMENDATION)[0])
+        assert one.logprobs == full.logprobs
 
 
 def test_a_text_beyond_the_context_is_refused(model: TrainedModel):

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symptoms.data import WrittenAssessment, parse_assessment, render_assessment
+from symptoms.data import (
+    RECOMMENDATION,
+    WrittenAssessment,
+    parse_assessment,
+    parse_findings,
+    render_assessment,
+)
 from symptoms.errors import AssessmentFormatError
 
 LINES = st.text(min_size=1, max_size=60).filter(lambda t: t == t.strip() and len(t.splitlines()) == 1)
@@ -17,7 +23,10 @@ SYMPTOMS = LINES.filter(lambda t: "," not in t and t != "none identified")
 def test_parse_is_the_inverse_of_render(concern: str, symptoms: list[str], recommendation: str):
     """parse(render(x)) == x for every assessment there can be."""
     assessment = WrittenAssessment(concern=concern, symptoms=tuple(symptoms), recommendation=recommendation)
-    assert parse_assessment(render_assessment(assessment)) == assessment
+    rendered = render_assessment(assessment)
+    assert parse_assessment(rendered) == assessment
+    findings = parse_findings(rendered[: rendered.rindex(RECOMMENDATION)])
+    assert (findings.concern, findings.symptoms) == (assessment.concern, assessment.symptoms)
 
 
 @given(st.text(max_size=200))
@@ -43,6 +52,7 @@ def test_any_text_parses_or_is_refused(text: str):
     ],
 )
 def test_what_is_not_three_lines_is_refused(text: str):
-    """Missing, extra, empty or swapped lines are refused."""
-    with pytest.raises(AssessmentFormatError):
-        parse_assessment(text)
+    """Missing, extra, empty or swapped lines are refused, and as findings three lines are, too."""
+    for parse in (parse_assessment, parse_findings):
+        with pytest.raises(AssessmentFormatError):
+            parse(text)

@@ -1,6 +1,6 @@
 """Text to assessment with a trained checkpoint."""
 
-from symptoms.classifier.answers import Answer, TrainedModel
+from symptoms.classifier.answers import Answer, TrainedModel, Writing
 from symptoms.classifier.assessing import Classifier, check_description
 from symptoms.classifier.assessment import (
     Assessment,
@@ -47,6 +47,7 @@ __all__ = [
     "RunAccuracy",
     "RunCalibration",
     "TrainedModel",
+    "Writing",
     "WordModel",
     "WordVote",
     "assessment_without_model",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
 from symptoms.classifier.word_vote import WordVote
-from symptoms.data import Label, WrittenAssessment, render_assessment
+from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError
 from symptoms.service import LOCAL, Service
 from symptoms.tokens import (
@@ -30,14 +31,22 @@ MAX_NEW_TOKENS = 200
 LINE_END = "\n"
 
 
+class Writing(Enum):
+    """How much a model is let write: nothing, concern and symptoms, or the recommendation, too."""
+
+    NOTHING = ()
+    FINDINGS = (RECOMMENDATION, STOP)
+    WHOLE = (STOP,)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model says to one description.
 
-    `written` is its greedy continuation without the stop, None where it was not asked for. `logprobs`,
-    float64 [labels], holds for each label the log-probability, in nats, that the answer begins with its line
-    `Primary concern: <label>`, as far as that tells it from the other labels, and what the words' vote adds
-    to it; `token_logprobs` those of the tokens one by one, by the language model alone.
+    `written` is its greedy continuation without what it was to stop at, None where it was not asked for.
+    `logprobs`, float64 [labels], holds for each label the log-probability, in nats, that the answer begins
+    with its line `Primary concern: <label>`, as far as that tells it from the other labels, and what the
+    words' vote adds to it; `token_logprobs` those of the tokens one by one, by the language model alone.
     """
 
     written: str | None
@@ -100,26 +109,26 @@ class TrainedModel:
 
     def answer(self, description: str, labels: Sequence[Label]) -> Answer:
         """One description's answer; raises InputError where it does not fit the model's context."""
-        return self.submit(description, labels, write=True)()
+        return self.submit(description, labels, Writing.WHOLE)()
 
     def answers(
-        self, descriptions: Iterable[str], labels: Sequence[Label], write: bool = True
+        self, descriptions: Iterable[tuple[str, Writing]], labels: Sequence[Label]
     ) -> Generator[Answer, None, None]:
         """Answers in the descriptions' order; several are asked at once, so that the service batches."""
         pending: deque[Callable[[], Answer]] = deque()
-        for description in descriptions:
-            pending.append(self.submit(description, labels, write))
+        for description, writing in descriptions:
+            pending.append(self.submit(description, labels, writing))
             if len(pending) == self.descriptions_in_flight:
                 yield pending.popleft()()
         while pending:
             yield pending.popleft()()
 
-    def submit(self, description: str, labels: Sequence[Label], write: bool) -> Callable[[], Answer]:
+    def submit(self, description: str, labels: Sequence[Label], writing: Writing) -> Callable[[], Answer]:
         """Ask, and wait only when what this returns is called; raises InputError as `answer` does."""
         prompt = self._prompt(description)
         lines = concern_beginnings(self.tokenizer, [label.text for label in labels])
         self._check_room(prompt, max(map(len, lines), default=1))
-        writing = self._submit_writing(prompt) if write else None
+        asked = self._submit_writing(prompt, writing.value) if writing.value else None
         ask = submit_by_names if self.scores_named_tokens else submit_by_candidates
         scoring = ask(self.sampler, prompt, lines)
 
@@ -127,7 +136,7 @@ class TrainedModel:
             import numpy as np
 
             tokens = scoring()
-            written = None if writing is None else writing()[0]
+            written = None if asked is None else asked()[0]
             logprobs = np.array([sum(line) for line in tokens])
             if self.words is not None and self.words.model.labels == tuple(label.id for label in labels):
                 logprobs = self.words.added_to(logprobs, description)
@@ -146,7 +155,7 @@ class TrainedModel:
         if self._room(prompt) < 1:
             return lambda: ("", False)
         # The recommendation, which would be next, is not the model's to write.
-        return self._submit_writing(prompt, until=LINE_END)
+        return self._submit_writing(prompt, (LINE_END,))
 
     def show_terms(self, terms: Iterable[str]) -> None:
         """Let the service read the terms that answers are made of, as they stand in answers.
@@ -165,18 +174,22 @@ class TrainedModel:
         params = SamplingParams(max_tokens=2, temperature=0.0)
         self.sampler.sample(ModelInput.from_ints(tokens), num_samples=1, sampling_params=params).result()
 
-    def _submit_writing(self, prompt: list[int], until: str = STOP) -> Callable[[], tuple[str, bool]]:
-        """Waits for the text before `until`, and whether it ended by itself."""
+    def _submit_writing(
+        self, prompt: list[int], until: tuple[str, ...] = (STOP,)
+    ) -> Callable[[], tuple[str, bool]]:
+        """Waits for the text before the first of `until`, and whether it ended by itself."""
         from tinker import ModelInput, SamplingParams
 
         self._check_room(prompt, 1)
-        params = SamplingParams(max_tokens=self._room(prompt), temperature=0.0, stop=[until])
+        params = SamplingParams(max_tokens=self._room(prompt), temperature=0.0, stop=list(until))
         future = self.sampler.sample(ModelInput.from_ints(prompt), num_samples=1, sampling_params=params)
 
         def wait() -> tuple[str, bool]:
             sequence = future.result().sequences[0]
             written = str(self.tokenizer.decode(sequence.tokens, skip_special_tokens=True))
-            return written.split(until)[0].strip(), sequence.stop_reason != "length"
+            for end in until:
+                written = written.split(end)[0]
+            return written.strip(), sequence.stop_reason != "length"
 
         return wait
 

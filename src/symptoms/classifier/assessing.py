@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-from symptoms.classifier.answers import TrainedModel
+from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.classifier.assessment import Assessment, language_notice_of, notice_for, notice_of
 from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.introduction import introduction
@@ -226,7 +226,7 @@ class Classifier:
         check_description(text)
         # One character for one, so that places in the text stay what they are.
         readable = _SURROGATE.sub("\ufffd", text)
-        scores = self._model.submit(readable, self._chooser.labels, write=False)
+        scores = self._model.submit(readable, self._chooser.labels, Writing.NOTHING)
         seen = self._ask_layer(readable)
         yield
         choice = self._chooser.choose(self._waited(scores).logprobs)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from symptoms.classifier.answers import TrainedModel
+from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.data import Label
 from symptoms.safety import Level, danger_score
 from symptoms.service import LOCAL, Service
@@ -43,7 +43,7 @@ class ShippedCrisisLayer:
 
     def submit(self, text: str) -> Callable[[], Level]:
         """Ask without waiting; the result waits for the answer."""
-        asked = self.model.submit(text, LABELS, write=False)
+        asked = self.model.submit(text, LABELS, Writing.NOTHING)
         learned = danger_score(text)
 
         def level() -> Level:

@@ -7,10 +7,19 @@ from symptoms.data.evidence import Span, evidence, supported_terms
 from symptoms.data.example import Example, assessment_of, symptoms_of
 from symptoms.data.experiment import Experiment, load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
-from symptoms.data.written_assessment import WrittenAssessment, parse_assessment, render_assessment
+from symptoms.data.written_assessment import (
+    RECOMMENDATION,
+    WrittenAssessment,
+    WrittenFindings,
+    parse_assessment,
+    parse_findings,
+    render_assessment,
+)
 
 __all__ = [
+    "RECOMMENDATION",
     "WrittenAssessment",
+    "WrittenFindings",
     "Dataset",
     "Description",
     "Example",
@@ -25,6 +34,7 @@ __all__ = [
     "load_descriptions",
     "load_experiment",
     "parse_assessment",
+    "parse_findings",
     "render_assessment",
     "supported_terms",
     "symptoms_of",

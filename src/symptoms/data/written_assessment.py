@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -11,9 +11,10 @@ from symptoms.errors import AssessmentFormatError
 
 CONCERN = "Primary concern: "
 NO_SYMPTOMS = "none identified"
-LAYOUT = re.compile(
-    r"Primary concern: (?P<concern>.+)\nKey symptoms: (?P<symptoms>.+)\nRecommendation: (?P<advice>.+)"
-)
+RECOMMENDATION = "\nRecommendation:"
+"""Where what was found of a text ends, and the advice begins."""
+FINDINGS = re.compile(r"Primary concern: (?P<concern>.+)\nKey symptoms: (?P<symptoms>.+)")
+LAYOUT = re.compile(FINDINGS.pattern + RECOMMENDATION + " (?P<advice>.+)")
 
 
 def _one_line(text: str) -> str:
@@ -28,14 +29,22 @@ def _symptom(text: str) -> str:
     return text
 
 
-class WrittenAssessment(BaseModel):
-    """An assessment as a model writes it. `concern` is a condition's label, such as `Panic Disorder`."""
+class WrittenFindings(BaseModel):
+    """The first two lines of an assessment. `concern` is a condition's label, such as `Panic Disorder`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     concern: Annotated[str, AfterValidator(_one_line)]
     symptoms: tuple[Annotated[str, AfterValidator(_symptom)], ...]
+
+
+class WrittenAssessment(WrittenFindings):
+    """An assessment as a model writes it."""
+
     recommendation: Annotated[str, AfterValidator(_one_line)]
+
+
+Written = TypeVar("Written", bound=WrittenFindings)
 
 
 def render_assessment(assessment: WrittenAssessment) -> str:
@@ -49,13 +58,27 @@ def render_assessment(assessment: WrittenAssessment) -> str:
 
 def parse_assessment(text: str) -> WrittenAssessment:
     """The assessment of three lines; raises AssessmentFormatError for anything else."""
-    match = LAYOUT.fullmatch(text.strip())
+    match = _match(LAYOUT, text)
+    return _checked(WrittenAssessment, match, recommendation=match["advice"])
+
+
+def parse_findings(text: str) -> WrittenFindings:
+    """Concern and symptoms of the first two lines alone; raises AssessmentFormatError for anything else."""
+    return _checked(WrittenFindings, _match(FINDINGS, text))
+
+
+def _match(layout: re.Pattern[str], text: str) -> re.Match[str]:
+    match = layout.fullmatch(text.strip())
     if match is None:
         raise AssessmentFormatError("The model's answer is not an assessment; train for more steps.")
+    return match
+
+
+def _checked(kind: type[Written], match: re.Match[str], **more: str) -> Written:
     listed = match["symptoms"]
     symptoms = () if listed == NO_SYMPTOMS else tuple(listed.split(", "))
     try:
-        return WrittenAssessment(concern=match["concern"], symptoms=symptoms, recommendation=match["advice"])
+        return kind.model_validate({"concern": match["concern"], "symptoms": symptoms, **more})
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise AssessmentFormatError(

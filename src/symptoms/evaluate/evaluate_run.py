@@ -42,6 +42,7 @@ from symptoms.evaluate.measures.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scoring import (
     SHOTS,
+    WHOLE_ANSWERS,
     Track,
     predict_test,
     score_classic_baselines,
@@ -159,7 +160,7 @@ def _evaluate(
         write_calibration(
             written_to, calibration_of_run(calibrator, fitted.words, sets.dev, subject.checkpoint)
         )
-    predictions, seconds = predict_test(model, sets.test, track)
+    predictions, seconds = predict_test(model, sets.test, track, None if request.full else WHOLE_ANSWERS)
     evaluation = _evaluation(request, subject, sets, fitted, predictions, seconds)
     folder = evaluation_folder(folder_root(run), evaluation.test)
     folder.mkdir(parents=True, exist_ok=True)

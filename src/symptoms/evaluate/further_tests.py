@@ -54,7 +54,7 @@ def score_further_test(
 ) -> FurtherTest:
     """Ask about one of them and score it as the first is scored; its predictions are kept in `folder`."""
     advance = track(test.path.stem, len(test.examples))
-    predictions = predict(model, test.examples, test.labels, advance)
+    predictions = predict(model, test.examples, test.labels, advance, most_whole=0)
     write_predictions(folder / f"predictions-{test.path.stem}.jsonl", predictions)
     return FurtherTest(
         path=str(test.path),

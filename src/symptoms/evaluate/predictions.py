@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from symptoms.classifier import Answer, TrainedModel
-from symptoms.data import Example, Label, WrittenAssessment, parse_assessment
+from symptoms.classifier import Answer, TrainedModel, Writing
+from symptoms.data import Example, Label, WrittenFindings, parse_assessment, parse_findings
 from symptoms.errors import AssessmentFormatError
 
 
@@ -21,7 +21,8 @@ class Prediction:
 
     `logprobs` are those of each label's line, in the order of the labels, in nats. `predicted` is the label
     with the highest one. `written` is what the model wrote; the three fields read from it are None where it
-    is not an assessment. `token_logprobs` belong to the predicted label's line.
+    is not an assessment, and the recommendation where it was not asked for. `token_logprobs` belong to the
+    predicted label's line.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Prediction:
     written_symptoms: tuple[str, ...] | None
     written_recommendation: str | None
     symptoms: tuple[str, ...] | None
+    asked_for_recommendation: bool = True
 
     @property
     def is_parsed(self) -> bool:
@@ -55,20 +57,32 @@ def predict(
     examples: Sequence[Example],
     labels: Sequence[Label],
     advance: Callable[[], None] = lambda: None,
+    most_whole: int | None = None,
 ) -> list[Prediction]:
-    """Ask the model about every example; `advance` is called after each."""
-    answers = model.answers((example.input for example in examples), labels)
+    """Ask the model about every example; `advance` is called after each.
+
+    Of no more than `most_whole` examples, spread evenly, the recommendation is written, too. It takes half
+    of the tokens, and `symptoms assess` shows one written by hand.
+    """
+    count = len(examples)
+    whole = count if most_whole is None else min(most_whole, count)
+    # The next of the evenly spread ones begins where the count of those so far grows.
+    writing = [
+        Writing.WHOLE if (number + 1) * whole // count > number * whole // count else Writing.FINDINGS
+        for number in range(count)
+    ]
+    asked = ((example.input, how) for example, how in zip(examples, writing, strict=True))
     predictions: list[Prediction] = []
-    for example, answer in zip(examples, answers, strict=True):
-        predictions.append(_prediction(example, answer, labels))
+    for example, how, answer in zip(examples, writing, model.answers(asked, labels), strict=True):
+        predictions.append(_prediction(example, how, answer, labels))
         advance()
     return predictions
 
 
-def _prediction(example: Example, answer: Answer, labels: Sequence[Label]) -> Prediction:
+def _prediction(example: Example, how: Writing, answer: Answer, labels: Sequence[Label]) -> Prediction:
     best = int(answer.logprobs.argmax())
     written = answer.written or ""
-    assessment = _parsed(written)
+    found, advice = _parsed(written, how)
     named = {label.text: label.id for label in labels}
     return Prediction(
         id=example.id,
@@ -78,18 +92,23 @@ def _prediction(example: Example, answer: Answer, labels: Sequence[Label]) -> Pr
         logprobs=tuple(answer.logprobs.tolist()),
         token_logprobs=answer.token_logprobs[best],
         written=written,
-        written_condition=None if assessment is None else named.get(assessment.concern, assessment.concern),
-        written_symptoms=None if assessment is None else assessment.symptoms,
-        written_recommendation=None if assessment is None else assessment.recommendation,
+        written_condition=None if found is None else named.get(found.concern, found.concern),
+        written_symptoms=None if found is None else found.symptoms,
+        written_recommendation=advice,
+        asked_for_recommendation=how is Writing.WHOLE,
         symptoms=example.symptoms,
     )
 
 
-def _parsed(written: str) -> WrittenAssessment | None:
+def _parsed(written: str, how: Writing) -> tuple[WrittenFindings | None, str | None]:
+    """Concern and symptoms, None where what was asked for cannot be read, and the recommendation."""
     try:
-        return parse_assessment(written)
+        if how is Writing.FINDINGS:
+            return parse_findings(written), None
+        whole = parse_assessment(written)
     except AssessmentFormatError:
-        return None
+        return None, None
+    return whole, whole.recommendation
 
 
 def logprobs_of(predictions: Sequence[Prediction]) -> NDArray[np.float64]:

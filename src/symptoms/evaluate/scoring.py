@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from symptoms.classifier import TrainedModel, probabilities_of
+from symptoms.classifier import TrainedModel, Writing, probabilities_of
 from symptoms.data import Dataset, Example, Label, supported_terms
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import BaselineScores, ExternalScores, LabelScores, Mistake, Written
@@ -32,6 +32,8 @@ WORST_MISTAKES = 20
 LEADING = 3
 SHOTS = 5
 ROBUSTNESS_EXAMPLES = 60
+WHOLE_ANSWERS = 60
+"""Answers of a test set that are written with the recommendation, unless the full evaluation is asked for."""
 
 Track = Callable[[str, int], Callable[[], None]]
 """Begins a stretch of so many items under a name, and returns what to call after each."""
@@ -59,16 +61,19 @@ def scored_labels(
     """Log-probabilities [n, labels] of each example's labels, without asking the model to write."""
     advance = track(what, len(examples))
     rows: list[NDArray[np.float64]] = []
-    for answer in model.answers((example.input for example in examples), labels, write=False):
+    for answer in model.answers(((one.input, Writing.NOTHING) for one in examples), labels):
         rows.append(answer.logprobs)
         advance()
     return np.stack(rows)
 
 
-def predict_test(model: TrainedModel, test: Dataset, track: Track) -> tuple[list[Prediction], float]:
-    """Predictions for the test set, and the seconds that they took."""
+def predict_test(
+    model: TrainedModel, test: Dataset, track: Track, most_whole: int | None
+) -> tuple[list[Prediction], float]:
+    """Predictions for the test set, and the seconds that they took; `most_whole` is as of `predict`."""
     started = time.monotonic()
-    predictions = predict(model, test.examples, test.labels, track("test set", len(test.examples)))
+    advance = track("test set", len(test.examples))
+    predictions = predict(model, test.examples, test.labels, advance, most_whole)
     return predictions, time.monotonic() - started
 
 
@@ -101,7 +106,7 @@ def score_written(predictions: Sequence[Prediction], seed: int) -> Written:
         agreement=accuracy([prediction.predicted for prediction in predictions], written),
         symptoms=_symptoms(predictions),
         recommendations=check_recommendations(
-            [prediction.written_recommendation for prediction in predictions]
+            [one.written_recommendation for one in predictions if one.asked_for_recommendation]
         ),
     )
 
