@@ -25,11 +25,15 @@ def main(run: str, name: str, version: str) -> None:
     model = load_base_model(base_model, "auto", torch.device("cpu")).model
     _, adapter = store.load(checkpoint, model.config)
     shipped = CheckpointStore(FOLDER.parent)
+    path = CheckpointPath(name, "sampler_weights", version)
+    card = FOLDER / name / path.kind / version / "README.md"
+    told = card.read_bytes() if card.exists() else b""
     # The store keeps runs in a folder of that name, the package in one that says what they are.
     shipped.runs = FOLDER
-    info = shipped.save(
-        CheckpointPath(name, "sampler_weights", version), base_model, adapter, None, True, None, None
-    )
+    info = shipped.save(path, base_model, adapter, None, True, None, None)
+    if told:
+        card.write_bytes(told)
+        print(f"{card} is of the adapter that was there; make it true of this one.")
     print(f"{info.path}: rank {info.rank}, {shipped.size(parse_path(info.path)) / 1e6:.1f} MB")
 
 

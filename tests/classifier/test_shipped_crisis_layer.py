@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from symptoms import Classifier
-from symptoms.classifier.shipped_crisis_layer import CLEAR, POSSIBLE, level_of
-from symptoms.safety import Level, danger_score, screen
-from symptoms.safety.layers import BESIDE_MODEL
+from symptoms.classifier.shipped_crisis_layer import ELSEWHERE, IN_ENGLISH, Levels, level_of
+from symptoms.safety import Level, screen
 from symptoms.shipped import CRISIS, FOLDER
 from tinker_local.engine.model.llama import LlamaConfig
 from tinker_local.service.checkpoints import CheckpointStore, parse_path
@@ -48,17 +47,15 @@ def test_it_is_not_asked_on_another_base(classifier: Classifier):
     assert classifier.model_layer is None
 
 
-@pytest.mark.parametrize(
-    ("score", "level"),
-    [(POSSIBLE - 0.1, Level.NONE), (POSSIBLE, Level.POSSIBLE), (CLEAR, Level.CLEAR), (9.0, Level.CLEAR)],
-)
-def test_levels_by_the_sum_of_both_scores(score: float, level: Level):
+@pytest.mark.parametrize("at", [IN_ENGLISH, ELSEWHERE])
+def test_levels_by_the_sum_of_both_scores(at: Levels):
     """From the thresholds on, and below them nothing."""
-    assert level_of(score) is level
+    scores = (at.possible - 0.1, at.possible, at.clear - 0.1, at.clear, 99.0)
+    assert [level_of(score, at).value for score in scores] == ["none", *["possible"] * 2, *["clear"] * 2]
 
 
 def test_the_learned_layer_says_less_beside_a_model():
-    """A text between its two thresholds raises a notice only where no model is asked."""
-    assert danger_score(BETWEEN) < BESIDE_MODEL
+    """A text that is possible to it and no more raises a notice only where no model is asked."""
+    assert screen(BETWEEN).by_learned is Level.POSSIBLE
     assert screen(BETWEEN).crisis
     assert not screen(BETWEEN, beside_model=True).crisis

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from symptoms.classifier import Answer, TrainedModel
+from symptoms.classifier import Answer, TrainedModel, WordVote, Writing
 from symptoms.data import Dataset, Label, load_dataset
 from symptoms.evaluate.fitted_on_dev import MODEL_ALONE, fit_on_dev, score_alone
 from symptoms.evaluate.predictions import Prediction
@@ -29,21 +29,27 @@ def part(path: str) -> Dataset:
 TRAIN, DEV, TEST = (part(f"data/{name}.jsonl") for name in ("train-900", "dev", "test"))
 
 
+RIGHT = {one.input: LABELS.index(one.condition) for one in (*DEV.examples, *TEST.examples)}
+
+
+@dataclass(frozen=True)
 class Fixed:
     """A model that finds the right label with some log-odds, or knows nothing with none."""
 
-    def __init__(self, odds: float) -> None:
-        self.odds = odds
-        self.right = {one.input: LABELS.index(one.condition) for one in (*DEV.examples, *TEST.examples)}
+    odds: float
+    words: WordVote | None = None
 
     def logprobs(self, text: str) -> np.ndarray:
-        scores = np.eye(3)[self.right[text]] * self.odds
+        scores = np.eye(3)[RIGHT[text]] * self.odds
         return scores - np.log(np.exp(scores).sum())
 
+    def mended(self, text: str) -> str:
+        return text
+
     def answers(
-        self, texts: Iterable[str], labels: Sequence[Label], **_write: bool
+        self, asked: Iterable[tuple[str, Writing]], labels: Sequence[Label]
     ) -> Generator[Answer, None, None]:
-        for text in texts:
+        for text, _writing in asked:
             yield Answer(None, self.logprobs(text), ((),) * len(labels))
 
 
@@ -77,8 +83,8 @@ def test_the_model_alone_is_told_beside_the_vote() -> None:
                 one.id, one.input, one.condition, predicted, tuple(logprobs), (), "", predicted, (), "", ()
             )
         )
-    (alone,) = score_alone(fitted, TEST, predictions, seed=0)
+    (alone,) = score_alone(fitted, cast(TrainedModel, model), TEST, predictions, seed=0)
     assert alone.name == MODEL_ALONE
     assert alone.scores.accuracy.value == pytest.approx(1 / 3, abs=0.01)
     assert alone.accuracy_difference.value > 0.2
-    assert score_alone(fit(30.0), TEST, predictions, seed=0) == ()
+    assert score_alone(fit(30.0), cast(TrainedModel, model), TEST, predictions, seed=0) == ()

@@ -6,15 +6,18 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
 from symptoms.classifier.word_vote import WordVote
 from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError
+from symptoms.safety import ENGLISH, language_other_than
 from symptoms.service import LOCAL, Service
 from symptoms.tokens import (
     STOP,
+    SlipMender,
     Tokenizer,
     concern_beginnings,
     concern_tokens,
@@ -61,7 +64,7 @@ class TrainedModel:
     `shots` are solved examples that are shown before every description. `scores_named_tokens` is whether the
     service can score named tokens along a prompt, which takes fewer requests; our own server can.
     `sentence_case` is for models that were trained on texts in sentence case. `words` have a vote beside
-    the model's own, over the labels that they know.
+    the model's own, over the labels that they know, and their vocabulary puts slips of the keyboard right.
     """
 
     sampler: tinker.SamplingClient
@@ -139,7 +142,7 @@ class TrainedModel:
             written = None if asked is None else asked()[0]
             logprobs = np.array([sum(line) for line in tokens])
             if self.words is not None and self.words.model.labels == tuple(label.id for label in labels):
-                logprobs = self.words.added_to(logprobs, description)
+                logprobs = self.words.added_to(logprobs, self.mended(description))
             return Answer(written, logprobs, tokens)
 
         return wait
@@ -193,8 +196,22 @@ class TrainedModel:
 
         return wait
 
+    def mended(self, description: str) -> str:
+        """The description as it is read: slips put right where there are words to go by, the length kept.
+
+        Only of texts that may be in English: their words are told by letters without marks.
+        """
+        if self._mender is None or language_other_than(description, {ENGLISH}) is not None:
+            return description
+        return self._mender.mended(description)
+
+    @cached_property
+    def _mender(self) -> SlipMender | None:
+        return None if self.words is None else SlipMender.of(self.words.model.terms, self.tokenizer)
+
     def _prompt(self, description: str) -> list[int]:
-        read = in_sentence_case(description) if self.sentence_case else description
+        mended = self.mended(description)
+        read = in_sentence_case(mended) if self.sentence_case else mended
         return prompt_tokens(self.tokenizer, read, self.shots)
 
     def _room(self, prompt: list[int]) -> int:

@@ -239,7 +239,8 @@ class Classifier:
         elif self.model_layer is not None:
             # It has failed, so that the first two layers say all they see.
             screening = screen(text)
-        assessment = self._chooser.compose(readable, choice, written, ended, notice_of(screening, country))
+        notice, read = notice_of(screening, country), self._model.mended(readable)
+        assessment = self._chooser.compose(readable, choice, written, ended, notice, read)
         return replace(assessment, language_notice=language_notice_of(screening, country))
 
     def _ask_layer(self, text: str) -> Callable[[], Level] | None:

@@ -109,13 +109,23 @@ class Chooser:
         return f"{told} It may also give no reason to name any." if choice.kept_back else told
 
     def compose(
-        self, text: str, choice: Choice, written: str, ended: bool, notice: CrisisNotice | None
+        self,
+        text: str,
+        choice: Choice,
+        written: str,
+        ended: bool,
+        notice: CrisisNotice | None,
+        read: str | None = None,
     ) -> Assessment:
         """The assessment of a text from the choice and from what the model wrote after that label.
 
+        `read` is the text as the model read it, as long letter by letter, where it was written otherwise.
         A symptom stands where words of the text bear it out; what else the model named is left out.
         """
-        named = (_key_symptom(text, symptom) for symptom in named_symptoms(written, ended, self.terms))
+        named = (
+            _key_symptom(text, read or text, symptom)
+            for symptom in named_symptoms(written, ended, self.terms)
+        )
         symptoms = tuple(one for one in named if one.evidence)
         standing = tuple(one.symptom for one in symptoms)
         first = choice.leading[0]
@@ -178,8 +188,8 @@ def _three_lines(concern: str, symptoms: tuple[str, ...], recommendation: str | 
     )
 
 
-def _key_symptom(text: str, symptom: str) -> KeySymptom:
-    spans = evidence(text, symptom)
+def _key_symptom(text: str, read: str, symptom: str) -> KeySymptom:
+    spans = evidence(read, symptom)
     return KeySymptom(
         symptom, tuple(Evidence(span.start, span.end, text[span.start : span.end]) for span in spans)
     )

@@ -4,8 +4,8 @@ It ships with the package and fits one base model alone, so it is asked where th
 loaded anyway. The prompt is that of every description; of the two answers the first tokens are scored.
 
 How sure it is counts together with the learned layer's score, since the two err on different texts: alone
-the adapter orders the held-out English texts with an AUC of 0.86, the learned layer with 0.77, both with
-0.87, and those of the other languages with 0.81, 0.82 and 0.86 (docs/safety.md).
+the adapter orders the held-out English texts with an AUC of 0.89, the learned layer with 0.77, both with
+0.89, and those of the other languages with 0.82, 0.82 and 0.85 (docs/safety.md).
 """
 
 from __future__ import annotations
@@ -15,16 +15,29 @@ from dataclasses import dataclass
 
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.data import Label
-from symptoms.safety import Level, danger_score
+from symptoms.safety import ENGLISH, Level, language_other_than, learned_scores
 from symptoms.service import LOCAL, Service
 from symptoms.shipped import CRISIS
 
 LABELS = (Label("danger", "Danger now"), Label("safe", "No danger now"))
 """The answers that the adapter was trained on, by `benchmarks/crisis_adapter_data.py`."""
-WEIGHT = 0.8
+WEIGHT = 1.6
 """Of the adapter's log-odds beside the learned layer's score."""
-POSSIBLE, CLEAR = -6.4, -2.5
-"""Sums from which on a text is of each level, fitted on the held-out texts."""
+LEAST_TOPIC = -3.0
+"""Topic score of the learned layer below which a text is of something else, whatever the adapter says: it
+has read few ordinary sentences, and the learned layer many."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Sums from which on a text is of each level, fitted on the held-out texts."""
+
+    possible: float
+    clear: float
+
+
+IN_ENGLISH, ELSEWHERE = Levels(-4.2, 4.0), Levels(-1.5, 6.5)
+"""The base model was made of English texts; in other languages it calls more of them danger."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +52,29 @@ class ShippedCrisisLayer:
         if service.kind != LOCAL or service.base_model != CRISIS.base_model or not CRISIS.folder.exists():
             return None
         sampler = service.client.create_sampling_client(model_path=CRISIS.checkpoint).result()
-        return cls(TrainedModel(sampler, beside.tokenizer, beside.context, scores_named_tokens=True))
+        return cls(
+            TrainedModel(
+                sampler, beside.tokenizer, beside.context, scores_named_tokens=True, sentence_case=True
+            )
+        )
 
     def submit(self, text: str) -> Callable[[], Level]:
         """Ask without waiting; the result waits for the answer."""
         asked = self.model.submit(text, LABELS, Writing.NOTHING)
-        learned = danger_score(text)
+        learned = learned_scores(text)
+        at = IN_ENGLISH if language_other_than(text, {ENGLISH}) is None else ELSEWHERE
 
         def level() -> Level:
             danger, safe = asked().logprobs
-            return level_of(learned + WEIGHT * float(danger - safe))
+            if learned.topic < LEAST_TOPIC:
+                return Level.NONE
+            return level_of(learned.danger + WEIGHT * float(danger - safe), at)
 
         return level
 
 
-def level_of(score: float) -> Level:
+def level_of(score: float, at: Levels) -> Level:
     """The level of a text with this sum of both scores."""
-    if score >= CLEAR:
+    if score >= at.clear:
         return Level.CLEAR
-    return Level.POSSIBLE if score >= POSSIBLE else Level.NONE
+    return Level.POSSIBLE if score >= at.possible else Level.NONE

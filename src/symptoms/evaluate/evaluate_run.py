@@ -166,7 +166,7 @@ def _evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / PREDICTIONS_FILE, predictions)
     baselines, left_out = _baselines(request, service, sets, predictions, track)
-    baselines = [*score_alone(fitted, sets.test, predictions, request.seed), *baselines]
+    baselines = [*score_alone(fitted, model, sets.test, predictions, request.seed), *baselines]
     temperature = calibrator.temperature if calibrator else 1.0
     evaluation = replace(
         evaluation,

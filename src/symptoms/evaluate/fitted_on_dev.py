@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,13 +45,16 @@ def fit_on_dev(
 ) -> FittedOnDev:
     """Ask the model about the dev set, labels only. Without `train` the words have no vote."""
     wanted = wanted_indices(dev)
-    logprobs = scored_labels(model, dev.examples, dev.labels, track, "dev set")
     labels = [label.id for label in dev.labels]
-    alone = Calibrator.fit(logprobs, wanted, risk, labels)
     words = None if train is None else _words_of(train, labels)
+    if words is not None:
+        # They put slips right from the first, and have their vote below.
+        model = replace(model, words=WordVote(words, 0.0))
+    logprobs = scored_labels(model, dev.examples, dev.labels, track, "dev set")
+    alone = Calibrator.fit(logprobs, wanted, risk, labels)
     if words is None:
         return FittedOnDev(None, alone, alone)
-    said = _said(words, [one.input for one in dev.examples])
+    said = _said(words, model, [one.input for one in dev.examples])
     weight = min(WEIGHTS, key=lambda weight: _cost(logprobs + weight * said, wanted))
     if not weight:
         return FittedOnDev(None, alone, alone)
@@ -60,12 +63,16 @@ def fit_on_dev(
 
 
 def score_alone(
-    fitted: FittedOnDev, test: Dataset, predictions: Sequence[Prediction], seed: int
+    fitted: FittedOnDev,
+    model: TrainedModel,
+    test: Dataset,
+    predictions: Sequence[Prediction],
+    seed: int,
 ) -> tuple[BaselineScores, ...]:
-    """The language model without the words' vote, beside the two together; nothing where there is no vote."""
+    """`model` without the words' vote, beside the two together; nothing where there is no vote."""
     if fitted.words is None or fitted.alone is None:
         return ()
-    said = _said(fitted.words.model, [one.input for one in predictions])
+    said = _said(fitted.words.model, model, [one.input for one in predictions])
     logprobs = logprobs_of(predictions) - fitted.words.weight * said
     probabilities = probabilities_of(logprobs, fitted.alone.temperature)
     return (score_baseline(MODEL_ALONE, probabilities, fitted.alone, test, predictions, seed),)
@@ -80,8 +87,9 @@ def _words_of(train: Dataset, labels: Sequence[str]) -> WordModel | None:
     return fit_word_model([one.input for one in train.examples], conditions, labels)
 
 
-def _said(model: WordModel, texts: Sequence[str]) -> NDArray[np.float64]:
-    return np.stack([model.log_probabilities(text) for text in texts])
+def _said(words: WordModel, model: TrainedModel, texts: Sequence[str]) -> NDArray[np.float64]:
+    """By the words of the texts as the model reads them."""
+    return np.stack([words.log_probabilities(model.mended(text)) for text in texts])
 
 
 def _cost(logprobs: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:

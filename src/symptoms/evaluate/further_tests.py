@@ -64,7 +64,7 @@ def score_further_test(
         by_label=score_labels(predictions, seed),
         parse_rate=float(np.mean([prediction.is_parsed for prediction in predictions])),
         baselines=(
-            *score_alone(fitted, test, predictions, seed),
+            *score_alone(fitted, model, test, predictions, seed),
             *score_classic_baselines(baselines, test, predictions, seed),
         ),
     )

@@ -19,16 +19,18 @@ from symptoms.safety.helplines import (
     lines_for,
 )
 from symptoms.safety.languages import (
+    ENGLISH,
     Language,
     covered_languages,
     language_other_than,
     languages_of,
 )
-from symptoms.safety.layers import Level, ModelLayer, Screening, danger_score, screen
+from symptoms.safety.layers import Level, ModelLayer, Screening, learned_scores, screen
 from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category
 
 __all__ = [
+    "ENGLISH",
     "Category",
     "Helpline",
     "Helplines",
@@ -41,12 +43,12 @@ __all__ = [
     "country_of_locale",
     "covered_languages",
     "crisis_notice",
-    "danger_score",
     "helplines",
     "known_countries",
     "language_notice",
     "language_other_than",
     "languages_of",
+    "learned_scores",
     "lines_for",
     "names_a_drug_or_dose",
     "says_you_have",

@@ -70,29 +70,22 @@ class ModelLayer(Protocol):
         ...
 
 
-BESIDE_MODEL = -1.0
-"""Danger score from which the learned layer raises a notice where the model is asked as well, which finds
-more with fewer false alarms; alone it has a lower threshold, fitted for recall. See docs/safety.md."""
-
-
 def screen(text: str, beside_model: bool = False) -> Screening:
     """Whether a text speaks of danger now: to oneself, to others, at home, or from voices that give orders.
 
-    Two layers read it, neither of which needs a service: readable rules, and a small learned screen, which
-    says less where a third layer is asked beside it (`beside_model`). Both miss some and raise false alarms;
-    docs/safety.md has the figures. It never raises, whatever the text, and its time grows linearly with the
-    length.
+    Two layers read it, neither of which needs a service: readable rules, and a small learned screen. Where a
+    third layer is asked beside them (`beside_model`), which counts the learned score in, that screen raises
+    of itself only what is clear: the two together find more with fewer false alarms. All miss some and raise
+    false alarms; docs/safety.md has the figures. It never raises, whatever the text, and its time grows
+    linearly with the length.
     """
     found, scores = _read(text)
-    at = shipped_weights().thresholds
-    if beside_model:
-        at = replace(at, possible=max(at.possible, BESIDE_MODEL))
-    return _screening(text, found, scores, at)
+    return _screening(text, found, scores, shipped_weights().thresholds, beside_model)
 
 
-def danger_score(text: str) -> float:
-    """What the learned layer says about a text as a number; higher is nearer to danger."""
-    return _read(text)[1].danger
+def learned_scores(text: str) -> Scores:
+    """What the learned layer says about a text, as numbers."""
+    return _read(text)[1]
 
 
 def _read(text: str) -> tuple[Finding | None, Scores]:
@@ -101,7 +94,9 @@ def _read(text: str) -> tuple[Finding | None, Scores]:
     return found, scores_of(features_of(text, None if found is None else found.category), shipped_weights())
 
 
-def _screening(text: str, found: Finding | None, scores: Scores, at: Thresholds) -> Screening:
+def _screening(
+    text: str, found: Finding | None, scores: Scores, at: Thresholds, beside_model: bool
+) -> Screening:
     language = language_of(text)
     near = scores.topic >= at.topic
     danger = danger_by_rule = scores.danger
@@ -109,7 +104,7 @@ def _screening(text: str, found: Finding | None, scores: Scores, at: Thresholds)
         danger, danger_by_rule = strongest(text, scores, found is not None, shipped_weights(), at.topic)
     by_learned = Level.NONE
     if near and scores.danger >= at.possible:
-        by_learned = Level.CLEAR if danger >= at.clear else Level.POSSIBLE
+        by_learned = Level.CLEAR if danger >= at.clear else Level.NONE if beside_model else Level.POSSIBLE
     if found is None:
         category = None if by_learned is Level.NONE else scores.category
         return Screening(by_learned, category, None, Level.NONE, by_learned, language, scores.category)

@@ -15,12 +15,14 @@ from symptoms.tokens.example_tokens import (
 )
 from symptoms.tokens.file_tokenizer import FileTokenizer
 from symptoms.tokens.label_tokens import concern_beginnings, concern_tokens
+from symptoms.tokens.mended_slips import SlipMender
 from symptoms.tokens.part_weights import concern_alone, emphasise_concern
 from symptoms.tokens.sentence_case import in_sentence_case
 
 __all__ = [
     "STOP",
     "FileTokenizer",
+    "SlipMender",
     "TokenizedExample",
     "Tokenizer",
     "as_tokenizer",
