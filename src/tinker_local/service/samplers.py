@@ -21,7 +21,7 @@ from tinker_local.engine.model.llama import Llama, Projection, plain_projection
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.model.merging import MergedModels
 from tinker_local.engine.model.packing import PackedModels
-from tinker_local.engine.train.losses import LOSSES
+from tinker_local.engine.train.losses import NO_STABLE_REINFORCE
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
@@ -309,10 +309,7 @@ def _generation(request: requests.Sample, base: BaseModel, most_tokens: int) -> 
     prompt = tuple(token for chunk in request.prompt.chunks for token in chunk.tokens)
     context, vocabulary = base.model.config.max_position_embeddings, base.model.config.vocab_size
     if request.record_stability_info:
-        raise RequestError(
-            f"The loss 'stable_reinforce' is not offered here; use one of: {', '.join(LOSSES)}, without "
-            "record_stability_info."
-        )
+        raise RequestError(NO_STABLE_REINFORCE)
     if not prompt:
         raise RequestError("The prompt is empty; give it at least one token.")
     if min(prompt) < 0 or max(prompt) >= vocabulary:
