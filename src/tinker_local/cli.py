@@ -52,6 +52,7 @@ def _serve(options: argparse.Namespace) -> None:
             host=options.host,
             port=options.port,
             api_key=options.api_key,
+            allowed_hosts=options.allow_host or [],
             home=options.home,
             adapters=options.adapters or [],
             dtype=options.dtype,
@@ -125,6 +126,12 @@ def _parser() -> argparse.ArgumentParser:
         "--api-key",
         default=os.environ.get("TINKER_LOCAL_API_KEY", "tml-local"),
         help="key that clients must send (default: TINKER_LOCAL_API_KEY, else tml-local)",
+    )
+    serve.add_argument(
+        "--allow-host",
+        action="append",
+        metavar="NAME",
+        help="another name under which clients may ask, as of a proxy or container; may be repeated",
     )
     serve.add_argument(
         "--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="type of the base weights"

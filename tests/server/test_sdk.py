@@ -223,7 +223,7 @@ def test_other_mistakes_are_told(
     """Unknown models, losses, paths and names, and prompts that do not fit, each get a sentence."""
     with pytest.raises(tinker.RequestFailedError, match="not served here; choose from"):
         client.create_lora_training_client(base_model="no/model").result()
-    with pytest.raises(tinker.RequestFailedError, match="its formula is not published"):
+    with pytest.raises(tinker.RequestFailedError, match="its formula is not known"):
         training.forward_backward([datum()], "stable_reinforce").result()
     with pytest.raises(tinker.RequestFailedError, match="context is 256"):
         training.forward([datum([0] + [50] * 300)], "cross_entropy").result()
@@ -303,10 +303,10 @@ def test_draws_along_a_prompt(client: tinker.ServiceClient, server: LocalServer,
 
 
 def test_stability_information_is_refused(client: tinker.ServiceClient, server: LocalServer):
-    """What only the loss stable_reinforce needs is refused at once, with the reason and the losses there are."""
+    """What only the loss stable_reinforce needs is refused at once, with the losses there are."""
     sampler = client.create_sampling_client(base_model=server.base_model, record_stability_info=True).result()
     params = SamplingParams(max_tokens=1)
-    with pytest.raises(tinker.RequestFailedError, match="its formula is not published.* gspo, dro"):
+    with pytest.raises(tinker.RequestFailedError, match=r"its formula is not known.* gspo, dro"):
         sampler.sample(ModelInput.from_ints(TOKENS), 1, params).result()
 
 

@@ -22,10 +22,10 @@ from tinker_local.engine.worker import Worker
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model
 from tinker_local.server.app import create_app
+from tinker_local.server.guard import LOOPBACK_NAMES, Access, allowed_hosts, name_of
 from tinker_local.service.server_state import ServerState
 
 DEFAULT_API_KEY = "tml-local"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class ServeOptions:
     host: str
     port: int
     api_key: str
+    allowed_hosts: Sequence[str]
     home: Path
     adapters: Sequence[Path]
     dtype: str
@@ -45,10 +46,13 @@ class ServeOptions:
 
 def launch(options: ServeOptions) -> None:
     """Serve until interrupted. Raises StartupError before the ready line, with one clear sentence."""
-    if options.host not in LOOPBACK and options.api_key == DEFAULT_API_KEY:
+    if options.host not in LOOPBACK_NAMES and options.api_key == DEFAULT_API_KEY:
         raise StartupError(f"Serving on {options.host} needs a key of your own; pass --api-key tml-...")
     if not options.api_key.startswith("tml-"):
         raise StartupError("The SDK sends only keys that begin with 'tml-'; choose such an --api-key.")
+    for name in options.allowed_hosts:
+        if not name_of(name):
+            raise StartupError(f"{name!r} is no name of a host; give --allow-host the one that clients use.")
     for folder in options.adapters:
         if not folder.is_dir():
             raise StartupError(f"There is no folder {folder}; --adapters takes one that holds checkpoints.")
@@ -95,8 +99,9 @@ async def _serve_http(
     options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket, worker: Worker
 ) -> None:
     state = ServerState(models, options.home, worker, asyncio.get_running_loop(), adapters=options.adapters)
+    access = Access(options.api_key, allowed_hosts(options.host, list(options.allowed_hosts)))
     config = uvicorn.Config(
-        create_app(state, options.api_key), log_level="warning", access_log=False, lifespan="off", ws="none"
+        create_app(state, access), log_level="warning", access_log=False, lifespan="off", ws="none"
     )
     port = listener.getsockname()[1]
     listener.listen()

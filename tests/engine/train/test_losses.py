@@ -111,7 +111,7 @@ def test_losses_and_gradients_are_the_formulas(
         ("dro", {"beta": 0.1, "tau": 1.0}, "no setting 'tau'; it has: beta"),
         ("gspo", {"epsilon": 0.1}, "no setting 'epsilon'; it has: clip_low_threshold"),
         ("custom", {}, "not offered here; use one of: cross_entropy"),
-        ("stable_reinforce", {}, "its formula is not published"),
+        ("stable_reinforce", {}, "its formula is not known"),
     ],
 )
 def test_wrong_settings_are_refused(base: Llama, name: str, config: dict[str, float | str], sentence: str):

@@ -60,9 +60,10 @@ def datums(base: Llama) -> list[Datum]:
 
 
 def gspo(logprobs: torch.Tensor, datum: Datum, low: float, high: float) -> torch.Tensor:
-    """Token by token: s(theta) of arXiv:2507.18071, equation 7, with the stopped gradients of equation 14."""
+    """Token by token: s(theta) of arXiv:2507.18071, equation 7, with the stopped gradients of 14."""
     old, advantages, mask = (
-        torch.from_numpy(datum.loss_inputs[name]) for name in ("logprobs", "advantages", "sequence_ratio_mask")
+        torch.from_numpy(datum.loss_inputs[name])
+        for name in ("logprobs", "advantages", "sequence_ratio_mask")
     )
     marked = [t for t in range(len(old)) if mask[t] == 1]
     s = torch.exp(sum((logprobs[t] - old[t] for t in marked), torch.zeros(())) / len(marked)).detach()
@@ -81,7 +82,7 @@ def gspo(logprobs: torch.Tensor, datum: Datum, low: float, high: float) -> torch
 def test_gspo_and_its_gradient_are_the_formula(
     base: Llama, config: dict[str, float], low: float, high: float
 ):
-    """Sum and gradient equal plain autograd, for sequences within and beyond the bounds, computed together."""
+    """Sum and gradient equal plain autograd, for sequences within and beyond the bounds."""
     training = TrainingModel(base, random_adapter(base))
     _, metrics = training.forward_backward(datums(base), "gspo", forward_only=False, loss_config=config)
 

@@ -157,8 +157,8 @@ LOSSES: Mapping[str, Loss] = {
 
 OFFERED = ", ".join(LOSSES)
 NO_STABLE_REINFORCE = (
-    "The loss 'stable_reinforce' is not offered here, since its formula is not published; choose another loss "
-    "(in tinker-cookbook: loss_fn=importance_sampling), without record_stability_info. Offered are: "
+    "The loss 'stable_reinforce' is not offered here, since its formula is not known; choose another loss, "
+    "without record_stability_info (in tinker-cookbook: loss_fn=importance_sampling). Offered are: "
     f"{OFFERED}."
 )
 
@@ -221,7 +221,7 @@ def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: 
             )
         if loss.ratio_input is not None and not datum.loss_inputs[loss.ratio_input].any():
             raise RequestError(
-                f"Datum {index} has a {loss.ratio_input} that marks no token; set it to 1 at the sampled ones."
+                f"Datum {index} has a {loss.ratio_input} that marks no token; set it to 1 where sampled."
             )
 
 
