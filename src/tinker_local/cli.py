@@ -55,6 +55,7 @@ def _serve(options: argparse.Namespace) -> None:
             allowed_hosts=options.allow_host or [],
             home=options.home,
             adapters=options.adapters or [],
+            exports=options.export_to,
             dtype=options.dtype,
             device=options.device,
             stop_with_stdin=options.stop_with_stdin,
@@ -143,6 +144,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="checkpoints from elsewhere to offer too, laid out as those of --home; may be repeated",
+    )
+    serve.add_argument(
+        "--export-to",
+        type=Path,
+        metavar="FOLDER",
+        help="where save_weights_external leaves a PEFT folder of its name; nothing else is written there",
     )
     serve.add_argument(
         "--stop-with-stdin",

@@ -19,6 +19,7 @@ from tinker_local import __version__
 from tinker_local.errors import BusyError, NotFoundError, RequestError
 from tinker_local.server.answering import answer, problem, state_of
 from tinker_local.server.bodies import TooLargeError, read_body
+from tinker_local.server.downloads import Links, download_routes
 from tinker_local.server.guard import HEALTH, TOO_LARGE, Access, Guard
 from tinker_local.server.rest import rest_routes
 from tinker_local.service.futures import Future
@@ -61,6 +62,7 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
             Route("/api/v1/get_server_capabilities", _capabilities),
             Route("/api/v1/samplers/{sampler_id}", _sampler),
             *rest_routes(),
+            *download_routes(),
         ],
         exception_handlers={
             RequestError: _refuse,
@@ -70,6 +72,7 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
         },
     )
     app.state.server = state
+    app.state.links = Links.new()
     return Guard(app, access)
 
 
@@ -191,11 +194,11 @@ async def _save_weights_for_sampler(request: Request) -> Response:
 
 
 async def _save_weights_external(request: Request) -> Response:
-    # Told through the future, like any other request of a run: its number must not be missing.
-    def refuse(_body: bytes) -> Future:
-        raise RequestError("An adapter lies on disk in PEFT's layout, so there is nothing to export.")
-
-    return await _promised(request, refuse)
+    runs = state_of(request).runs
+    return await _promised(
+        request,
+        lambda body: runs.save_weights_external(requests.parse_json(requests.SaveWeightsExternal, body)),
+    )
 
 
 async def _load_weights(request: Request) -> Response:

@@ -14,6 +14,8 @@ from tinker_local.server.bodies import MAX_BODY_BYTES, limited
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 HEALTH = "/api/v1/healthz"
+DOWNLOADS = "/api/v1/downloads/"
+"""Links that are signed are asked for without a key."""
 TOO_LARGE = f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches."
 
 
@@ -68,7 +70,7 @@ class Guard:
         if self._access.hosts is not None and name_of(headers.get("host", "")) not in self._access.hosts:
             # A page elsewhere can make its own name point here (DNS rebinding), but not change this header.
             return 403, "This name is not served here; start the server with --allow-host NAME to serve it."
-        if path == HEALTH:
+        if path == HEALTH or path.startswith(DOWNLOADS):
             return None
         if not hmac.compare_digest(_key_in(headers).encode(), self._access.api_key.encode()):
             return 401, "The API key is not the one this server was started with."

@@ -39,6 +39,7 @@ class ServeOptions:
     allowed_hosts: Sequence[str]
     home: Path
     adapters: Sequence[Path]
+    exports: Path | None
     dtype: str
     device: str
     stop_with_stdin: bool
@@ -56,6 +57,8 @@ def launch(options: ServeOptions) -> None:
     for folder in options.adapters:
         if not folder.is_dir():
             raise StartupError(f"There is no folder {folder}; --adapters takes one that holds checkpoints.")
+    if options.exports is not None and not options.exports.is_dir():
+        raise StartupError(f"There is no folder {options.exports}; make it, or name another as --export-to.")
     # Bound before the models are loaded, so that a taken port is known at once.
     listener = _bind(options.host, options.port)
     device = _device(options.device)
@@ -98,7 +101,14 @@ def _serve(
 async def _serve_http(
     options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket, worker: Worker
 ) -> None:
-    state = ServerState(models, options.home, worker, asyncio.get_running_loop(), adapters=options.adapters)
+    state = ServerState(
+        models,
+        options.home,
+        worker,
+        asyncio.get_running_loop(),
+        adapters=options.adapters,
+        exports=options.exports,
+    )
     access = Access(options.api_key, allowed_hosts(options.host, list(options.allowed_hosts)))
     config = uvicorn.Config(
         create_app(state, access), log_level="warning", access_log=False, lifespan="off", ws="none"
