@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from tinker_local import __version__
@@ -21,6 +21,7 @@ from tinker_local.server.answering import answer, problem, state_of
 from tinker_local.server.bodies import TooLargeError, read_body
 from tinker_local.server.downloads import Links, download_routes
 from tinker_local.server.guard import HEALTH, TOO_LARGE, Access, Guard
+from tinker_local.server.openai import openai_app
 from tinker_local.server.rest import rest_routes
 from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
@@ -63,6 +64,7 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
             Route("/api/v1/samplers/{sampler_id}", _sampler),
             *rest_routes(),
             *download_routes(),
+            Mount("/v1", openai_app(state)),
         ],
         exception_handlers={
             RequestError: _refuse,

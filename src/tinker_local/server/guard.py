@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tinker_local.server.answering import problem
 from tinker_local.server.bodies import MAX_BODY_BYTES, limited
+from tinker_local.server.problems import PREFIX, openai_problem
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 HEALTH = "/api/v1/healthz"
@@ -61,7 +62,8 @@ class Guard:
             return
         refused = self._refused(scope["path"], Headers(scope=scope))
         if refused is not None:
-            await problem(*refused)(scope, receive, send)
+            is_openai = scope["path"].startswith(f"{PREFIX}/")
+            await (openai_problem if is_openai else problem)(*refused)(scope, receive, send)
             return
         await self._app(scope, limited(receive), send)
 

@@ -86,7 +86,8 @@ class CheckpointPath:
 def parse_path(text: str) -> CheckpointPath:
     """Raises RequestError for anything but tinker://<run>/<kind>/<name>."""
     match = re.fullmatch(rf"tinker://({RUN.pattern})/([^/]+)/([^/]+)", text)
-    found = next((kind for kind in KINDS if match is not None and match[2] == kind), None)
+    kinds: Mapping[str, Kind] = {kind: kind for kind in KINDS}
+    found = None if match is None else kinds.get(match[2])
     if match is None or found is None:
         raise CheckpointError(
             f"{text!r} is not a checkpoint path; it looks like tinker://<run>/weights/<name>."
