@@ -14,6 +14,7 @@ import torch
 from tinker_local.engine.worker import Worker
 from tinker_local.loading import load_base_model
 from tinker_local.server.app import create_app
+from tinker_local.server.guard import Access
 from tinker_local.service.server_state import ServerState
 
 
@@ -28,8 +29,10 @@ class InProcess:
         base = load_base_model(str(model), "float32", torch.device("cpu"))
         self.state = ServerState({"tiny": base}, home, self._worker, self._loop)
         self._http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(create_app(self.state, "tml-x"), raise_app_exceptions=False),
-            base_url="http://fuzz/api/v1/",
+            transport=httpx.ASGITransport(
+                create_app(self.state, Access("tml-x")), raise_app_exceptions=False
+            ),
+            base_url="http://localhost/api/v1/",
             headers={"X-API-Key": "tml-x"},
         )
         self._seq = 0

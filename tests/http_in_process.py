@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tinker_local.engine.worker import Worker
 from tinker_local.loading import load_base_model
 from tinker_local.server.app import create_app
+from tinker_local.server.guard import Access
 from tinker_local.service.server_state import ServerState
 
 KEY = "tml-in-process"
@@ -44,7 +45,7 @@ def serving(
     worker, loop = Worker(), asyncio.new_event_loop()
     state = ServerState({str(model): base}, home, worker, loop)
     settings = uvicorn.Config(
-        wrap(create_app(state, KEY)), log_level="warning", access_log=False, lifespan="off", ws="none"
+        wrap(create_app(state, Access(KEY))), log_level="warning", access_log=False, lifespan="off", ws="none"
     )
     server = uvicorn.Server(settings)
     serve = threading.Thread(target=lambda: loop.run_until_complete(server.serve([listener])))

@@ -32,11 +32,12 @@ class ServerProcess:
         home: Path,
         before: Callable[[], None] | None = None,
         settings: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         """`before` runs in the child, between fork and exec; `settings` go into its environment."""
         self.model = str(model)
         command = [sys.executable, "-m", "tinker_local", "serve", "--base-model", self.model]
-        command += ["--port", "0", "--stop-with-stdin", "--home", str(home)]
+        command += ["--port", "0", "--stop-with-stdin", "--home", str(home), *options]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -186,6 +187,10 @@ class RawRun:
     def save(self, name: str, overwrite: bool = False) -> str:
         body = self._numbered({"path": name, "overwrite": overwrite})
         return self.client.call("save_weights", body)["path"]
+
+    def export(self, name: str, **more: Any) -> str:
+        """The path of weights that were saved to be downloaded."""
+        return self.client.call("save_weights_external", self._numbered({"path": name, **more}))["path"]
 
     def snapshot(self) -> str:
         """The id of a sampler of the present weights, held in memory."""

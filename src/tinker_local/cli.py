@@ -52,8 +52,10 @@ def _serve(options: argparse.Namespace) -> None:
             host=options.host,
             port=options.port,
             api_key=options.api_key,
+            allowed_hosts=options.allow_host or [],
             home=options.home,
             adapters=options.adapters or [],
+            exports=options.export_to,
             dtype=options.dtype,
             device=options.device,
             stop_with_stdin=options.stop_with_stdin,
@@ -127,6 +129,12 @@ def _parser() -> argparse.ArgumentParser:
         help="key that clients must send (default: TINKER_LOCAL_API_KEY, else tml-local)",
     )
     serve.add_argument(
+        "--allow-host",
+        action="append",
+        metavar="NAME",
+        help="another name under which clients may ask, as of a proxy or container; may be repeated",
+    )
+    serve.add_argument(
         "--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="type of the base weights"
     )
     serve.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
@@ -136,6 +144,12 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="checkpoints from elsewhere to offer too, laid out as those of --home; may be repeated",
+    )
+    serve.add_argument(
+        "--export-to",
+        type=Path,
+        metavar="FOLDER",
+        help="where save_weights_external leaves a PEFT folder of its name; nothing else is written there",
     )
     serve.add_argument(
         "--stop-with-stdin",

@@ -57,6 +57,12 @@ def main() -> None:
         told("tinker run info", info["base_model"] == BASE_MODEL, f"{info['base_model']}")
         shown = asked("checkpoint", "info", paths[0])
         told("tinker checkpoint info", shown["tinker_path"] == paths[0], shown["checkpoint_type"])
+        state = next(path for path in paths if "/weights/" in path)
+        with tempfile.TemporaryDirectory() as out:
+            fetched = asked("checkpoint", "download", state, "--output", out)
+            files = sorted(file.name for file in Path(fetched["destination"]).iterdir())
+            whole = files == ["adapter_config.json", "adapter_model.safetensors"]
+            told("tinker checkpoint download", whole, ", ".join(files))
         called(python.with_name("tinker"), "checkpoint", "delete", "--yes", paths[0])
         left = [one["tinker_path"] for one in asked("checkpoint", "list")["checkpoints"]]
         told("tinker checkpoint delete --yes", left == paths[1:], f"{len(left)} checkpoint left")

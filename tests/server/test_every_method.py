@@ -171,7 +171,9 @@ METHODS: dict[type, dict[str, Works | Refused]] = {
         ),
         "save_state": SAVE,
         "save_weights_and_get_sampling_client": Works(SAMPLER.holds),
-        "save_weights_external": Refused("nothing to export", lambda _: {"name": "new"}),
+        "save_weights_external": Works(
+            lambda result: result.path.endswith("/external_weights/new"), lambda _: {"name": "new"}
+        ),
         "save_weights_for_sampler": SAVE,
     },
     SamplingClient: {
@@ -214,8 +216,9 @@ METHODS: dict[type, dict[str, Works | Refused]] = {
         "get_audit_log": Refused(NO_ACCOUNTS),
         "get_billing_usage": Refused(NO_ACCOUNTS, lambda _: dict(USAGE_DAYS)),
         "get_current_checkpoint_storage_usage": Refused(NO_ACCOUNTS),
-        "get_external_weights_urls": Refused(
-            "a folder on its disk", lambda scene: {"tinker_path": f"tinker://{scene.run}/external_weights/x"}
+        "get_external_weights_urls": Works(
+            lambda result: len(result.urls) == 2,
+            lambda scene: {"tinker_path": scene.training.save_weights_external("to-fetch").result().path},
         ),
         "get_sampler": Works(
             lambda result: result.model_path is not None,

@@ -223,8 +223,8 @@ def test_other_mistakes_are_told(
     """Unknown models, losses, paths and names, and prompts that do not fit, each get a sentence."""
     with pytest.raises(tinker.RequestFailedError, match="not served here; choose from"):
         client.create_lora_training_client(base_model="no/model").result()
-    with pytest.raises(tinker.RequestFailedError, match="loss 'gspo' is not offered"):
-        training.forward_backward([datum()], "gspo").result()
+    with pytest.raises(tinker.RequestFailedError, match="its formula is not known"):
+        training.forward_backward([datum()], "stable_reinforce").result()
     with pytest.raises(tinker.RequestFailedError, match="context is 256"):
         training.forward([datum([0] + [50] * 300)], "cross_entropy").result()
     with pytest.raises(tinker.RequestFailedError, match="cannot name a checkpoint"):
@@ -306,7 +306,7 @@ def test_stability_information_is_refused(client: tinker.ServiceClient, server: 
     """What only the loss stable_reinforce needs is refused at once, with the losses there are."""
     sampler = client.create_sampling_client(base_model=server.base_model, record_stability_info=True).result()
     params = SamplingParams(max_tokens=1)
-    with pytest.raises(tinker.RequestFailedError, match="'stable_reinforce' is not offered here; use one of"):
+    with pytest.raises(tinker.RequestFailedError, match=r"its formula is not known.* gspo, dro"):
         sampler.sample(ModelInput.from_ints(TOKENS), 1, params).result()
 
 

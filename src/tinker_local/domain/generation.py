@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,10 @@ class SampledSequence:
     logprobs: list[float]
     stopped: bool
     top: TokenLogprobs | None
+
+
+Progress = Callable[[int, SampledSequence], None]
+"""(number of the sequence, its tokens since the call before); called by the thread that computes."""
 
 
 @dataclass(frozen=True)

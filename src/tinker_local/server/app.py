@@ -6,20 +6,22 @@ SDK retries most error statuses for minutes.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from tinker_local import __version__
 from tinker_local.errors import BusyError, NotFoundError, RequestError
 from tinker_local.server.answering import answer, problem, state_of
-from tinker_local.server.bodies import MAX_BODY_BYTES, TooLargeError, limited, read_body
+from tinker_local.server.bodies import TooLargeError, read_body
+from tinker_local.server.downloads import Links, download_routes
+from tinker_local.server.guard import HEALTH, TOO_LARGE, Access, Guard
+from tinker_local.server.openai import openai_app
 from tinker_local.server.rest import rest_routes
 from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
@@ -33,8 +35,8 @@ POLL_SECONDS = 30.0
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(state: ServerState, api_key: str) -> ASGIApp:
-    """The application; `api_key` is asked of every request but the health check."""
+def create_app(state: ServerState, access: Access) -> ASGIApp:
+    """The application, behind the checks of who may ask."""
     app = Starlette(
         routes=[
             _post("client/config", _nothing),
@@ -57,10 +59,12 @@ def create_app(state: ServerState, api_key: str) -> ASGIApp:
             _post("retrieve_futures", _retrieve_futures),
             _post("cancel_future", _cancel_future),
             _post("join_sampling_session", _join_sampling_session),
-            Route("/api/v1/healthz", _health),
+            Route(HEALTH, _health),
             Route("/api/v1/get_server_capabilities", _capabilities),
             Route("/api/v1/samplers/{sampler_id}", _sampler),
             *rest_routes(),
+            *download_routes(),
+            Mount("/v1", openai_app(state)),
         ],
         exception_handlers={
             RequestError: _refuse,
@@ -70,42 +74,16 @@ def create_app(state: ServerState, api_key: str) -> ASGIApp:
         },
     )
     app.state.server = state
-    return _Guard(app, api_key)
-
-
-class _Guard:
-    """Asks for the key and limits bodies before anything else looks at a request."""
-
-    def __init__(self, app: ASGIApp, api_key: str) -> None:
-        self._app = app
-        self._key = api_key.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] == "/api/v1/healthz":
-            await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        if not hmac.compare_digest(headers.get(b"x-api-key", b""), self._key):
-            refusal = problem(401, "The API key is not the one this server was started with.")
-            await refusal(scope, receive, send)
-            return
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-            await _too_large_problem()(scope, receive, send)
-            return
-        await self._app(scope, limited(receive), send)
+    app.state.links = Links.new()
+    return Guard(app, access)
 
 
 def _post(path: str, handler: Handler) -> Route:
     return Route(f"/api/v1/{path}", handler, methods=["POST"])
 
 
-def _too_large_problem() -> JSONResponse:
-    return problem(413, f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches.")
-
-
 async def _too_large(request: Request, error: Exception) -> Response:
-    return _too_large_problem()
+    return problem(413, TOO_LARGE)
 
 
 async def _busy(request: Request, error: Exception) -> Response:
@@ -218,11 +196,11 @@ async def _save_weights_for_sampler(request: Request) -> Response:
 
 
 async def _save_weights_external(request: Request) -> Response:
-    # Told through the future, like any other request of a run: its number must not be missing.
-    def refuse(_body: bytes) -> Future:
-        raise RequestError("An adapter lies on disk in PEFT's layout, so there is nothing to export.")
-
-    return await _promised(request, refuse)
+    runs = state_of(request).runs
+    return await _promised(
+        request,
+        lambda body: runs.save_weights_external(requests.parse_json(requests.SaveWeightsExternal, body)),
+    )
 
 
 async def _load_weights(request: Request) -> Response:

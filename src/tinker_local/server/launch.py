@@ -22,10 +22,10 @@ from tinker_local.engine.worker import Worker
 from tinker_local.errors import StartupError
 from tinker_local.loading import BaseModel, load_base_model
 from tinker_local.server.app import create_app
+from tinker_local.server.guard import LOOPBACK_NAMES, Access, allowed_hosts, name_of
 from tinker_local.service.server_state import ServerState
 
 DEFAULT_API_KEY = "tml-local"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,10 @@ class ServeOptions:
     host: str
     port: int
     api_key: str
+    allowed_hosts: Sequence[str]
     home: Path
     adapters: Sequence[Path]
+    exports: Path | None
     dtype: str
     device: str
     stop_with_stdin: bool
@@ -45,13 +47,18 @@ class ServeOptions:
 
 def launch(options: ServeOptions) -> None:
     """Serve until interrupted. Raises StartupError before the ready line, with one clear sentence."""
-    if options.host not in LOOPBACK and options.api_key == DEFAULT_API_KEY:
+    if options.host not in LOOPBACK_NAMES and options.api_key == DEFAULT_API_KEY:
         raise StartupError(f"Serving on {options.host} needs a key of your own; pass --api-key tml-...")
     if not options.api_key.startswith("tml-"):
         raise StartupError("The SDK sends only keys that begin with 'tml-'; choose such an --api-key.")
+    for name in options.allowed_hosts:
+        if not name_of(name):
+            raise StartupError(f"{name!r} is no name of a host; give --allow-host the one that clients use.")
     for folder in options.adapters:
         if not folder.is_dir():
             raise StartupError(f"There is no folder {folder}; --adapters takes one that holds checkpoints.")
+    if options.exports is not None and not options.exports.is_dir():
+        raise StartupError(f"There is no folder {options.exports}; make it, or name another as --export-to.")
     # Bound before the models are loaded, so that a taken port is known at once.
     listener = _bind(options.host, options.port)
     device = _device(options.device)
@@ -94,9 +101,17 @@ def _serve(
 async def _serve_http(
     options: ServeOptions, models: dict[str, BaseModel], listener: socket.socket, worker: Worker
 ) -> None:
-    state = ServerState(models, options.home, worker, asyncio.get_running_loop(), adapters=options.adapters)
+    state = ServerState(
+        models,
+        options.home,
+        worker,
+        asyncio.get_running_loop(),
+        adapters=options.adapters,
+        exports=options.exports,
+    )
+    access = Access(options.api_key, allowed_hosts(options.host, list(options.allowed_hosts)))
     config = uvicorn.Config(
-        create_app(state, options.api_key), log_level="warning", access_log=False, lifespan="off", ws="none"
+        create_app(state, access), log_level="warning", access_log=False, lifespan="off", ws="none"
     )
     port = listener.getsockname()[1]
     listener.listen()

@@ -42,9 +42,6 @@ ACCOUNTS = "This server has no accounts, projects or bills."
 NOT_OFFERED = {
     "/api/v1/copy_weights": "This server has one owner, so copy a checkpoint's folder instead.",
     "/api/v1/create_custom_loss": "Custom losses run in the client, as forward_backward_custom does.",
-    "/api/v1/training_runs/{run_id}/checkpoints/{kind}/{name}/external_weights_urls": (
-        "Nothing is downloaded from this server; the checkpoint is a folder on its disk."
-    ),
     "/api/v1/sessions/search": "Searching sessions is not offered; list them instead.",
     "/api/v1/sessions/{session_id}/trace_export": "This server records no traces of what people send it.",
     "/api/v1/sessions/{session_id}/project": ACCOUNTS,
@@ -84,13 +81,13 @@ async def _checkpoints(request: Request) -> Response:
 
 
 async def _delete_checkpoint(request: Request) -> Response:
-    state_of(request).store.delete(_path_of(request))
+    state_of(request).store.delete(path_of(request))
     return Response(status_code=204)
 
 
 async def _set_expiry(request: Request) -> Response:
     wanted = requests.parse_json(requests.TimeToLive, await request.body())
-    state_of(request).store.set_expiry(_path_of(request), expiry(wanted.ttl_seconds))
+    state_of(request).store.set_expiry(path_of(request), expiry(wanted.ttl_seconds))
     return Response(status_code=204)
 
 
@@ -108,7 +105,8 @@ async def _session(request: Request) -> Response:
     return answer(state_of(request).session(request.path_params["session_id"]))
 
 
-def _path_of(request: Request) -> CheckpointPath:
+def path_of(request: Request) -> CheckpointPath:
+    """The checkpoint that a route names."""
     # Put together and parsed again, so that a route is held to the same rules as a tinker:// path.
     parts: dict[str, Any] = request.path_params
     return parse_path(f"tinker://{parts['run_id']}/{parts['kind']}/{parts['name']}")

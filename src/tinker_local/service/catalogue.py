@@ -14,7 +14,7 @@ from tinker_local.service.training_runs import Run, Runs
 from tinker_local.wire import answers
 
 Entry = TypeVar("Entry")
-KINDS = {"weights": "training", "sampler_weights": "sampler"}
+KINDS = {"weights": "training", "sampler_weights": "sampler", "external_weights": "external"}
 
 
 class Catalogue:

@@ -2,6 +2,7 @@
 
     <home>/runs/<run>/weights/<name>/          adapter, optimizer state, checkpoint.json
     <home>/runs/<run>/sampler_weights/<name>/  adapter, checkpoint.json
+    <home>/runs/<run>/external_weights/<name>/ the same, to be downloaded
 
 A checkpoint is written to a temporary name, flushed to the disk and renamed, so a crash leaves either
 the whole of it or nothing that is listed. `checkpoint.json` holds a digest of every file.
@@ -34,7 +35,10 @@ from tinker_local.errors import CheckpointError, NotFoundError, RequestError
 from tinker_local.service.folders import recover_folders, remove_folder, replace_file, write_folder
 from tinker_local.service.peft_layout import peft_config, peft_names, peft_tensors
 
-Kind = Literal["weights", "sampler_weights"]
+Kind = Literal["weights", "sampler_weights", "external_weights"]
+KINDS: tuple[Kind, ...] = ("weights", "sampler_weights", "external_weights")
+PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
+"""What of a checkpoint other programs read."""
 RUN = re.compile(r"[A-Za-z0-9:_-]+")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -80,15 +84,16 @@ class CheckpointPath:
 
 
 def parse_path(text: str) -> CheckpointPath:
-    """Raises RequestError for anything but tinker://<run>/weights|sampler_weights/<name>."""
-    match = re.fullmatch(rf"tinker://({RUN.pattern})/(weights|sampler_weights)/([^/]+)", text)
-    if match is None:
+    """Raises RequestError for anything but tinker://<run>/<kind>/<name>."""
+    match = re.fullmatch(rf"tinker://({RUN.pattern})/([^/]+)/([^/]+)", text)
+    kinds: Mapping[str, Kind] = {kind: kind for kind in KINDS}
+    found = None if match is None else kinds.get(match[2])
+    if match is None or found is None:
         raise CheckpointError(
             f"{text!r} is not a checkpoint path; it looks like tinker://<run>/weights/<name>."
         )
-    run, kind, name = match.groups()
-    check_name(name)
-    return CheckpointPath(run, "weights" if kind == "weights" else "sampler_weights", name)
+    check_name(match[3])
+    return CheckpointPath(match[1], found, match[3])
 
 
 def check_name(name: str) -> None:
@@ -105,9 +110,13 @@ class CheckpointStore:
     A checkpoint whose time is over is removed by whatever comes upon it first, and its name is free.
     """
 
-    def __init__(self, home: Path, shipped: Sequence[Path] = ()) -> None:
-        """`shipped` are folders laid out as `<home>/runs`; what is in them can be loaded, and no more."""
+    def __init__(self, home: Path, shipped: Sequence[Path] = (), exports: Path | None = None) -> None:
+        """`shipped` are folders laid out as `<home>/runs`; what is in them can be loaded, and no more.
+
+        `exports` is the one folder outside of `home` that is written to, for other programs to read.
+        """
         self.runs = home / "runs"
+        self._exports = exports
         self._shipped = tuple(shipped)
         # What was read of each checkpoint.json, with the stamp of the file that it was read from.
         self._known: dict[Path, tuple[tuple[int, ...], CheckpointInfo]] = {}
@@ -253,7 +262,7 @@ class CheckpointStore:
         top = self.runs if run is None else self._folder_of_run(run)
         for file in sorted(top.glob("*/*/*/checkpoint.json" if run is None else "*/*/checkpoint.json")):
             name, kind, owner = file.parent.name, file.parent.parent.name, unquote(file.parents[2].name)
-            if name.startswith(".") or kind not in ("weights", "sampler_weights"):
+            if name.startswith(".") or kind not in KINDS:
                 continue
             try:
                 yield self.info(CheckpointPath(owner, kind, name))
@@ -288,16 +297,47 @@ class CheckpointStore:
         for _ in self.list():
             pass
 
+    def peft_files(self, path: CheckpointPath) -> dict[str, Path]:
+        """The files that other programs read, by name; raises CheckpointError where one is damaged."""
+        info = self.info(path)
+        for name in PEFT_FILES:
+            self._content(path, info, name)
+        return {name: self._found(path) / name for name in PEFT_FILES}
+
+    def check_export(self, name: str) -> None:
+        """Raise CheckpointError where the folder of exports has something of this name already."""
+        if self._exports is not None and (self._exports / name).exists():
+            raise CheckpointError(f"{self._exports / name} exists already; choose another name.")
+
+    def export(self, path: CheckpointPath) -> None:
+        """Copy an adapter into the folder of exports, where there is one, as a folder of its own name."""
+        if self._exports is None:
+            return
+        self.check_export(path.name)
+        contents = {name: file.read_bytes() for name, file in self.peft_files(path).items()}
+        try:
+            write_folder(self._exports / path.name, contents)
+        except OSError as error:
+            raise _refused(path, "exported", error) from error
+
     def _read(self, path: CheckpointPath, info: CheckpointInfo, name: str) -> dict[str, Tensor]:
         try:
+            return load(self._content(path, info, name))
+        except SafetensorError as error:
+            raise _unreadable(path, name) from error
+
+    def _content(self, path: CheckpointPath, info: CheckpointInfo, name: str) -> bytes:
+        try:
             content = (self._found(path) / name).read_bytes()
-            if hashlib.sha256(content).hexdigest() != info.digests.get(name):
-                raise CheckpointError(f"{path} is damaged ({name} has changed); use an earlier checkpoint.")
-            return load(content)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"{path} is damaged ({name} cannot be read); use an earlier checkpoint."
-            ) from error
+        except OSError as error:
+            raise _unreadable(path, name) from error
+        if hashlib.sha256(content).hexdigest() != info.digests.get(name):
+            raise CheckpointError(f"{path} is damaged ({name} has changed); use an earlier checkpoint.")
+        return content
+
+
+def _unreadable(path: CheckpointPath, name: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged ({name} cannot be read); use an earlier checkpoint.")
 
 
 def _refused(path: CheckpointPath, what: str, error: OSError) -> CheckpointError:

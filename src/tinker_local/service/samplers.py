@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from secrets import randbits
 from uuid import uuid4
@@ -21,7 +22,7 @@ from tinker_local.engine.model.llama import Llama, Projection, plain_projection
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.model.merging import MergedModels
 from tinker_local.engine.model.packing import PackedModels
-from tinker_local.engine.train.losses import LOSSES
+from tinker_local.engine.train.losses import NO_STABLE_REINFORCE
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
@@ -36,6 +37,12 @@ Array = npt.NDArray[np.int64]
 
 REQUESTS_OF_A_CLIENT = 1_000_000_000
 """Numbers that one client of a sampling session may use; a copy of the client begins at the next multiple."""
+
+
+MakeJob = Callable[[SamplingWeights, GenerationRequest, int], Job]
+"""(weights, what to generate, bytes that it takes while it waits) -> the job to queue."""
+KEPT_WEIGHTS = 2
+"""Weights that were named without a session, and stay ready for the next request."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +82,7 @@ class Samplers:
         worker.attach(self._scheduler)
         # Samplers of the same base or the same checkpoint share their weights, and so a batch.
         self._weights_of: WeakValueDictionary[tuple[str, str], SamplingWeights] = WeakValueDictionary()
+        self._named_lately: deque[SamplingWeights] = deque(maxlen=KEPT_WEIGHTS)
 
     async def create(self, request: requests.CreateSamplingSession) -> answers.SamplingSessionCreated:
         """A sampler of a checkpoint or of a bare base model; raises RequestError where there is none."""
@@ -165,7 +173,7 @@ class Samplers:
         known = self._futures.find(request_id)
         if known is not None:
             return known, sequence_ids
-        num_bytes = 32 * len(generation.prompt) + 8 * generation.max_tokens * generation.num_samples
+        num_bytes = _num_bytes(generation)
         self._worker.require_room(num_bytes, self._scheduler.waiting_bytes)
         future = self._futures.create(request_id, group)
 
@@ -184,6 +192,23 @@ class Samplers:
             )
         )
         return future, sequence_ids
+
+    async def queue(self, request: requests.Sample, make: MakeJob) -> None:
+        """Queue a generation whose result goes to no future, but to the job that `make` makes.
+
+        Raises RequestError where it cannot be done, and BusyError where too much waits.
+        """
+        sampler = await self._sampler_of(request)
+        generation = _generation(request, sampler.base, self._scheduler.most_tokens(sampler.base.model))
+        num_bytes = _num_bytes(generation)
+        self._worker.require_room(num_bytes, self._scheduler.waiting_bytes)
+        self._scheduler.submit(make(sampler.weights, generation, num_bytes))
+
+    def base_of(self, base_model: str | None, model_path: str | None) -> BaseModel:
+        """The base of what is named, without loading it; raises NotFoundError where it is not there."""
+        if model_path is not None:
+            base_model = self._store.info(parse_path(model_path)).base_model
+        return find_base(self._models, base_model or "")
 
     def refuse(self, numbered: requests.NumberedSample, error: RequestError) -> Future:
         """A failed future under the request's own name, where its client looks for it.
@@ -234,6 +259,9 @@ class Samplers:
             return self.find(request.sampling_session_id)
         # Not kept, since no session would ever free it.
         base, adapter, weights = await self._named(request.base_model, request.model_path)
+        if weights in self._named_lately:
+            self._named_lately.remove(weights)
+        self._named_lately.append(weights)
         return Sampler(f"direct-{uuid4().hex}", "", base, adapter, request.model_path, weights)
 
     async def _named(
@@ -277,6 +305,11 @@ class Samplers:
         return SamplingWeights(base.model, base.tokenizer, model)
 
 
+def _num_bytes(generation: GenerationRequest) -> int:
+    """What a request takes while it waits and until its result is fetched."""
+    return 32 * len(generation.prompt) + 8 * generation.max_tokens * generation.num_samples
+
+
 def _same_weights(one: Sampler, other: Sampler) -> bool:
     # A snapshot has no path to be known by; each is of another moment.
     named = one.model_path is not None or (one.adapter is None and other.adapter is None)
@@ -309,10 +342,7 @@ def _generation(request: requests.Sample, base: BaseModel, most_tokens: int) -> 
     prompt = tuple(token for chunk in request.prompt.chunks for token in chunk.tokens)
     context, vocabulary = base.model.config.max_position_embeddings, base.model.config.vocab_size
     if request.record_stability_info:
-        raise RequestError(
-            f"The loss 'stable_reinforce' is not offered here; use one of: {', '.join(LOSSES)}, without "
-            "record_stability_info."
-        )
+        raise RequestError(NO_STABLE_REINFORCE)
     if not prompt:
         raise RequestError("The prompt is empty; give it at least one token.")
     if min(prompt) < 0 or max(prompt) >= vocabulary:

@@ -33,13 +33,17 @@ class ServerState:
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float] = time.monotonic,
         adapters: Sequence[Path] = (),
+        exports: Path | None = None,
     ) -> None:
-        """`adapters` are folders of checkpoints that were shipped, to be sampled from and trained on."""
+        """`adapters` are folders of checkpoints that were shipped, to be sampled from and trained on.
+
+        `exports` is where save_weights_external leaves a copy for other programs; None leaves none.
+        """
         self._loop = loop
         self.models = models
         self.sessions = Sessions(clock)
         self.futures = Futures(loop)
-        self.store = CheckpointStore(home, adapters)
+        self.store = CheckpointStore(home, adapters, exports)
         self.store.recover()
         self.samplers = Samplers(models, self.store, worker, self.futures, self.sessions)
         self.runs = Runs(models, self.store, worker, self.futures, self.samplers, self.sessions, loop)

@@ -178,6 +178,29 @@ class Runs:
 
         return self._submit(run, request.seq_id, compute)
 
+    def save_weights_external(self, request: requests.SaveWeightsExternal) -> Future:
+        """A checkpoint to download, in PEFT's layout, and a copy in the folder of exports.
+
+        What has an end of its own is not copied: it was saved for a download, as the tinker command does.
+        """
+        run = self.find(request.model_id)
+        if request.age_encryption_recipients:
+            raise RequestError("Exports are not encrypted here; leave age_encryption_recipients out.")
+        check_name(request.path)
+        path = CheckpointPath(run.run_id, "external_weights", request.path)
+
+        def compute() -> answers.ExternalWeightsSaved:
+            if request.ttl_seconds is None:
+                self._store.check_export(request.path)
+            self._store.save(
+                path, run.base.name, run.trained().adapter, None, False, expiry(request.ttl_seconds), None
+            )
+            if request.ttl_seconds is None:
+                self._store.export(path)
+            return answers.ExternalWeightsSaved(path=str(path), size_bytes=self._store.size(path))
+
+        return self._submit(run, request.seq_id, compute)
+
     def load_weights(self, request: requests.LoadWeights) -> Future:
         """A checkpoint onto an existing run, or as the beginning of a new one."""
         path = parse_path(request.path)

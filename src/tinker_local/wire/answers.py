@@ -110,6 +110,21 @@ class SamplerWeightsSaved(Answer):
     type: str = "save_weights_for_sampler"
 
 
+class ExternalWeightsSaved(Answer):
+    """The result of save_weights_external: `tinker://<run>/external_weights/<name>`, and all its bytes."""
+
+    path: str
+    size_bytes: int
+    type: str = "save_weights_external"
+
+
+class ExternalWeightsUrls(Answer):
+    """Where each file of a checkpoint can be fetched without a key, until `expires`."""
+
+    urls: dict[str, str]
+    expires: datetime
+
+
 class WeightsLoaded(Answer):
     """The result of load_weights: the path that was asked for, and the run that goes on from it."""
 

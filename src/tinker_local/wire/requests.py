@@ -120,6 +120,16 @@ class SaveWeightsForSampler(WireModel):
     user_metadata: dict[str, str] | None = None
 
 
+class SaveWeightsExternal(WireModel):
+    """The body of save_weights_external; `path` is a bare name."""
+
+    model_id: str
+    seq_id: int
+    path: str
+    ttl_seconds: TtlSeconds | None = None
+    age_encryption_recipients: list[str] | None = None
+
+
 class LoadWeights(WireModel):
     """Either onto an existing model (`model_id`, `seq_id`) or into a new one (`session_id`, ...)."""
 

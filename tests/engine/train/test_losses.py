@@ -46,6 +46,13 @@ def cispo(low: float, high: float) -> Formula:
     return formula
 
 
+def dro(beta: float) -> Formula:
+    def formula(logprobs: torch.Tensor, old: torch.Tensor, advantages: torch.Tensor) -> torch.Tensor:
+        return -(logprobs * advantages - 0.5 * beta * (logprobs - old) ** 2).sum()
+
+    return formula
+
+
 @pytest.fixture(scope="module")
 def base(tiny_model: Path) -> Llama:
     return load_base_model(str(tiny_model), "float32", CPU).model
@@ -65,6 +72,7 @@ def random_adapter(base: Llama) -> Adapter:
         ("ppo", {"clip_low_threshold": 0.5, "clip_high_threshold": 3.0}, ppo(0.5, 3.0)),
         ("cispo", {}, cispo(0.0, 4.0)),
         ("cispo", {"clip_high_threshold": 1.1}, cispo(0.0, 1.1)),
+        ("dro", {"beta": 0.3}, dro(0.3)),
     ],
 )
 def test_losses_and_gradients_are_the_formulas(
@@ -99,7 +107,11 @@ def test_losses_and_gradients_are_the_formulas(
         ("ppo", {"clip_epsilon": 0.2}, "no setting 'clip_epsilon'; it has: clip_low_threshold"),
         ("cispo", {"clip_high_threshold": "four"}, "not a finite number"),
         ("cross_entropy", {"temperature": 2.0}, "no setting 'temperature'; it has: none"),
-        ("dro", {}, "not offered here; use one of: cross_entropy"),
+        ("dro", {}, "no default for 'beta'"),
+        ("dro", {"beta": 0.1, "tau": 1.0}, "no setting 'tau'; it has: beta"),
+        ("gspo", {"epsilon": 0.1}, "no setting 'epsilon'; it has: clip_low_threshold"),
+        ("custom", {}, "not offered here; use one of: cross_entropy"),
+        ("stable_reinforce", {}, "its formula is not known"),
     ],
 )
 def test_wrong_settings_are_refused(base: Llama, name: str, config: dict[str, float | str], sentence: str):
@@ -107,6 +119,16 @@ def test_wrong_settings_are_refused(base: Llama, name: str, config: dict[str, fl
     datum = Datum(np.arange(5), {"target_tokens": np.arange(5)})
     with pytest.raises(RequestError, match=sentence):
         TrainingModel(base, random_adapter(base)).forward_backward([datum], name, False, config)
+
+
+def test_inputs_that_a_loss_does_not_read_are_refused(base: Llama):
+    """A mask or thresholds for each token are not passed over in silence."""
+    ones = np.ones(5, dtype=np.float32)
+    inputs = {"target_tokens": np.arange(5), "logprobs": ones, "advantages": ones, "weights": ones}
+    with pytest.raises(RequestError, match="Datum 0 has weights, which this loss does not read"):
+        TrainingModel(base, random_adapter(base)).forward_backward(
+            [Datum(np.arange(5), inputs)], "dro", False, {"beta": 0.1}
+        )
 
 
 @pytest.mark.parametrize("widths", [(0,), (None, 2), (2, 3)])

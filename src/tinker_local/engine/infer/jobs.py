@@ -8,7 +8,7 @@ from itertools import count
 
 from torch import Tensor
 
-from tinker_local.domain.generation import GenerationRequest, GenerationResult, SampledSequence
+from tinker_local.domain.generation import GenerationRequest, GenerationResult, Progress, SampledSequence
 from tinker_local.engine.infer.prompt_scoring import PromptScoring
 from tinker_local.engine.infer.samples import Sample
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
@@ -30,13 +30,15 @@ class Feed:
 class Growing:
     """A sample that is not finished. Its feed holds the prompt and all that was sampled.
 
-    `num_speculated` is how many tokens to speculate on next: more when the last ones were right.
+    `num_speculated` is how many tokens to speculate on next: more when the last ones were right. `num_told`
+    are the tokens that a client which follows its request knows of.
     """
 
     number: int
     sample: Sample
     feed: Feed
     num_speculated: int = 1
+    num_told: int = 0
 
 
 @dataclass(eq=False)
@@ -49,6 +51,7 @@ class Job:
     fail: Callable[[Exception], None]
     is_wanted: Callable[[], bool] = lambda: True
     num_bytes: int = 0
+    progress: Progress | None = None
     number: int = field(default_factory=lambda: next(_NUMBERS))
     growing: list[Growing] = field(default_factory=list[Growing])
     num_started: int = 0
@@ -74,6 +77,12 @@ class Job:
     def keep(self, number: int, sample: Sample) -> None:
         """Note a finished sample."""
         self._sequences[number] = sample.result()
+
+    def tell(self, grown: Growing) -> None:
+        """Give a client that follows its request the tokens it does not know of yet."""
+        if self.progress is not None:
+            self.progress(grown.number, grown.sample.result(grown.num_told))
+            grown.num_told = len(grown.sample.tokens)
 
     def result(self) -> GenerationResult:
         """Sequences in the order of their numbers; raises KeyError where one has not ended."""

@@ -38,10 +38,11 @@ class Sample:
         """Whether a stop was sampled, or as many tokens as the request allows."""
         return self.stopped or len(self.tokens) >= self.request.max_tokens
 
-    def result(self) -> SampledSequence:
-        """Tokens so far with log-probabilities in nats; `top` is [tokens, k], None where not asked."""
-        top = TokenLogprobs(*(np.stack(part) for part in zip(*self.top, strict=True))) if self.top else None
-        return SampledSequence(self.tokens, self.logprobs, self.stopped, top)
+    def result(self, since: int = 0) -> SampledSequence:
+        """Tokens from this one on, with log-probabilities in nats; `top` is [tokens, k] or None."""
+        best = self.top[since:]
+        top = TokenLogprobs(*(np.stack(part) for part in zip(*best, strict=True))) if best else None
+        return SampledSequence(self.tokens[since:], self.logprobs[since:], self.stopped, top)
 
 
 def extend(samples: Sequence[Sample], scores: Tensor, logprobs: Tensor, tokenizer: Tokenizer) -> None:

@@ -238,6 +238,7 @@ class Step:
     def _settle(self, job: Job, grown: Growing, begins: bool) -> None:
         """Let a sample that was extended leave or go on."""
         pages, feed = self._memory.pages, grown.feed
+        job.tell(grown)
         # The newest token has not gone through the model.
         computed = len(feed.tokens) - 1
         if begins and not grown.sample.finished:

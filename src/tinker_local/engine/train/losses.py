@@ -13,29 +13,41 @@ from torch import Tensor
 from tinker_local.domain.datum import Datum
 from tinker_local.errors import RequestError
 
+SEQUENCE_LOG_RATIO = "sequence_log_ratio"
+
 LossFunction = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, float]], Tensor]
 """(named inputs, log-probabilities of the targets, settings) -> elementwise loss; tensors of one shape."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss, the inputs it reads, the one that is zero where a token does not count, and its settings."""
+    """A loss, the inputs it reads, and its settings.
+
+    `weight_input` is zero where a token does not count; None means that each counts. `required` are settings
+    without a documented default. `ratio_input` marks the tokens of a datum whose mean log-ratio the loss
+    reads, as another input named SEQUENCE_LOG_RATIO.
+    """
 
     elementwise: LossFunction
     inputs: tuple[str, ...]
-    weight_input: str
+    weight_input: str | None
     defaults: Mapping[str, float]
+    required: tuple[str, ...] = ()
+    ratio_input: str | None = None
 
     def settings(self, config: Mapping[str, float | str]) -> dict[str, float]:
         """The defaults with what the client changed; raises RequestError for what the loss does not have."""
         changed: dict[str, float] = {}
         for name, value in config.items():
-            if name not in self.defaults:
-                known = ", ".join(self.defaults) or "none"
+            if name not in self.defaults and name not in self.required:
+                known = ", ".join([*self.defaults, *self.required]) or "none"
                 raise RequestError(f"The loss has no setting {name!r}; it has: {known}.")
             if isinstance(value, str) or not math.isfinite(value):
                 raise RequestError(f"The loss's setting {name!r} is not a finite number; send one.")
             changed[name] = value
+        for name in self.required:
+            if name not in changed:
+                raise RequestError(f"The loss has no default for {name!r}; send it in loss_fn_config.")
         return {**self.defaults, **changed}
 
 
@@ -75,6 +87,48 @@ def cispo(inputs: Mapping[str, Tensor], logprobs: Tensor, settings: Mapping[str,
     return -clipped.detach() * logprobs * inputs["advantages"]
 
 
+def gspo(inputs: Mapping[str, Tensor], logprobs: Tensor, settings: Mapping[str, float]) -> Tensor:
+    """`-min(s * advantage, clip(s, low, high) * advantage)`, `s` being one number for a datum's tokens.
+
+    It is e to the mean of `logprob - sampling logprob` over those tokens that sequence_ratio_mask marks, and
+    each token has the gradient of its own log-probability alone (GSPO-token).
+
+    Source: Zheng et al. 2025, arXiv:2507.18071, and the Tinker documentation, "GSPO". The default bounds
+    are those of the paper's section 5.1, as ratios, since the documentation's own are not known here.
+    """
+    ratio = torch.exp(inputs[SEQUENCE_LOG_RATIO] + logprobs - logprobs.detach())
+    clipped = ratio.clamp(settings["clip_low_threshold"], settings["clip_high_threshold"])
+    return -torch.minimum(ratio * inputs["advantages"], clipped * inputs["advantages"])
+
+
+def dro(inputs: Mapping[str, Tensor], logprobs: Tensor, settings: Mapping[str, float]) -> Tensor:
+    """`-(logprob * advantage - beta / 2 * (logprob - sampling logprob)^2)`.
+
+    The penalty is counted for every token, also where the advantage is zero, as hosted Tinker does it; to
+    leave a token out, send its own log-probability as the sampling one.
+
+    Source: Richemond et al. 2024, arXiv:2405.19107, and the Tinker documentation, "DRO".
+    """
+    penalty = (logprobs - inputs["logprobs"]).square()
+    return 0.5 * settings["beta"] * penalty - logprobs * inputs["advantages"]
+
+
+def sequence_log_ratios(
+    mask: Tensor, logprobs: Tensor, sampling_logprobs: Tensor, lengths: Sequence[int]
+) -> Tensor:
+    """The mean log-ratio over the marked tokens of each datum, for each of its tokens; a constant.
+
+    All tensors are of one shape, [rows] or [rows, k]; `lengths` tells how many rows belong to each datum.
+    """
+    ratios = torch.empty_like(logprobs)
+    start = 0
+    for length in lengths:
+        rows = slice(start, start + length)
+        start += length
+        ratios[rows] = (logprobs[rows] - sampling_logprobs[rows])[mask[rows] != 0].mean()
+    return ratios
+
+
 def _ratio(inputs: Mapping[str, Tensor], logprobs: Tensor) -> Tensor:
     return torch.exp(logprobs - inputs["logprobs"])
 
@@ -91,14 +145,31 @@ LOSSES: Mapping[str, Loss] = {
         "advantages",
         {"clip_low_threshold": 0.0, "clip_high_threshold": 4.0},
     ),
+    "gspo": Loss(
+        gspo,
+        ("logprobs", "advantages", "sequence_ratio_mask"),
+        "advantages",
+        {"clip_low_threshold": 1 - 3e-4, "clip_high_threshold": 1 + 4e-4},
+        ratio_input="sequence_ratio_mask",
+    ),
+    "dro": Loss(dro, ("logprobs", "advantages"), None, {}, required=("beta",)),
 }
+
+OFFERED = ", ".join(LOSSES)
+NO_STABLE_REINFORCE = (
+    "The loss 'stable_reinforce' is not offered here, since its formula is not known; choose another loss, "
+    "without record_stability_info (in tinker-cookbook: loss_fn=importance_sampling). Offered are: "
+    f"{OFFERED}."
+)
 
 
 def find_loss(name: str) -> Loss:
     """The loss of this name; raises RequestError with the names there are."""
+    if name == "stable_reinforce":
+        raise RequestError(NO_STABLE_REINFORCE)
     loss = LOSSES.get(name)
     if loss is None:
-        raise RequestError(f"The loss {name!r} is not offered here; use one of: {', '.join(LOSSES)}.")
+        raise RequestError(f"The loss {name!r} is not offered here; use one of: {OFFERED}.")
     return loss
 
 
@@ -142,6 +213,16 @@ def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: 
                 )
             if not np.isfinite(values).all():
                 raise RequestError(f"Datum {index} has {name} that are not finite; send finite numbers.")
+        unknown = sorted(set(datum.loss_inputs) - {"target_tokens", *loss.inputs})
+        if unknown:
+            raise RequestError(
+                f"Datum {index} has {unknown[0]}, which this loss does not read; leave it out. It reads: "
+                f"{', '.join(['target_tokens', *loss.inputs])}."
+            )
+        if loss.ratio_input is not None and not datum.loss_inputs[loss.ratio_input].any():
+            raise RequestError(
+                f"Datum {index} has a {loss.ratio_input} that marks no token; set it to 1 where sampled."
+            )
 
 
 def _check_token_ids(ids: np.ndarray, vocab_size: int, what: str) -> None:

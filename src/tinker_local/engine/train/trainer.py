@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -22,7 +22,13 @@ from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.threads import use_threads_for
 from tinker_local.engine.train.decoder import Decoder, Keep, Tokens, bytes_per_token
-from tinker_local.engine.train.losses import Loss, check_datums, find_loss
+from tinker_local.engine.train.losses import (
+    SEQUENCE_LOG_RATIO,
+    Loss,
+    check_datums,
+    find_loss,
+    sequence_log_ratios,
+)
 from tinker_local.engine.train.micro_batches import micro_batches
 from tinker_local.errors import CheckpointError, RequestError
 
@@ -204,6 +210,18 @@ class _Batch:
             {name: _joined(datums, name).float().to(device) for name in loss.inputs},
         )
 
+    def counted(self, loss: Loss) -> Tensor:
+        """Which rows the loss depends on, bool [rows]."""
+        if loss.weight_input is None:
+            return torch.ones(len(self.targets), dtype=torch.bool, device=self.targets.device)
+        return (self.inputs[loss.weight_input] != 0).reshape(len(self.targets), -1).any(dim=1)
+
+    def with_sequence_ratios(self, ratio_input: str, logprobs: Tensor) -> _Batch:
+        """With what a loss of whole sequences reads, from the log-probabilities of all targets."""
+        sampled, mask = self.inputs["logprobs"], self.inputs[ratio_input]
+        ratios = sequence_log_ratios(mask, logprobs, sampled, self.lengths)
+        return replace(self, inputs={**self.inputs, SEQUENCE_LOG_RATIO: ratios})
+
     def results(
         self, loss: Loss, settings: Mapping[str, float], logprobs: Tensor
     ) -> tuple[list[DatumOutput], float]:
@@ -228,7 +246,7 @@ def _compute(
     batch = _Batch.of(decoder, datums, loss)
     # Tokens of weight zero are reported but not differentiated: the unembedding is a large share of a small
     # model's work, and prompts are about half of the tokens.
-    counted = (batch.inputs[loss.weight_input] != 0).reshape(len(batch.targets), -1).any(dim=1)
+    counted = batch.counted(loss)
     learns = not forward_only and bool(counted.any())
     keep = Keep.NOTHING
     if learns and decoder.trains_blocks:
@@ -236,6 +254,10 @@ def _compute(
     x, saved = decoder.forward(batch.tokens, keep)
     padded_states, inverse = decoder.final_norm(x)
     states = padded_states[: batch.tokens.number]
+    if loss.ratio_input is not None:
+        # Of a whole sequence, so it has to be known before the first of its tokens is differentiated.
+        first = target_logprobs(decoder.unembedding, states, batch.targets)
+        batch = batch.with_sequence_ratios(loss.ratio_input, first)
     logprobs = torch.empty(batch.targets.shape, device=x.device)
     logprobs[~counted] = target_logprobs(decoder.unembedding, states[~counted], batch.targets[~counted])
     if learns:

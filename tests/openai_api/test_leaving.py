@@ -1,0 +1,69 @@
+"""A client that leaves takes its request with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from http_in_process import KEY, Serving, serving
+from tiny_models import write_tiny_llama
+
+HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    folder = tmp_path_factory.mktemp("long")
+    write_tiny_llama(folder / "model", max_position_embeddings=8192)
+    with serving(folder / "model", folder / "home") as made:
+        yield made
+
+
+def asked(running: Serving) -> dict[str, Any]:
+    """A million tokens, which take many minutes; an answer of 8,000 has no end token at this temperature."""
+    return {"model": running.model, "prompt": [0] * 4, "max_tokens": 8000, "n": 128, "temperature": 0}
+
+
+def is_idle(running: Serving) -> bool:
+    return not running.state.samplers._scheduler._jobs
+
+
+def becomes_idle(running: Serving) -> bool:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if is_idle(running):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_stream_that_is_left_is_not_computed_on(running: Serving):
+    """The engine drops it before one of its next steps."""
+    with httpx.stream(
+        "POST",
+        f"{running.url}/v1/completions",
+        json={**asked(running), "stream": True},
+        headers=HEADERS,
+        trust_env=False,
+        timeout=60,
+    ) as stream:
+        next(stream.iter_lines())
+        assert not is_idle(running)
+    assert becomes_idle(running)
+
+
+def test_an_answer_that_nobody_waits_for_is_not_computed_on(running: Serving):
+    """A client that gives up is noticed though nothing is sent to it."""
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{running.url}/v1/completions",
+            json=asked(running),
+            headers=HEADERS,
+            trust_env=False,
+            timeout=httpx.Timeout(60, read=2),
+        )
+    assert becomes_idle(running)
