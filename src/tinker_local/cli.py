@@ -1,4 +1,4 @@
-"""The `tinker-local` command: serve, list, rm."""
+"""The `tinker-local` command: serve, list, rm, export."""
 
 from __future__ import annotations
 
@@ -103,6 +103,23 @@ def _remove(options: argparse.Namespace) -> None:
         print(f"removed {text}")
 
 
+def _export(options: argparse.Namespace) -> None:
+    _let_threads_sleep()
+    from tinker_local.export.command import run_export
+
+    run_export(
+        path=options.path,
+        form=options.to,
+        quantize=options.quantize,
+        output=options.output,
+        home=options.home,
+        adapters=options.adapters or [],
+        prompts=options.prompts,
+        card=options.card,
+        checked=not options.unchecked,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinker-local", description="A Tinker-compatible server for one machine."
@@ -149,6 +166,41 @@ def _parser() -> argparse.ArgumentParser:
     remove = commands.add_parser("rm", help="delete checkpoints")
     remove.add_argument("path", nargs="+", metavar="tinker://...")
     remove.set_defaults(run=_remove)
-    for command in (serve, listing, remove):
+    leaving = commands.add_parser(
+        "export", help="write a checkpoint as other programs load it, checked by such a program"
+    )
+    leaving.add_argument("path", metavar="tinker://...")
+    leaving.add_argument(
+        "--to", required=True, choices=["peft", "hf", "gguf", "gguf-adapter"], help="the form (docs/export.md)"
+    )
+    leaving.add_argument(
+        "--quantize",
+        metavar="TYPE",
+        help="how weights are stored: hf f32, f16, bf16 (default: f32); gguf f32, f16, bf16, q8_0 (default: f16)",
+    )
+    leaving.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="a new folder (default: named in exports/)"
+    )
+    leaving.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="what to check with: a text file with one prompt a line (default: eight general ones)",
+    )
+    leaving.add_argument(
+        "--card", type=Path, metavar="FILE", help="Markdown for the beginning of the export's README.md"
+    )
+    leaving.add_argument(
+        "--unchecked", action="store_true", help="write it without loading it in another program"
+    )
+    leaving.add_argument(
+        "--adapters",
+        action="append",
+        type=Path,
+        metavar="FOLDER",
+        help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
+    )
+    leaving.set_defaults(run=_export)
+    for command in (serve, listing, remove, leaving):
         command.add_argument("--home", type=Path, default=default_home(), help="where checkpoints are kept")
     return parser

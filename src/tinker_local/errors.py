@@ -25,3 +25,7 @@ class BusyError(TinkerLocalError):
 
 class StartupError(TinkerLocalError):
     """The server cannot start."""
+
+
+class ExportError(TinkerLocalError):
+    """A checkpoint cannot leave in the form that was asked for, or did not pass its check."""

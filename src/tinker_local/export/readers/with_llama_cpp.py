@@ -1,0 +1,116 @@
+"""Answers of llama.cpp, by the package `xllamacpp`.
+
+Standard input: {"file", "adapter": file or null, "vocab_size", "threads", "prompts", "lines", "new_tokens",
+"end_tokens"} as in `with_transformers.py`. Standard output: for each prompt {"tokenized", "tokens", "scores"}.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+from contextlib import closing
+from typing import Any
+
+import xllamacpp
+
+FORCED = 1000.0
+MANY = 8
+"""From so many tokens to score at one place on, the whole vocabulary is asked for at once."""
+
+
+def serve(asked: dict[str, Any]) -> Any:
+    settings = xllamacpp.CommonParams()
+    settings.model.path = asked["file"]
+    if asked["adapter"] is not None:
+        settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(asked["adapter"], 1.0)]
+    longest = max(
+        len(prompt["tokens"]) + max(count, *map(len, lines))
+        for prompt, lines, count in zip(asked["prompts"], asked["lines"], asked["new_tokens"], strict=True)
+    )
+    settings.n_ctx = longest + 64
+    settings.n_parallel = 1
+    settings.warmup = False
+    settings.verbosity = 0
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = asked["threads"]
+    # Keys and values as finely as elsewhere; the weights are what is to be judged.
+    settings.cache_type_k = settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    return xllamacpp.Server(settings)
+
+
+class LlamaCpp:
+    def __init__(self, server: Any, vocab_size: int) -> None:
+        self._address = server.listening_address.removeprefix("http://")
+        self._vocab_size = vocab_size
+
+    def ask(self, path: str, **request: Any) -> Any:
+        # A connection for each, because it is closed from the other side after five idle seconds.
+        with closing(http.client.HTTPConnection(self._address, timeout=600)) as connection:
+            connection.request("POST", path, json.dumps(request), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"llama.cpp refuses {path}: {content.decode()}")
+        return json.loads(content)
+
+    def tokenize(self, text: str) -> list[int]:
+        return self.ask("/tokenize", content=text, add_special=True, parse_special=False)["tokens"]
+
+    def greedy(self, tokens: list[int], count: int) -> list[int]:
+        answer = self.ask(
+            "/completion", prompt=tokens, n_predict=count, temperature=0.0, samplers=["temperature"],
+            return_tokens=True, cache_prompt=True,
+        )  # fmt: skip
+        return answer["tokens"]
+
+    def scores(self, tokens: list[int], lines: list[list[int]]) -> list[float]:
+        """The log-probability of each line behind these tokens, in nats; shared beginnings once."""
+        following: dict[tuple[int, ...], dict[int, float]] = {}
+        for line in lines:
+            for place, token in enumerate(line):
+                following.setdefault(tuple(line[:place]), {})[token] = 0.0
+        for beginning, wanted in following.items():
+            prompt = [*tokens, *beginning]
+            if len(wanted) > MANY:
+                found = self.logprobs(prompt, next(iter(wanted)), self._vocab_size)
+                wanted.update({token: found[token] for token in wanted})
+            else:
+                wanted.update({token: self.logprobs(prompt, token, 1)[token] for token in wanted})
+        return [
+            sum(following[tuple(line[:place])][token] for place, token in enumerate(line)) for line in lines
+        ]
+
+    def logprobs(self, tokens: list[int], chosen: int, count: int) -> dict[int, float]:
+        """Log-probabilities of the likeliest tokens and of `chosen`, which is made to be drawn.
+
+        They are told as they are before any bias, of a token whose text stands for itself.
+        """
+        answer = self.ask(
+            "/completion", prompt=tokens, n_predict=1, n_probs=count, logit_bias=[[chosen, FORCED]],
+            cache_prompt=True,
+        )  # fmt: skip
+        told = answer["completion_probabilities"][0]
+        found = {each["id"]: each["logprob"] for each in told["top_logprobs"]}
+        found[told["id"]] = told["logprob"]
+        return found
+
+
+def main() -> None:
+    asked = json.load(sys.stdin)
+    server = serve(asked)
+    llama = LlamaCpp(server, asked["vocab_size"])
+    for prompt, lines, count in zip(asked["prompts"], asked["lines"], asked["new_tokens"], strict=True):
+        answer = {
+            "tokenized": llama.tokenize(prompt["text"]),
+            "tokens": llama.greedy(prompt["tokens"], count),
+            "scores": llama.scores(prompt["tokens"], lines),
+        }
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+    # It now and then never ends when it is put away.
+    os._exit(0)
+
+
+main()
