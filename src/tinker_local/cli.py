@@ -171,12 +171,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     leaving.add_argument("path", metavar="tinker://...")
     leaving.add_argument(
-        "--to", required=True, choices=["peft", "hf", "gguf", "gguf-adapter"], help="the form (docs/export.md)"
+        "--to",
+        required=True,
+        choices=["peft", "hf", "gguf", "gguf-adapter"],
+        help="the form (docs/export.md)",
     )
     leaving.add_argument(
         "--quantize",
         metavar="TYPE",
-        help="how weights are stored: hf f32, f16, bf16 (default: f32); gguf f32, f16, bf16, q8_0 (default: f16)",
+        help="how weights are stored: f32, f16, bf16, in gguf also q8_0 (default: hf f32, gguf f16)",
     )
     leaving.add_argument(
         "--output", type=Path, metavar="FOLDER", help="a new folder (default: named in exports/)"

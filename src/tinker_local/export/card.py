@@ -105,8 +105,8 @@ def _checked(comparisons: Sequence[Comparison], questions: Questions) -> str:
     versions = "; ".join(dict.fromkeys(one.versions for one in comparisons))
     return "\n".join(
         [
-            f"Against our own engine in float32, with {len(questions.prompts)} prompts and {lines} {of} ranked "
-            f"behind each ({versions}):",
+            f"Against our own engine in float32, with {len(questions.prompts)} prompts and {lines} {of} "
+            f"ranked behind each ({versions}):",
             "",
             f"| {' | '.join(HEADS)} |",
             f"|{rule}|",

@@ -67,8 +67,8 @@ def export(
         for reader in readers:
             if reader.missing:
                 raise ExportError(
-                    f"{' and '.join(reader.missing)} is not installed, which has to load the export before it "
-                    f"is called done; {HOW_TO_GET}, or --unchecked to write it all the same."
+                    f"{' and '.join(reader.missing)} is not installed, which has to load the export before "
+                    f"it is called done; {HOW_TO_GET}, or --unchecked to write it all the same."
                 )
     try:
         tell(f"writing {form}{f' in {kind}' if kind else ''}")

@@ -35,7 +35,7 @@ TYPES: Mapping[str, torch.dtype] = {"f32": torch.float32, "f16": torch.float16, 
 
 
 def write_merged_folder(source: Source, folder: Path, kind: str) -> None:
-    """The merged model as transformers loads it, its weights stored as f32, f16 or bf16; raises ExportError."""
+    """The merged model as transformers loads it, stored as f32, f16 or bf16; raises ExportError."""
     dtype = TYPES[kind]
     shapes = source.shapes()
 
@@ -84,7 +84,7 @@ def write_base_folder(source: Source, folder: Path) -> None:
 def finite(weight: Tensor, name: str, kind: str) -> Tensor:
     """The weight itself; raises ExportError where a number was too large for its type."""
     if not bool(torch.isfinite(weight).all()):
-        raise ExportError(f"{name} holds numbers too large for {kind}; choose another --quantize, such as f32.")
+        raise ExportError(f"{name} holds numbers too large for {kind}; choose --quantize f32.")
     return weight
 
 

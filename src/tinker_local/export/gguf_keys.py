@@ -29,7 +29,7 @@ PROBES = (
     "3 33 333 3333 33333 333333 3333333 33333333 3.3 3..3 3...3",
     "ünïcödé ÄÖÜ ß 你好世界 こんにちは Здравствуй 🚀 (normal) 😶‍🌫️ (multiple) ✅",
     "''''''```````\"\"\"\"......!!!!!!?????? def f(x):\n\treturn x_1 + x2*3\r\n",
-    "Nǐ hǎo ５６７ ½ ² ⅷ नमस्ते ๑๒๓ a\u0301e\u0301 ﬁ e.g. U.S.A. foo_bar2baz 10:45pm $4.99 #1",
+    "Nǐ hǎo \uff15\uff16\uff17 ½ ² ⅷ नमस्ते ๑๒๓ a\u0301e\u0301 ﬁ e.g. U.S.A. foo_bar2baz 10:45pm $4.99 #1",
     "camelCase ALLCAPS MixedUPPER lower x'y 'quoted' ''s 'S rock'n'roll \u2019s",
 )
 """Texts in which the ways to cut texts differ."""

@@ -1,26 +1,28 @@
 """Answers of llama.cpp, by the package `xllamacpp`.
 
 Standard input: {"file", "adapter": file or null, "vocab_size", "threads", "prompts", "lines", "new_tokens",
-"end_tokens"} as in `with_transformers.py`. Standard output: for each prompt {"tokenized", "tokens", "scores"}.
+"end_tokens"} as in `with_transformers.py`, and so is standard output.
 """
 
 from __future__ import annotations
 
 import http.client
+import importlib
 import json
 import os
 import sys
 from contextlib import closing
 from typing import Any
 
-import xllamacpp
-
+# By its name, since not everybody has it.
+xllamacpp: Any = importlib.import_module("xllamacpp")
 FORCED = 1000.0
 MANY = 8
 """From so many tokens to score at one place on, the whole vocabulary is asked for at once."""
 
 
 def serve(asked: dict[str, Any]) -> Any:
+    """A server in this process with what is asked loaded, computing in float32 beside its weights."""
     settings = xllamacpp.CommonParams()
     settings.model.path = asked["file"]
     if asked["adapter"] is not None:
@@ -41,11 +43,14 @@ def serve(asked: dict[str, Any]) -> Any:
 
 
 class LlamaCpp:
+    """Its answers, over the loopback interface."""
+
     def __init__(self, server: Any, vocab_size: int) -> None:
         self._address = server.listening_address.removeprefix("http://")
         self._vocab_size = vocab_size
 
     def ask(self, path: str, **request: Any) -> Any:
+        """The JSON that it answers with."""
         # A connection for each, because it is closed from the other side after five idle seconds.
         with closing(http.client.HTTPConnection(self._address, timeout=600)) as connection:
             connection.request("POST", path, json.dumps(request), {"Content-Type": "application/json"})
@@ -56,9 +61,11 @@ class LlamaCpp:
         return json.loads(content)
 
     def tokenize(self, text: str) -> list[int]:
+        """The tokens of a text as its beginning; control tokens that are spelled out are text."""
         return self.ask("/tokenize", content=text, add_special=True, parse_special=False)["tokens"]
 
     def greedy(self, tokens: list[int], count: int) -> list[int]:
+        """The likeliest token, again and again, until an end or so many."""
         answer = self.ask(
             "/completion", prompt=tokens, n_predict=count, temperature=0.0, samplers=["temperature"],
             return_tokens=True, cache_prompt=True,
@@ -98,6 +105,7 @@ class LlamaCpp:
 
 
 def main() -> None:
+    """Answer every prompt."""
     asked = json.load(sys.stdin)
     server = serve(asked)
     llama = LlamaCpp(server, asked["vocab_size"])

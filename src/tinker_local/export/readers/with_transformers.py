@@ -7,24 +7,26 @@ Standard output: for each prompt {"tokenized", "tokens", "scores"}.
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import warnings
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
+# By its name, since the server itself knows nothing of it.
+transformers: Any = importlib.import_module("transformers")
 # The loaders warn of what is in the folders on purpose.
 warnings.filterwarnings("ignore")
 
 
 def load(asked: dict[str, Any]) -> Any:
-    model: Any = AutoModelForCausalLM.from_pretrained(asked["folder"], dtype=torch.float32)
+    """The model, in float32."""
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(asked["folder"], dtype=torch.float32)
     if asked["adapter"] is not None:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, asked["adapter"])
+        peft: Any = importlib.import_module("peft")
+        model = peft.PeftModel.from_pretrained(model, asked["adapter"])
         if asked["merge"]:
             model = model.merge_and_unload()
     return model.eval()
@@ -38,9 +40,7 @@ def greedy(model: Any, tokens: list[int], count: int, ends: list[int]) -> list[i
         written.append(int(answer.logits[0, -1].argmax()))
         if len(written) == count or written[-1] in ends:
             return written
-        answer = model(
-            torch.tensor([written[-1:]]), past_key_values=answer.past_key_values, use_cache=True
-        )
+        answer = model(torch.tensor([written[-1:]]), past_key_values=answer.past_key_values, use_cache=True)
 
 
 def scores(model: Any, tokens: list[int], lines: list[list[int]]) -> list[float]:
@@ -63,13 +63,14 @@ def scores(model: Any, tokens: list[int], lines: list[list[int]]) -> list[float]
 
 
 def main() -> None:
+    """Answer every prompt."""
     asked = json.load(sys.stdin)
-    tokenizer: Any = AutoTokenizer.from_pretrained(asked["folder"])
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(asked["folder"])
     model = load(asked)
     with torch.no_grad():
         for prompt, lines, count in zip(asked["prompts"], asked["lines"], asked["new_tokens"], strict=True):
             # Split, as the prompt's own tokens are: a control token that is spelled out is a text.
-            tokenized = tokenizer.encode(prompt["text"], split_special_tokens=True)
+            tokenized: list[int] = tokenizer.encode(prompt["text"], split_special_tokens=True)
             answer = {
                 "tokenized": tokenized,
                 "tokens": greedy(model, prompt["tokens"], count, asked["end_tokens"]),
