@@ -37,7 +37,7 @@ def test_the_command_exports_and_shows_how_it_compared(
     for reader in ("peft", "peft, merged"):
         assert re.search(rf"^{reader} +8 of 8 +8 of 8 +\d+ of 240 +\S+ +8 of 8$", printed.out, re.MULTILINE)
         assert f"| {reader} | 8 of 8 | 8 of 8 |" in card
-    assert "asking peft, 8 of 8" in printed.err
+    assert "asking peft, 1 of 8" in printed.err
     assert "vLLM (not run here)" in card
     with pytest.raises(SystemExit, match="2"):
         main([*told, "--home", str(tmp_path / "home")])

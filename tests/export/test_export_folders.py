@@ -43,7 +43,9 @@ def test_a_merged_folder_computes_what_base_and_adapter_do(architecture: str, ti
     folder = written(source, "hf", tmp_path / "out")
     loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     torch.testing.assert_close(logits_of(loaded), own_logits(source), atol=1e-4, rtol=1e-4)
-    assert AutoTokenizer.from_pretrained(folder).encode("he said") == source.base.tokenizer.encode("he said").ids
+    assert (
+        AutoTokenizer.from_pretrained(folder).encode("he said") == source.base.tokenizer.encode("he said").ids
+    )
     assert loaded.generation_config.eos_token_id == 1
 
 

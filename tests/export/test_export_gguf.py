@@ -9,6 +9,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from tokenizers import Regex, Tokenizer, pre_tokenizers
 
 from base_models import BUNDLED_BASE
 from checkpoints_to_export import PROMPT, own_logits, saved_source, with_a_merge
@@ -97,6 +98,16 @@ def test_a_folder_becomes_a_file_with_its_tokenizer(architecture: str, tmp_path:
     assert model.config.vocab_size == loaded.model.config.vocab_size
 
 
+def test_the_bundled_base_has_a_name_for_its_cut(tmp_path: Path):
+    """With its vocabulary, Llama 3's cut gives the tokens that its own gives."""
+    source = saved_source(Path(BUNDLED_BASE), tmp_path / "home")
+    file = written(source, "gguf", tmp_path / "out")
+    assert open_gguf(file).fields["tokenizer.ggml.pre"] == "llama-bpe"
+    loaded = load_base_model(str(file), "float32", torch.device("cpu"))
+    for text in ("It's 1,234 o'clock.\n\n  I'LL go", "(normal) ünïcödé \t 你好"):
+        assert loaded.tokenizer.encode(text).ids == source.base.tokenizer.encode(text).ids
+
+
 def test_scaled_positions_become_divisors(tmp_path: Path):
     """As GGUF files of Llama 3 have them."""
     write_tiny_model(tmp_path / "base", "LlamaForCausalLM", vocab_size=288, rope_parameters=LLAMA3_ROPE)
@@ -107,9 +118,17 @@ def test_scaled_positions_become_divisors(tmp_path: Path):
 
 
 def test_a_tokenizer_without_a_name_is_refused(tmp_path: Path):
-    """The bundled base cuts texts as no name of llama.cpp does, and says so before anything is left."""
-    source = saved_source(Path(BUNDLED_BASE), tmp_path / "home")
-    with pytest.raises(ExportError, match=r"symptoms-base cuts texts in a way that llama\.cpp has no name for"):
+    """One that cuts after every letter, so that no merge is ever made; nothing is left behind."""
+    write_tiny_model(tmp_path / "base", "LlamaForCausalLM", vocab_size=288)
+    with_a_merge(tmp_path / "base")
+    file = tmp_path / "base" / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    letters = pre_tokenizers.Split(Regex("."), "isolated")
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([letters, words])
+    tokenizer.save(str(file))
+    source = saved_source(tmp_path / "base", tmp_path / "home")
+    with pytest.raises(ExportError, match=r"cuts texts in a way that llama\.cpp has no name for"):
         written(source, "gguf", tmp_path / "out")
     assert not list(tmp_path.glob("out*")) + list(tmp_path.glob(".partial-*"))
 

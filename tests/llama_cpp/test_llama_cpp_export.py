@@ -1,4 +1,4 @@
-"""Exports to GGUF checked by llama.cpp itself, as `tinker-local export` does; run by `make test-llama-cpp`."""
+"""Exports to GGUF, checked by llama.cpp as `tinker-local export` does; run by `make test-llama-cpp`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from base_models import BUNDLED_BASE
 from checkpoints_to_export import saved_source, with_a_merge
 from tinker_local.export import Source, export, general_questions
 from tiny_gguf import ARCHITECTURES, tiny_model, write_tiny_gguf
@@ -44,6 +45,13 @@ def test_an_adapter_file_passes_on_the_file_that_was_the_base(tmp_path: Path):
     [found] = done.comparisons
     assert (found.same_tokens, found.same_best, found.same_texts) == (8, 8, 8)
     assert found.apart < 1e-3
+
+
+def test_the_bundled_base_passes(tmp_path: Path):
+    """In float16, on texts that its own tokenizer cut."""
+    source = saved_source(Path(BUNDLED_BASE), tmp_path / "home", rank=1)
+    done = export(source, "gguf", "f16", tmp_path / "out", general_questions(source.base.tokenizer))
+    assert done.comparisons[0].same_tokens == 8
 
 
 def test_a_folder_with_scaled_positions_passes(tmp_path: Path):

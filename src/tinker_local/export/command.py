@@ -40,11 +40,7 @@ def run_export(
     tell, end = _progress()
     source = open_source(path, home, adapters, tell)
     tokenizer = source.base.tokenizer
-    questions = (
-        general_questions(tokenizer)
-        if prompts is None
-        else read_questions(prompts, tokenizer, source.base.model.config.vocab_size)
-    )
+    questions = general_questions(tokenizer) if prompts is None else read_questions(prompts, tokenizer)
     try:
         done = export(source, form, quantize, folder, questions, about, checked, tell)
     except CheckFailedError as error:

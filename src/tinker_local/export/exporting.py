@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import string
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -131,9 +132,19 @@ def _readers(source: Source, form: Form, kind: str | None, folder: Path) -> list
         "file": str(file),
         "adapter": adapter,
         "vocab_size": source.base.model.config.vocab_size,
+        "plain": _plain_token(source),
         "threads": threads(),
     }
     return [Reader("llama.cpp", LLAMA_CPP, ("xllamacpp",), loads)]
+
+
+def _plain_token(source: Source) -> int:
+    """A token that is a letter and nothing else, as every byte-level vocabulary has them."""
+    return next(
+        token
+        for letter in string.ascii_letters
+        if (token := source.base.tokenizer.token_to_id(letter)) is not None
+    )
 
 
 def _check(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +34,23 @@ PROBES = (
     "Nǐ hǎo \uff15\uff16\uff17 ½ ² ⅷ नमस्ते ๑๒๓ a\u0301e\u0301 ﬁ e.g. U.S.A. foo_bar2baz 10:45pm $4.99 #1",
     "camelCase ALLCAPS MixedUPPER lower x'y 'quoted' ''s 'S rock'n'roll \u2019s",
 )
-"""Texts in which the ways to cut texts differ."""
+"""Texts in which the ways to cut texts differ,"""
+SHORT, LONGEST = " \n\ta1'.", 5
+"""all texts of these characters up to this length,"""
+WIDE = (
+    "aZ\u00e9\u0416\u4f60\u0e01\u0301 \n\r\t\u00a0\u3000'\u2019.,!?-_()#$%&*/\"`~^|"
+    "0179\u00bd\u0665\u2167\U0001f680\u20ac"
+)
+RANDOM_TEXTS, RANDOM_LENGTH = 5000, 12
+"""and random ones of all kinds of characters."""
+
+
+def probes() -> list[str]:
+    """Texts that tell the ways to cut texts apart, also where a vocabulary has few words for it."""
+    short = ("".join(text) for n in range(1, LONGEST + 1) for text in itertools.product(SHORT, repeat=n))
+    draw = random.Random(0)
+    wide = ("".join(draw.choices(WIDE, k=RANDOM_LENGTH)) for _ in range(RANDOM_TEXTS))
+    return [*PROBES, *short, *wide]
 
 
 def gguf_architecture(source: Source) -> str:
@@ -142,8 +160,8 @@ def _pre_tokenizer(source: Source, architecture: str, keys: Mapping[str, Any]) -
 
     Found by trying: what each name makes of texts is known token for token (`loading/gguf_tokenizer.py`).
     """
-    # Only the bare texts are compared, since what stands before them is told by another key.
-    own = [source.base.tokenizer.encode(text, add_special_tokens=False).ids for text in PROBES]
+    texts = probes()
+    own = _tokens(source.base.tokenizer, texts)
     for name in PRE_TOKENIZERS:
         fields = {**keys, "general.architecture": architecture, "tokenizer.ggml.pre": name}
         try:
@@ -151,9 +169,14 @@ def _pre_tokenizer(source: Source, architecture: str, keys: Mapping[str, Any]) -
         except StartupError:
             continue
         candidate = Tokenizer.from_str(files["tokenizer.json"])
-        if [candidate.encode(text, add_special_tokens=False).ids for text in PROBES] == own:
+        if _tokens(candidate, texts) == own:
             return name
     raise _no_gguf(source, "cuts texts in a way that llama.cpp has no name for")
+
+
+def _tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    # The bare texts, since what stands before them is told by another key.
+    return [each.ids for each in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
 
 def _no_gguf(source: Source, why: str) -> ExportError:

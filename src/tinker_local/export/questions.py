@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,19 +28,12 @@ TEXTS = (
 """What is asked where nobody said what to ask."""
 
 
-class _Prompt(Validated):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    text: str
-    tokens: list[int] = Field(min_length=1)
-
-
 class _File(Validated):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    prompts: list[_Prompt] = Field(min_length=1)
-    lines: list[list[int]]
-    stop: str
+    prompts: list[str] = Field(min_length=1)
+    lines: list[str] = []
+    stop: str = ""
     template: str = ""
 
 
@@ -67,13 +61,15 @@ class Questions:
 
 def general_questions(tokenizer: Tokenizer, texts: Sequence[str] = TEXTS) -> Questions:
     """Questions for a model of which nothing is known."""
-    return Questions(tuple(Prompt(text, tuple(tokenizer.encode(text).ids)) for text in texts), (), "")
+    plain = _reading_all_as_text(tokenizer)
+    return Questions(tuple(_prompt(plain, text) for text in texts), (), "")
 
 
-def read_questions(file: Path, tokenizer: Tokenizer, vocab_size: int) -> Questions:
+def read_questions(file: Path, tokenizer: Tokenizer) -> Questions:
     """The questions of a JSON file, or of a text file with one prompt a line; raises ExportError.
 
-    The JSON is `{"prompts": [{"text", "tokens"}], "lines": [[token, ...]], "stop", "template"}`.
+    The JSON is `{"prompts": [text, ...], "lines": [text, ...], "stop", "template"}`. Of each line so many
+    tokens are scored as tell it from all others, as the lab scores labels.
     """
     try:
         content = file.read_text(encoding="utf-8")
@@ -87,14 +83,33 @@ def read_questions(file: Path, tokenizer: Tokenizer, vocab_size: int) -> Questio
     try:
         read = _File.model_validate(json.loads(content))
     except (ValueError, ValidationError) as error:
-        raise ExportError(f"{file} does not hold prompts with their tokens, lines and a stop.") from error
-    tokens = [token for prompt in read.prompts for token in prompt.tokens]
-    tokens += [token for line in read.lines for token in line]
-    if min(tokens) < 0 or max(tokens) >= vocab_size or not all(read.lines):
-        raise ExportError(f"{file} has tokens outside the vocabulary of {vocab_size}; write it anew.")
+        raise ExportError(
+            f"{file} does not hold prompts, lines and a stop as JSON; give a text file with one prompt a line."
+        ) from error
+    plain = _reading_all_as_text(tokenizer)
+    lines = [tuple(plain.encode(line, add_special_tokens=False).ids) for line in read.lines]
+    if not all(lines) or len(set(lines)) < len(lines):
+        raise ExportError(f"{file} has a line that is empty, or the same as another; take it out.")
     return Questions(
-        tuple(Prompt(prompt.text, tuple(prompt.tokens)) for prompt in read.prompts),
-        tuple(map(tuple, read.lines)),
-        read.stop,
-        read.template,
+        tuple(_prompt(plain, text) for text in read.prompts), _beginnings(lines), read.stop, read.template
+    )
+
+
+def _reading_all_as_text(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy that reads control tokens, where they are spelled out, as the text that they are."""
+    plain = Tokenizer.from_str(tokenizer.to_str())
+    plain.encode_special_tokens = True
+    return plain
+
+
+def _prompt(plain: Tokenizer, text: str) -> Prompt:
+    return Prompt(text, tuple(plain.encode(text).ids))
+
+
+def _beginnings(lines: Sequence[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    """Of each line the tokens up to the first that tells it from all others."""
+    counts = Counter(line[:length] for line in lines for length in range(1, len(line) + 1))
+    return tuple(
+        next((line[:length] for length in range(1, len(line)) if counts[line[:length]] == 1), line)
+        for line in lines
     )

@@ -1,7 +1,7 @@
 """Answers of llama.cpp, by the package `xllamacpp`.
 
-Standard input: {"file", "adapter": file or null, "vocab_size", "threads", "prompts", "lines", "new_tokens",
-"end_tokens"} as in `with_transformers.py`, and so is standard output.
+Standard input: {"file", "adapter": file or null, "vocab_size", "plain", "threads", "prompts", "lines",
+"new_tokens", "end_tokens"} as in `with_transformers.py`, and so is standard output.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ def serve(asked: dict[str, Any]) -> Any:
 class LlamaCpp:
     """Its answers, over the loopback interface."""
 
-    def __init__(self, server: Any, vocab_size: int) -> None:
+    def __init__(self, server: Any, vocab_size: int, plain: int) -> None:
+        """`plain` is a token that is a text of its own; llama.cpp tells likelihoods beside no other kind."""
         self._address = server.listening_address.removeprefix("http://")
         self._vocab_size = vocab_size
+        self._plain = plain
 
     def ask(self, path: str, **request: Any) -> Any:
         """The JSON that it answers with."""
@@ -81,34 +83,43 @@ class LlamaCpp:
         for beginning, wanted in following.items():
             prompt = [*tokens, *beginning]
             if len(wanted) > MANY:
-                found = self.logprobs(prompt, next(iter(wanted)), self._vocab_size)
+                found = self.all_logprobs(prompt)
                 wanted.update({token: found[token] for token in wanted})
             else:
-                wanted.update({token: self.logprobs(prompt, token, 1)[token] for token in wanted})
+                wanted.update({token: self.logprob(prompt, token) for token in wanted})
         return [
             sum(following[tuple(line[:place])][token] for place, token in enumerate(line)) for line in lines
         ]
 
-    def logprobs(self, tokens: list[int], chosen: int, count: int) -> dict[int, float]:
-        """Log-probabilities of the likeliest tokens and of `chosen`, which is made to be drawn.
+    def logprob(self, tokens: list[int], chosen: int) -> float:
+        """The log-probability of one token to come next, which is made to be drawn."""
+        told = self._drawn(tokens, chosen, 1)
+        return self.all_logprobs(tokens)[chosen] if told is None else told["logprob"]
 
-        They are told as they are before any bias, of a token whose text stands for itself.
+    def all_logprobs(self, tokens: list[int]) -> dict[int, float]:
+        """Of every token of the vocabulary."""
+        told = self._drawn(tokens, self._plain, self._vocab_size)
+        assert told is not None, "the plain token is a text of its own"
+        return {each["id"]: each["logprob"] for each in told["top_logprobs"]}
+
+    def _drawn(self, tokens: list[int], chosen: int, count: int) -> Any:
+        """What is told of a token that a bias makes it draw, None where it writes no text of its own.
+
+        The log-probabilities are those before the bias.
         """
         answer = self.ask(
             "/completion", prompt=tokens, n_predict=1, n_probs=count, logit_bias=[[chosen, FORCED]],
             cache_prompt=True,
         )  # fmt: skip
-        told = answer["completion_probabilities"][0]
-        found = {each["id"]: each["logprob"] for each in told["top_logprobs"]}
-        found[told["id"]] = told["logprob"]
-        return found
+        told = answer.get("completion_probabilities")
+        return told[0] if told else None
 
 
 def main() -> None:
     """Answer every prompt."""
     asked = json.load(sys.stdin)
     server = serve(asked)
-    llama = LlamaCpp(server, asked["vocab_size"])
+    llama = LlamaCpp(server, asked["vocab_size"], asked["plain"])
     for prompt, lines, count in zip(asked["prompts"], asked["lines"], asked["new_tokens"], strict=True):
         answer = {
             "tokenized": llama.tokenize(prompt["text"]),
