@@ -16,6 +16,7 @@ from tinker_local.engine.neighbours import chosen_spins
 from tinker_local.errors import TinkerLocalError
 
 EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
 KEPT_KERNELS = 600
 
 
@@ -30,6 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
     except TinkerLocalError as error:
         print(on_one_line(f"tinker-local: {error}"), file=sys.stderr)
         sys.exit(EXIT_REFUSED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import string
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tinker_local.export.folders import (
 )
 from tinker_local.export.forms import Form, chosen_kind, tolerance_of
 from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
-from tinker_local.export.own_answers import own_answers
+from tinker_local.export.own_answers import OwnAnswer, own_answers
 from tinker_local.export.questions import Questions
 from tinker_local.export.source import Source
 from tinker_local.export.verification import (
@@ -51,10 +51,12 @@ def export(
     questions: Questions,
     about: str | None = None,
     checked: bool = True,
+    own: Sequence[OwnAnswer] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Export:
     """Write a folder and check it; `about` is Markdown for the top of its card.
 
+    `own` are our engine's answers to the questions, where they are known from another export.
     It is written under another name beside, and gets its own once every reader has passed. Raises ExportError
     where the form cannot hold the adapter, a reader is not installed, or one answers otherwise; then nothing
     is left.
@@ -75,7 +77,7 @@ def export(
         tell(f"writing {form}{f' in {kind}' if kind else ''}")
         partial.mkdir(parents=True)
         _write(source, form, kind, partial)
-        comparisons = _check(source, form, kind, readers, questions, tell) if checked else ()
+        comparisons = _check(source, form, kind, readers, questions, own, tell) if checked else ()
         text = card(source, form, kind, comparisons, questions, about)
         (partial / "README.md").write_text(text, encoding="utf-8")
         if form in ("gguf", "gguf-adapter"):
@@ -153,11 +155,13 @@ def _check(
     kind: str | None,
     readers: list[Reader],
     questions: Questions,
+    own: Sequence[OwnAnswer] | None,
     tell: Callable[[str], None],
 ) -> tuple[Comparison, ...]:
     tolerance = tolerance_of(source, form, kind)
     every = len(questions.prompts)
-    own = own_answers(source, questions, lambda done: tell(f"asking our own engine, {done} of {every}"))
+    if own is None:
+        own = own_answers(source, questions, lambda done: tell(f"asking our own engine, {done} of {every}"))
     comparisons: list[Comparison] = []
     for reader in readers:
         found = compare(

@@ -84,7 +84,7 @@ def read_questions(file: Path, tokenizer: Tokenizer) -> Questions:
         read = _File.model_validate(json.loads(content))
     except (ValueError, ValidationError) as error:
         raise ExportError(
-            f"{file} does not hold prompts, lines and a stop as JSON; give a text file with one prompt a line."
+            f"{file} holds no prompts, lines and stop as JSON; give a text file with one prompt a line."
         ) from error
     plain = _reading_all_as_text(tokenizer)
     lines = [tuple(plain.encode(line, add_special_tokens=False).ids) for line in read.lines]
