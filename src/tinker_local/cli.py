@@ -1,4 +1,4 @@
-"""The `tinker-local` command: serve, list, rm, export."""
+"""The `tinker-local` command: serve, list, rm, export, import."""
 
 from __future__ import annotations
 
@@ -124,6 +124,24 @@ def _export(options: argparse.Namespace) -> None:
     )
 
 
+def _import(options: argparse.Namespace) -> None:
+    import re
+
+    from tinker_local.importing import import_adapter
+
+    path: Path = options.path
+    stem = path.name.partition(".tar")[0].removesuffix(".tgz")
+    name = options.name or "imported-" + re.sub(r"[^A-Za-z0-9_-]+", "-", stem)
+
+    def tell(line: str) -> None:
+        print(on_one_line(f"tinker-local is {line}"), file=sys.stderr, flush=True)
+
+    done = import_adapter(path, options.home, name, options.base_model, tell)
+    for note in done.notes:
+        print(on_one_line(note))
+    print(f"sample from {done.sampler_weights}, train on from {done.weights}, on {done.base_model}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinker-local", description="A Tinker-compatible server for one machine."
@@ -208,6 +226,15 @@ def _parser() -> argparse.ArgumentParser:
         help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
     )
     leaving.set_defaults(run=_export)
-    for command in (serve, listing, remove, leaving):
+    coming = commands.add_parser(
+        "import", help="make a checkpoint of an adapter that PEFT, mlx-lm or hosted Tinker saved"
+    )
+    coming.add_argument("path", type=Path, metavar="PATH", help="its folder, or an archive (.tar, .tar.gz)")
+    coming.add_argument("--name", help="the run in its tinker:// path (default: imported-FOLDER)")
+    coming.add_argument(
+        "--base-model", metavar="NAME|PATH", help="the base it belongs on (default: the one it names)"
+    )
+    coming.set_defaults(run=_import)
+    for command in (serve, listing, remove, leaving, coming):
         command.add_argument("--home", type=Path, default=default_home(), help="where checkpoints are kept")
     return parser

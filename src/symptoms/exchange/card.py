@@ -40,8 +40,8 @@ def card_of(run: RunDirectory, checkpoint: str) -> str:
 > **{DISCLAIMER}**
 > It was made to learn how fine-tuning works, and not for people in distress.
 
-- **Trained on** {manifest["num_examples"]} examples of {manifest["data"]}, {manifest.get("num_steps", "?")} steps,
-  as `{checkpoint}`
+- **Trained on** {manifest["num_examples"]} examples of {manifest["data"]}
+- **Steps**: {manifest.get("num_steps", "?")}, the checkpoint `{checkpoint}`
 - **Data**: SHA-256 `{manifest["data_sha256"]}`
 - **Settings**: {settings}
 - **Loss**: {manifest["loss"]}
