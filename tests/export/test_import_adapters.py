@@ -178,7 +178,7 @@ def test_embeddings_that_come_along_have_to_be_the_bases(base: Path, tmp_path: P
     """Peft saves them where the unembedding has a term; another base's would be left out without a word."""
     made_by_peft(base, tmp_path / "theirs")
     write_tiny_model(tmp_path / "other", "LlamaForCausalLM", seed=1)
-    with pytest.raises(AdapterError, match=r"brings a model\.embed_tokens\.weight of its own, which differs"):
+    with pytest.raises(AdapterError, match=r"brings a \S+\.weight of its own, which differs"):
         imported(tmp_path / "theirs", tmp_path / "other")
 
 
@@ -197,7 +197,7 @@ def test_an_adapted_embedding_is_refused(base: Path, tmp_path: Path):
 
 def test_an_adapter_of_another_base_is_refused(base: Path, tmp_path: Path):
     """The layer whose shape differs is named, with what it is here."""
-    made_by_peft(base, tmp_path / "theirs")
+    made_by_peft(base, tmp_path / "theirs", target_modules=["up_proj"])
     write_tiny_model(tmp_path / "other", "LlamaForCausalLM", intermediate_size=64)
     with pytest.raises(AdapterError, match=r"mlp\.\w+, which is .* in this base; say which base"):
         imported(tmp_path / "theirs", tmp_path / "other")

@@ -42,7 +42,7 @@ def run_export(
     tokenizer = source.base.tokenizer
     questions = general_questions(tokenizer) if prompts is None else read_questions(prompts, tokenizer)
     try:
-        done = export(source, form, quantize, folder, questions, about, checked, tell)
+        done = export(source, form, quantize, folder, questions, about, checked, tell=tell)
     except CheckFailedError as error:
         end()
         sys.stdout.write(_table([error.found]))

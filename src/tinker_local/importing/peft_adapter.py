@@ -35,8 +35,8 @@ REFUSED: Mapping[str, str] = {
     "trainable_token_indices": f"brings embeddings of its own (trainable_token_indices); {MERGE}",
     "layer_replication": f"repeats layers of the base (layer_replication); {MERGE}",
     "target_parameters": f"changes parameters that are no linear layers (target_parameters); {MERGE}",
-    "alora_invocation_tokens": "acts from the middle of a prompt on (aLoRA), which is not supported; train it "
-    "again as LoRA",
+    "alora_invocation_tokens": "acts from the middle of a prompt on (aLoRA), which is not supported; train "
+    "it again as LoRA",
     "fan_in_fan_out": f"is for layers stored the other way round (fan_in_fan_out); {MERGE}",
     "megatron_config": "is for Megatron's layers (megatron_config); convert it to PEFT's own first",
     "arrow_config": "routes between adapters (arrow_config); choose one of them",
@@ -105,7 +105,7 @@ def _refuse_other_kinds(files: AdapterFiles) -> None:
     if start not in PLAIN_STARTS:
         raise AdapterError(
             f"{files.path} was begun by {start!r}, which changes the base's own weights; save it again in "
-            "PEFT with save_pretrained(path_initial_model_for_weight_conversion=...), which makes a plain LoRA."
+            "PEFT with save_pretrained(path_initial_model_for_weight_conversion=...) to make a LoRA."
         )
     for name, value in config.items():
         if name not in (*READ, *HARMLESS, *REFUSED) and value not in (None, False, [], {}, ""):
