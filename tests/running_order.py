@@ -19,6 +19,7 @@ LONGEST = (
     "tests/server/test_generation.py",
     "tests/server/test_neighbours.py",
     "tests/server/test_side_by_side.py",
+    "tests/export/test_export_check.py",
     "tests/classifier",
     "tests/lab/test_changed_files.py",
     "tests/lab/test_service.py",

@@ -1,4 +1,4 @@
-"""The `tinker-local` command: serve, list, rm."""
+"""The `tinker-local` command: serve, list, rm, export, import."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tinker_local.engine.neighbours import chosen_spins
 from tinker_local.errors import TinkerLocalError
 
 EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
 KEPT_KERNELS = 600
 
 
@@ -30,6 +31,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
     except TinkerLocalError as error:
         print(on_one_line(f"tinker-local: {error}"), file=sys.stderr)
         sys.exit(EXIT_REFUSED)
@@ -105,6 +109,41 @@ def _remove(options: argparse.Namespace) -> None:
         print(f"removed {text}")
 
 
+def _export(options: argparse.Namespace) -> None:
+    _let_threads_sleep()
+    from tinker_local.export.command import run_export
+
+    run_export(
+        path=options.path,
+        form=options.to,
+        quantize=options.quantize,
+        output=options.output,
+        home=options.home,
+        adapters=options.adapters or [],
+        prompts=options.prompts,
+        card=options.card,
+        checked=not options.unchecked,
+    )
+
+
+def _import(options: argparse.Namespace) -> None:
+    import re
+
+    from tinker_local.importing import import_adapter
+
+    path: Path = options.path
+    stem = path.name.partition(".tar")[0].removesuffix(".tgz")
+    name = options.name or "imported-" + re.sub(r"[^A-Za-z0-9_-]+", "-", stem)
+
+    def tell(line: str) -> None:
+        print(on_one_line(f"tinker-local is {line}"), file=sys.stderr, flush=True)
+
+    done = import_adapter(path, options.home, name, options.base_model, tell)
+    for note in done.notes:
+        print(on_one_line(note))
+    print(f"sample from {done.sampler_weights}, train on from {done.weights}, on {done.base_model}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinker-local", description="A Tinker-compatible server for one machine."
@@ -163,6 +202,53 @@ def _parser() -> argparse.ArgumentParser:
     remove = commands.add_parser("rm", help="delete checkpoints")
     remove.add_argument("path", nargs="+", metavar="tinker://...")
     remove.set_defaults(run=_remove)
-    for command in (serve, listing, remove):
+    leaving = commands.add_parser(
+        "export", help="write a checkpoint as other programs load it, checked by such a program"
+    )
+    leaving.add_argument("path", metavar="tinker://...")
+    leaving.add_argument(
+        "--to",
+        required=True,
+        choices=["peft", "hf", "gguf", "gguf-adapter"],
+        help="the form (docs/export.md)",
+    )
+    leaving.add_argument(
+        "--quantize",
+        metavar="TYPE",
+        help="how weights are stored: f32, f16, bf16, in gguf also q8_0 (default: hf f32, gguf f16)",
+    )
+    leaving.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="a new folder (default: named in exports/)"
+    )
+    leaving.add_argument(
+        "--prompts",
+        type=Path,
+        metavar="FILE",
+        help="what to check with: a text file with one prompt a line (default: eight general ones)",
+    )
+    leaving.add_argument(
+        "--card", type=Path, metavar="FILE", help="Markdown for the beginning of the export's README.md"
+    )
+    leaving.add_argument(
+        "--unchecked", action="store_true", help="write it without loading it in another program"
+    )
+    leaving.add_argument(
+        "--adapters",
+        action="append",
+        type=Path,
+        metavar="FOLDER",
+        help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
+    )
+    leaving.set_defaults(run=_export)
+    coming = commands.add_parser(
+        "import", help="make a checkpoint of an adapter that PEFT, mlx-lm or hosted Tinker saved"
+    )
+    coming.add_argument("path", type=Path, metavar="PATH", help="its folder, or an archive (.tar, .tar.gz)")
+    coming.add_argument("--name", help="the run in its tinker:// path (default: imported-FOLDER)")
+    coming.add_argument(
+        "--base-model", metavar="NAME|PATH", help="the base it belongs on (default: the one it names)"
+    )
+    coming.set_defaults(run=_import)
+    for command in (serve, listing, remove, leaving, coming):
         command.add_argument("--home", type=Path, default=default_home(), help="where checkpoints are kept")
     return parser

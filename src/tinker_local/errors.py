@@ -25,3 +25,11 @@ class BusyError(TinkerLocalError):
 
 class StartupError(TinkerLocalError):
     """The server cannot start."""
+
+
+class AdapterError(TinkerLocalError):
+    """An adapter that was made elsewhere cannot be taken over exactly."""
+
+
+class ExportError(TinkerLocalError):
+    """A checkpoint cannot leave in the form that was asked for, or did not pass its check."""

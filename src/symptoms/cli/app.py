@@ -20,6 +20,7 @@ from symptoms.cli.commands.safety_command import safety_app
 from symptoms.cli.commands.serve_command import serve
 from symptoms.cli.commands.sweep_commands import sweep
 from symptoms.cli.commands.train_commands import train
+from symptoms.cli.exchange_commands import export
 from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
 from symptoms.cli.outcome import exit_with_a_sentence
 from symptoms.cli.token_view import examples_to_show, print_examples
@@ -47,6 +48,7 @@ app.command()(compare)
 app.command()(evaluate)
 app.command()(results)
 app.command()(serve)
+app.command()(export)
 app.command()(doctor)
 
 

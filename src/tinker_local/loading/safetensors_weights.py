@@ -66,7 +66,7 @@ def write_weights(
     dtype: torch.dtype,
     rows_of: Callable[[str], Iterable[Tensor]],
 ) -> None:
-    """Write and flush a file of tensors of one type, float32 or bfloat16; raises OSError.
+    """Write and flush a file of tensors of one type, float32, bfloat16 or float16; raises OSError.
 
     `rows_of` makes a tensor by its name, a few rows after another, so that no whole tensor has to lie in
     memory as it would for the library. The format is that of the safetensors repository: the length of the
@@ -77,7 +77,7 @@ def write_weights(
     for name, shape in shapes.items():
         start, end = end, end + math.prod(shape) * dtype.itemsize
         header[name] = {
-            "dtype": {torch.float32: "F32", torch.bfloat16: "BF16"}[dtype],
+            "dtype": {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}[dtype],
             "shape": shape,
             "data_offsets": (start, end),
         }

@@ -1,0 +1,81 @@
+"""The beginning of an export's card: what the run is, how well it does, and what does not leave with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from symptoms.disclaimer import DISCLAIMER
+from symptoms.runs import ACCURACY, RunDirectory
+from symptoms.tokens import prompt_text
+
+SETTINGS = (
+    "lora_rank",
+    "learning_rate",
+    "learning_rate_schedule",
+    "epochs",
+    "batch_size",
+    "seed",
+    "train_attn",
+    "train_mlp",
+    "train_unembed",
+    "concern_weight",
+    "sentence_case",
+)
+"""Those of a run that say most of how it was trained; config.json of the run has all."""
+
+
+def card_of(run: RunDirectory, checkpoint: str) -> str:
+    """Markdown: data with its digest, settings, measured figures, how to ask, limits; raises RunError."""
+    manifest, config = run.manifest(), run.config()
+    settings = ", ".join(f"{name} {config[name]}" for name in SETTINGS if name in config)
+    asked = prompt_text("<description>").replace("\n", "\n    ")
+    case = (
+        "\nThe description goes in sentence case, capitals only where a sentence begins: so it was trained.\n"
+        if run.reads_sentence_case
+        else ""
+    )
+    return f"""# A symptom classifier for learning: {run.name}
+
+> **{DISCLAIMER}**
+> It was made to learn how fine-tuning works, and not for people in distress.
+
+- **Trained on** {manifest["num_examples"]} examples of {manifest["data"]}
+- **Steps**: {manifest.get("num_steps", "?")}, the checkpoint `{checkpoint}`
+- **Data**: SHA-256 `{manifest["data_sha256"]}`
+- **Settings**: {settings}
+- **Loss**: {manifest["loss"]}
+{_figures(run)}
+
+## How to ask
+
+    {asked}
+
+Answer greedily, up to a blank line.
+{case}
+## Limits
+
+- **What leaves is the language model alone.** The crisis screen, the words' vote, the calibrated confidence,
+  the threshold below which no condition is named, and the check of symptoms against the text stay in
+  `symptoms assess`.
+- It names which of {len(run.labels())} conditions a text resembles, in texts like those it was trained on.
+  That is no diagnosis and no measure of any clinical skill.
+"""
+
+
+def _figures(run: RunDirectory) -> str:
+    file = run.path / ACCURACY
+    if not file.exists():
+        return f"- **Measured**: not yet; `symptoms evaluate {run.name}` does it"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    words = ", with the words' vote, which does not leave" if (run.path / "words.npz").exists() else ""
+    lines = [f"- **Measured** in `symptoms evaluate`, on texts that it was not trained on{words}:"]
+    lines += [f"  - {_figure(each)}" for each in (told, *told.get("further", []))]
+    return "\n".join(lines)
+
+
+def _figure(told: dict[str, Any]) -> str:
+    return (
+        f"{told['data']}, {told['examples']} texts: the right one of its labels in {told['accuracy']:.0%} "
+        f"({told['low']:.0%} to {told['high']:.0%})"
+    )

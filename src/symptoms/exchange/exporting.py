@@ -1,0 +1,60 @@
+"""A run's checkpoint handed to `tinker-local export`, with the run's own questions and card."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from symptoms.errors import RunError
+from symptoms.exchange.card import card_of
+from symptoms.exchange.questions import questions_to
+from symptoms.runs import RunDirectory
+from symptoms.shipped import FOLDER as SHIPPED
+
+Form = Literal["peft", "hf", "gguf", "gguf-adapter"]
+FORMS: tuple[Form, ...] = get_args(Form)
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is exported, and how; None leaves the choice to `tinker-local export`."""
+
+    run: RunDirectory
+    form: Form
+    quantize: str | None
+    output: Path | None
+    checked: bool
+
+
+def export_run(asked: ExportRequest) -> int:
+    """Write and check; the exit code of `tinker-local export`, which has told what there is to tell.
+
+    Raises RunError for a run whose weights are elsewhere, or that has none.
+    """
+    run = asked.run
+    checkpoint, manifest = run.final_checkpoint(), run.manifest()
+    if manifest["service"] != LOCAL:
+        raise RunError(
+            f"The weights of {run.name} are on {manifest['service_url'] or manifest['service']}; download "
+            "them ('tinker checkpoint download'), and give the folder to 'tinker-local import'."
+        )
+    # The process takes --output from where the user is.
+    folder = asked.output or Path("exports") / "-".join(
+        filter(None, (run.name.replace("/", "-"), asked.form, asked.quantize))
+    )
+    with tempfile.TemporaryDirectory() as beside:
+        prompts, card = Path(beside) / "prompts.json", Path(beside) / "card.md"
+        prompts.write_text(json.dumps(questions_to(run)), encoding="utf-8")
+        card.write_text(card_of(run, checkpoint), encoding="utf-8")
+        command = [sys.executable, "-m", "tinker_local", "export", checkpoint, "--to", asked.form]
+        command += ["--output", str(folder), "--prompts", str(prompts), "--card", str(card)]
+        command += ["--adapters", str(SHIPPED)]
+        command += ["--quantize", asked.quantize] if asked.quantize else []
+        command += [] if asked.checked else ["--unchecked"]
+        return subprocess.run(command, check=False).returncode

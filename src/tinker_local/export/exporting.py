@@ -1,0 +1,190 @@
+"""From a checkpoint to a folder that other programs load, checked by those programs before it is there."""
+
+from __future__ import annotations
+
+import shutil
+import string
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinker_local.errors import ExportError
+from tinker_local.export.card import card, modelfile
+from tinker_local.export.folders import (
+    BASE,
+    require_plain_positions,
+    write_merged_folder,
+    write_peft_folder,
+)
+from tinker_local.export.forms import Form, chosen_kind, tolerance_of
+from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
+from tinker_local.export.own_answers import OwnAnswer, own_answers
+from tinker_local.export.questions import Questions
+from tinker_local.export.source import Source
+from tinker_local.export.verification import (
+    HOW_TO_GET,
+    LLAMA_CPP,
+    TRANSFORMERS,
+    Comparison,
+    Reader,
+    compare,
+    threads,
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written, and how it compared; `comparisons` is empty where it was not checked."""
+
+    folder: Path
+    form: Form
+    kind: str | None
+    comparisons: tuple[Comparison, ...]
+
+
+def export(
+    source: Source,
+    form: Form,
+    quantize: str | None,
+    folder: Path,
+    questions: Questions,
+    about: str | None = None,
+    checked: bool = True,
+    own: Sequence[OwnAnswer] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Export:
+    """Write a folder and check it; `about` is Markdown for the top of its card.
+
+    `own` are our engine's answers to the questions, where they are known from another export.
+    It is written under another name beside, and gets its own once every reader has passed. Raises ExportError
+    where the form cannot hold the adapter, a reader is not installed, or one answers otherwise; then nothing
+    is left.
+    """
+    kind = chosen_kind(form, quantize)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportError(f"{folder} is there already; choose another --output, or remove it.")
+    partial = folder.with_name(f".partial-{uuid.uuid4().hex}")
+    readers = _readers(source, form, kind, partial)
+    if checked:
+        for reader in readers:
+            if reader.missing:
+                raise ExportError(
+                    f"{' and '.join(reader.missing)} is not installed, which has to load the export before "
+                    f"it is called done; {HOW_TO_GET}, or --unchecked to write it all the same."
+                )
+    try:
+        tell(f"writing {form}{f' in {kind}' if kind else ''}")
+        partial.mkdir(parents=True)
+        _write(source, form, kind, partial)
+        comparisons = _check(source, form, kind, readers, questions, own, tell) if checked else ()
+        text = card(source, form, kind, comparisons, questions, about)
+        (partial / "README.md").write_text(text, encoding="utf-8")
+        if form in ("gguf", "gguf-adapter"):
+            (partial / "Modelfile").write_text(modelfile(source, form, kind, questions), encoding="utf-8")
+        if folder.exists():
+            folder.rmdir()
+        partial.rename(folder)
+    except OSError as error:
+        raise ExportError(
+            f"{folder} cannot be written ({error.strerror}); choose another --output."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Export(folder, form, kind, comparisons)
+
+
+def gguf_file(form: Form, kind: str | None) -> str:
+    """The name of the file in the folder."""
+    return "adapter.gguf" if form == "gguf-adapter" else f"model-{kind}.gguf"
+
+
+def _write(source: Source, form: Form, kind: str | None, folder: Path) -> None:
+    if form == "peft":
+        require_plain_positions(source)
+        write_peft_folder(source, folder)
+    elif form == "hf":
+        require_plain_positions(source)
+        write_merged_folder(source, folder, str(kind))
+    elif form == "gguf":
+        write_merged_gguf(source, folder / gguf_file(form, kind), str(kind))
+    else:
+        write_adapter_gguf(source, folder / gguf_file(form, kind))
+
+
+def _readers(source: Source, form: Form, kind: str | None, folder: Path) -> list[Reader]:
+    if form == "hf":
+        loads = {"folder": str(folder), "adapter": None, "merge": False}
+        return [Reader("transformers", TRANSFORMERS, ("transformers",), loads)]
+    if form == "peft":
+        carried = source.needs_own_head or source.base_is_only_here
+        base = folder / BASE if carried else source.base.folder
+        return [
+            Reader(
+                name,
+                TRANSFORMERS,
+                ("transformers", "peft"),
+                {"folder": str(base), "adapter": str(folder), "merge": merge},
+            )
+            for name, merge in (("peft", False), ("peft, merged", True))
+        ]
+    adapter = str(folder / gguf_file(form, kind)) if form == "gguf-adapter" else None
+    file = source.gguf if form == "gguf-adapter" else folder / gguf_file(form, kind)
+    loads = {
+        "file": str(file),
+        "adapter": adapter,
+        "vocab_size": source.base.model.config.vocab_size,
+        "plain": _plain_token(source),
+        "threads": threads(),
+    }
+    return [Reader("llama.cpp", LLAMA_CPP, ("xllamacpp",), loads)]
+
+
+def _plain_token(source: Source) -> int:
+    """A token that is a letter and nothing else, as every byte-level vocabulary has them."""
+    return next(
+        token
+        for letter in string.ascii_letters
+        if (token := source.base.tokenizer.token_to_id(letter)) is not None
+    )
+
+
+def _check(
+    source: Source,
+    form: Form,
+    kind: str | None,
+    readers: list[Reader],
+    questions: Questions,
+    own: Sequence[OwnAnswer] | None,
+    tell: Callable[[str], None],
+) -> tuple[Comparison, ...]:
+    tolerance = tolerance_of(source, form, kind)
+    every = len(questions.prompts)
+    if own is None:
+        own = own_answers(source, questions, lambda done: tell(f"asking our own engine, {done} of {every}"))
+    comparisons: list[Comparison] = []
+    for reader in readers:
+        found = compare(
+            reader,
+            questions,
+            own,
+            source.base.end_tokens,
+            tolerance.tie,
+            lambda tokens: source.base.tokenizer.decode(list(tokens)),
+            lambda done, name=reader.name: tell(f"asking {name}, {done} of {every}"),
+        )
+        if not found.passes(tolerance):
+            raise CheckFailedError(found)
+        comparisons.append(found)
+    return tuple(comparisons)
+
+
+class CheckFailedError(ExportError):
+    """Another program answers otherwise than we do, with what it was that differed."""
+
+    def __init__(self, found: Comparison) -> None:
+        super().__init__(
+            f"{found.reader} answers otherwise than our own engine ({found.first_difference}), so the export "
+            "was removed; the table says how much differs."
+        )
+        self.found = found

@@ -1,0 +1,133 @@
+"""What our own engine answers: the reference that an export is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tinker_local.domain.generation import GenerationRequest, GenerationResult
+from tinker_local.engine.infer.jobs import Job
+from tinker_local.engine.infer.sampling_weights import SamplingWeights
+from tinker_local.engine.infer.scheduler import Scheduler
+from tinker_local.engine.model.llama import Llama, Projection, plain_projection
+from tinker_local.engine.model.merging import MergedModels
+from tinker_local.export.questions import MOST_NEW_TOKENS, Questions
+from tinker_local.export.source import Source
+
+RANKED = 30
+"""How many of the likeliest next tokens are ranked where no lines are given."""
+
+
+@dataclass(frozen=True)
+class OwnAnswer:
+    """What the engine answers to one prompt.
+
+    `tokens` is its greedy continuation, `leads` by how much, in nats, each of them is likelier than the next
+    likely token. `scores` has the log-probability of each line of `lines` behind the prompt, in nats.
+    """
+
+    tokens: tuple[int, ...]
+    leads: tuple[float, ...]
+    lines: tuple[tuple[int, ...], ...]
+    scores: tuple[float, ...]
+
+
+def own_answers(
+    source: Source, questions: Questions, tell: Callable[[int], None] = lambda _: None
+) -> list[OwnAnswer]:
+    """Answers in the prompts' order; raises RequestError for a prompt that leaves no room.
+
+    `tell` is given how many are done.
+    """
+    merged = MergedModels()
+
+    def model() -> tuple[Llama, Projection]:
+        # As the server samples: small models are merged, others go through the adapter.
+        copy = merged.get(source.base.model, source.adapter)
+        return (copy, plain_projection) if copy is not None else (source.base.model, source.adapter.project)
+
+    weights = SamplingWeights(source.base.model, source.base.tokenizer, model)
+    scheduler = Scheduler()
+    context = source.base.model.config.max_position_embeddings
+    answers: list[OwnAnswer] = []
+    for number, prompt in enumerate(questions.prompts):
+        room = max(min(MOST_NEW_TOKENS, context - len(prompt.tokens)), 1)
+        [written] = _run(
+            scheduler,
+            weights,
+            [
+                _request(
+                    prompt.tokens,
+                    max_tokens=room,
+                    stop_tokens=source.base.end_tokens,
+                    stop_strings=(questions.stop,) if questions.stop else (),
+                    top_sample_logprobs=RANKED,
+                )
+            ],
+        )
+        [sequence] = written.sequences
+        assert sequence.top is not None, "the likeliest tokens were asked for"
+        top = sequence.top
+        lines = questions.lines or tuple((int(token),) for token in top.token_ids[0])
+        if questions.lines:
+            scored = _run(
+                scheduler,
+                weights,
+                [_request((*prompt.tokens, *line), scored_from=len(prompt.tokens)) for line in lines],
+            )
+            scores = [_line_score(result, len(line)) for result, line in zip(scored, lines, strict=True)]
+        else:
+            scores = [float(logprob) for logprob in top.logprobs[0]]
+        leads = tuple(float(row[0] - row[1]) for row in top.logprobs)
+        answers.append(OwnAnswer(tuple(sequence.tokens), leads, lines, tuple(scores)))
+        tell(number + 1)
+    return answers
+
+
+def _request(
+    prompt: tuple[int, ...],
+    max_tokens: int = 1,
+    stop_tokens: frozenset[int] = frozenset(),
+    stop_strings: tuple[str, ...] = (),
+    scored_from: int | None = None,
+    top_sample_logprobs: int = 0,
+) -> GenerationRequest:
+    return GenerationRequest(
+        prompt=prompt,
+        num_samples=1,
+        max_tokens=max_tokens,
+        temperature=0.0,
+        top_k=-1,
+        top_p=1.0,
+        seed=0,
+        stop_tokens=stop_tokens,
+        stop_strings=stop_strings,
+        prompt_logprobs=scored_from is not None,
+        scored_from=scored_from or 0,
+        top_sample_logprobs=top_sample_logprobs,
+    )
+
+
+def _line_score(result: GenerationResult, length: int) -> float:
+    logprobs = result.prompt.logprobs
+    assert logprobs is not None, "the line's tokens were asked for"
+    return float(logprobs[-length:].sum())
+
+
+def _run(
+    scheduler: Scheduler, weights: SamplingWeights, asked: Sequence[GenerationRequest]
+) -> list[GenerationResult]:
+    """Results in the requests' order; raises the first failure."""
+    results: dict[int, GenerationResult] = {}
+    failures: list[Exception] = []
+    for number, request in enumerate(asked):
+
+        def keep(result: GenerationResult, number: int = number) -> None:
+            results[number] = result
+
+        scheduler.submit(Job(weights, request, keep, failures.append))
+    while scheduler.has_work and not failures:
+        scheduler.step()
+    if failures:
+        raise failures[0]
+    return [results[number] for number in range(len(asked))]

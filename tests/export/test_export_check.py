@@ -1,0 +1,101 @@
+"""An export is done once another program has answered as we do, and is not there otherwise."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from checkpoints_to_export import random_adapter, saved_source
+from tinker_local.cli import main
+from tinker_local.errors import ExportError
+from tinker_local.export import CheckFailedError, Source, export, exporting, general_questions
+from tiny_models import write_tiny_model
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    write_tiny_model(tmp_path / "base", "LlamaForCausalLM", tie_word_embeddings=True)
+    return saved_source(tmp_path / "base", tmp_path / "home")
+
+
+def left_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {"base", "home"}
+
+
+def test_the_command_exports_and_shows_how_it_compared(
+    source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """PEFT as it is and merged, in a process of its own, with a card of the same figures."""
+    told = ["export", source.info.path, "--to", "peft", "--output", str(tmp_path / "out")]
+    main([*told, "--home", str(tmp_path / "home")])
+    printed = capsys.readouterr()
+    card = (tmp_path / "out" / "README.md").read_text()
+    for reader in ("peft", "peft, merged"):
+        assert re.search(rf"^{reader} +8 of 8 +8 of 8 +\d+ of 240 +\S+ +8 of 8$", printed.out, re.MULTILINE)
+        assert f"| {reader} | 8 of 8 | 8 of 8 |" in card
+    assert "asking peft, 1 of 8" in printed.err
+    assert "vLLM (not run here)" in card
+    with pytest.raises(SystemExit, match="2"):
+        main([*told, "--home", str(tmp_path / "home")])
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_wrong_export_is_removed(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One in which the adapter counts half: the error says what is written otherwise, and nothing is left."""
+    write = exporting._write
+
+    def half(source: Source, *more: object) -> None:
+        halved = random_adapter(source.base.model.config)
+        halved.flat.mul_(0.5**0.5)
+        write(replace(source, adapter=halved), *more)
+
+    monkeypatch.setattr(exporting, "_write", half)
+    with pytest.raises(CheckFailedError, match="answers otherwise than our own engine") as raised:
+        export(source, "hf", None, tmp_path / "out", general_questions(source.base.tokenizer))
+    assert raised.value.found.same_texts < 8
+    assert left_in(tmp_path) == set()
+
+
+def test_a_file_that_cannot_be_loaded_is_removed(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What the other program said stands in the error."""
+    write = exporting._write
+
+    def broken(source: Source, form: str, kind: str | None, folder: Path) -> None:
+        write(source, form, kind, folder)
+        (folder / "config.json").write_text("{")
+
+    monkeypatch.setattr(exporting, "_write", broken)
+    with pytest.raises(ExportError, match=r"transformers cannot use what was written \(.*config\.json"):
+        export(source, "hf", None, tmp_path / "out", general_questions(source.base.tokenizer))
+    assert left_in(tmp_path) == set()
+
+
+def test_without_the_other_program_nothing_is_called_done(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """It is refused with the command that gets it; told to, it is written and says that nobody checked it."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "peft" else found(name))
+    questions = general_questions(source.base.tokenizer)
+    with pytest.raises(ExportError, match=r"peft is not installed.*pip install .*\[export\].*--unchecked"):
+        export(source, "peft", None, tmp_path / "out", questions)
+    assert left_in(tmp_path) == set()
+    told = ["export", source.info.path, "--to", "peft", "--output", str(tmp_path / "out"), "--unchecked"]
+    main([*told, "--home", str(tmp_path / "home")])
+    assert "NOT CHECKED" in capsys.readouterr().out
+    assert "**It was not checked**" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_prompts_come_from_a_file(source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """One a line; the card counts them."""
+    (tmp_path / "prompts.txt").write_text("I lie awake\n\nTwo more words\n")
+    told = ["export", source.info.path, "--to", "hf", "--quantize", "F16", "--output", str(tmp_path / "out")]
+    main([*told, "--home", str(tmp_path / "home"), "--prompts", str(tmp_path / "prompts.txt")])
+    assert re.search(r"^transformers +2 of 2 +2 of 2", capsys.readouterr().out, re.MULTILINE)
+    assert "with 2 prompts" in (tmp_path / "out" / "README.md").read_text()

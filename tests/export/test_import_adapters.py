@@ -1,0 +1,218 @@
+"""Adapters that peft, mlx-lm and tinker-cookbook's Tinker lay out, taken over as checkpoints."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from checkpoints_to_export import PROMPT, own_logits
+from tinker_local.cli import main
+from tinker_local.errors import AdapterError, CheckpointError
+from tinker_local.export import open_source
+from tinker_local.importing import Imported, import_adapter
+from tiny_models import write_tiny_model
+
+EVERY = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    write_tiny_model(tmp_path / "base", "LlamaForCausalLM")
+    return tmp_path / "base"
+
+
+def made_by_peft(base: Path, folder: Path, **settings: Any) -> torch.Tensor:
+    """An adapter that peft makes and saves; returns what base and adapter compute in peft."""
+    torch.manual_seed(3)
+    config = LoraConfig(**{"r": 4, "target_modules": EVERY, "task_type": "CAUSAL_LM", **settings})
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    with warnings.catch_warnings():
+        # It says that it saves the embeddings, too, since the unembedding has a term.
+        warnings.simplefilter("ignore")
+        model.save_pretrained(folder)
+    with torch.no_grad():
+        return model(torch.tensor([PROMPT])).logits[0]
+
+
+def imported(path: Path, base: Path | None = None) -> Imported:
+    return import_adapter(path, path.parent / "home", "mine", None if base is None else str(base))
+
+
+def logits_of(done: Imported, home: Path) -> torch.Tensor:
+    return own_logits(open_source(done.weights, home, []))
+
+
+def changed(folder: Path, **changes: Any) -> None:
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lora_alpha": 16},
+        {"lora_alpha": 16, "use_rslora": True},
+        {"target_modules": ["q_proj", "v_proj"]},
+        {"rank_pattern": {"q_proj": 2, "model.layers.1.mlp.up_proj": 6}},
+        {"alpha_pattern": {"lm_head": 3, r"layers.0.self_attn.\w+": 64}, "use_rslora": True},
+        {"layers_to_transform": [1]},
+        {"init_lora_weights": "gaussian", "lora_dropout": 0.1},
+    ],
+    ids=lambda settings: "-".join(settings),
+)
+def test_an_adapter_of_peft_computes_what_it_does_there(settings: dict[str, Any], base: Path, tmp_path: Path):
+    """rsLoRA, patterns of ranks and alphas, and layers left out: the logits are peft's."""
+    expected = made_by_peft(base, tmp_path / "theirs", **settings)
+    done = imported(tmp_path / "theirs")
+    torch.testing.assert_close(logits_of(done, tmp_path / "home"), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_what_it_took_is_told(base: Path, tmp_path: Path):
+    """Another scale, other ranks, and layers that a training would now train as well."""
+    made_by_peft(
+        base,
+        tmp_path / "theirs",
+        lora_alpha=8,
+        target_modules=["q_proj", "v_proj"],
+        rank_pattern={"v_proj": 2},
+    )
+    scale, ranks, layers = imported(tmp_path / "theirs").notes
+    assert scale.startswith("Its terms count 2, 4 times, and here 8 (alpha 32 / rank 4)")
+    assert ranks.startswith("Its ranks 2, 4 all became 4")
+    assert layers.startswith("4 layers without a term in it (k_proj, o_proj) start at no effect")
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_checkpoint_in_tinkers_own_naming_is_taken_over(archive: bool, base: Path, tmp_path: Path):
+    """With the unembedding as unembed_tokens, in a folder or as the archive that a download gives."""
+    expected = made_by_peft(base, tmp_path / "theirs", lora_alpha=32)
+    weights = load_file(tmp_path / "theirs" / "adapter_model.safetensors")
+    renamed = {
+        key.replace("base_model.model.lm_head", "base_model.model.model.unembed_tokens"): tensor
+        for key, tensor in weights.items()
+        if ".lora_" in key
+    }
+    assert renamed.keys() != weights.keys()
+    save_file(renamed, tmp_path / "theirs" / "adapter_model.safetensors")
+    path = tmp_path / "theirs"
+    if archive:
+        path = tmp_path / "theirs.tar.gz"
+        with tarfile.open(path, "w:gz") as opened:
+            opened.add(tmp_path / "theirs", "checkpoint")
+    done = imported(path)
+    torch.testing.assert_close(logits_of(done, tmp_path / "home"), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_an_adapter_of_mlx_is_taken_over(base: Path, tmp_path: Path):
+    """Its matrices lie the other way round, and its scale is not divided by the rank (mlx-lm 0.32.2)."""
+    expected = made_by_peft(base, tmp_path / "theirs", lora_alpha=80)  # alpha / rank = mlx-lm's own 20
+    weights = load_file(tmp_path / "theirs" / "adapter_model.safetensors")
+    mlx = {
+        key.removeprefix("base_model.model.")
+        .replace(".lora_A.weight", ".lora_a")
+        .replace(".lora_B.weight", ".lora_b"): tensor.T.contiguous()
+        for key, tensor in weights.items()
+        if ".lora_" in key
+    }
+    (tmp_path / "mlx").mkdir()
+    save_file(mlx, tmp_path / "mlx" / "adapters.safetensors")
+    settings = {"rank": 4, "scale": 20.0, "dropout": 0.0}
+    config = {"fine_tune_type": "lora", "num_layers": 2, "lora_parameters": settings, "model": str(base)}
+    (tmp_path / "mlx" / "adapter_config.json").write_text(json.dumps(config))
+    done = imported(tmp_path / "mlx")
+    torch.testing.assert_close(logits_of(done, tmp_path / "home"), expected, atol=1e-4, rtol=1e-4)
+    changed(tmp_path / "mlx", fine_tune_type="dora")
+    with pytest.raises(AdapterError, match=r"mlx-lm's kind 'dora'.*mlx_lm\.fuse"):
+        imported(tmp_path / "mlx")
+    changed(tmp_path / "mlx", fine_tune_type="lora", lora_parameters={"rank": 4, "alpha": 8})
+    with pytest.raises(AdapterError, match=r"tells no scale.*add the one"):
+        imported(tmp_path / "mlx")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"use_dora": True}, r"is DoRA.*merge it in PEFT"),
+        ({"bias": "lora_only"}, r"trains biases \(bias 'lora_only'\)"),
+        ({"modules_to_save": ["embed_tokens"]}, r"whole layers of its own \(modules_to_save\)"),
+        ({"trainable_token_indices": [3]}, r"trainable_token_indices"),
+        (
+            {"init_lora_weights": "pissa_niter_4"},
+            r"'pissa_niter_4'.*path_initial_model",
+        ),
+        ({"init_lora_weights": "olora"}, r"'olora', which changes the base's own weights"),
+        ({"alora_invocation_tokens": [1, 2]}, r"aLoRA"),
+        ({"peft_type": "LOHA"}, r"of the kind LOHA, and only LORA"),
+        ({"some_new_switch": 0.5}, r"sets some_new_switch to 0\.5, which is not known here"),
+        ({"r": 8}, r"term of rank 4 at .*says 8; correct r or rank_pattern"),
+        ({"lora_alpha": "16"}, r"wrong value for lora_alpha"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, Mapping) else "",
+)
+def test_what_would_be_computed_otherwise_is_refused_by_name(
+    changes: dict[str, Any], reason: str, base: Path, tmp_path: Path
+):
+    """In one sentence with the next step, and nothing is written."""
+    made_by_peft(base, tmp_path / "theirs")
+    changed(tmp_path / "theirs", **changes)
+    with pytest.raises(AdapterError, match=reason):
+        imported(tmp_path / "theirs")
+    assert not (tmp_path / "home").exists()
+
+
+def test_embeddings_that_come_along_have_to_be_the_bases(base: Path, tmp_path: Path):
+    """Peft saves them where the unembedding has a term; another base's would be left out without a word."""
+    made_by_peft(base, tmp_path / "theirs")
+    write_tiny_model(tmp_path / "other", "LlamaForCausalLM", seed=1)
+    with pytest.raises(AdapterError, match=r"brings a \S+\.weight of its own, which differs"):
+        imported(tmp_path / "theirs", tmp_path / "other")
+
+
+def test_an_adapted_embedding_is_refused(base: Path, tmp_path: Path):
+    """tinker-cookbook 0.6.1 makes one of an unembedding on a tied base, and PEFT computes it wrongly."""
+    made_by_peft(base, tmp_path / "theirs")
+    file = tmp_path / "theirs" / "adapter_model.safetensors"
+    weights = load_file(file)
+    renamed = {
+        key.replace(".lm_head.lora", ".model.embed_tokens.lora"): each for key, each in weights.items()
+    }
+    save_file(renamed, file)
+    with pytest.raises(AdapterError, match=r"changes the embedding .*build_lora_adapter made this"):
+        imported(tmp_path / "theirs")
+
+
+def test_an_adapter_of_another_base_is_refused(base: Path, tmp_path: Path):
+    """The layer whose shape differs is named, with what it is here."""
+    made_by_peft(base, tmp_path / "theirs", target_modules=["up_proj"])
+    write_tiny_model(tmp_path / "other", "LlamaForCausalLM", intermediate_size=64)
+    with pytest.raises(AdapterError, match=r"mlp\.\w+, which is .* in this base; say which base"):
+        imported(tmp_path / "theirs", tmp_path / "other")
+
+
+def test_the_command_imports_once(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """It says from where to sample and to train on; the same name again is refused."""
+    made_by_peft(base, tmp_path / "my adapter")
+    told = ["import", str(tmp_path / "my adapter"), "--home", str(tmp_path / "home")]
+    main(told)
+    assert (
+        "sample from tinker://imported-my-adapter/sampler_weights/1, train on from" in capsys.readouterr().out
+    )
+    with pytest.raises(SystemExit, match="2"):
+        main(told)
+    assert "exists already" in capsys.readouterr().err
+    with pytest.raises(CheckpointError, match="exists already"):
+        import_adapter(tmp_path / "my adapter", tmp_path / "home", "imported-my-adapter", None)

@@ -1,0 +1,84 @@
+"""`symptoms export`: a run's own questions and card, and weights that other programs load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from checkpoints_to_export import saved_source
+from command_in_process import in_process
+from symptoms.errors import RunError
+from symptoms.exchange import ExportRequest, export_run
+from symptoms.exchange.card import card_of
+from symptoms.exchange.questions import questions_to
+from symptoms.runs import RunDirectory, shipped_run
+from tiny_models import write_tiny_model
+
+
+def write_run(folder: Path, checkpoint: str, **manifest: object) -> RunDirectory:
+    """The files of a finished run that an export reads."""
+    folder.mkdir(parents=True)
+    told = {
+        "data": "data/mine.jsonl",
+        "data_sha256": "ab" * 32,
+        "num_examples": 120,
+        "num_steps": 40,
+        "labels": {"red": "Red", "green": "Green", "grey": "Grey (a formal name)"},
+        "service": "local",
+        "service_url": None,
+        "loss": "mean negative log-likelihood per trained token",
+        **manifest,
+    }
+    (folder / "manifest.json").write_text(json.dumps(told))
+    (folder / "config.json").write_text(json.dumps({"lora_rank": 4, "sentence_case": True, "seed": 7}))
+    line = {"path": checkpoint, "step": 40, "kind": "sampler"}
+    (folder / "checkpoints.jsonl").write_text(json.dumps(line) + "\n")
+    return RunDirectory(folder)
+
+
+def test_a_run_leaves_with_its_card(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """20 descriptions and all labels are asked, in transformers and here; the card has the data's digest."""
+    write_tiny_model(tmp_path / "base", "LlamaForCausalLM", max_position_embeddings=512)
+    source = saved_source(tmp_path / "base", tmp_path / "home")
+    write_run(tmp_path / "runs" / "mine", source.info.path)
+    done = in_process(tmp_path, "export", "mine", "--to", "hf")
+    printed = capfd.readouterr()
+    assert done.returncode == 0, done.stderr + printed.err
+    assert "transformers  20 of 20     20 of 20        0 of 60" in printed.out
+    card = (tmp_path / "exports" / "mine-hf" / "README.md").read_text()
+    assert "ab" * 32 in card
+    assert "not medical advice or a diagnosis" in card
+    assert "3 label lines" in card
+    assert "not yet; `symptoms evaluate mine` does it" in card
+
+
+def test_an_export_that_cannot_be_done_ends_with_a_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """That of the server's own command, and its exit code."""
+    write_run(tmp_path / "runs" / "mine", "tinker://gone/sampler_weights/1")
+    done = in_process(tmp_path, "export", "mine", "--to", "peft")
+    assert done.returncode == 2
+    assert "There is no checkpoint tinker://gone/sampler_weights/1" in capfd.readouterr().err
+
+
+def test_weights_elsewhere_are_not_exported(tmp_path: Path):
+    """A hosted run's have to be downloaded first; the error says how."""
+    run = write_run(tmp_path / "mine", "tinker://far/sampler_weights/1", service="hosted")
+    with pytest.raises(RunError, match=r"are on hosted; download them .*tinker-local import"):
+        export_run(ExportRequest(run, "hf", None, None, checked=True))
+
+
+def test_what_ships_has_a_card_with_its_figures():
+    """And says which part of what was measured does not leave; its questions are in sentence case."""
+    run = shipped_run()
+    assert run is not None
+    card = card_of(run, run.final_checkpoint())
+    assert "with the words' vote, which does not leave" in card
+    assert "data/test-2.jsonl, 210 texts: the right one of its labels in 89%" in card
+    asked = questions_to(run)
+    assert (len(asked["prompts"]), len(set(asked["prompts"])), len(asked["lines"])) == (20, 20, 30)
+    assert all(prompt.startswith("Symptoms: ") for prompt in asked["prompts"])
+    assert " OCD" not in "".join(asked["prompts"])
