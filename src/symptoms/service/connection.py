@@ -24,6 +24,7 @@ from base_models import (
 )
 from symptoms.errors import ServiceError
 from symptoms.imports import collector_at_rest
+from symptoms.service import sdk
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
@@ -77,7 +78,9 @@ class Service:
         if model is None:
             # Only a training client is told by the service where the tokenizer lies; its smallest
             # adapter is never trained.
-            model = self.client.create_lora_training_client(base_model=self.base_model, rank=1).result()
+            return self.tokenizer(
+                sdk.resolved(self.client.create_lora_training_client(base_model=self.base_model, rank=1))
+            )
         try:
             if self.kind == LOCAL and tokenizer_says_all(folder := _tokenizer_folder(model)):
                 # The SDK would load the same file, after importing transformers for seconds.
@@ -119,9 +122,7 @@ class Service:
 
     @cached_property
     def _rest(self) -> tinker.RestClient:
-        import tinker
-
-        return tinker.RestClient(base_url=self.url, api_key=self.key)
+        return sdk.rest_client(self.client, self.url, self.key)
 
 
 def choose_service(wanted: str | None) -> str:
@@ -241,7 +242,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 def _finish(client: tinker.ServiceClient, server: LocalServer | None) -> None:
     # A server that is gone would be asked to finish the session for minutes.
     if server is None or server.died is None:
-        client.close("success").result()
+        sdk.close(client)
 
 
 def _tokenizer_folder(model: tinker.TrainingClient | tinker.SamplingClient) -> Path:
