@@ -17,7 +17,7 @@ def alpha(probe: Probe) -> Finding:
 
     With learning rate times weight decay at 1, a step leaves of every matrix its update alone: A becomes 0,
     as a new adapter's B of 0 gives it no gradient, and every number of B plus or minus the learning rate. The
-    next step gives every number of A that size, too. The loss then falls in proportion to (alpha / rank) * rank.
+    next step gives every number of A that size, too. The loss then falls in proportion to alpha.
     """
     falls = [_known_step(probe, rank) for rank in RANKS]
     if min(falls) <= 0:

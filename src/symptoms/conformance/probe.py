@@ -5,8 +5,8 @@ Most of the table rests on one measure. With an epsilon far above every gradient
     B <- B - (learning_rate / eps) * gradient
 
 so the fall of the loss in one step is proportional to the gradient's scale, and whatever changes that scale
-(weights, accumulation, clipping, epsilon itself) shows as a ratio to the same step without it. A new adapter's
-first step does not depend on Adam's betas, as its bias correction takes them out. All texts are made-up tokens.
+(weights, accumulation, clipping, epsilon itself) shows as a ratio to the same step without it. The first step
+of a new adapter does not depend on the betas, as the bias correction takes them out. All texts are made up.
 """
 
 from __future__ import annotations

@@ -163,9 +163,7 @@ def offered_models(service: str | None = None) -> tuple[str, dict[str, int | Non
     key = _checked_key()
     url = chosen.rstrip("/")
     if chosen == HOSTED:
-        from tinker.lib.base_url import DEFAULT_BASE_URL
-
-        url = DEFAULT_BASE_URL
+        url = sdk.hosted_url()
     return url, _context_lengths(_capabilities(url, key))
 
 
@@ -200,9 +198,8 @@ def connect(
             key = _checked_key()
             with collector_at_rest():
                 import tinker
-                from tinker.lib.base_url import DEFAULT_BASE_URL
 
-            url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
+            url = sdk.hosted_url() if chosen == HOSTED else chosen.rstrip("/")
             model = base_model or preferred or ""
         told = _capabilities(url, key)
         offered = _context_lengths(told)

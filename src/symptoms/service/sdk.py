@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import tinker
 
+HOSTED_BEFORE = "https://tinker.thinkingmachines.dev/services/tinker-prod"
+
 
 def resolved(made: Any, seconds: float | None = None) -> Any:
     """The client itself: constructors answer with its future since 0.38, and with the client before."""
     return made.result(seconds) if hasattr(made, "result") else made
+
+
+def hosted_url() -> str:
+    """Where the SDK looks for hosted Tinker; its older versions kept that to themselves."""
+    try:
+        from tinker.lib.base_url import DEFAULT_BASE_URL
+    except ImportError:
+        return HOSTED_BEFORE
+    return DEFAULT_BASE_URL
 
 
 def rest_client(service: tinker.ServiceClient, url: str, key: str) -> tinker.RestClient:
