@@ -1,4 +1,4 @@
-"""`tinker_local` with a fault: an application around it that changes what it is asked, as other servers err."""
+"""`tinker_local` with a fault: an application around it changes what it is asked, as other servers err."""
 
 from __future__ import annotations
 

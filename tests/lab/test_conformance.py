@@ -379,3 +379,16 @@ def test_the_command_tells_and_writes_the_table(tmp_path: Path, server: LocalSer
     assert all(f"{row['name']}: " in done.stdout for row in report["rows"])
     assert str(Path(server.base_model).parent) not in written
     assert server.url not in written
+
+
+def test_one_check_by_its_name(tmp_path: Path, server: LocalServer):
+    """--only measures that check alone, and a name that is none is told with those there are."""
+    done = in_process(
+        tmp_path, "conformance", "local", "--base-model", server.base_model, "--only", "num_samples",
+        server=server,
+    )  # fmt: skip
+    assert "1 check of" in done.stdout
+    assert "1 as documented, 0 differs" in done.stdout
+    wrong = in_process(tmp_path, "conformance", "local", "--only", "numsamples", server=server)
+    assert wrong.returncode == 2
+    assert "'num_samples'" in wrong.stderr

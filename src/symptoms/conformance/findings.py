@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Verdict = Literal["as documented", "differs", "refused", "not measured"]
 """`refused`: an error, or no answer, where one was due; `not measured`: what it needs is missing."""
 
-TOLERANCE = 0.2
+TOLERANCE = 0.25
 """How far a measured ratio may be from the expected one, relatively: what curvature can make of it."""
 
 

@@ -30,7 +30,7 @@ TOKENS = tuple(2 + (37 * place + 11 * place * place) % 199 for place in range(25
 """Without meaning, and below 201, so that every tokenizer has them."""
 EPSILON = 1e3
 """Far above every gradient's entries."""
-SHARE = 0.04
+SHARE = 0.015
 """The part of the loss that the step to compare with takes away: above noise, below curvature."""
 
 
@@ -56,6 +56,9 @@ class Probe:
     reference: Probe | None = None
     """Our own server with the same weights, where they are on this machine."""
     kept: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False)
+    """What is measured once for several checks, by name."""
+    made: list[str] = field(default_factory=list[str], repr=False)
+    """The ids of adapters that the server still holds."""
 
     def adapter(
         self,
@@ -75,7 +78,26 @@ class Probe:
             train_mlp=mlp,
             train_unembed=unembed,
         )
-        return resolved(made, self.wait)
+        training: tinker.TrainingClient = resolved(made, self.wait)
+        self.made.append(training.model_id)
+        return training
+
+    def release(self) -> None:
+        """Let the server forget the adapters of a check, where it can: some hold but a few at a time."""
+        import httpx
+
+        while self.made:
+            body = {"model_id": self.made.pop(), "type": "unload_model"}
+            try:
+                httpx.post(
+                    f"{self.service.url}/api/v1/unload_model",
+                    json=body,
+                    headers={"X-API-Key": self.service.key},
+                    timeout=5.0,
+                )
+            except httpx.HTTPError:
+                # It has no such route, or is gone, which the next check finds out.
+                continue
 
     def twins(self) -> tuple[tinker.TrainingClient, tinker.TrainingClient]:
         """A new adapter twice over: the second client numbers its requests as the first, as a retry would."""

@@ -35,6 +35,9 @@ ALL_CHECKS: tuple[Check, ...] = (
     *adapter.CHECKS,
     *checkpoints.CHECKS,
     *sampling.CHECKS,
+    # Last, as a server that computes these all the same may take long over them.
+    *losses.LONG_CHECKS,
+    *server_answers.LONG_CHECKS,
 )
 PING_SECONDS = 5.0
 
@@ -88,6 +91,9 @@ def measured_rows(probe: Probe, checks: Sequence[Check] = ALL_CHECKS) -> Iterato
                 yield row_of_error(check, NotMeasurableError("the server no longer answers"))
                 continue
             row = measured_row(probe, check)
+            for each in (probe, probe.reference):
+                if each is not None:
+                    each.release()
             yield row
             gone = row.verdict == "refused" and not answers(probe.service)
 

@@ -292,8 +292,9 @@ def _capabilities(url: str, key: str) -> dict[str, dict[str, Any]]:
         raise ServiceError(f"{url} is no Tinker server (status {answer.status_code}); check the address.")
     try:
         models = cast(list[dict[str, Any]], answer.json()["supported_models"])
-        return {str(model["model_name"]): model for model in models}
-    except (ValueError, KeyError, TypeError) as error:
+        # The SDK allows for models without a name, by which none can be chosen.
+        return {str(model["model_name"]): model for model in models if model.get("model_name")}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServiceError(f"{url} answers, but not as a Tinker server does; check the address.") from error
 
 

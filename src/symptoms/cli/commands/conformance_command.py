@@ -35,6 +35,9 @@ def conformance(
     name: Annotated[
         str | None, typer.Option(help="What to call the server in the file, such as its version.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Measure this check alone, by its name; may be given again.")
+    ] = None,
     wait: Annotated[float, typer.Option(min=1, help="Seconds that the server has for each answer.")] = 60,
 ) -> None:
     """Measure what a Tinker-compatible server does, beside what hosted Tinker documents.
@@ -43,6 +46,11 @@ def conformance(
     """
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise InputError(f"There is no folder {json_file.parent} for --json; make it, or name another.")
+    unknown = sorted(set(only or ()) - {check.name for check in ALL_CHECKS})
+    if unknown:
+        names = ", ".join(f"'{check.name}'" for check in ALL_CHECKS)
+        raise InputError(f"--only {unknown[0]!r} is no check; take one of: {names}.")
+    checks = [check for check in ALL_CHECKS if not only or check.name in only]
     console = Console()
     rows: list[Row] = []
     with connect(url, base_model) as service, with_reference(service, reference, wait) as probe:
@@ -50,13 +58,13 @@ def conformance(
             "our own engine" if probe.reference else "itself alone, as its base model is not on this machine"
         )
         console.print(
-            f"{counted(len(ALL_CHECKS), 'check')} of {service.url}, base model {service.base_model}, "
+            f"{counted(len(checks), 'check')} of {service.url}, base model {service.base_model}, "
             f"beside {beside}",
             markup=False,
             highlight=False,
             soft_wrap=True,
         )
-        for row in measured_rows(probe):
+        for row in measured_rows(probe, checks):
             rows.append(row)
             _show(console, row.verdict, row.name, row.came, row.consequence)
         report = report_on(probe, name, rows)
