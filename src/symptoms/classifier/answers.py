@@ -15,6 +15,7 @@ from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_asses
 from symptoms.errors import InputError
 from symptoms.safety import ENGLISH, language_other_than
 from symptoms.service import LOCAL, Service
+from symptoms.service.sdk import resolved
 from symptoms.tokens import (
     STOP,
     SlipMender,
@@ -79,10 +80,10 @@ class TrainedModel:
     def load(cls, service: Service, checkpoint: str | None, sentence_case: bool = False) -> TrainedModel:
         """The sampler of a `tinker://` path on a service; without one, of the service's base model."""
         if checkpoint is None:
-            sampler = service.client.create_sampling_client(base_model=service.base_model).result()
+            sampler = resolved(service.client.create_sampling_client(base_model=service.base_model))
             tokenizer = service.tokenizer()
         else:
-            sampler = service.client.create_sampling_client(model_path=checkpoint).result()
+            sampler = resolved(service.client.create_sampling_client(model_path=checkpoint))
             tokenizer = service.tokenizer(sampler)
         return cls(
             sampler,

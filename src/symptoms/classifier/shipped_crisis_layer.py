@@ -17,6 +17,7 @@ from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.data import Label
 from symptoms.safety import ENGLISH, Level, language_other_than, learned_scores
 from symptoms.service import LOCAL, Service
+from symptoms.service.sdk import resolved
 from symptoms.shipped import CRISIS
 
 LABELS = (Label("danger", "Danger now"), Label("safe", "No danger now"))
@@ -51,7 +52,7 @@ class ShippedCrisisLayer:
         """The layer on a service, `beside` a model of the same base; None where the adapter does not fit."""
         if service.kind != LOCAL or service.base_model != CRISIS.base_model or not CRISIS.folder.exists():
             return None
-        sampler = service.client.create_sampling_client(model_path=CRISIS.checkpoint).result()
+        sampler = resolved(service.client.create_sampling_client(model_path=CRISIS.checkpoint))
         return cls(
             TrainedModel(
                 sampler, beside.tokenizer, beside.context, scores_named_tokens=True, sentence_case=True

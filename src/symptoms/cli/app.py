@@ -11,6 +11,7 @@ from rich.console import Console
 from symptoms import __version__
 from symptoms.cli.commands.assess_command import assess
 from symptoms.cli.commands.compare_commands import compare
+from symptoms.cli.commands.conformance_command import conformance
 from symptoms.cli.commands.data_commands import data_app
 from symptoms.cli.commands.doctor_command import doctor
 from symptoms.cli.commands.evaluate_commands import evaluate, results
@@ -49,6 +50,7 @@ app.command()(evaluate)
 app.command()(results)
 app.command()(serve)
 app.command()(export)
+app.command()(conformance)
 app.command()(doctor)
 
 

@@ -24,6 +24,7 @@ from base_models import (
 )
 from symptoms.errors import ServiceError
 from symptoms.imports import collector_at_rest
+from symptoms.service import sdk
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
@@ -77,7 +78,9 @@ class Service:
         if model is None:
             # Only a training client is told by the service where the tokenizer lies; its smallest
             # adapter is never trained.
-            model = self.client.create_lora_training_client(base_model=self.base_model, rank=1).result()
+            return self.tokenizer(
+                sdk.resolved(self.client.create_lora_training_client(base_model=self.base_model, rank=1))
+            )
         try:
             if self.kind == LOCAL and tokenizer_says_all(folder := _tokenizer_folder(model)):
                 # The SDK would load the same file, after importing transformers for seconds.
@@ -119,9 +122,7 @@ class Service:
 
     @cached_property
     def _rest(self) -> tinker.RestClient:
-        import tinker
-
-        return tinker.RestClient(base_url=self.url, api_key=self.key)
+        return sdk.rest_client(self.client, self.url, self.key)
 
 
 def choose_service(wanted: str | None) -> str:
@@ -162,9 +163,7 @@ def offered_models(service: str | None = None) -> tuple[str, dict[str, int | Non
     key = _checked_key()
     url = chosen.rstrip("/")
     if chosen == HOSTED:
-        from tinker.lib.base_url import DEFAULT_BASE_URL
-
-        url = DEFAULT_BASE_URL
+        url = sdk.hosted_url()
     return url, _context_lengths(_capabilities(url, key))
 
 
@@ -199,9 +198,8 @@ def connect(
             key = _checked_key()
             with collector_at_rest():
                 import tinker
-                from tinker.lib.base_url import DEFAULT_BASE_URL
 
-            url = DEFAULT_BASE_URL if chosen == HOSTED else chosen.rstrip("/")
+            url = sdk.hosted_url() if chosen == HOSTED else chosen.rstrip("/")
             model = base_model or preferred or ""
         told = _capabilities(url, key)
         offered = _context_lengths(told)
@@ -241,7 +239,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 def _finish(client: tinker.ServiceClient, server: LocalServer | None) -> None:
     # A server that is gone would be asked to finish the session for minutes.
     if server is None or server.died is None:
-        client.close("success").result()
+        sdk.close(client)
 
 
 def _tokenizer_folder(model: tinker.TrainingClient | tinker.SamplingClient) -> Path:
@@ -294,8 +292,9 @@ def _capabilities(url: str, key: str) -> dict[str, dict[str, Any]]:
         raise ServiceError(f"{url} is no Tinker server (status {answer.status_code}); check the address.")
     try:
         models = cast(list[dict[str, Any]], answer.json()["supported_models"])
-        return {str(model["model_name"]): model for model in models}
-    except (ValueError, KeyError, TypeError) as error:
+        # The SDK allows for models without a name, by which none can be chosen.
+        return {str(model["model_name"]): model for model in models if model.get("model_name")}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ServiceError(f"{url} answers, but not as a Tinker server does; check the address.") from error
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from symptoms.conformance.findings import Row
 from symptoms.errors import RunError
 from symptoms.runs.directory import RUNS, RunDirectory
 from symptoms.service import Service
@@ -45,9 +46,11 @@ def opened_run(
     service: Service,
     name: str | None,
     root: Path = RUNS,
+    deviations: Sequence[Row] = (),
 ) -> Generator[OpenRun, None, None]:
     """A new run directory of this name, or the request's own, which no other process may train meanwhile.
 
+    `deviations` are what the server is known to do otherwise than documented, for the manifest.
     Raises DataError for examples that do not fit, and RunError for a run that is taken, finished or being
     trained.
     """
@@ -73,7 +76,7 @@ def opened_run(
         if run is None:
             run = RunDirectory.create(name, root)
             held.enter_context(run.held())
-            _write_start(run, request, data, job, service, weights)
+            _write_start(run, request, data, job, service, weights, deviations)
         yield OpenRun(run, settings, data, job, training, tokenizer, service)
 
 
@@ -101,6 +104,7 @@ def _write_start(
     job: Job,
     service: Service,
     weights: str | None,
+    deviations: Sequence[Row],
 ) -> None:
     dev = request.dev
     run.write_start(
@@ -114,4 +118,7 @@ def _write_start(
         dev_sha256=None if dev is None else dev.digest,
         num_dev_tokens=sum(example.num_tokens for example in job.dev_examples),
         subset=data.subset,
+        server_deviations=[
+            {"check": row.name, "came": row.came, "consequence": row.consequence} for row in deviations
+        ],
     )

@@ -17,6 +17,7 @@ from symptoms.runs.directory import RunDirectory
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import CHOSEN, LAST
 from symptoms.service import Service
+from symptoms.service.sdk import resolved
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import mean_loss, to_datum
 from symptoms.train.optimizer_step import SubmittedStep, adam_of, submit_step
@@ -149,7 +150,7 @@ class TrainingLoop:
         if self._job.dev_concerns:
             figures["dev_concern_loss"] = mean_loss(outputs, self._job.dev_concerns)
         if self._evaluator is not None:
-            figures |= self._evaluator(self._training.save_weights_and_get_sampling_client().result())
+            figures |= self._evaluator(resolved(self._training.save_weights_and_get_sampling_client()))
         self._run.append_evaluation(
             {
                 "step": step.number,
@@ -215,14 +216,16 @@ class TrainingLoop:
 
 def new_adapter(settings: TrainingSettings, service: Service) -> tinker.TrainingClient:
     """A fresh adapter as the configuration wants it."""
-    return service.client.create_lora_training_client(
-        base_model=service.base_model,
-        rank=settings.lora_rank,
-        seed=settings.seed,
-        train_attn=settings.train_attn,
-        train_mlp=settings.train_mlp,
-        train_unembed=settings.train_unembed,
-    ).result()
+    return resolved(
+        service.client.create_lora_training_client(
+            base_model=service.base_model,
+            rank=settings.lora_rank,
+            seed=settings.seed,
+            train_attn=settings.train_attn,
+            train_mlp=settings.train_mlp,
+            train_unembed=settings.train_unembed,
+        )
+    )
 
 
 def resumed_adapter(settings: TrainingSettings, service: Service, run: RunDirectory) -> tinker.TrainingClient:
@@ -234,4 +237,4 @@ def resumed_adapter(settings: TrainingSettings, service: Service, run: RunDirect
     service.delete_checkpoints(run.rewind(progress.step))
     if progress.state is None:
         return new_adapter(settings, service)
-    return service.client.create_training_client_from_state_with_optimizer(progress.state).result()
+    return resolved(service.client.create_training_client_from_state_with_optimizer(progress.state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
+from symptoms.conformance import Row, deviations_at_first_meeting
 from symptoms.errors import InputError
 from symptoms.service import HOSTED, Service, connect
 from symptoms.settings import TrainingSettings
@@ -57,6 +59,13 @@ def train(
             help="With --dry-run, tell the time on hosted Tinker, too; trains a few steps for it.",
         ),
     ] = False,
+    server_check: Annotated[
+        bool,
+        typer.Option(
+            "--server-check/--no-server-check",
+            help="On a server by its address, measure first what a training rests on; once for each server.",
+        ),
+    ] = True,
     service: ServiceOption = None,
     base_model: BaseModelOption = None,
     *,
@@ -93,7 +102,28 @@ def train(
         if dry_run:
             _tell_what_it_takes(request, resolved.settings, connected, measure, console)
         else:
-            _train(request, resolved.settings, run, connected, console)
+            deviations = _known_deviations(resolved.settings, connected, console) if server_check else ()
+            _train(request, resolved.settings, run, connected, console, deviations)
+
+
+def _known_deviations(settings: TrainingSettings, service: Service, console: Console) -> tuple[Row, ...]:
+    """What this server does otherwise than documented, which is told, too."""
+
+    def meet() -> None:
+        console.print(
+            f"Measuring what {service.url} does with weights, layers and alpha, as it was not met before "
+            "(--no-server-check leaves it out) ...",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    all_layers = settings.train_attn and settings.train_mlp and settings.train_unembed
+    deviations = deviations_at_first_meeting(service, all_layers, meet)
+    for row in deviations:
+        sentence = f"not as documented: {row.name}: {row.came}; {row.consequence}"
+        console.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    return deviations
 
 
 def _tell_what_it_takes(
@@ -122,10 +152,11 @@ def _train(
     run_name: str | None,
     service: Service,
     console: Console,
+    deviations: Sequence[Row],
 ) -> None:
     from symptoms.evaluate.during_training import dev_accuracy, written_cases
 
-    with opened_run(request, settings, service, run_name) as opened:
+    with opened_run(request, settings, service, run_name, deviations=deviations) as opened:
         run, name = opened.run, opened.run.name
         console.print(
             f"{service.kind} service, base model {service.base_model}, "

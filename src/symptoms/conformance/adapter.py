@@ -1,0 +1,134 @@
+"""The adapter: its alpha, the layers it is on, and its seed."""
+
+from __future__ import annotations
+
+from symptoms.conformance.findings import Check, Finding, NotMeasurableError, near
+from symptoms.conformance.probe import Probe, signed
+
+RANKS = (4, 16)
+ALPHA = 32.0
+"""What hosted Tinker fixes, whatever the rank."""
+RATE = 2.0**-7
+LAYERS = ("attn", "mlp", "unembed")
+
+
+def alpha(probe: Probe) -> Finding:
+    """Alpha at two ranks, from a step whose size no random number decides.
+
+    With learning rate times weight decay at 1, a step leaves of every matrix its update alone: A becomes 0,
+    as a new adapter's B of 0 gives it no gradient, and every number of B plus or minus the learning rate. The
+    next step gives every number of A that size, too. The loss then falls in proportion to alpha.
+    """
+    falls = [_known_step(probe, rank) for rank in RANKS]
+    if min(falls) <= 0:
+        raise NotMeasurableError(f"the known step moved the loss by {falls[0]:.2g} and {falls[1]:.2g} nats")
+    growth = falls[1] / falls[0]
+    ours = _of_reference(probe)
+    if ours is None:
+        return Finding(
+            f"{growth:.2f} times as much at rank {RANKS[1]} as at {RANKS[0]}", near(growth, 1), _law(growth)
+        )
+    values = [ALPHA * theirs / own for theirs, own in zip(falls, ours, strict=True)]
+    told = ", ".join(f"{value:.1f} at rank {rank}" for value, rank in zip(values, RANKS, strict=True))
+    return Finding(f"alpha {told}", all(near(value, ALPHA) for value in values), _law(growth, values))
+
+
+def _of_reference(probe: Probe) -> list[float] | None:
+    """What the same steps are in our own engine; None where that does not answer."""
+    try:
+        return None if probe.reference is None else [_known_step(probe.reference, rank) for rank in RANKS]
+    except Exception:  # noqa: BLE001 - not this server's fault, whatever it is
+        return None
+
+
+def _known_step(probe: Probe, rank: int) -> float:
+    """The fall of the loss, in nats, in the step that alpha is recovered from."""
+    key = ("known step", rank)
+    if key not in probe.kept:
+        training = probe.adapter(rank)
+        probe.gradients(training)
+        probe.update(training, signed(RATE, weight_decay=1 / RATE))
+        before = probe.gradients(training).loss
+        probe.update(training, signed(RATE, beta1=0.0, beta2=0.0))
+        probe.kept[key] = before - probe.gradients(training).loss
+    return probe.kept[key]
+
+
+def _law(growth: float, values: list[float] | None = None) -> str | None:
+    if near(growth, 1):
+        return (
+            None
+            if values is None
+            else f"every learning rate means {values[0] / ALPHA:.2g} times as much as there"
+        )
+    if near(growth, RANKS[1] / RANKS[0]):
+        return "alpha grows with the rank: a learning rate found at one rank is another at the next"
+    if near(growth, (RANKS[1] / RANKS[0]) ** 0.5):
+        return (
+            "the adapter is scaled by the root of its rank (rsLoRA): a learning rate is another at every rank"
+        )
+    return None
+
+
+def takes_effect(layer: str) -> Check:
+    """Whether one of the three flags does what it says: the step with it alone beside that with all."""
+
+    def measured(probe: Probe) -> Finding:
+        alone = {name: name == layer for name in LAYERS}
+        ratio = probe.fall(f"only {layer}", **alone) / probe.usual_fall
+        told = f"with train_{layer} alone {ratio:.2f} times the step with all three"
+        if near(ratio, 1, 0.03):
+            return Finding(
+                told, False, "the flags are ignored: the same layers are trained whatever is asked"
+            )
+        if abs(ratio) < 0.002:
+            return Finding(told, False, f"train_{layer} trains nothing")
+        return Finding(told, 0 < ratio < 1)
+
+    return Check(
+        f"train_{layer}",
+        f"train_{layer} alone: a part of the step that all three make",
+        "other layers are trained than were asked for",
+        measured,
+    )
+
+
+def parts_make_the_whole(probe: Probe) -> Finding:
+    """The three parts of the step, added."""
+    parts = {
+        layer: probe.fall(f"only {layer}", **{name: name == layer for name in LAYERS}) for layer in LAYERS
+    }
+    total = sum(parts.values()) / probe.usual_fall
+    told = ", ".join(f"{layer} {part / probe.usual_fall:.2f}" for layer, part in parts.items())
+    return Finding(f"{told}, together {total:.2f}", near(total, 1, 0.25))
+
+
+def seeded(probe: Probe) -> Finding:
+    """The same seed twice, and another."""
+    same = probe.fall("the same seed") / probe.usual_fall
+    other = probe.fall("another seed", seed=1234) / probe.usual_fall
+    told = f"{same:.4f} times the step with the same seed, {other:.4f} with another"
+    return Finding(told, near(same, 1, 1e-3) and not near(other, 1, 1e-5))
+
+
+CHECKS = (
+    Check(
+        "alpha at two ranks",
+        "rank 4 and 16; alpha is 32 at both",
+        "a learning rate means another step size than on hosted Tinker",
+        alpha,
+    ),
+    *(takes_effect(layer) for layer in LAYERS),
+    Check(
+        "the flags are all there is",
+        "the parts of attention, MLP and unembedding make the whole step",
+        "layers are trained that no flag names, or flagged ones are left out of the whole",
+        parts_make_the_whole,
+    ),
+    Check(
+        "the adapter's seed",
+        "the same seed: the same adapter; another: another",
+        "two runs with the same seed differ from the first step",
+        seeded,
+    ),
+)

@@ -1,0 +1,157 @@
+"""Checkpoints: going on from one, sampling one, and taking one away."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from typing import Any
+
+from symptoms.conformance.findings import Check, Finding
+from symptoms.conformance.probe import RANK, TOKENS, Probe, signed, unique
+from symptoms.service.sdk import resolved
+
+OTHER = tuple(reversed(TOKENS))
+RATE = 2e-3
+MOST_BYTES = 256 << 20
+
+
+def resumed(with_optimizer: bool) -> Check:
+    """Whether a state goes on as the run that saved it, or with Adam begun anew."""
+
+    def measured(probe: Probe) -> Finding:
+        training = probe.adapter()
+        for _ in range(2):
+            probe.gradients(training)
+            probe.update(training, signed(RATE))
+        state = training.save_state(unique("state")).result(probe.wait).path
+        here, went_on = _next_step(probe, training)
+        client = probe.service.client
+        make: Any = (
+            client.create_training_client_from_state_with_optimizer
+            if with_optimizer
+            else client.create_training_client_from_state
+        )
+        there, resumed_on = _next_step(probe, resolved(make(state), probe.wait))
+        apart = abs(resumed_on - went_on) / max(abs(here - went_on), 1e-6)
+        told = f"the loss {there:.4f} ({here:.4f} where it was saved), "
+        told += f"after a step {resumed_on:.4f} ({went_on:.4f})"
+        if abs(there - here) > 1e-3 * abs(here):
+            return Finding(told, False, "what is resumed are other weights than were saved")
+        return Finding(told, apart < 0.01 if with_optimizer else apart > 0.01)
+
+    if with_optimizer:
+        return Check(
+            "resume with the optimizer",
+            "create_training_client_from_state_with_optimizer: the next step as if nothing had been",
+            "a run that is resumed goes another way than one that was not interrupted",
+            measured,
+        )
+    return Check(
+        "resume without the optimizer",
+        "create_training_client_from_state: the same weights, and Adam begins anew",
+        "a new stage of training begins with the momentum of the last",
+        measured,
+    )
+
+
+def _next_step(probe: Probe, training: Any) -> tuple[float, float]:
+    """The loss on another text before and after one step on it."""
+    before = probe.gradients(training, OTHER).loss
+    probe.update(training, signed(RATE))
+    return before, probe.gradients(training, OTHER).loss
+
+
+def old_checkpoint(probe: Probe) -> Finding:
+    """An old checkpoint is sampled after a step, and then the present weights are asked."""
+    training = probe.adapter()
+    probe.gradients(training)
+    probe.update(training, signed(RATE))
+    path = probe.saved_for_sampling(training, "old")
+    old = probe.gradients(training).loss
+    probe.update(training, signed(RATE))
+    new = probe.gradients(training).loss
+    scored = -sum(value for value in probe.prompt_logprobs(probe.sampler(path), TOKENS) if value is not None)
+    after = probe.gradients(training).loss
+    told = f"old {old:.4f}, sampled {scored:.4f}; present {new:.4f}, after that {after:.4f}"
+    step = abs(old - new)
+    if abs(scored - old) > 0.1 * step:
+        return Finding(told, False, "a checkpoint is not sampled with the weights that it was saved with")
+    if abs(after - new) > 0.1 * step:
+        return Finding(told, False, "sampling a checkpoint during training changes what is trained")
+    return Finding(told, True)
+
+
+def snapshot(probe: Probe) -> Finding:
+    """save_weights_and_get_sampling_client after a step."""
+    training = probe.adapter()
+    probe.gradients(training)
+    probe.update(training, signed(RATE))
+    made: Any = training.save_weights_and_get_sampling_client()
+    sampler = resolved(made, probe.wait)
+    scored = -sum(value for value in probe.prompt_logprobs(sampler, TOKENS) if value is not None)
+    forward = probe.gradients(training).loss
+    return Finding(
+        f"{scored:.4f} sampled, {forward:.4f} trained", abs(scored - forward) < 0.01 * abs(forward)
+    )
+
+
+def downloaded(probe: Probe) -> Finding:
+    """A checkpoint as an archive, and what its adapter_config.json says.
+
+    By plain HTTP, as the SDK has had this route and lost it again.
+    """
+    import httpx
+
+    path = probe.saved_for_sampling(probe.adapter(), "download")
+    run, _, checkpoint = path.removeprefix("tinker://").partition("/")
+    answer: httpx.Response | None = None
+    # Servers differ in whether the checkpoint's id has its kind before it.
+    for identity in (checkpoint, checkpoint.rpartition("/")[2]):
+        answer = httpx.get(
+            f"{probe.service.url}/api/v1/training_runs/{run}/checkpoints/{identity}/archive",
+            headers={"X-API-Key": probe.service.key, "accept": "application/gzip, application/json"},
+            follow_redirects=True,
+            timeout=probe.wait,
+        )
+        if answer.status_code == 200:
+            break
+    assert answer is not None
+    answer.raise_for_status()
+    if answer.headers.get("content-type", "").startswith("application/json"):
+        answer = httpx.get(answer.json()["url"], follow_redirects=True, timeout=probe.wait).raise_for_status()
+    if len(answer.content) > MOST_BYTES:
+        return Finding(f"an archive of {len(answer.content)} bytes, which was not looked into", None)
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
+        names = archive.getnames()
+        configs = [name for name in names if name.endswith("adapter_config.json")]
+        if not configs:
+            return Finding(f"{len(names)} files without adapter_config.json", False)
+        file = archive.extractfile(configs[0])
+        config: dict[str, Any] = json.loads(file.read()) if file else {}
+    told = f"rank {config.get('r')}, alpha {config.get('lora_alpha')}, {len(names)} files"
+    return Finding(told, config.get("r") == RANK)
+
+
+CHECKS = (
+    resumed(with_optimizer=True),
+    resumed(with_optimizer=False),
+    Check(
+        "an old checkpoint, then the present weights",
+        "a checkpoint sampled after a further step: its own weights; then forward: the present ones",
+        "evaluations during training mix the weights of two steps",
+        old_checkpoint,
+    ),
+    Check(
+        "a sampler of the present weights",
+        "save_weights_and_get_sampling_client: what training has at that moment",
+        "evaluations during training (--dev-accuracy) are of other weights",
+        snapshot,
+    ),
+    Check(
+        "a checkpoint can be taken away",
+        "the archive of a checkpoint, as `tinker checkpoint download` gets it, with the rank asked for",
+        "what was trained cannot leave the server by the protocol",
+        downloaded,
+    ),
+)

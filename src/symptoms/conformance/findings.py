@@ -1,0 +1,82 @@
+"""The parts of the table: a check, what was found by it, and the row that both make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from symptoms.conformance.probe import Probe
+
+Verdict = Literal["as documented", "differs", "refused", "not measured"]
+"""`refused`: an error, or no answer, where one was due; `not measured`: what it needs is missing."""
+
+TOLERANCE = 0.25
+"""How far a measured ratio may be from the expected one, relatively: what curvature can make of it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came. `holds` is None where it could not be measured."""
+
+    came: str
+    holds: bool | None
+    consequence: str | None = None
+    """In place of the check's own, where what came tells more exactly what follows."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to be measured. `measure` may raise whatever the SDK does; that becomes a row, too."""
+
+    name: str
+    asked: str
+    """What is asked of the server, and what hosted Tinker documents that comes."""
+    consequence: str
+    """What it does to a run where it is otherwise, in plain words."""
+    measure: Callable[[Probe], Finding]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. `consequence` is empty where all is as documented."""
+
+    name: str
+    asked: str
+    came: str
+    verdict: Verdict
+    consequence: str
+
+
+class NotMeasurableError(Exception):
+    """What a check needs is not there; the message is the clause that says what."""
+
+
+def row_of(check: Check, finding: Finding) -> Row:
+    """The row of a check that was answered."""
+    if finding.holds is None:
+        return Row(check.name, check.asked, finding.came, "not measured", "")
+    if finding.holds:
+        return Row(check.name, check.asked, finding.came, "as documented", "")
+    consequence = finding.consequence or check.consequence
+    return Row(check.name, check.asked, finding.came, "differs", consequence)
+
+
+def row_of_error(check: Check, error: BaseException) -> Row:
+    """The row of a check that ended with an error."""
+    if isinstance(error, NotMeasurableError):
+        return Row(check.name, check.asked, str(error), "not measured", "")
+    if isinstance(error, TimeoutError):
+        came = "no answer within the time given"
+    else:
+        words = " ".join(str(error).split())
+        came = f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__
+    return Row(check.name, check.asked, came, "refused", check.consequence)
+
+
+def near(value: float, expected: float, tolerance: float = TOLERANCE) -> bool:
+    """Whether a measured ratio is the expected one, or for an expected zero, close enough to it."""
+    if expected == 0:
+        return abs(value) <= tolerance
+    return abs(value / expected - 1) <= tolerance

@@ -1,0 +1,98 @@
+"""The few checks that matter to a training, on a server that was not met before.
+
+They take seconds, use made-up tokens alone, and are remembered by address and version in the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import platformdirs
+
+from symptoms.conformance import adapter, gradients, losses
+from symptoms.conformance.findings import Row
+from symptoms.conformance.probe import Probe
+from symptoms.conformance.runner import measured_rows, software
+from symptoms.errors import ServiceError
+from symptoms.service import Service
+
+NAMES = (
+    "loss:sum",
+    "weights scale the gradient",
+    "train_attn",
+    "train_mlp",
+    "train_unembed",
+    "alpha at two ranks",
+)
+CHECKS = tuple(check for check in (*losses.CHECKS, *gradients.CHECKS, *adapter.CHECKS) if check.name in NAMES)
+DECIDING = "weights scale the gradient"
+"""Without it prompts are trained like answers, or the loss shown is not the one minimised."""
+WAIT = 120.0
+
+
+def deviations_at_first_meeting(
+    service: Service, all_layers: bool, meet: Callable[[], None], folder: Path | None = None
+) -> tuple[Row, ...]:
+    """What the server does otherwise than documented, measured now or when it was first met.
+
+    Servers of one's own and hosted Tinker itself are not measured. `meet` is called before a measurement,
+    which takes seconds. `all_layers` tells whether the run trains all that a server may adapt.
+    Raises ServiceError where a run would not be what it says it is.
+    """
+    if service.kind != "url":
+        return ()
+    file = (folder or _folder()) / f"{_identity(service)}.json"
+    rows = _remembered(file)
+    if rows is None:
+        meet()
+        rows = tuple(measured_rows(Probe(service, WAIT), CHECKS))
+        if all(row.verdict != "not measured" for row in rows):
+            _remember(file, rows)
+    deviations = tuple(row for row in rows if row.verdict in ("differs", "refused"))
+    for row in deviations:
+        if row.name == DECIDING or (row.name.startswith("train_") and not all_layers):
+            raise ServiceError(
+                f"{service.url} is not as documented in '{row.name}' ({row.came}): {row.consequence}; "
+                "take another server, or train all the same with --no-server-check."
+            )
+    return deviations
+
+
+def _folder() -> Path:
+    told = os.environ.get("SYMPTOMS_CACHE")
+    return (Path(told).expanduser() if told else Path(platformdirs.user_cache_dir("symptoms"))) / "servers"
+
+
+def _identity(service: Service) -> str:
+    parts = (
+        service.url,
+        software(service),
+        service.base_model,
+        sorted(map(str, service.offered)),
+        version("tinker"),
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def _remembered(file: Path) -> tuple[Row, ...] | None:
+    try:
+        rows = tuple(Row(**row) for row in json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    # Of a version that measured something else.
+    return rows if {row.name for row in rows} == set(NAMES) else None
+
+
+def _remember(file: Path, rows: tuple[Row, ...]) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    except OSError:
+        # It is measured again then, which takes seconds and is no reason to end.
+        return

@@ -1,0 +1,166 @@
+"""How gradients are scaled, gathered and spent."""
+
+from __future__ import annotations
+
+from symptoms.conformance.findings import Check, Finding, near
+from symptoms.conformance.probe import TOKENS, Probe, descent
+
+NORMALISED = (
+    "gradients are divided by the sum of weights, so per-token weights set no scale and losses do not add up"
+)
+
+
+def doubled_weights(probe: Probe) -> Finding:
+    """Weights of 2 in place of 1."""
+    ratio = probe.fall("weights 2", weights=2.0) / probe.usual_fall
+    consequence = NORMALISED if near(ratio, 1) else None
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+
+
+def two_datums(probe: Probe) -> Finding:
+    """The same datum twice in one call."""
+    ratio = probe.fall("two datums", times=2) / probe.usual_fall
+    consequence = (
+        "the gradient is a mean over the call: splitting a batch in two doubles it"
+        if near(ratio, 1)
+        else None
+    )
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+
+
+def negative_weights(probe: Probe) -> Finding:
+    """Weights of -1."""
+    ratio = probe.fall("weights -1", weights=-1.0) / probe.usual_fall
+    return Finding(f"{ratio:.2f} times the step", near(ratio, -1, 0.3))
+
+
+def accumulated(probe: Probe) -> Finding:
+    """Two calls of forward_backward before the step."""
+    ratio = probe.fall("two calls", calls=2) / probe.usual_fall
+    consequence = None
+    if near(ratio, 1):
+        consequence = "only the last call before a step counts: batches in several calls lose all others"
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+
+
+def forward_adds_nothing(probe: Probe) -> Finding:
+    """A forward pass between forward_backward and the step."""
+    training = probe.adapter()
+    before = probe.gradients(training).loss
+    probe.forward(training)
+    probe.update(training, descent(probe.rate))
+    ratio = (before - probe.gradients(training).loss) / probe.usual_fall
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
+
+
+def gradients_are_spent(probe: Probe) -> Finding:
+    """A second step whose only gradient has weights of 0, with Adam's momentum at 0."""
+    training = probe.adapter()
+    before = probe.gradients(training).loss
+    probe.update(training, descent(probe.rate, beta1=0.0))
+    probe.gradients(training, weights=0.0)
+    probe.update(training, descent(probe.rate, beta1=0.0))
+    ratio = (before - probe.gradients(training).loss) / probe.usual_fall
+    return Finding(f"{ratio:.2f} times the step after both", near(ratio, 1))
+
+
+def done_once(probe: Probe) -> Finding:
+    """forward_backward twice under one seq_id, as after a lost connection."""
+    first, again = probe.twins()
+    before = probe.gradients(first).loss
+    probe.gradients(again)
+    probe.update(first, descent(probe.rate))
+    ratio = (before - probe.gradients(first).loss) / probe.usual_fall
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
+
+
+def step_done_once(probe: Probe) -> Finding:
+    """optim_step twice under one seq_id."""
+    first, again = probe.twins()
+    before = probe.gradients(first).loss
+    probe.gradients(again)
+    probe.update(first, descent(probe.rate))
+    probe.update(again, descent(probe.rate))
+    after = probe.gradients(first).loss
+    ratio = (before - after) / probe.usual_fall
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
+
+
+def order_holds(probe: Probe) -> Finding:
+    """Three gradients and steps submitted without waiting, beside the same with waiting."""
+    waited, hurried = probe.adapter(), probe.adapter()
+    adam = descent(probe.rate)
+    for _ in range(3):
+        probe.gradients(waited)
+        probe.update(waited, adam)
+    slow = probe.gradients(waited).loss
+    from symptoms.conformance.probe import datum
+
+    sent = [
+        (hurried.forward_backward([datum(TOKENS)], "cross_entropy"), hurried.optim_step(adam))
+        for _ in range(3)
+    ]
+    for gradient, update in sent:
+        gradient.result(probe.wait)
+        update.result(probe.wait)
+    fast = probe.gradients(hurried).loss
+    gap = abs(fast - slow) / probe.usual_fall
+    return Finding(f"the losses after differ by {gap:.3f} of a step", gap < 0.05)
+
+
+CHECKS = (
+    Check(
+        "weights scale the gradient",
+        "weights of 2 in place of 1: a step twice as far",
+        "weights do not do what the loss says they do",
+        doubled_weights,
+    ),
+    Check(
+        "negative weights",
+        "weights of -1: the step backwards",
+        "losses that push away from bad answers (reinforcement learning, custom losses) train the wrong way",
+        negative_weights,
+    ),
+    Check(
+        "datums of a call add up",
+        "the same datum twice in one call: a step twice as far",
+        "a batch's gradient is not the sum over its examples: the learning rate means something else",
+        two_datums,
+    ),
+    Check(
+        "calls add up",
+        "two calls of forward_backward before a step: a step twice as far",
+        "gradients gathered over several calls are not those of all examples",
+        accumulated,
+    ),
+    Check(
+        "a step spends its gradients",
+        "a second step on a datum of weight 0 with beta1 0: no step",
+        "gradients of earlier steps are used again",
+        gradients_are_spent,
+    ),
+    Check(
+        "forward adds no gradient",
+        "a forward pass before the step: the same step",
+        "evaluating during training trains on the evaluation's texts",
+        forward_adds_nothing,
+    ),
+    Check(
+        "forward_backward is done once",
+        "the same request twice under one seq_id, as after a lost connection: the step of one",
+        "after a lost connection a batch counts twice, or the run ends",
+        done_once,
+    ),
+    Check(
+        "optim_step is done once",
+        "the same step twice under one seq_id: one step",
+        "after a lost connection a step is taken twice, or the run ends",
+        step_done_once,
+    ),
+    Check(
+        "requests keep their order",
+        "three steps submitted ahead of their answers: as with waiting",
+        "steps submitted ahead (--in-flight) train something else than one at a time",
+        order_holds,
+    ),
+)

@@ -1,0 +1,160 @@
+"""Losses and log-probabilities: what a forward pass answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symptoms.conformance.findings import Check, Finding, NotMeasurableError
+from symptoms.conformance.probe import TOKENS, Probe, signed
+
+NATS = 0.05
+"""How far log-probabilities may be apart: what computing in bfloat16 makes of them."""
+FAR = 1024
+"""Tokens of the long text, where the model takes as many."""
+
+
+def reference_logprobs(probe: Probe) -> Finding:
+    """Forward log-probabilities beside those of our own engine."""
+    ours = _of_reference(probe, TOKENS)
+    gap = _gap(probe.gradients(probe.adapter()).logprobs, ours)
+    return Finding(f"at most {gap:.1e} nats from the same weights in our own engine", gap < NATS)
+
+
+def far_positions(probe: Probe) -> Finding:
+    """The last quarter of a long text, where a forgotten rope scaling shows."""
+    lengths = [length for length in (probe.service.context_length, _reference_context(probe)) if length]
+    length = min([*lengths, FAR])
+    long = [2 + (place * place + 31 * place) % 199 for place in range(length)]
+    ours = _of_reference(probe, long)
+    theirs = probe.gradients(probe.adapter(), long).logprobs
+    quarter = len(ours) // 4
+    gap = _gap(theirs[-quarter:], ours[-quarter:])
+    return Finding(f"positions up to {length}: at most {gap:.1e} nats from our own engine", gap < NATS)
+
+
+def scoring_agrees(probe: Probe) -> Finding:
+    """What training's forward pass says beside what sampling's prompt_logprobs say, of one adapter."""
+    training = probe.adapter()
+    # An adapter that changes something, as a new one is the base model and would hide that it is left out.
+    probe.gradients(training)
+    probe.update(training, signed(1e-3))
+    path = probe.saved_for_sampling(training, "scoring")
+    scored = probe.prompt_logprobs(probe.sampler(path), TOKENS)[1:]
+    forward = probe.gradients(training).logprobs
+    if len(scored) != len(forward) or None in scored:
+        return Finding(f"{len(scored)} prompt log-probabilities for {len(forward)} targets", False)
+    gap = _gap(forward, [value for value in scored if value is not None])
+    return Finding(f"at most {gap:.1e} nats apart", gap < NATS)
+
+
+def repeatable(probe: Probe) -> Finding:
+    """One forward pass twice, of an adapter that changes something."""
+    training = probe.adapter()
+    probe.gradients(training)
+    probe.update(training, signed(1e-2))
+    first, second = probe.gradients(training), probe.gradients(training)
+    gap = _gap(first.logprobs, second.logprobs)
+    return Finding(f"at most {gap:.1e} nats apart", gap < 1e-3)
+
+
+def batch_changes_nothing(probe: Probe) -> Finding:
+    """A short datum alone, and beside a longer one."""
+    training = probe.adapter()
+    short = TOKENS[:9]
+    alone = probe.forward(training, [short])[0]
+    beside = probe.forward(training, [short, TOKENS])
+    if len(beside) != 2 or len(beside[0].logprobs) != len(alone.logprobs):
+        return Finding(f"{len(beside)} outputs, the first of {len(beside[0].logprobs)} numbers", False)
+    gap = _gap(alone.logprobs, beside[0].logprobs)
+    return Finding(f"at most {gap:.1e} nats apart", gap < NATS)
+
+
+def weighted_sum(probe: Probe) -> Finding:
+    """The metric loss:sum of a datum with several weights, beside the log-probabilities that came."""
+    weights = [(0.0, 0.5, 2.0, -1.0)[place % 4] for place in range(len(TOKENS) - 1)]
+    passed = probe.gradients(probe.adapter(), weights=weights)
+    if len(passed.logprobs) != len(weights):
+        return Finding(f"{len(passed.logprobs)} log-probabilities for {len(weights)} targets", False)
+    ours = -sum(weight * logprob for weight, logprob in zip(weights, passed.logprobs, strict=True))
+    told = passed.metrics.get("loss:sum")
+    if told is None:
+        named = ", ".join(sorted(passed.metrics)[:6]) or "no metric at all"
+        return Finding(f"no loss:sum, but {named}", False, "a program that reads the loss from metrics fails")
+    plain = sum(-logprob for logprob in passed.logprobs)
+    kind = ""
+    if abs(told - ours) > 0.01 * abs(ours):
+        for what, figure in (
+            ("the unweighted sum", plain),
+            ("the mean over the tokens", ours / len(weights)),
+            ("the mean by weight", ours / sum(weights)),
+        ):
+            kind = f", which is {what}" if abs(told - figure) < 0.01 * abs(figure) else kind
+    return Finding(
+        f"loss:sum {told:.4f}, weighted sum of what came {ours:.4f}{kind}",
+        abs(told - ours) <= 0.01 * abs(ours),
+    )
+
+
+def _of_reference(probe: Probe, tokens: Sequence[int]) -> tuple[float, ...]:
+    if probe.reference is None:
+        raise NotMeasurableError("the base model is not on this machine under that name (--reference)")
+    try:
+        return probe.reference.gradients(probe.reference.adapter(), tokens).logprobs
+    except Exception as error:
+        # Not this server's fault, and so no row of it.
+        raise NotMeasurableError(f"our own engine did not answer ({type(error).__name__})") from error
+
+
+def _reference_context(probe: Probe) -> int | None:
+    return None if probe.reference is None else probe.reference.service.context_length
+
+
+def _gap(some: Sequence[float], others: Sequence[float]) -> float:
+    """The largest difference; infinite where the counts differ or a number is none."""
+    if len(some) != len(others):
+        return float("inf")
+    gaps = [abs(one - other) for one, other in zip(some, others, strict=True)]
+    return max(gap if gap == gap else float("inf") for gap in gaps)
+
+
+CHECKS = (
+    Check(
+        "log-probabilities",
+        "the model's own log-probability of each target",
+        "training and figures are of another model than the one named",
+        reference_logprobs,
+    ),
+    Check(
+        "loss:sum",
+        "weights 0, 0.5, 2 and -1; the metric loss:sum is minus the sum of weight times log-probability",
+        "the loss that is shown is not the loss that is minimised",
+        weighted_sum,
+    ),
+    Check(
+        "forward and prompt_logprobs agree",
+        "one adapter's log-probabilities by forward_backward and by sampling",
+        "importance ratios of reinforcement learning are off; a checkpoint scores otherwise than it trained",
+        scoring_agrees,
+    ),
+    Check(
+        "a forward pass is repeatable",
+        "the same datum twice, with nothing between",
+        "dropout is on, or the arithmetic varies: losses are noisy and runs cannot be repeated",
+        repeatable,
+    ),
+    Check(
+        "a batch changes nothing",
+        "a short datum alone and beside a longer one; the same log-probabilities",
+        "padding leaks into examples: the loss depends on which examples share a batch",
+        batch_changes_nothing,
+    ),
+)
+
+LONG_CHECKS = (
+    Check(
+        "far positions",
+        "a long text; its last quarter as the model's rope scaling has it",
+        "long examples are read as another model would, though short ones look right",
+        far_positions,
+    ),
+)

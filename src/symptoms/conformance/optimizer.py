@@ -1,0 +1,120 @@
+"""Adam as it was told: epsilon, weight decay, betas, clipping."""
+
+from __future__ import annotations
+
+import math
+
+from symptoms.conformance.findings import Check, Finding, near
+from symptoms.conformance.probe import EPSILON, Probe, descent
+
+
+def epsilon(probe: Probe) -> Finding:
+    """Twice the epsilon at the same learning rate."""
+    ratio = probe.fall("eps", adam=descent(probe.rate, eps=2 * EPSILON)) / probe.usual_fall
+    consequence = (
+        "epsilon is fixed: settings that rest on a large one are ignored" if near(ratio, 1) else None
+    )
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 0.5), consequence)
+
+
+def epsilon_of_later_steps(probe: Probe) -> Finding:
+    """A first step with an epsilon that makes it none, then one with the usual epsilon."""
+    training = probe.adapter()
+    before = probe.gradients(training).loss
+    probe.update(training, descent(probe.rate, eps=1e9, beta1=0.0))
+    probe.gradients(training)
+    probe.update(training, descent(probe.rate, beta1=0.0))
+    ratio = (before - probe.gradients(training).loss) / probe.usual_fall
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
+
+
+def momentum(probe: Probe) -> Finding:
+    """What a step on a datum of weight 0 still moves, by beta1 of 0.5 and of 0."""
+    moved: list[float] = []
+    for beta1 in (0.5, 0.0):
+        training = probe.adapter()
+        before = probe.gradients(training).loss
+        adam = descent(probe.rate, beta1=beta1)
+        probe.update(training, adam)
+        probe.gradients(training, weights=0.0)
+        probe.update(training, adam)
+        moved.append((before - probe.gradients(training).loss) / probe.usual_fall)
+    # m2 / (1 - 0.5^2) = 0.5 * 0.5 * gradient / 0.75
+    holds = near(moved[0], 4 / 3, 0.12) and near(moved[1], 1, 0.12)
+    return Finding(f"{moved[0]:.2f} and {moved[1]:.2f} times the step after both", holds)
+
+
+def decay(probe: Probe) -> Finding:
+    """A step that does nothing but halve every number of the adapter."""
+    training = probe.adapter()
+    before = probe.gradients(training).loss
+    probe.update(training, descent(probe.rate))
+    probe.gradients(training)
+    tiny = 2.0**-20
+    probe.update(training, descent(tiny / EPSILON, weight_decay=0.5 / tiny))
+    ratio = (before - probe.gradients(training).loss) / probe.usual_fall
+    consequence = None
+    if near(ratio, 1, 0.1):
+        consequence = "weight decay is ignored, or coupled to the gradient: adapters grow without that limit"
+    elif near(ratio, 0.5, 0.1):
+        consequence = "only one of an adapter's two matrices is decayed"
+    return Finding(f"{ratio:.2f} of the step is left", near(ratio, 0.25), consequence)
+
+
+def clipping(probe: Probe) -> Finding:
+    """A limit of half the gradient's norm, which the step itself tells: its fall is rate * norm^2."""
+    norm = math.sqrt(max(probe.usual_fall, 0.0) / probe.rate)
+    adam = descent(probe.rate, grad_clip_norm=norm / 2)
+    ratio = probe.fall("clipped", adam=adam) / probe.usual_fall
+    consequence = (
+        "gradients are not clipped: one odd batch can throw a run off" if near(ratio, 1, 0.1) else None
+    )
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 0.5), consequence)
+
+
+def no_clipping(probe: Probe) -> Finding:
+    """A gradient of ten times the size with no limit."""
+    adam = descent(probe.rate / 10)
+    ratio = probe.fall("not clipped", adam=adam, weights=10.0) / probe.usual_fall
+    consequence = "gradients are clipped though no limit was set" if ratio < 0.8 else None
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 1), consequence)
+
+
+CHECKS = (
+    Check(
+        "Adam's eps",
+        "twice the epsilon, far above the gradients: half the step",
+        "epsilon is not the one that was set",
+        epsilon,
+    ),
+    Check(
+        "Adam's settings of a later step",
+        "another epsilon in the second step than in the first: that of its own step",
+        "schedules of anything but the learning rate are ignored: the first step's settings stay",
+        epsilon_of_later_steps,
+    ),
+    Check(
+        "Adam's beta1",
+        "a second step without gradient: 1.33 steps with beta1 0.5, 1 with 0",
+        "momentum is not the one that was set",
+        momentum,
+    ),
+    Check(
+        "weight decay",
+        "learning rate times decay of 0.5 after a step: both matrices halved, a quarter of the step left",
+        "adapters are not held small as they were told",
+        decay,
+    ),
+    Check(
+        "gradient clipping",
+        "a limit of half the gradient's norm: half the step",
+        "gradients are not clipped to the norm that was set",
+        clipping,
+    ),
+    Check(
+        "no clipping unasked",
+        "a gradient ten times as large at a tenth of the rate, with no limit: the same step",
+        "large gradients are cut down, so weights and sums do not count in full",
+        no_clipping,
+    ),
+)

@@ -1,0 +1,126 @@
+"""What the server says of itself and of mistakes."""
+
+from __future__ import annotations
+
+import time
+
+from symptoms.conformance.findings import Check, Finding, NotMeasurableError
+from symptoms.conformance.probe import RANK, Probe
+from symptoms.service.sdk import resolved
+
+LONGEST = 8192
+"""Contexts over this are not overstepped: a server that does not refuse might run out of memory."""
+
+
+def capabilities(probe: Probe) -> Finding:
+    """The base model, with the context that it takes."""
+    service = probe.service
+    length = service.context_length
+    if service.base_model not in service.offered:
+        return Finding(f"{service.base_model} is not among {len(service.offered)} models", False)
+    if not length:
+        return Finding(f"{service.base_model} without a context length", False)
+    return Finding(f"{service.base_model}, {length} tokens", True)
+
+
+def info(probe: Probe) -> Finding:
+    """What get_info says of a new adapter."""
+    answer = probe.adapter().get_info()
+    told = f"{answer.model_data.model_name}, rank {answer.lora_rank}"
+    return Finding(
+        told, answer.model_data.model_name == probe.service.base_model and answer.lora_rank == RANK
+    )
+
+
+def unknown_model(probe: Probe) -> Finding:
+    """An adapter for a model that there is not."""
+    started = time.monotonic()
+    try:
+        made = probe.service.client.create_lora_training_client(base_model="no-such/model", rank=RANK)
+        resolved(made, probe.wait)
+    except TimeoutError:
+        return Finding(
+            "no answer within the time given", False, "a mistyped name ends a run after minutes of waiting"
+        )
+    except Exception as error:  # noqa: BLE001 - a refusal in whatever words is right
+        return Finding(_refusal(error, started), True)
+    return Finding("an adapter was made", False)
+
+
+def too_long(probe: Probe) -> Finding:
+    """A datum over the context, and a good one after it."""
+    length = probe.service.context_length or (probe.reference and probe.reference.service.context_length)
+    if not length or length > LONGEST:
+        raise NotMeasurableError(f"the context is {'not told' if not length else f'{length} tokens'}")
+    started = time.monotonic()
+    training = probe.adapter()
+    try:
+        probe.gradients(training, [2 + place % 199 for place in range(length + 9)])
+    except TimeoutError:
+        return Finding("no answer within the time given", False)
+    except Exception as error:  # noqa: BLE001 - likewise
+        refusal = _refusal(error, started)
+    else:
+        return Finding(f"{length + 9} tokens were trained in a context of {length}", False)
+    probe.gradients(probe.adapter())
+    return Finding(refusal, True)
+
+
+def unknown_loss(probe: Probe) -> Finding:
+    """A loss that there is not."""
+    from typing import Any, cast
+
+    from symptoms.conformance.probe import TOKENS, datum
+
+    started = time.monotonic()
+    training = probe.adapter()
+    try:
+        training.forward_backward([datum(TOKENS)], cast(Any, "no_such_loss")).result(probe.wait)
+    except TimeoutError:
+        return Finding("no answer within the time given", False)
+    except Exception as error:  # noqa: BLE001 - likewise
+        return Finding(_refusal(error, started), True)
+    return Finding("it was computed", False)
+
+
+def _refusal(error: Exception, started: float) -> str:
+    words = " ".join(str(error).split()).partition(" for self.request_id=")[0][:140]
+    seconds = time.monotonic() - started
+    return f"{type(error).__name__}{f' after {seconds:.0f} s' if seconds > 10 else ''}: {words}"
+
+
+CHECKS = (
+    Check(
+        "capabilities",
+        "the base model's name with its context length",
+        "texts over the context are found out only when they are sent",
+        capabilities,
+    ),
+    Check(
+        "get_info",
+        "the base model and the rank of a new adapter",
+        "a program that asks what it trains is told wrong",
+        info,
+    ),
+    Check(
+        "an unknown base model",
+        "an adapter for a model that there is not: an error",
+        "another model is trained than the one named",
+        unknown_model,
+    ),
+    Check(
+        "an unknown loss",
+        "a loss that there is not: an error",
+        "another loss is minimised than the one named",
+        unknown_loss,
+    ),
+)
+
+LONG_CHECKS = (
+    Check(
+        "a datum that is too long",
+        "a datum over the context: an error, and the next one works",
+        "texts are cut in silence or trained beyond what the model knows, or the server is lost",
+        too_long,
+    ),
+)
