@@ -26,6 +26,7 @@ from symptoms.errors import ServiceError
 from symptoms.imports import collector_at_rest
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
+from symptoms.service.offered import check_offered
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
 
 if TYPE_CHECKING:
@@ -170,13 +171,19 @@ def offered_models(service: str | None = None) -> tuple[str, dict[str, int | Non
 
 @contextmanager
 def connect(
-    service: str | None = None, base_model: str | None = None, preferred: str | None = None
+    service: str | None = None,
+    base_model: str | None = None,
+    preferred: str | None = None,
+    of_run: str | None = None,
+    needs_base: bool = True,
 ) -> Generator[Service, None, None]:
     """A service for the length of a `with` block; a local server is started for it and stopped after.
 
     `base_model` is what the user asked for. Without it, the local server takes `local_base_model()`, and
-    other services take `preferred`. Raises ServiceError with one sentence where no service answers, the
-    key is refused, or the model is not on offer.
+    other services take `preferred`. `of_run` is the run that was trained on it, for what is said where it
+    is no longer on offer; with `needs_base` False that does not matter, as where checkpoints are deleted.
+    Raises ServiceError with one sentence where no service answers, the key is refused, or the model is not
+    on offer; all of it before anything is sent but the key.
     """
     # Symptom text is sensitive, and the SDK's telemetry would send traces of it elsewhere.
     os.environ.setdefault("TINKER_TELEMETRY", "0")
@@ -205,11 +212,8 @@ def connect(
             model = base_model or preferred or ""
         told = _capabilities(url, key)
         offered = _context_lengths(told)
-        if offered and model not in offered:
-            raise ServiceError(
-                f"{url} does not offer {model or 'a default base model'}; choose one with --base-model: "
-                f"{', '.join(sorted(offered))}."
-            )
+        if needs_base:
+            check_offered(url, model, offered, of_run)
         logging.getLogger("tinker.lib.api_future_impl").addFilter(_is_news)
         client = tinker.ServiceClient(base_url=url, api_key=key)
         stack.callback(_finish, client, server)

@@ -86,7 +86,8 @@ def train(
             console.print(note, markup=False, highlight=False)
     console.print("Connecting to the Tinker service ...")
     preferred = request.preferred_base_model
-    with connect(request.service, request.base_model, preferred=preferred) as connected:
+    of_run = resume or (repeat if "base_model" not in told else None)
+    with connect(request.service, request.base_model, preferred, of_run) as connected:
         resolved = request.resolved(connected.base_model, connected.find_shape)
         if resolved.recommended:
             console.print(resolved.recommended, markup=False, highlight=False, soft_wrap=True)
