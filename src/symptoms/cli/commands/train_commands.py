@@ -10,6 +10,8 @@ from rich.console import Console
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.errors import InputError
+from symptoms.runs.directory import RunDirectory
+from symptoms.runs.spending import price_of_run
 from symptoms.service import HOSTED, Service, connect
 from symptoms.settings import TrainingSettings
 from symptoms.train import conclude, prepare, read_settings_file
@@ -24,7 +26,7 @@ from symptoms.train.request.training_request import (
 )
 from symptoms.train.training_loop import new_adapter
 from symptoms.train.watching.interruption import Interruption
-from symptoms.train.watching.live_view import LiveView
+from symptoms.train.watching.live_view import LiveView, Paid
 from symptoms.train.watching.metrics_writers import check_writers
 from symptoms.words import counted
 
@@ -117,6 +119,15 @@ def _tell_what_it_takes(
     console.print(f"time: about {seconds / 60:.1f} minutes{without}", highlight=False)
 
 
+def _paid(run: RunDirectory) -> Paid | None:
+    """What its tokens cost, for a run on hosted Tinker at a price that is known."""
+    manifest = run.manifest()
+    price = price_of_run(manifest) if manifest["service"] == HOSTED else None
+    if price is None:
+        return None
+    return Paid(price, manifest.get("num_dev_tokens") or 0, len(run.evaluations()))
+
+
 def _train(
     request: TrainingRequest,
     settings: TrainingSettings,
@@ -135,7 +146,7 @@ def _train(
             highlight=False,
             soft_wrap=True,
         )
-        view = LiveView(console, opened.job.num_steps, run.metrics())
+        view = LiveView(console, opened.job.num_steps, run.metrics(), _paid(run))
         evaluator = dev_accuracy(opened)
         with Interruption(service, console) as interruption, view:
             loop, checkpoint = train_opened(opened, view, interruption, evaluator)
