@@ -10,6 +10,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from http_in_process import KEY
+
 API = "/api/v1/"
 
 
@@ -37,15 +39,23 @@ def _as_it_is(_route: str, _asked: int) -> Fault | None:
     return None
 
 
-class FaultyService:
+class Between:
     """An application around the server's. Without a plan it passes everything on."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    app: ASGIApp
+    url: str
+    model: str
+
+    def __init__(self) -> None:
         self.plan: When = _as_it_is
         self.offered: list[dict[str, Any]] | None = None
         """What is said to be on offer, where it is not the server's own."""
         self.asked: dict[str, int] = {}
-        self._app = app
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment of someone with an account there."""
+        return {"TINKER_API_KEY": KEY, "TINKER_BASE_URL": self.url}
 
     def forget(self) -> None:
         """As new: no plan, and nothing asked yet."""
@@ -53,7 +63,7 @@ class FaultyService:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(API):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         route = scope["path"].removeprefix(API)
         before = self.asked.get(route, 0)
@@ -63,11 +73,11 @@ class FaultyService:
             return
         fault = self.plan(route, before)
         if fault is None:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         await asyncio.sleep(fault.seconds)
         if fault.passes_on:
-            await self._app(scope, receive, _nowhere)
+            await self.app(scope, receive, _nowhere)
         if fault.cut:
             headers = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -76,7 +86,7 @@ class FaultyService:
         if fault.status is not None:
             await _answer(send, fault.status, {"detail": fault.detail}, fault.headers)
         elif not fault.passes_on:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
 
 
 async def _nowhere(_message: Message) -> None:

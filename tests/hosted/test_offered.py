@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from command_in_process import in_process
-from faulty_service import FaultyService
-from http_in_process import KEY, Serving, serving
+from faulty_service import Between
 from symptoms.service.offered import nearest_of
 from training_runs import write_examples
 
@@ -45,36 +43,12 @@ def test_the_nearest_is_of_like_name_or_family_or_size(wanted: str, nearest: str
     assert nearest_of(wanted, OCTOBER)[0] == nearest
 
 
-@pytest.fixture(scope="module")
-def spoilt(
-    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Serving, FaultyService]]:
-    """A server on the tiny model, and what stands before it."""
-    between: list[FaultyService] = []
-
-    def wrap(app: object) -> FaultyService:
-        between.append(FaultyService(app))  # type: ignore[arg-type]
-        return between[0]
-
-    with serving(tiny_model, tmp_path_factory.mktemp("home"), wrap) as running:
-        yield running, between[0]
-
-
 @pytest.fixture
-def retired(
-    spoilt: tuple[Serving, FaultyService], tmp_path: Path
-) -> Iterator[tuple[Path, Serving, FaultyService]]:
+def retired(between: Between, tmp_path: Path) -> Path:
     """A folder with data, and a service that offers what hosted Tinker did and not the tiny model."""
-    running, between = spoilt
-    between.forget()
     between.offered = [{"model_name": name, "max_context_length": 65_536} for name in OCTOBER]
     write_examples(tmp_path / "train.jsonl", 8)
-    yield tmp_path, running, between
-    between.forget()
-
-
-def to(running: Serving) -> dict[str, str]:
-    return {"TINKER_API_KEY": KEY, "TINKER_BASE_URL": running.url}
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -87,41 +61,37 @@ def to(running: Serving) -> dict[str, str]:
     ],
 )
 def test_what_is_not_on_offer_is_told_before_anything_is_sent(
-    arguments: tuple[str, ...], retired: tuple[Path, Serving, FaultyService]
+    arguments: tuple[str, ...], retired: Path, between: Between
 ):
     """One sentence with the nearest three and where all are listed; only the list was asked for."""
-    folder, running, between = retired
-    done = in_process(folder, *arguments, "--base-model", "Qwen/Qwen3.5-9b", settings=to(running))
+    done = in_process(retired, *arguments, "--base-model", "Qwen/Qwen3.5-9b", settings=between.settings)
     assert done.returncode == 3
     assert done.stderr.count("\n") == 1
-    assert f"{running.url} does not offer Qwen/Qwen3.5-9b; nearest of the 16 that it offers:" in done.stderr
+    assert f"{between.url} does not offer Qwen/Qwen3.5-9b; nearest of the 16 that it offers:" in done.stderr
     assert ": Qwen/Qwen3.5-9B, Qwen/Qwen3-8B, Qwen/Qwen3.5-4B; choose one with --base-model" in done.stderr
     assert set(between.asked) == {"get_server_capabilities"}
 
 
-def test_a_run_whose_base_was_retired_is_told_with_what_trains_its_like(
-    retired: tuple[Path, Serving, FaultyService],
-):
+def test_a_run_whose_base_was_retired_is_told_with_what_trains_its_like(retired: Path, between: Between):
     """For resuming, asking and evaluating it; its checkpoints can be deleted all the same."""
-    folder, running, between = retired
     on_offer, between.offered = between.offered, None
-    write_examples(folder / "test.jsonl", 4, first=8)
-    begun = ("--data", "train.jsonl", "--steps", "2", "--lora-rank", "2", "--base-model", running.model)
-    assert in_process(folder, "train", *begun, "--run", "old", settings=to(running)).returncode == 0
+    write_examples(retired / "test.jsonl", 4, first=8)
+    begun = ("--data", "train.jsonl", "--steps", "2", "--lora-rank", "2", "--base-model", between.model)
+    assert in_process(retired, "train", *begun, "--run", "old", settings=between.settings).returncode == 0
     between.offered = on_offer
     for arguments in (
         ("train", "--repeat", "old", "--run", "new"),
         ("assess", "--run", "old", "I sleep badly."),
         ("evaluate", "old", "--data", "test.jsonl", *ALLOWED),
     ):
-        done = in_process(folder, *arguments, settings=to(running))
+        done = in_process(retired, *arguments, settings=between.settings)
         assert done.returncode == 3, done.stderr
         assert "which the run old was trained on" in done.stderr
         assert "symptoms train --repeat old --base-model" in done.stderr
         assert done.stderr.strip().count("\n") == 0
-    (folder / "runs/old/summary.json").unlink()
-    done = in_process(folder, "train", "--resume", "old", settings=to(running))
+    (retired / "runs/old/summary.json").unlink()
+    done = in_process(retired, "train", "--resume", "old", settings=between.settings)
     assert "which the run old was trained on, so that it can neither go on nor be asked" in done.stderr
-    done = in_process(folder, "runs", "rm", "old", "--checkpoints", "--yes", settings=to(running))
+    done = in_process(retired, "runs", "rm", "old", "--checkpoints", "--yes", settings=between.settings)
     assert done.returncode == 0, done.stderr
-    assert not (folder / "runs/old").exists()
+    assert not (retired / "runs/old").exists()

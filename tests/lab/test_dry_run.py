@@ -106,7 +106,7 @@ def test_classifying_dev_texts_counts_in_the_cost(trained: Train, tmp_path: Path
 
 
 def test_the_price_on_hosted_tinker():
-    """Training and dev tokens cost the price of training, classified ones that of prefill; unknown is said so."""
+    """Training and dev tokens cost the price of training, classified ones that of prefill."""
 
     def sentences(base_model: str, classified: int = 0) -> str:
         service = Service("hosted", "https://x", base_model, None, {}, {}, None, "tml-x")  # type: ignore[arg-type]

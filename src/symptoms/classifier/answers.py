@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
 from symptoms.classifier.word_vote import WordVote
 from symptoms.data import Label, WrittenAssessment, render_assessment
-from symptoms.errors import InputError
+from symptoms.errors import InputError, ServiceError
 from symptoms.service import LOCAL, Service
+from symptoms.service.faults import is_gone
 from symptoms.tokens import (
     STOP,
     Tokenizer,
@@ -45,6 +46,18 @@ class Answer:
     token_logprobs: tuple[tuple[float, ...], ...]
 
 
+def _sampler_of(service: Service, checkpoint: str) -> tinker.SamplingClient:
+    try:
+        return service.client.create_sampling_client(model_path=checkpoint).result()
+    except Exception as error:
+        if not is_gone(error):
+            raise
+        raise ServiceError(
+            f"{service.url} does not have {checkpoint}, or no longer; name another run, or train its like: "
+            "symptoms train --repeat RUN"
+        ) from error
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """A checkpoint, or a base model as it is, behind a service. `context` is its length in tokens.
@@ -70,7 +83,7 @@ class TrainedModel:
             sampler = service.client.create_sampling_client(base_model=service.base_model).result()
             tokenizer = service.tokenizer()
         else:
-            sampler = service.client.create_sampling_client(model_path=checkpoint).result()
+            sampler = _sampler_of(service, checkpoint)
             tokenizer = service.tokenizer(sampler)
         return cls(
             sampler,

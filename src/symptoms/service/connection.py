@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dotenv import dotenv_values
 
@@ -24,15 +24,21 @@ from base_models import (
 )
 from symptoms.errors import ServiceError
 from symptoms.imports import collector_at_rest
+from symptoms.service.faults import PASSING, is_gone, no_answer, said_of_status
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
 from symptoms.service.offered import check_offered
+from symptoms.service.watch import Watch
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
 
 if TYPE_CHECKING:
     import tinker
 
+T = TypeVar("T")
+
 ANSWER_SECONDS = 15.0
+FINISH_SECONDS = 5.0
+"""How long a service that is not our own is given to finish a session, which it also does by itself later."""
 LOCAL, HOSTED = "local", "hosted"
 
 
@@ -51,6 +57,8 @@ class Service:
     server: LocalServer | None
     """The process behind a local service."""
     key: str = field(repr=False)
+    watch: Watch | None = field(default=None, repr=False)
+    """What tells of waiting for a service that is not our own, and ends it."""
 
     @contextmanager
     def session(self) -> Generator[Service, None, None]:
@@ -58,10 +66,8 @@ class Service:
         import tinker
 
         client = tinker.ServiceClient(base_url=self.url, api_key=self.key)
-        try:
-            yield replace(self, client=client)
-        finally:
-            _finish(client, self.server)
+        with _finished(client, self.server):
+            yield replace(self, client=_watched(client, self.watch))
 
     @property
     def is_lost(self) -> bool:
@@ -115,14 +121,15 @@ class Service:
         for path in paths:
             try:
                 self._rest.delete_checkpoint_from_tinker_path(path).result()
-            except tinker.NotFoundError:
-                continue
+            except (tinker.NotFoundError, ServiceError) as error:
+                if not is_gone(error):
+                    raise
 
     @cached_property
     def _rest(self) -> tinker.RestClient:
         import tinker
 
-        return tinker.RestClient(base_url=self.url, api_key=self.key)
+        return _watched(tinker.RestClient(base_url=self.url, api_key=self.key), self.watch)
 
 
 def choose_service(wanted: str | None) -> str:
@@ -215,13 +222,15 @@ def connect(
         if needs_base:
             check_offered(url, model, offered, of_run)
         logging.getLogger("tinker.lib.api_future_impl").addFilter(_is_news)
+        watch = stack.enter_context(Watch(url)) if server is None else None
         client = tinker.ServiceClient(base_url=url, api_key=key)
-        stack.callback(_finish, client, server)
+        stack.enter_context(_finished(client, server))
         if server is not None:
             server.interrupt_when_it_dies()
         kind = chosen if chosen in (LOCAL, HOSTED) else "url"
         try:
-            yield Service(kind, url, model, client, offered, told.get(model, {}), server, key)
+            shown = _watched(client, watch)
+            yield Service(kind, url, model, shown, offered, told.get(model, {}), server, key, watch)
         except KeyboardInterrupt:
             if server is not None and server.died:
                 raise ServiceError(server.died) from None
@@ -242,10 +251,24 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "because of try_again" not in record.getMessage()
 
 
-def _finish(client: tinker.ServiceClient, server: LocalServer | None) -> None:
-    # A server that is gone would be asked to finish the session for minutes.
-    if server is None or server.died is None:
-        client.close("success").result()
+def _watched(client: T, watch: Watch | None) -> T:
+    return client if watch is None else cast(T, watch.over(client))
+
+
+@contextmanager
+def _finished(client: tinker.ServiceClient, server: LocalServer | None) -> Generator[None, None, None]:
+    """Finish the client's session at the end of the block, if the service is there to do it."""
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        # A server that is gone would be asked to finish the session for minutes.
+        if server is None:
+            with suppress(Exception):
+                client.close("errored" if failed else "success").result(timeout=FINISH_SECONDS)
+        elif server.died is None:
+            client.close("success").result()
 
 
 def _tokenizer_folder(model: tinker.TrainingClient | tinker.SamplingClient) -> Path:
@@ -288,12 +311,11 @@ def _capabilities(url: str, key: str) -> dict[str, dict[str, Any]]:
             f"{url}/api/v1/get_server_capabilities", headers={"X-API-Key": key}, timeout=ANSWER_SECONDS
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ServiceError(
-            f"No Tinker server answers at {url} ({type(error).__name__}); "
-            "check the address, or use --service local."
-        ) from error
+        raise ServiceError(f"No Tinker server answers: {no_answer(url, error)}") from error
     if answer.status_code in (401, 403):
         raise ServiceError(f"{url} rejected the API key; check TINKER_API_KEY.")
+    if answer.status_code in PASSING:
+        raise ServiceError(f"{said_of_status(url, answer.status_code)}.")
     if answer.status_code != 200:
         raise ServiceError(f"{url} is no Tinker server (status {answer.status_code}); check the address.")
     try:

@@ -78,8 +78,8 @@ def describe(work: Work, service: Service) -> Iterator[str]:
         )
         return
     yield (
-        f"cost: about ${_dollars(work, price):.2f} at the price of {price.as_of}, ${price.train:g} for a million "
-        "tokens of training; read today's with: symptoms models prices --refresh"
+        f"cost: about ${_dollars(work, price):.2f} at the price of {price.as_of}, ${price.train:g} for a "
+        "million tokens of training; read today's with: symptoms models prices --refresh"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
+from symptoms.cli.outcome import going_on_with
 from symptoms.errors import InputError
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.spending import price_of_run
@@ -137,8 +139,14 @@ def _train(
 ) -> None:
     from symptoms.evaluate.during_training import dev_accuracy, written_cases
 
-    with opened_run(request, settings, service, run_name) as opened:
+    with ExitStack() as held:
+        # What was not begun yet is begun by the same command.
+        if request.run is not None:
+            held.enter_context(going_on_with(f"symptoms train --resume {request.run.name}"))
+        opened = held.enter_context(opened_run(request, settings, service, run_name))
         run, name = opened.run, opened.run.name
+        if request.run is None:
+            held.enter_context(going_on_with(f"symptoms train --resume {name}"))
         console.print(
             f"{service.kind} service, base model {service.base_model}, "
             f"{counted(opened.job.num_steps, 'step')}; "
@@ -147,6 +155,8 @@ def _train(
             soft_wrap=True,
         )
         view = LiveView(console, opened.job.num_steps, run.metrics(), _paid(run))
+        if service.watch is not None:
+            service.watch.say = view.say
         evaluator = dev_accuracy(opened)
         with Interruption(service, console) as interruption, view:
             loop, checkpoint = train_opened(opened, view, interruption, evaluator)

@@ -22,7 +22,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Paid:
-    """What tokens cost, for the cost so far: of a step as many as it has, of an evaluation `num_dev_tokens`."""
+    """What tokens cost; an evaluation has `num_dev_tokens`."""
 
     price: Price
     num_dev_tokens: int = 0
