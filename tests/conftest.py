@@ -33,6 +33,8 @@ from web_service import api, live_run, web_folder, web_url  # noqa: F401 - fixtu
 # The base models that are on this machine must not decide what answers where a test has trained nothing.
 MODELS = tempfile.TemporaryDirectory(prefix="models-")
 os.environ["TINKER_LOCAL_MODELS"] = MODELS.name
+# Nor must the prices that somebody has read anew here.
+os.environ["SYMPTOMS_PRICES"] = f"{MODELS.name}/prices.toml"
 
 # Properties say what holds, not how fast: a busy machine can be several times slower.
 settings.register_profile("patient", deadline=None)

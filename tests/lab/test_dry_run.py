@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from symptoms.service import LocalServer, Service, connect
+from symptoms.service.prices import Price
 from symptoms.tokens import as_tokenizer, prompt_tokens
 from symptoms.train import load_training_data
 from symptoms.train.estimate import Work, describe
@@ -77,9 +78,11 @@ def test_the_price_of_measuring_is_told_where_it_is_known(
 ):
     """In dollars, of the steps that would be trained and no others."""
     command, _ = as_if_hosted
-    price = {"train": 1000.0, "prefill": 1.0}
-    table = {"as_of": "today", "source": "here", "dollars_per_million_tokens": {server.base_model: price}}
-    monkeypatch.setattr("symptoms.train.estimate._prices", lambda: table)
+    price = {"train": 1000.0, "prefill": 1.0, "as_of": "2026-10-01"}
+    monkeypatch.setattr(
+        "symptoms.train.estimate.price_of",
+        lambda name: {server.base_model: Price.model_validate(price)}[name],
+    )
     said = command("--dry-run", "--steps", "2", "--batch-size", "10")
     [tokens] = re.findall(r"2 steps over ([\d,]+) tokens", said)
     assert (
@@ -103,13 +106,13 @@ def test_classifying_dev_texts_counts_in_the_cost(trained: Train, tmp_path: Path
 
 
 def test_the_price_on_hosted_tinker():
-    """Training tokens cost the price of training, dev tokens that of prefill; an unknown price is said so."""
+    """Training and dev tokens cost the price of training, classified ones that of prefill."""
 
     def sentences(base_model: str, classified: int = 0) -> str:
         service = Service("hosted", "https://x", base_model, None, {}, {}, None, "tml-x")  # type: ignore[arg-type]
         work = Work(10, 5, 2_000_000, 1_000_000, 90, 1, 1_000_000, classified)
         return "\n".join(describe(work, service))
 
-    assert "cost: about $1.80 at the prices of 2026-09-10" in sentences("Qwen/Qwen3.5-4B")
-    assert "cost: about $2.13 at the prices of 2026-09-10" in sentences("Qwen/Qwen3.5-4B", 1_000_000)
+    assert "cost: about $2.21 at the price of 2026-10-06, $0.737 for" in sentences("Qwen/Qwen3.5-4B")
+    assert "cost: about $2.54 at the price of 2026-10-06" in sentences("Qwen/Qwen3.5-4B", 1_000_000)
     assert "the price of some/model is not known here" in sentences("some/model")

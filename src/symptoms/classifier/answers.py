@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
 from symptoms.classifier.word_vote import WordVote
 from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_assessment
-from symptoms.errors import InputError
+from symptoms.errors import InputError, ServiceError
 from symptoms.safety import ENGLISH, language_other_than
 from symptoms.service import LOCAL, Service
+from symptoms.service.faults import is_gone
 from symptoms.service.sdk import resolved
 from symptoms.tokens import (
     STOP,
@@ -58,6 +59,18 @@ class Answer:
     token_logprobs: tuple[tuple[float, ...], ...]
 
 
+def _sampler_of(service: Service, checkpoint: str) -> tinker.SamplingClient:
+    try:
+        return resolved(service.client.create_sampling_client(model_path=checkpoint))
+    except Exception as error:
+        if not is_gone(error):
+            raise
+        raise ServiceError(
+            f"{service.url} does not have {checkpoint}, or no longer; name another run, or train its like: "
+            "symptoms train --repeat RUN"
+        ) from error
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """A checkpoint, or a base model as it is, behind a service. `context` is its length in tokens.
@@ -83,7 +96,7 @@ class TrainedModel:
             sampler = resolved(service.client.create_sampling_client(base_model=service.base_model))
             tokenizer = service.tokenizer()
         else:
-            sampler = resolved(service.client.create_sampling_client(model_path=checkpoint))
+            sampler = _sampler_of(service, checkpoint)
             tokenizer = service.tokenizer(sampler)
         return cls(
             sampler,

@@ -50,6 +50,7 @@ class Classifier:
         country: str | None,
         sentence_case: bool = False,
         words: WordVote | None = None,
+        of_run: str | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.country = country
@@ -58,7 +59,7 @@ class Classifier:
         self._chooser = chooser
         self._held = ExitStack()
         try:
-            self._service = self._held.enter_context(connect(service, base_model))
+            self._service = self._held.enter_context(connect(service, base_model, of_run=of_run))
             alone = TrainedModel.load(self._service, checkpoint, sentence_case)
             self._model = replace(alone, words=words)
             self.model_layer = _crisis_layer(self._service, alone)
@@ -114,6 +115,7 @@ class Classifier:
             country,
             sentence_case=run.reads_sentence_case,
             words=_word_vote(run, chooser),
+            of_run=run.name if base_model is None and not run.is_shipped else None,
         )
 
     @property

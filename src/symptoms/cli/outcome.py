@@ -46,6 +46,21 @@ def exit_with_a_sentence() -> Generator[None, None, None]:
         gc.freeze()
 
 
+@contextmanager
+def going_on_with(command: str) -> Generator[None, None, None]:
+    """Have what is wrong with the service end with the command that goes on from there."""
+    try:
+        yield
+    except ServiceError as error:
+        raise ServiceError(f"{str(error).rstrip('.')}; go on with: {command}") from error
+    except Exception as error:
+        tinker = sys.modules.get("tinker")
+        if tinker is None or not isinstance(error, tinker.TinkerError):
+            raise
+        said = f"The Tinker service reports: {_said(error)}"
+        raise ServiceError(f"{said.rstrip('.')}; go on with: {command}") from error
+
+
 def _said(error: Exception) -> str:
     """What the service said, without the request ids and status codes that the SDK puts around it."""
     body = getattr(error, "body", None)

@@ -116,7 +116,8 @@ def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, 
     manifest = run.manifest() if run else {}
     where = request.service or manifest.get("service_url") or manifest.get("service")
     base_model = request.base_model or manifest.get("base_model")
-    with connect(where, base_model) as service:
+    of_run = run.name if run is not None and request.base_model is None else None
+    with connect(where, base_model, of_run=of_run) as service:
         return _evaluate(request, run, sets, service, track)
 
 
@@ -355,7 +356,7 @@ def _run_beside(
     manifest = run.manifest()
     with ExitStack() as stack:
         service = stack.enter_context(
-            connect(manifest["service_url"] or manifest["service"], manifest["base_model"])
+            connect(manifest["service_url"] or manifest["service"], manifest["base_model"], of_run=name)
         )
         model = TrainedModel.load(service, run.final_checkpoint(), run.reads_sentence_case)
         return score_other_model(

@@ -34,9 +34,9 @@ from symptoms.evaluate.measures.intervals import (
 )
 from symptoms.evaluate.predictions import Prediction, read_predictions
 from symptoms.runs import RunDirectory
+from symptoms.runs.spending import dollars_spent
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import evaluation_of_used_weights
-from symptoms.train.estimate import dollars_for
 
 ONLY_WATCHING = frozenset(
     {"evaluate_every", "dev_accuracy", "checkpoint_every", "keep_checkpoints", "log_to"}
@@ -160,11 +160,7 @@ def read_run(run: RunDirectory) -> ComparedRun:
         digest: str | None = manifest.get(key)
         settings[said] = digest and digest[:DIGEST_SHOWN]
     seed = settings.pop("seed")
-    dollars: float | None = 0.0
-    if manifest["service"] == "hosted":
-        num_dev_tokens = len(dev) * (manifest.get("num_dev_tokens") or 0)
-        num_tokens = sum(line.num_tokens for line in metrics)
-        dollars = dollars_for(manifest["base_model"], num_tokens, num_dev_tokens)
+    dollars = dollars_spent(manifest, metrics, len(dev)) if manifest["service"] == "hosted" else 0.0
     file = run.path / EVALUATION_FILE
     evaluation = read_evaluation(file) if file.exists() else None
     return ComparedRun(

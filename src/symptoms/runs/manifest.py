@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from symptoms.data import Example, Label, symptoms_of
 from symptoms.runs.git_revision import git_revision
 from symptoms.safety import languages_of
-from symptoms.service import Service
+from symptoms.service import HOSTED, Service
+from symptoms.service.prices import price_of
 from symptoms.settings import ExperimentSettings, TrainingSettings
 
 LOOKED_AT = 1000
@@ -64,6 +65,7 @@ def manifest_of(
         "base_model": settings.base_model,
         "service": service.kind,
         "service_url": None if service.kind == "local" else service.url,
+        "price": _price_in_json(service),
         "capabilities": service.offered,
         "training_dtype": service.training_dtype,
         "loss": "mean negative log-likelihood per trained token, in nats, from returned logprobs",
@@ -72,3 +74,9 @@ def manifest_of(
         "git_revision": git_revision(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def _price_in_json(service: Service) -> dict[str, Any] | None:
+    """Dollars for a million tokens as the run begins; None off hosted Tinker, or where not known."""
+    price = price_of(service.base_model) if service.kind == HOSTED else None
+    return None if price is None else price.in_json

@@ -8,8 +8,9 @@ from typing import Any
 
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.final_loss import final_loss, final_loss_is
+from symptoms.runs.spending import dollars_spent
 from symptoms.runs.used_weights import evaluation_of_used_weights
-from symptoms.service import Service
+from symptoms.service import HOSTED, Service
 from symptoms.settings import ExperimentSettings, TrainingSettings
 
 
@@ -53,6 +54,8 @@ def summarise(
         "num_steps": len(metrics),
         "train_seconds": sum(line.seconds for line in metrics),
     }
+    if service.kind == HOSTED:
+        summary |= {"dollars": dollars_spent(run.manifest(), metrics, len(run.evaluations()))}
     if evaluations := run.evaluations():
         trained = settings if isinstance(settings, TrainingSettings) else None
         measure, best_by = (trained.dev_measure, trained.best_by) if trained else ("dev_loss", "dev_loss")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dotenv import dotenv_values
 
@@ -25,14 +25,21 @@ from base_models import (
 from symptoms.errors import ServiceError
 from symptoms.imports import collector_at_rest
 from symptoms.service import sdk
+from symptoms.service.faults import PASSING, is_gone, no_answer, said_of_status
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
+from symptoms.service.offered import check_offered
+from symptoms.service.watch import Watch
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
 
 if TYPE_CHECKING:
     import tinker
 
+T = TypeVar("T")
+
 ANSWER_SECONDS = 15.0
+FINISH_SECONDS = 5.0
+"""How long a service that is not our own is given to finish a session, which it also does by itself later."""
 LOCAL, HOSTED = "local", "hosted"
 
 
@@ -51,6 +58,8 @@ class Service:
     server: LocalServer | None
     """The process behind a local service."""
     key: str = field(repr=False)
+    watch: Watch | None = field(default=None, repr=False)
+    """What tells of waiting for a service that is not our own, and ends it."""
 
     @contextmanager
     def session(self) -> Generator[Service, None, None]:
@@ -58,10 +67,8 @@ class Service:
         import tinker
 
         client = tinker.ServiceClient(base_url=self.url, api_key=self.key)
-        try:
-            yield replace(self, client=client)
-        finally:
-            _finish(client, self.server)
+        with _finished(client, self.server):
+            yield replace(self, client=_watched(client, self.watch))
 
     @property
     def is_lost(self) -> bool:
@@ -117,12 +124,13 @@ class Service:
         for path in paths:
             try:
                 self._rest.delete_checkpoint_from_tinker_path(path).result()
-            except tinker.NotFoundError:
-                continue
+            except (tinker.NotFoundError, ServiceError) as error:
+                if not is_gone(error):
+                    raise
 
     @cached_property
     def _rest(self) -> tinker.RestClient:
-        return sdk.rest_client(self.client, self.url, self.key)
+        return _watched(sdk.rest_client(self.client, self.url, self.key), self.watch)
 
 
 def choose_service(wanted: str | None) -> str:
@@ -169,13 +177,19 @@ def offered_models(service: str | None = None) -> tuple[str, dict[str, int | Non
 
 @contextmanager
 def connect(
-    service: str | None = None, base_model: str | None = None, preferred: str | None = None
+    service: str | None = None,
+    base_model: str | None = None,
+    preferred: str | None = None,
+    of_run: str | None = None,
+    needs_base: bool = True,
 ) -> Generator[Service, None, None]:
     """A service for the length of a `with` block; a local server is started for it and stopped after.
 
     `base_model` is what the user asked for. Without it, the local server takes `local_base_model()`, and
-    other services take `preferred`. Raises ServiceError with one sentence where no service answers, the
-    key is refused, or the model is not on offer.
+    other services take `preferred`. `of_run` is the run that was trained on it, for what is said where it
+    is no longer on offer; with `needs_base` False that does not matter, as where checkpoints are deleted.
+    Raises ServiceError with one sentence where no service answers, the key is refused, or the model is not
+    on offer; all of it before anything is sent but the key.
     """
     # Symptom text is sensitive, and the SDK's telemetry would send traces of it elsewhere.
     os.environ.setdefault("TINKER_TELEMETRY", "0")
@@ -203,19 +217,18 @@ def connect(
             model = base_model or preferred or ""
         told = _capabilities(url, key)
         offered = _context_lengths(told)
-        if offered and model not in offered:
-            raise ServiceError(
-                f"{url} does not offer {model or 'a default base model'}; choose one with --base-model: "
-                f"{', '.join(sorted(offered))}."
-            )
+        if needs_base:
+            check_offered(url, model, offered, of_run)
         logging.getLogger("tinker.lib.api_future_impl").addFilter(_is_news)
+        watch = stack.enter_context(Watch(url)) if server is None else None
         client = tinker.ServiceClient(base_url=url, api_key=key)
-        stack.callback(_finish, client, server)
+        stack.enter_context(_finished(client, server))
         if server is not None:
             server.interrupt_when_it_dies()
         kind = chosen if chosen in (LOCAL, HOSTED) else "url"
         try:
-            yield Service(kind, url, model, client, offered, told.get(model, {}), server, key)
+            shown = _watched(client, watch)
+            yield Service(kind, url, model, shown, offered, told.get(model, {}), server, key, watch)
         except KeyboardInterrupt:
             if server is not None and server.died:
                 raise ServiceError(server.died) from None
@@ -236,10 +249,24 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "because of try_again" not in record.getMessage()
 
 
-def _finish(client: tinker.ServiceClient, server: LocalServer | None) -> None:
-    # A server that is gone would be asked to finish the session for minutes.
-    if server is None or server.died is None:
-        sdk.close(client)
+def _watched(client: T, watch: Watch | None) -> T:
+    return client if watch is None else cast(T, watch.over(client))
+
+
+@contextmanager
+def _finished(client: tinker.ServiceClient, server: LocalServer | None) -> Generator[None, None, None]:
+    """Finish the client's session at the end of the block, if the service is there to do it."""
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        # A server that is gone would be asked to finish the session for minutes.
+        if server is None:
+            with suppress(Exception):
+                sdk.close(client, "errored" if failed else "success", FINISH_SECONDS)
+        elif server.died is None:
+            sdk.close(client)
 
 
 def _tokenizer_folder(model: tinker.TrainingClient | tinker.SamplingClient) -> Path:
@@ -282,12 +309,11 @@ def _capabilities(url: str, key: str) -> dict[str, dict[str, Any]]:
             f"{url}/api/v1/get_server_capabilities", headers={"X-API-Key": key}, timeout=ANSWER_SECONDS
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ServiceError(
-            f"No Tinker server answers at {url} ({type(error).__name__}); "
-            "check the address, or use --service local."
-        ) from error
+        raise ServiceError(f"No Tinker server answers: {no_answer(url, error)}") from error
     if answer.status_code in (401, 403):
         raise ServiceError(f"{url} rejected the API key; check TINKER_API_KEY.")
+    if answer.status_code in PASSING:
+        raise ServiceError(f"{said_of_status(url, answer.status_code)}.")
     if answer.status_code != 200:
         raise ServiceError(f"{url} is no Tinker server (status {answer.status_code}); check the address.")
     try:

@@ -5,7 +5,7 @@ Some servers speak to no other than an older one; the version is a choice of the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import tinker
@@ -36,7 +36,11 @@ def rest_client(service: tinker.ServiceClient, url: str, key: str) -> tinker.Res
     return service.create_rest_client()  # pyright: ignore[reportDeprecated]
 
 
-def close(service: tinker.ServiceClient) -> None:
-    """End the session; before 0.38 it ended when the server had not heard of it for a while."""
+def close(
+    service: tinker.ServiceClient,
+    status: Literal["success", "errored"] = "success",
+    seconds: float | None = None,
+) -> None:
+    """End the session, within `seconds`; before 0.38 it ended when the server had not heard of it for a while."""
     if hasattr(service, "close"):
-        service.close("success").result()
+        service.close(status).result(timeout=seconds)

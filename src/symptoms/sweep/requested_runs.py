@@ -8,7 +8,7 @@ from pathlib import Path
 
 from symptoms.data.files.reading import read_text
 from symptoms.errors import InputError, ServiceError
-from symptoms.service import HOSTED, LOCAL, Service, choose_service, local_base_model
+from symptoms.service import HOSTED, LOCAL, Service, choose_service, local_base_model, offered
 from symptoms.settings import TrainingSettings
 from symptoms.sweep.plan import PlannedRun
 from symptoms.train.estimate import Work, count_work, dollars_of
@@ -71,13 +71,12 @@ def by_base_model(runs: Sequence[RequestedRun]) -> dict[str | None, list[Request
 
 def check_offered(runs: Sequence[RequestedRun], service: Service) -> None:
     """Raises ServiceError, before the first run, for a base model that a service of others lacks."""
-    wanted = [name for name in by_base_model(runs) if name is not None and name not in service.offered]
     # A local server loads what it is asked for, one base model after the other.
-    if wanted and service.offered and service.kind != LOCAL:
-        raise ServiceError(
-            f"{service.url} does not offer {', '.join(wanted)}; choose with --set base_model=NAME,NAME from: "
-            f"{', '.join(sorted(service.offered))}."
-        )
+    if service.kind == LOCAL:
+        return
+    for name in by_base_model(runs):
+        if name is not None:
+            offered.check_offered(service.url, name, service.offered, option="--set base_model=NAME,NAME")
 
 
 def check_named_by_user(preset: str, base_models: Sequence[str], service: str | None) -> None:

@@ -66,10 +66,16 @@ class Sweep:
         groups = by_base_model(left)
         for base_model, group in groups.items():
             preferred = group[0].request.preferred_base_model
+            begun = self._folder.run_directory(group[0].name)
             with ExitStack() as held:
                 try:
                     service = held.enter_context(
-                        connect(self._folder.record.service, base_model, preferred=preferred)
+                        connect(
+                            self._folder.record.service,
+                            base_model,
+                            preferred,
+                            of_run=None if begun is None else begun.name,
+                        )
                     )
                 except ServiceError as error:
                     # One model that cannot be had is no reason to leave the others untrained; but what is

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symptoms.service import HOSTED, LOCAL, Service
+from symptoms.service.prices import PAGE, Price, price_of
 from symptoms.train.optimizer_step import submit_step
 from symptoms.train.step_plan import Step, plan_steps
 from symptoms.train.tokenized_job import Job
@@ -71,38 +70,41 @@ def describe(work: Work, service: Service) -> Iterator[str]:
     if service.kind != HOSTED:
         yield "cost: none, this service is not hosted Tinker"
         return
-    dollars, table = dollars_of(work, service), _prices()
-    if dollars is None:
-        yield f"cost: the price of {service.base_model} is not known here; see {table['source']}"
+    price = price_of(service.base_model)
+    if price is None:
+        yield (
+            f"cost: the price of {service.base_model} is not known here; see {PAGE}, or read it with: "
+            "symptoms models prices --refresh"
+        )
         return
-    yield f"cost: about ${dollars:.2f} at the prices of {table['as_of']}; see {table['source']}"
-
-
-def dollars_for(base_model: str, num_tokens: int, num_read_tokens: int) -> float | None:
-    """The price on hosted Tinker of training on so many tokens and reading others; None where not known."""
-    price = _prices()["dollars_per_million_tokens"].get(base_model)
-    return None if price is None else (num_tokens * price["train"] + num_read_tokens * price["prefill"]) / 1e6
+    yield (
+        f"cost: about ${_dollars(work, price):.2f} at the price of {price.as_of}, ${price.train:g} for a "
+        "million tokens of training; read today's with: symptoms models prices --refresh"
+    )
 
 
 def dollars_of(work: Work, service: Service) -> float | None:
     """The price on hosted Tinker of training and evaluating; None where it is not known."""
-    return dollars_for(service.base_model, work.num_tokens, work.num_dev_tokens + work.num_classified_tokens)
+    price = price_of(service.base_model)
+    return None if price is None else _dollars(work, price)
+
+
+def _dollars(work: Work, price: Price) -> float:
+    # What a training client only reads, as the dev data are, costs as much as what it is trained on.
+    return price.dollars(work.num_tokens + work.num_dev_tokens, work.num_classified_tokens)
 
 
 def price_of_measuring(job: Job, service: Service) -> str:
     """What `measure_seconds` trains and costs on hosted Tinker, in words."""
     steps = _steps_to_measure(job)
     tokens = sum(example.num_tokens for step in steps for example in job.batches.trained_on(step))
-    dollars = dollars_for(service.base_model, tokens, 0)
-    if dollars is None:
-        price = f"as much as training on {tokens:,} tokens"
+    price = price_of(service.base_model)
+    if price is None:
+        costs = f"as much as training on {tokens:,} tokens"
     else:
-        price = "less than $0.01" if dollars < 0.01 else f"about ${dollars:.2f}"
-    return f"trains {len(steps)} {'step' if len(steps) == 1 else 'steps'} to find out, which costs {price}"
-
-
-def _prices() -> dict[str, Any]:
-    return json.loads(files("symptoms.train").joinpath("prices.json").read_text("utf-8"))
+        dollars = price.dollars(tokens)
+        costs = "less than $0.01" if dollars < 0.01 else f"about ${dollars:.2f}"
+    return f"trains {len(steps)} {'step' if len(steps) == 1 else 'steps'} to find out, which costs {costs}"
 
 
 def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> float:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from symptoms.errors import RunError
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import CHOSEN, LAST
 from symptoms.service import Service
+from symptoms.service.faults import is_gone
 from symptoms.service.sdk import resolved
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import mean_loss, to_datum
@@ -237,4 +239,12 @@ def resumed_adapter(settings: TrainingSettings, service: Service, run: RunDirect
     service.delete_checkpoints(run.rewind(progress.step))
     if progress.state is None:
         return new_adapter(settings, service)
-    return resolved(service.client.create_training_client_from_state_with_optimizer(progress.state))
+    try:
+        return resolved(service.client.create_training_client_from_state_with_optimizer(progress.state))
+    except Exception as error:
+        if not is_gone(error):
+            raise
+        raise RunError(
+            f"{service.url} no longer has {progress.state}, from which the run {run.name} goes on after step "
+            f"{progress.step}; train it from the beginning with: symptoms train --repeat {run.name} --run NEW"
+        ) from error

@@ -26,6 +26,8 @@ from base_models.removing import remove, remove_conversions
 from base_models.table import known_models
 from symptoms.errors import InputError
 from symptoms.service import LOCAL, choose_service, local_base_model
+from symptoms.service.prices import SOURCE, Price, refresh_prices
+from symptoms.service.prices import prices as read_prices
 
 models_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List, get and remove base models."
@@ -126,6 +128,41 @@ def rm(
         found = remove_conversions()
         size = in_words(sum(one.size for one in found))
         typer.echo(f"Removed {len(found)} conversion{'' if len(found) == 1 else 's'} ({size}).")
+
+
+@models_app.command("prices")
+def show_prices(
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Read them anew from Tinker's documentation, and keep them.")
+    ] = False,
+    source: Annotated[
+        str, typer.Option("--from", help="With --refresh, the list to read, in the form of Tinker's own.")
+    ] = SOURCE,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
+) -> None:
+    """What hosted Tinker asks for a million tokens, each price with its date."""
+    known = refresh_prices(source) if refresh else read_prices()
+    if as_json:
+        rows = {name: price and price.in_json for name, price in known.models.items()}
+        typer.echo(json.dumps({"source": known.source, "dollars_per_million_tokens": rows}, indent=1))
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("base model", no_wrap=True)
+    for head in ("train", "prefill", "sample", "as of"):
+        table.add_column(head, justify="right")
+    for name, price in sorted(known.models.items()):
+        cells = ("-",) * 4 if price is None else (*_prices(price), str(price.as_of))
+        table.add_row(Text(readable(name)), *cells)
+    out = Console()
+    (out if out.is_terminal else Console(width=WIDE)).print(table)
+    typer.echo(f"Dollars for a million tokens on hosted Tinker, from {readable(known.source)}.")
+
+
+def _prices(price: Price) -> tuple[str, ...]:
+    return tuple(
+        "-" if dollars is None else f"{dollars:,.3f}"
+        for dollars in (price.train, price.prefill, price.sample)
+    )
 
 
 def _can_be_got(name: str) -> bool:

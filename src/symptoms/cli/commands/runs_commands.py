@@ -105,7 +105,8 @@ def _delete_checkpoints(run: RunDirectory, paths: Sequence[str], service: str | 
     typer.echo(f"Deleting the checkpoints of {run.name} ...")
     manifest = run.manifest()
     where = service or manifest["service_url"] or manifest["service"]
-    with connect(where, manifest["base_model"]) as connected:
+    # Those of a base model that was retired can still be deleted.
+    with connect(where, manifest["base_model"], needs_base=False) as connected:
         connected.delete_checkpoints(paths)
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
+from symptoms.cli.outcome import going_on_with
 from symptoms.errors import InputError, RunError
 from symptoms.service import connect
 from symptoms.sweep import PlannedRun, SweepFolder, SweepPlan, preset_names, read_preset, read_sweep_file
@@ -99,7 +100,7 @@ def _run(folder: SweepFolder, runs: Sequence[RequestedRun], at_once: int, consol
         from symptoms.sweep.running import Sweep
         from symptoms.sweep.view import SweepView
 
-        with SweepView(console, runs) as view:
+        with SweepView(console, runs) as view, going_on_with(f"symptoms sweep --resume {folder.name}"):
             outcomes = Sweep(folder, runs, view, console, at_once).run()
     _tell(folder, outcomes, console)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,11 @@ import typer
 from rich.console import Console
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
+from symptoms.cli.outcome import going_on_with
 from symptoms.conformance import Row, deviations_at_first_meeting
 from symptoms.errors import InputError
+from symptoms.runs.directory import RunDirectory
+from symptoms.runs.spending import price_of_run
 from symptoms.service import HOSTED, Service, connect
 from symptoms.settings import TrainingSettings
 from symptoms.train import conclude, prepare, read_settings_file
@@ -26,7 +30,7 @@ from symptoms.train.request.training_request import (
 )
 from symptoms.train.training_loop import new_adapter
 from symptoms.train.watching.interruption import Interruption
-from symptoms.train.watching.live_view import LiveView
+from symptoms.train.watching.live_view import LiveView, Paid
 from symptoms.train.watching.metrics_writers import check_writers
 from symptoms.words import counted
 
@@ -95,7 +99,8 @@ def train(
             console.print(note, markup=False, highlight=False)
     console.print("Connecting to the Tinker service ...")
     preferred = request.preferred_base_model
-    with connect(request.service, request.base_model, preferred=preferred) as connected:
+    of_run = resume or (repeat if "base_model" not in told else None)
+    with connect(request.service, request.base_model, preferred, of_run) as connected:
         resolved = request.resolved(connected.base_model, connected.find_shape)
         if resolved.recommended:
             console.print(resolved.recommended, markup=False, highlight=False, soft_wrap=True)
@@ -146,6 +151,15 @@ def _tell_what_it_takes(
     console.print(f"time: about {seconds / 60:.1f} minutes{without}", highlight=False)
 
 
+def _paid(run: RunDirectory) -> Paid | None:
+    """What its tokens cost, for a run on hosted Tinker at a price that is known."""
+    manifest = run.manifest()
+    price = price_of_run(manifest) if manifest["service"] == HOSTED else None
+    if price is None:
+        return None
+    return Paid(price, manifest.get("num_dev_tokens") or 0, len(run.evaluations()))
+
+
 def _train(
     request: TrainingRequest,
     settings: TrainingSettings,
@@ -156,8 +170,14 @@ def _train(
 ) -> None:
     from symptoms.evaluate.during_training import dev_accuracy, written_cases
 
-    with opened_run(request, settings, service, run_name, deviations=deviations) as opened:
+    with ExitStack() as held:
+        # What was not begun yet is begun by the same command.
+        if request.run is not None:
+            held.enter_context(going_on_with(f"symptoms train --resume {request.run.name}"))
+        opened = held.enter_context(opened_run(request, settings, service, run_name, deviations=deviations))
         run, name = opened.run, opened.run.name
+        if request.run is None:
+            held.enter_context(going_on_with(f"symptoms train --resume {name}"))
         console.print(
             f"{service.kind} service, base model {service.base_model}, "
             f"{counted(opened.job.num_steps, 'step')}; "
@@ -165,7 +185,9 @@ def _train(
             highlight=False,
             soft_wrap=True,
         )
-        view = LiveView(console, opened.job.num_steps, run.metrics())
+        view = LiveView(console, opened.job.num_steps, run.metrics(), _paid(run))
+        if service.watch is not None:
+            service.watch.say = view.say
         evaluator = dev_accuracy(opened)
         with Interruption(service, console) as interruption, view:
             loop, checkpoint = train_opened(opened, view, interruption, evaluator)

@@ -91,6 +91,8 @@ def _tell(
             f"the original's {ORIGINAL_MATCHES}"
         )
     say(f"training time  {summary['train_seconds']:.0f} s for {counted(summary['num_steps'], 'step')}")
+    if summary.get("dollars") is not None:
+        say(f"cost           about ${summary['dollars']:.2f}, checkpoints that are kept not counted")
     if tests:
         reached = final <= ORIGINAL_FINAL and matches == len(tests)
         say(_verdict(settings, reached), style="green" if reached else "yellow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
 from typing import Self
@@ -13,17 +14,38 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from symptoms.runs.step_metrics import StepMetrics
+from symptoms.service.prices import Price
 
 RECENT_STEPS = 30
 BARS = "▁▂▃▄▅▆▇█"
 
 
-class LiveView:
-    """Progress, the curve of the loss, dev metrics, tokens per second and the time that is left."""
+@dataclass(frozen=True)
+class Paid:
+    """What tokens cost; an evaluation has `num_dev_tokens`."""
 
-    def __init__(self, console: Console, num_steps: int, earlier: Sequence[StepMetrics] = ()) -> None:
-        """`earlier` are the steps of a resumed run that were done before."""
+    price: Price
+    num_dev_tokens: int = 0
+    num_evaluations: int = 0
+    """Those of a resumed run that were done before."""
+
+
+class LiveView:
+    """Progress, the loss, dev metrics, tokens per second, the time that is left and the cost so far."""
+
+    def __init__(
+        self,
+        console: Console,
+        num_steps: int,
+        earlier: Sequence[StepMetrics] = (),
+        paid: Paid | None = None,
+    ) -> None:
+        """`earlier` are the steps of a resumed run that were done before; without `paid` no cost is shown."""
         self._console = console
+        self._paid = paid
+        self._num_paid_tokens = sum(line.num_tokens for line in earlier)
+        if paid is not None:
+            self._num_paid_tokens += paid.num_evaluations * paid.num_dev_tokens
         self._num_steps = num_steps
         self._losses = [line.loss for line in earlier]
         self._recent: list[StepMetrics] = []
@@ -47,6 +69,7 @@ class LiveView:
 
     def step(self, metrics: StepMetrics) -> None:
         """Show one finished step."""
+        self._num_paid_tokens += metrics.num_tokens
         self._losses.append(metrics.loss)
         self._recent = [*self._recent[1 - RECENT_STEPS :], metrics]
         seconds = sum(line.seconds for line in self._recent) / len(self._recent)
@@ -60,6 +83,8 @@ class LiveView:
 
     def evaluated(self, step: int, figures: Mapping[str, float], best: bool) -> None:
         """Show an evaluation on the dev data."""
+        if self._paid is not None:
+            self._num_paid_tokens += self._paid.num_dev_tokens
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         self._dev = f"step {step}: {shown}{', the best so far' if best else ''}"
         if not self._console.is_terminal:
@@ -73,7 +98,12 @@ class LiveView:
         mean = sum(line.loss for line in self._recent) / len(self._recent)
         seconds = sum(line.seconds for line in self._recent)
         speed = sum(line.num_tokens for line in self._recent) / seconds if seconds else 0
-        return f"{mean_of_steps(mean, len(self._recent))}, {speed:,.0f} tokens/s"
+        return f"{mean_of_steps(mean, len(self._recent))}, {speed:,.0f} tokens/s{self._cost()}"
+
+    def _cost(self) -> str:
+        if self._paid is None:
+            return ""
+        return f", {in_dollars(self._paid.price.dollars(self._num_paid_tokens))} so far"
 
     def _render(self) -> Group:
         lines = [Text(sparkline(self._losses, 60), style="cyan")]
@@ -82,6 +112,11 @@ class LiveView:
         if self._dev:
             lines.append(Text(f"dev  {self._dev}"))
         return Group(self._bar, *lines)
+
+
+def in_dollars(dollars: float) -> str:
+    """As in `$12.34`; less than a cent, as few tokens cost, with as many digits as tell it."""
+    return f"${dollars:.2f}" if dollars >= 0.01 else f"${dollars:.2g}"
 
 
 def mean_of_steps(loss: float, count: int) -> str:

@@ -1,0 +1,217 @@
+"""Whatever goes wrong with a service, a training ends in one sentence, and resuming it gives what it would have been.
+
+The real SDK trains on a real server in float32, with faults on the way between. Seconds are shortened, not what is
+done after them.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from command_in_process import in_process
+from faulty_service import Between, Fault
+from symptoms.service import watch
+from training_runs import lines_of, summary_of, write_examples
+
+SETTINGS = (
+    "--data", "train.jsonl", "--dev", "dev.jsonl", "--steps", "12", "--batch-size", "4", "--lora-rank", "2",
+    "--learning-rate", "0.01", "--checkpoint-every", "3", "--evaluate-every", "4",
+)  # fmt: skip
+HASTY = watch.Patience(
+    look_every=0.05,
+    tell_after=0.3,
+    tell_again=0.6,
+    slow_after=0.8,
+    give_up_after=2.0,
+    give_up_paying_after=1.0,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data, in which all runs of these tests lie."""
+    folder = tmp_path_factory.mktemp("faults")
+    write_examples(folder / "train.jsonl", 10)
+    write_examples(folder / "dev.jsonl", 4, first=10)
+    return folder
+
+
+@pytest.fixture
+def undisturbed(folder: Path, between: Between) -> Path:
+    """The folder, in which a run named so has come to its end."""
+    if not (folder / "runs/undisturbed/summary.json").exists():
+        done = train(folder, between, "undisturbed")
+        assert done.returncode == 0, done.stderr
+        between.forget()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds for minutes."""
+    monkeypatch.setattr(watch, "Patience", lambda: HASTY)
+
+
+def train(folder: Path, between: Between, run: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    told = arguments or (*SETTINGS, "--base-model", between.model, "--run", run)
+    return in_process(folder, "train", *told, settings=between.settings)
+
+
+def check_equal(folder: Path, run: str) -> None:
+    """Every step, evaluation and kept checkpoint as in the undisturbed run."""
+    for file in ("metrics.jsonl", "dev_metrics.jsonl"):
+        assert lines_of(folder, run, file) == lines_of(folder, "undisturbed", file)
+    ours, theirs = summary_of(folder, run), summary_of(folder, "undisturbed")
+    for key in ("final_loss", "best_dev_loss", "used_step", "num_steps"):
+        assert ours[key] == theirs[key]
+
+
+ENDS = [
+    ("optim_step", Fault(402, "No credit is left."), "wants to be paid first (status 402): add credit"),
+    ("forward_backward", Fault(401), "rejected the API key (status 401): check TINKER_API_KEY"),
+    ("forward_backward", Fault(403, "Not for this project."), "it says: Not for this project"),
+    ("retrieve_future", Fault(401), "rejected the API key (status 401): check TINKER_API_KEY"),
+    ("optim_step", Fault(429, headers={"Retry-After": "1"}), "asked more often than it allows (status 429)"),
+    ("retrieve_future", Fault(429), "asked more often than it allows (status 429)"),
+    ("forward_backward", Fault(500), "has a fault of its own (status 500)"),
+    ("retrieve_future", Fault(502), "has a fault of its own (status 502)"),
+    ("retrieve_future", Fault(503), "has a fault of its own (status 503)"),
+    ("retrieve_future", Fault(410), "no longer has what it was asked for (status 410)"),
+    ("forward_backward", Fault(410), "no longer has what it was asked for (status 410)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("route", "fault", "sentence"), ENDS, ids=[f"{one}-{two.status}" for one, two, _ in ENDS]
+)
+def test_a_fault_that_stays_ends_in_a_sentence_and_the_run_goes_on_exactly(
+    route: str,
+    fault: Fault,
+    sentence: str,
+    undisturbed: Path,
+    between: Between,
+    request: pytest.FixtureRequest,
+):
+    """Status 3, what is wrong and how to go on; resumed without the fault, it is as if nothing had been."""
+    run = request.node.callspec.id
+    between.plan = lambda asked, times: fault if asked == route and times >= 7 else None
+    done = train(undisturbed, between, run)
+    between.forget()
+    assert done.returncode == 3, done.stderr
+    said = done.stderr.strip().splitlines()[-1]
+    assert f"{between.url} " in said
+    assert sentence in said
+    assert said.endswith(f"go on with: symptoms train --resume {run}")
+    assert "Traceback" not in done.stderr
+    assert not (undisturbed / "runs" / run / "summary.json").exists()
+    resumed = train(undisturbed, between, run, "--resume", run)
+    assert resumed.returncode == 0, resumed.stderr
+    check_equal(undisturbed, run)
+
+
+PASSES = [
+    ("forward_backward", Fault(429, headers={"Retry-After": "1"})),
+    ("forward_backward", Fault(503)),
+    ("optim_step", Fault(503, passes_on=True)),
+    ("forward_backward", Fault(passes_on=True, cut=True)),
+    ("retrieve_future", Fault(cut=True)),
+    ("save_weights", Fault(502, passes_on=True)),
+]
+
+
+@pytest.mark.parametrize(
+    ("route", "fault"), PASSES, ids=[f"{one}-{two.status or 'cut'}" for one, two in PASSES]
+)
+def test_a_fault_that_passes_leaves_no_trace(
+    route: str, fault: Fault, undisturbed: Path, between: Between, request: pytest.FixtureRequest
+):
+    """The SDK asks again, also where only the answer was lost, and no step is done twice."""
+    run = f"passing-{request.node.callspec.id}"
+    between.plan = lambda asked, times: fault if asked == route and times == 2 else None
+    done = train(undisturbed, between, run)
+    assert done.returncode == 0, done.stderr
+    assert between.asked[route] > 2
+    check_equal(undisturbed, run)
+
+
+def test_waiting_is_explained_while_it_lasts(undisturbed: Path, between: Between):
+    """With the reason and for how long it is tried; when it has passed, that is told, too."""
+    between.plan = lambda route, times: (
+        Fault(503) if route == "retrieve_future" and 7 <= times < 600 else None
+    )
+    done = train(undisturbed, between, "explained")
+    assert "has a fault of its own (status 503), which mostly passes; trying again for" in done.stdout
+    if done.returncode == 0:
+        assert "answers again after" in done.stdout
+
+
+def test_a_slow_answer_is_no_fault(undisturbed: Path, between: Between):
+    """What takes longer than usual is told to be at work, and ends as always."""
+    between.plan = lambda route, times: (
+        Fault(seconds=1.5) if route == "retrieve_future" and times == 4 else None
+    )
+    done = train(undisturbed, between, "slow")
+    assert done.returncode == 0, done.stderr
+    assert f"{between.url} is still at work on the answer, for 1 s now" in done.stdout
+    check_equal(undisturbed, "slow")
+
+
+def test_a_state_that_is_gone_is_told_with_what_to_do(undisturbed: Path, between: Between):
+    """A run whose checkpoint was retired cannot go on; that its settings can be taken again is told."""
+    between.plan = lambda route, times: Fault(401) if route == "optim_step" and times >= 7 else None
+    assert train(undisturbed, between, "expired").returncode == 3
+    for status in (404, 410):
+        between.forget()
+        between.plan = lambda route, times: Fault(status) if route == "load_weights" else None  # noqa: B023
+        done = train(undisturbed, between, "expired", "--resume", "expired")
+        assert done.returncode == 1
+        assert "from which the run expired goes on after step" in done.stderr
+        assert "symptoms train --repeat expired --run NEW" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_checkpoint_that_is_gone_cannot_be_asked(undisturbed: Path, between: Between):
+    """The sentence names it and what to do instead."""
+    between.plan = lambda route, times: Fault(404) if route == "create_sampling_session" else None
+    done = in_process(
+        undisturbed, "assess", "--run", "undisturbed", "I sleep badly.", settings=between.settings
+    )
+    assert done.returncode == 3
+    assert "does not have tinker://" in done.stderr
+    assert "train its like" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [(402, "wants to be paid first"), (429, "more often than it allows"), (503, "has a fault of its own")],
+)
+def test_a_service_that_answers_so_from_the_start_is_no_other_server(
+    status: int, sentence: str, folder: Path, between: Between
+):
+    """Told at once, before anything is sent."""
+    between.plan = lambda route, _: Fault(status) if route == "get_server_capabilities" else None
+    done = train(folder, between, "never")
+    assert done.returncode == 3
+    assert sentence in done.stderr
+    assert not (folder / "runs/never").exists()
+    assert set(between.asked) == {"get_server_capabilities"}
+
+
+def test_a_name_that_nobody_knows_is_told_as_such(folder: Path, between: Between):
+    """And a port where nobody listens, as an address to check."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    for url, reason in (
+        ("http://nowhere.invalid", "its name cannot be resolved"),
+        (f"http://127.0.0.1:{port}", "ConnectError; check the address"),
+    ):
+        settings = {**between.settings, "TINKER_BASE_URL": url}
+        done = in_process(folder, "train", "--data", "train.jsonl", "--base-model", "x", settings=settings)
+        assert done.returncode == 3
+        assert f"No Tinker server answers: {url} does not answer: {reason}" in done.stderr
+        assert done.stderr.count("\n") == 1
