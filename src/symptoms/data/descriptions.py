@@ -54,7 +54,11 @@ class Descriptions:
         return self
 
     def __next__(self) -> Description | Fault:
-        one = next(self._all)
+        try:
+            one = next(self._all)
+        except StopIteration:
+            self._total = self._given
+            raise
         self._given += 1
         return one
 
@@ -67,6 +71,11 @@ class Descriptions:
     def total(self) -> int | None:
         """How many rows there are, as far as the file's size tells it; None where nobody can tell yet."""
         return self._stream.total(max(self._ahead, self._given)) if self._total is None else self._total
+
+    @property
+    def total_is_counted(self) -> bool:
+        """Whether the total is not an estimate."""
+        return self._total is not None or self._stream.counted is not None
 
     def _of(self, records: Iterable[Record | Fault]) -> Iterator[Description | Fault]:
         table = is_table(self._path)

@@ -50,7 +50,7 @@ def open_text(path: Path, newline: str) -> TextIO:
     `newline` is as in `open`. Raises DataError where it cannot be read.
     """
     with reading(path):
-        return open(path, encoding="utf-8-sig", errors="surrogateescape", newline=newline)  # noqa: SIM115
+        return open(path, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
 def lines_of(path: Path, stream: TextIO) -> Iterator[str]:

@@ -27,17 +27,19 @@ class RowStream:
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self.notes: list[str] = []
+        """How the file was read, where that was guessed."""
         self._path = path
         self._columns = columns
         self._stream: TextIO | None = None
         self._size = 0
-        self._counted: int | None = None
+        self.counted: int | None = None
+        """The number of rows, where the file tells it."""
         self.rows: Found = self._open()
 
     def total(self, read: int) -> int | None:
         """About how many rows there are, of which so many were read; None where nobody can tell."""
-        if self._counted is not None or self._stream is None or self._stream.closed:
-            return self._counted
+        if self.counted is not None or self._stream is None or self._stream.closed:
+            return self.counted
         # What was read ahead of the last row is a few kilobytes.
         return max(read, round(self._size / max(1, self._stream.buffer.tell()) * read))
 
@@ -48,7 +50,7 @@ class RowStream:
         with reading(path):
             self._size = path.stat().st_size
         if suffix == PARQUET:
-            self._counted = rows_in_parquet(path)
+            self.counted = rows_in_parquet(path)
         if suffix in TABLES:
             return rows_of_table(path)
         if suffix == PLAIN:
