@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import typer
@@ -12,6 +12,7 @@ import typer
 from symptoms.classifier import Classifier
 from symptoms.cli.batch_progress import progress_of
 from symptoms.cli.batch_results import (
+    WHOLE,
     Row,
     Shard,
     Told,
@@ -26,7 +27,10 @@ from symptoms.words import counted
 
 
 def assess_file(
-    load: Callable[[str | None], Classifier], descriptions: Descriptions, out: Path | None, shard: Shard
+    load: Callable[[str | None], AbstractContextManager[Classifier]],
+    descriptions: Descriptions,
+    out: Path | None,
+    shard: Shard = WHOLE,
 ) -> None:
     """Write a line for each row of the shard that is not finished to `out`, or to standard output.
 

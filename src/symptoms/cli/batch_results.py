@@ -44,6 +44,9 @@ class Shard:
         return len(range(self.index, total + 1, self.count))
 
 
+WHOLE = Shard()
+
+
 @dataclass
 class Told:
     """How many lines were written of each kind, the earlier ones included, and by which checkpoint."""

@@ -89,11 +89,11 @@ def _assess_file(
 
     from symptoms.classifier import Classifier
     from symptoms.cli.batch import assess_file
-    from symptoms.cli.batch_results import Shard
+    from symptoms.cli.batch_results import WHOLE, Shard
     from symptoms.data import Descriptions
     from symptoms.data.files.records import AS_OURS
 
-    share = Shard() if shard is None else Shard.told(shard)
+    share = WHOLE if shard is None else Shard.told(shard)
     descriptions = Descriptions(file, text_column or AS_OURS.text)
 
     def load(begun_by: str | None) -> Classifier:
