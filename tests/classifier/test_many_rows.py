@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from symptoms import Classifier
+from symptoms.classifier import answers
 from symptoms.cli.batch import assess_file
 from symptoms.cli.batch_progress import pace, progress_of
 from symptoms.cli.batch_results import WHOLE, Shard
 from symptoms.data import Descriptions
 from symptoms.errors import InputError
+from symptoms.service import LocalServer
 
 COUNT = 11
 
@@ -140,3 +142,22 @@ def test_the_pace_is_told_in_words(capfd: pytest.CaptureFixture[str]):
         moved(2, 9, True)
         moved(3, 9, True)
     assert capfd.readouterr().err == "2 of 9, 2.0 a minute, 4 min left\n"
+
+
+def test_our_own_server_at_a_url_is_asked_as_the_local_one(
+    classifier: Classifier, colour_run: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """By the few requests that score named labels, and with the same probabilities."""
+    monkeypatch.setenv("TINKER_LOCAL_HOME", str(colour_run / "home"))
+    with LocalServer(str(tiny_model)) as server:
+        monkeypatch.setenv("TINKER_API_KEY", server.api_key)
+        run = str(colour_run / "runs" / "tiny")
+        with Classifier.load(run, server.url, server.base_model, "GB") as worker:
+            assert worker.service == "url"
+            asked: list[object] = []
+            by_candidates = answers.submit_by_candidates
+            monkeypatch.setattr(
+                answers, "submit_by_candidates", lambda *_: asked.append(_) or by_candidates(*_)
+            )
+            here, there = classifier.assess("sleep and fear"), worker.assess("sleep and fear")
+    assert there.leading == here.leading

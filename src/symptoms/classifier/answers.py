@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
 from symptoms.classifier.word_vote import WordVote
 from symptoms.data import Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError
-from symptoms.service import LOCAL, Service
+from symptoms.service import Service
 from symptoms.tokens import (
     STOP,
     Tokenizer,
@@ -76,7 +77,7 @@ class TrainedModel:
             sampler,
             tokenizer,
             service.context_length,
-            scores_named_tokens=service.kind == LOCAL,
+            scores_named_tokens=service.is_ours,
             sentence_case=sentence_case,
         )
 
@@ -117,7 +118,7 @@ class TrainedModel:
     def submit(self, description: str, labels: Sequence[Label], write: bool) -> Callable[[], Answer]:
         """Ask, and wait only when what this returns is called; raises InputError as `answer` does."""
         prompt = self._prompt(description)
-        lines = concern_beginnings(self.tokenizer, [label.text for label in labels])
+        lines = _lines_of(self.tokenizer, tuple(label.text for label in labels))
         self._check_room(prompt, max(map(len, lines), default=1))
         writing = self._submit_writing(prompt) if write else None
         ask = submit_by_names if self.scores_named_tokens else submit_by_candidates
@@ -192,3 +193,9 @@ class TrainedModel:
             raise InputError(
                 f"The description takes {len(prompt)} of the model's {self.context} tokens; shorten it."
             )
+
+
+@lru_cache(maxsize=8)
+def _lines_of(tokenizer: Tokenizer, labels: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    """The beginnings of the labels' lines, which are the same for every description."""
+    return tuple(tuple(line) for line in concern_beginnings(tokenizer, labels))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from symptoms.classifier.answers import TrainedModel
 from symptoms.data import Label
 from symptoms.safety import Level, danger_score
-from symptoms.service import LOCAL, Service
+from symptoms.service import Service
 from symptoms.shipped import CRISIS
 
 LABELS = (Label("danger", "Danger now"), Label("safe", "No danger now"))
@@ -35,8 +35,11 @@ class ShippedCrisisLayer:
 
     @classmethod
     def load(cls, service: Service, beside: TrainedModel) -> ShippedCrisisLayer | None:
-        """The layer on a service, `beside` a model of the same base; None where the adapter does not fit."""
-        if service.kind != LOCAL or service.base_model != CRISIS.base_model or not CRISIS.folder.exists():
+        """The layer on a service, `beside` a model of the same base; None where the adapter does not fit.
+
+        At a URL it is asked of our own server alone, which has it where it was started with `--adapters`.
+        """
+        if not service.is_ours or service.base_model != CRISIS.base_model or not CRISIS.folder.exists():
             return None
         sampler = service.client.create_sampling_client(model_path=CRISIS.checkpoint).result()
         return cls(TrainedModel(sampler, beside.tokenizer, beside.context, scores_named_tokens=True))
