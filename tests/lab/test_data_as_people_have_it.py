@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from symptoms.data import Dataset, load_dataset, load_descriptions
+from symptoms.data import Dataset, Description, Descriptions, load_dataset
 from symptoms.data.dataset import read_dataset
 from symptoms.data.files.records import Columns
 from symptoms.data.splitting import split_examples, what_was_not_split
@@ -60,7 +60,7 @@ def are_two(dataset: Dataset) -> bool:
 def test_one_reader_reads_every_text_format_by_their_names(tmp_path: Path, name: str, text: str):
     """Separators are found, a list in .jsonl and lines in .json are read, and the columns are as told."""
     assert are_two(load_text(tmp_path, name, text))
-    texts = [one.text for one in load_descriptions(tmp_path / name, "body")]
+    texts = [one.text for one in Descriptions(tmp_path / name, "body") if isinstance(one, Description)]
     assert texts == ["I wash, and wash", "Out of the blue"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from symptoms.data import Description, load_descriptions
+from symptoms.data import Description, Descriptions
 from symptoms.errors import DataError
 
 
@@ -25,7 +25,7 @@ from symptoms.errors import DataError
 def test_each_kind_of_file_is_read(tmp_path: Path, name: str, content: str, expected: list[Description]):
     """Texts with their lines and ids; empty lines are skipped."""
     (tmp_path / name).write_bytes(content.encode())
-    assert list(load_descriptions(tmp_path / name)) == expected
+    assert list(Descriptions(tmp_path / name)) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_every_fault_is_told_with_its_line(tmp_path: Path, name: str, content: s
     """All at once, each with file, line and field."""
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError) as caught:
-        load_descriptions(tmp_path / name)
+        Descriptions(tmp_path / name)
     told = str(caught.value).splitlines()
     assert len(told) == len(faults)
     assert all(fault in line for fault, line in zip(faults, told, strict=True))

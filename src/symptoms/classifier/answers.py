@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
@@ -14,7 +14,7 @@ from symptoms.classifier.word_vote import WordVote
 from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError, ServiceError
 from symptoms.safety import ENGLISH, language_other_than
-from symptoms.service import LOCAL, Service
+from symptoms.service import Service
 from symptoms.service.faults import is_gone
 from symptoms.service.sdk import resolved
 from symptoms.tokens import (
@@ -102,7 +102,7 @@ class TrainedModel:
             sampler,
             tokenizer,
             service.context_length,
-            scores_named_tokens=service.kind == LOCAL,
+            scores_named_tokens=service.is_ours,
             sentence_case=sentence_case,
         )
 
@@ -143,7 +143,7 @@ class TrainedModel:
     def submit(self, description: str, labels: Sequence[Label], writing: Writing) -> Callable[[], Answer]:
         """Ask, and wait only when what this returns is called; raises InputError as `answer` does."""
         prompt = self._prompt(description)
-        lines = concern_beginnings(self.tokenizer, [label.text for label in labels])
+        lines = _lines_of(self.tokenizer, tuple(label.text for label in labels))
         self._check_room(prompt, max(map(len, lines), default=1))
         asked = self._submit_writing(prompt, writing.value) if writing.value else None
         ask = submit_by_names if self.scores_named_tokens else submit_by_candidates
@@ -236,3 +236,9 @@ class TrainedModel:
             raise InputError(
                 f"The description takes {len(prompt)} of the model's {self.context} tokens; shorten it."
             )
+
+
+@lru_cache(maxsize=8)
+def _lines_of(tokenizer: Tokenizer, labels: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    """The beginnings of the labels' lines, which are the same for every description."""
+    return tuple(tuple(line) for line in concern_beginnings(tokenizer, labels))

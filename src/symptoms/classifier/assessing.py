@@ -190,14 +190,18 @@ class Classifier:
         return assessments
 
     def outcomes(
-        self, texts: Iterable[str], country: str | None = None
+        self, texts: Iterable[str | InputError], country: str | None = None
     ) -> Generator[Assessment | InputError, None, None]:
-        """As `assess_many`, one by one as they come, and with the error in place of what cannot be read."""
+        """As `assess_many`, one by one as they come, and with the error in place of what cannot be read.
+
+        An error among the texts comes out in its place. However many there are, some dozens are in memory.
+        """
         at_once = self._model.descriptions_in_flight
         scoring: deque[_Task] = deque()
         writing: deque[_Task] = deque()
         for text in texts:
-            scoring.append(_Task(self._steps(text, country or self.country)))
+            refused = isinstance(text, InputError)
+            scoring.append(_Task(text if refused else self._steps(text, country or self.country)))
             if len(scoring) == at_once:
                 writing.append(scoring.popleft().advanced())
             if len(writing) == at_once:
@@ -306,14 +310,14 @@ def check_description(text: str) -> None:
 class _Task:
     """The assessment of one text in the making, or the InputError that it ended in."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps | InputError) -> None:
         self._steps = steps
-        self._outcome: Assessment | InputError | None = None
+        self._outcome: Assessment | InputError | None = steps if isinstance(steps, InputError) else None
         self.advanced()
 
     def advanced(self) -> Self:
         """The same task one step further: waits for what it asked, and asks the next."""
-        if self._outcome is None:
+        if self._outcome is None and not isinstance(self._steps, InputError):
             try:
                 next(self._steps)
             except StopIteration as finished:

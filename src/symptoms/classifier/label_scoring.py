@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,11 +53,17 @@ def paths_through(lines: Sequence[Sequence[int]]) -> list[Path]:
     return paths
 
 
+@lru_cache(maxsize=8)
+def _paths_through(lines: tuple[Tokens, ...]) -> tuple[Path, ...]:
+    # The labels are the same for every description of a batch.
+    return tuple(paths_through(lines))
+
+
 def submit_by_names(
     sampler: tinker.SamplingClient, prompt: Sequence[int], lines: Sequence[Sequence[int]]
 ) -> Callable[[], TokenLogprobs]:
     """Ask by naming tokens along the paths through the lines; waits when what it returns is called."""
-    paths = paths_through(lines)
+    paths = _paths_through(tuple(map(tuple, lines)))
     futures = [_submit_path(sampler, prompt, path) for path in paths]
 
     def wait() -> TokenLogprobs:

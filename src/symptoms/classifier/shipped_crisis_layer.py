@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.data import Label
 from symptoms.safety import ENGLISH, Level, language_other_than, learned_scores
-from symptoms.service import LOCAL, Service
+from symptoms.service import Service
 from symptoms.service.sdk import resolved
 from symptoms.shipped import CRISIS
 
@@ -49,8 +49,11 @@ class ShippedCrisisLayer:
 
     @classmethod
     def load(cls, service: Service, beside: TrainedModel) -> ShippedCrisisLayer | None:
-        """The layer on a service, `beside` a model of the same base; None where the adapter does not fit."""
-        if service.kind != LOCAL or service.base_model != CRISIS.base_model or not CRISIS.folder.exists():
+        """The layer on a service, `beside` a model of the same base; None where the adapter does not fit.
+
+        At a URL it is asked of our own server alone, which has it where it was started with `--adapters`.
+        """
+        if not service.is_ours or service.base_model != CRISIS.base_model or not CRISIS.folder.exists():
             return None
         sampler = resolved(service.client.create_sampling_client(model_path=CRISIS.checkpoint))
         return cls(

@@ -2,7 +2,7 @@
 
 from symptoms.data.checking.duplicates import check_leakage
 from symptoms.data.dataset import Dataset, load_dataset
-from symptoms.data.descriptions import Description, load_descriptions
+from symptoms.data.descriptions import Description, Descriptions
 from symptoms.data.evidence import Span, evidence, supported_terms
 from symptoms.data.example import Example, assessment_of, symptoms_of
 from symptoms.data.experiment import Experiment, load_experiment
@@ -22,6 +22,7 @@ __all__ = [
     "WrittenFindings",
     "Dataset",
     "Description",
+    "Descriptions",
     "Example",
     "Experiment",
     "Label",
@@ -31,7 +32,6 @@ __all__ = [
     "evidence",
     "labels_of_taxonomy",
     "load_dataset",
-    "load_descriptions",
     "load_experiment",
     "parse_assessment",
     "parse_findings",

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
-from symptoms.data.files.reading import kind_of
-from symptoms.data.files.records import Columns, read_source
+from symptoms.data.files.reading import NOT_UTF8, kind_of
+from symptoms.data.files.records import Columns, Names, Record, is_table, records_of
+from symptoms.data.files.row_stream import RowStream
 from symptoms.errors import DataError, Fault
+
+HEAD = 1000
+"""Rows that are read before anything else is done, for what is the matter with the whole file."""
+SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -19,24 +26,83 @@ class Description:
     id: str | None = None
 
 
-def load_descriptions(path: Path, text_column: str = "input") -> tuple[Description, ...]:
-    """All descriptions of a file; raises DataError with every fault in it.
+class Descriptions:
+    """The descriptions of a file, to be iterated over once; a Fault stands in the place of a row without.
 
-    The description is what `text_column` has, and whatever else there is but an `id` is left alone. A text
-    file has one description a line, and empty lines are skipped.
+    However large the file is, some thousand rows of it are in memory; JSON that is one document, and Excel,
+    are read whole. The description is what `text_column` has, and whatever else there is but an `id` is left
+    alone. A text file has one description a line. Empty lines are skipped.
+
+    Making it reads the first 1,000 rows. Raises DataError for what is the matter with the file as a whole:
+    where there is none, its kind, columns or names cannot be used, it is no UTF-8, or none of those rows
+    has a description.
     """
-    faults: list[Fault] = []
-    source = read_source(path, faults, Columns(text=text_column), needed=("input",))
-    found: list[Description] = []
-    for record in source.records:
-        text, identifier = record.fields.get("input", "" if source.table else None), record.fields.get("id")
-        if isinstance(text, str):
-            known = None if identifier in (None, "") else str(identifier)
-            found.append(Description(text, record.line, known))
-        else:
-            faults.append(Fault(str(path), record.line, text_column, f"expected text, found {kind_of(text)}"))
-    if not found and not faults:
-        faults.append(Fault(str(path), 1, "file", "expected at least one description, found none"))
-    if faults:
-        raise DataError(sorted(faults, key=lambda fault: fault.line))
-    return tuple(found)
+
+    def __init__(self, path: Path, text_column: str = "input") -> None:
+        self._path = path
+        self._columns = Columns(text=text_column)
+        self._stream = RowStream(path, self._columns)
+        names = Names(self._columns)
+        rows = self._stream.rows
+        head = list(self._of(records_of(path, islice(rows, HEAD), self._columns, names)))
+        self._check(head, names)
+        self._total = len(head) if len(head) < HEAD else None
+        self._ahead, self._given = len(head), 0
+        self._all = chain(head, self._of(records_of(path, rows, self._columns, None)))
+
+    def __iter__(self) -> Iterator[Description | Fault]:
+        return self
+
+    def __next__(self) -> Description | Fault:
+        try:
+            one = next(self._all)
+        except StopIteration:
+            self._total = self._given
+            raise
+        self._given += 1
+        return one
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the file was read, where that was guessed."""
+        return tuple(self._stream.notes)
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there are, as far as the file's size tells it; None where nobody can tell yet."""
+        return self._stream.total(max(self._ahead, self._given)) if self._total is None else self._total
+
+    @property
+    def total_is_counted(self) -> bool:
+        """Whether the total is not an estimate."""
+        return self._total is not None or self._stream.counted is not None
+
+    def _of(self, records: Iterable[Record | Fault]) -> Iterator[Description | Fault]:
+        table = is_table(self._path)
+        for record in records:
+            if isinstance(record, Fault):
+                yield record
+                continue
+            text, identifier = record.fields.get("input", "" if table else None), record.fields.get("id")
+            if isinstance(text, str):
+                known = None if identifier in (None, "") else str(identifier)
+                yield Description(text, record.line, known)
+            else:
+                problem = f"expected text, found {kind_of(text)}"
+                yield Fault(str(self._path), record.line, self._columns.text, problem)
+
+    def _check(self, head: list[Description | Fault], names: Names) -> None:
+        faults = [one for one in head if isinstance(one, Fault)]
+        if not head:
+            problem = "expected at least one description, found none"
+            raise DataError([Fault(str(self._path), 1, "file", problem)])
+        encoding = [fault for fault in faults if fault.problem == NOT_UTF8]
+        if encoding:
+            raise DataError(encoding[:1])
+        of_names, _ = names.faults(self._path, ("input",)) if names.any_seen else ([], False)
+        if of_names:
+            raise DataError(sorted(of_names, key=lambda fault: fault.line))
+        if len(faults) == len(head):
+            more = len(faults) - SHOWN
+            rest = [Fault(str(self._path), faults[SHOWN].line, "row", f"and {more} more")] if more > 0 else []
+            raise DataError([*faults[:SHOWN], *rest])

@@ -71,6 +71,11 @@ class Service:
             yield replace(self, client=_watched(client, self.watch))
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is our own server: started here, or one that says at its URL what only ours says."""
+        return self.kind == LOCAL or "training_dtype" in self.told
+
+    @property
     def is_lost(self) -> bool:
         """Whether the local server ended while it was in use."""
         return self.server is not None and self.server.died is not None

@@ -36,11 +36,7 @@ def rest_client(service: tinker.ServiceClient, url: str, key: str) -> tinker.Res
     return service.create_rest_client()  # pyright: ignore[reportDeprecated]
 
 
-def close(
-    service: tinker.ServiceClient,
-    status: Literal["success", "errored"] = "success",
-    seconds: float | None = None,
-) -> None:
-    """End the session, within `seconds`; before 0.38 it ended when the server had not heard of it for a while."""
+def close(service: tinker.ServiceClient, status: Status = "success", seconds: float | None = None) -> None:
+    """End the session, within `seconds`; before 0.38 it ended when the server had not heard for a while."""
     if hasattr(service, "close"):
         service.close(status).result(timeout=seconds)

@@ -27,13 +27,17 @@ def assess(
     file: Annotated[
         Path | None,
         typer.Option(
-            help="Many descriptions: any data file with 'input', or .txt with one a line. The result is "
-            "JSON lines."
+            help="Many descriptions: any data file with 'input', or .txt with one a line, read row by row. "
+            "The result is JSON lines."
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Where the results of --file go; the same command goes on where it stopped."),
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="The share of the rows to do, such as 1/4, where several commands do one file."),
     ] = None,
     text_column: TextColumnOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
@@ -55,31 +59,49 @@ def assess(
 
     A description that may speak of danger now gets a notice with helplines first, whatever the model does.
     """
-    from rich.console import Console
-
-    from symptoms.classifier import Classifier
-    from symptoms.cli.batch import Finished, assess_file, read_finished
-    from symptoms.data import load_descriptions
-    from symptoms.data.files.records import AS_OURS
     from symptoms.safety import check_country
 
     check_country(country)
     if file is not None:
         if description is not None:
             raise InputError("A description and --file are given; give one of them.")
-        descriptions = load_descriptions(file, text_column or AS_OURS.text)
-        finished = Finished() if out is None else read_finished(out, descriptions)
-        with Console(stderr=True).status("loading the model"):
-            # Another run may have become the newest since.
-            classifier = Classifier.load(run or finished.checkpoint, service, base_model, country)
-        with classifier:
-            typer.echo(classifier.about, err=True)
-            assess_file(classifier, descriptions, out, finished)
+        _assess_file(file, out, shard, text_column, run, service, base_model, country)
     elif out is not None:
         raise InputError("--out is for the results of --file; without that, use --json and a pipe.")
+    elif shard is not None:
+        raise InputError("--shard is a share of the rows of --file; give that, too.")
     else:
         text = _read_stdin() if description is None else description
         _assess_one(text, run, service, base_model, country, as_json, show_anyway)
+
+
+def _assess_file(
+    file: Path,
+    out: Path | None,
+    shard: str | None,
+    text_column: str | None,
+    run: str | None,
+    service: str | None,
+    base_model: str | None,
+    country: str | None,
+) -> None:
+    from rich.console import Console
+
+    from symptoms.classifier import Classifier
+    from symptoms.cli.batch import assess_file
+    from symptoms.cli.batch_results import WHOLE, Shard
+    from symptoms.data import Descriptions
+    from symptoms.data.files.records import AS_OURS
+
+    share = WHOLE if shard is None else Shard.told(shard)
+    descriptions = Descriptions(file, text_column or AS_OURS.text)
+
+    def load(begun_by: str | None) -> Classifier:
+        with Console(stderr=True).status("loading the model"):
+            # Another run may have become the newest since.
+            return Classifier.load(run or begun_by, service, base_model, country)
+
+    assess_file(load, descriptions, out, share)
 
 
 def _assess_one(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from symptoms.data.files.reading import NOT_UTF8, is_undecoded
 from symptoms.data.written_assessment import NO_SYMPTOMS
-from symptoms.errors import Fault
+from symptoms.errors import DataError, Fault
 from symptoms.words import counted
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -20,37 +22,34 @@ NOTHING_ELSE = (
 
 
 def rows_of_text(
-    path: Path, text: str, wanted: Sequence[str], faults: list[Fault], notes: list[str]
+    path: Path, lines: Iterable[str], beginning: str, wanted: Sequence[str], notes: list[str]
 ) -> Iterator[tuple[int, object]]:
-    """Each row as fields by the names in the first one, an empty cell as None.
+    """Each row as fields by the names in the first one, an empty cell as None; a Fault where it is no row.
 
-    The separator is the one that gives the most of the `wanted` names, then the most columns.
+    `lines` keep their ends. The separator is the one that gives the most of the `wanted` names in the
+    `beginning` of the file, then the most columns. After a row that is no CSV reading goes on with the line
+    after the one on which that row began. Raises DataError for a header that cannot be used.
     """
-    separator = _separator(text, wanted)
+    separator = _separator(beginning, wanted)
     if separator != "," and path.suffix.lower() != ".tsv":
         notes.append(f"{path}: columns are separated by {SEPARATORS[separator]}")
     name = str(path)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header: list[str] | None = None
-    begins = 1
-    try:
-        for row in rows:
-            line, begins = begins, rows.line_num + 1
-            if not any(cell.strip() for cell in row):
-                continue
-            if header is None:
-                header = [cell.strip() for cell in row]
-                if not _check_header(name, line, header, faults):
-                    return
-                if header[0] == "" or header[0].startswith(OF_PANDAS):
-                    notes.append(f"{path}: {NOTHING_ELSE}")
-            elif len(row) != len(header):
-                problem = f"expected {counted(len(header), 'column')}, found {len(row)}"
-                faults.append(Fault(name, line, "row", f"{problem}; quote text with {SEPARATORS[separator]}"))
-            else:
-                yield line, _fields(header, row)
-    except csv.Error as error:
-        faults.append(Fault(name, begins, "row", f"not valid CSV ({error}); quote and shorten its texts"))
+    for line, row in _rows(name, lines, separator):
+        if isinstance(row, Fault):
+            yield line, row
+        elif header is None:
+            header = [cell.strip() for cell in row]
+            _check_header(name, line, header)
+            if header[0] == "" or header[0].startswith(OF_PANDAS):
+                notes.append(f"{path}: {NOTHING_ELSE}")
+        elif len(row) != len(header):
+            problem = f"expected {counted(len(header), 'column')}, found {len(row)}"
+            yield line, Fault(name, line, "row", f"{problem}; quote text with {SEPARATORS[separator]}")
+        elif any(map(is_undecoded, row)):
+            yield line, Fault(name, line, "file", NOT_UTF8)
+        else:
+            yield line, _fields(header, row)
 
 
 def terms_of_cell(cell: str) -> list[str]:
@@ -60,10 +59,61 @@ def terms_of_cell(cell: str) -> list[str]:
     return [] if terms == [NO_SYMPTOMS] else terms
 
 
-def _separator(text: str, wanted: Sequence[str]) -> str:
+def _rows(name: str, lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str] | Fault]]:
+    """The rows that are not empty, each with the line on which it begins."""
+    returning = _Returning(lines)
+    rows = csv.reader(returning, delimiter=separator, strict=True)
+    begins = 1
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            problem = f"not valid CSV ({error}); quote and shorten its texts"
+            yield begins, Fault(name, begins, "row", problem)
+            returning.give_back_all_but_one()
+            # The old one may still be inside of a quotation.
+            rows = csv.reader(returning, delimiter=separator, strict=True)
+            begins += 1
+            continue
+        line, begins = begins, begins + returning.settle()
+        if any(cell.strip() for cell in row):
+            yield line, row
+
+
+class _Returning:
+    """Lines that can be had again, from the second of the row in the making on."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._taken: list[str] = []
+        self._again: deque[str] = deque()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._lines)
+        self._taken.append(line)
+        return line
+
+    def settle(self) -> int:
+        """How many lines the row took, which is done."""
+        count = len(self._taken)
+        self._taken.clear()
+        return count
+
+    def give_back_all_but_one(self) -> None:
+        """The row was none, and the lines after its first are read as rows of their own."""
+        self._again.extendleft(reversed(self._taken[1:]))
+        self._taken.clear()
+
+
+def _separator(beginning: str, wanted: Sequence[str]) -> str:
     def score(separator: str) -> tuple[int, int]:
         try:
-            rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+            rows = csv.reader(io.StringIO(beginning, newline=""), delimiter=separator)
             nothing: list[str] = []
             header = next((row for row in rows if any(cell.strip() for cell in row)), nothing)
         except csv.Error:
@@ -73,10 +123,10 @@ def _separator(text: str, wanted: Sequence[str]) -> str:
     return max(SEPARATORS, key=score)  # the first of equals, so that commas win
 
 
-def _check_header(name: str, line: int, header: list[str], faults: list[Fault]) -> bool:
+def _check_header(name: str, line: int, header: list[str]) -> None:
     twice = [key for key in dict.fromkeys(header) if key and header.count(key) > 1]
-    faults.extend(Fault(name, line, key, "the column stands twice; keep one") for key in twice)
-    return not twice
+    if twice:
+        raise DataError([Fault(name, line, key, "the column stands twice; keep one") for key in twice])
 
 
 def _fields(header: list[str], row: list[str]) -> dict[str, object]:

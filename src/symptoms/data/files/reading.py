@@ -4,31 +4,67 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from symptoms.errors import DataError, Fault
 
 SPACE = " \t\r\n"
 FEW = 15
+NOT_UTF8 = "expected UTF-8 text; save the file as UTF-8"
+LONGEST_LINE = 1_000_000
+"""Characters of a line that are kept of a file read row by row, far beyond what a model reads."""
+_UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 def read_text(path: Path) -> tuple[str, bytes]:
     """The file's text and its bytes; raises DataError where it cannot be read or is not UTF-8."""
     name = str(path)
-    try:
+    with reading(path):
         content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError([Fault(name, 1, "file", "there is no such file; check the path")]) from error
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror}); give a file that can"
-        raise DataError([Fault(name, 1, "file", reason)]) from error
     try:
         return content.decode("utf-8-sig"), content
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise DataError([Fault(name, line, "file", "expected UTF-8 text; save the file as UTF-8")]) from error
+        raise DataError([Fault(name, line, "file", NOT_UTF8)]) from error
+
+
+@contextmanager
+def reading(path: Path) -> Generator[None, None, None]:
+    """Whatever keeps a file from being read in this block is told as a DataError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError([Fault(str(path), 1, "file", "there is no such file; check the path")]) from error
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); give a file that can"
+        raise DataError([Fault(str(path), 1, "file", reason)]) from error
+
+
+def open_text(path: Path, newline: str) -> TextIO:
+    """A file to be read line by line; bytes that are no UTF-8 stand in it as `is_undecoded` finds them.
+
+    `newline` is as in `open`. Raises DataError where it cannot be read.
+    """
+    with reading(path):
+        return open(path, encoding="utf-8-sig", errors="surrogateescape", newline=newline)
+
+
+def lines_of(path: Path, stream: TextIO) -> Iterator[str]:
+    """Lines with their ends, in memory that no line can exceed: of a longer one the rest is left out."""
+    with reading(path):
+        while line := stream.readline(LONGEST_LINE):
+            yield line
+            while len(line) == LONGEST_LINE and not line.endswith(("\n", "\r")):
+                line = stream.readline(LONGEST_LINE)
+
+
+def is_undecoded(text: str) -> bool:
+    """Whether it has bytes that are no UTF-8."""
+    return not text.isascii() and _UNDECODED.search(text) is not None
 
 
 def parse_json(name: str, text: str, first_line: int = 1) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ OF_FOLDERS = (ARROW, PARQUET)
 SPLITS = {"train": "train", "validation": "dev", "valid": "dev", "dev": "dev", "test": "test"}
 """What `datasets` and its users call a split, and what it is called here."""
 INDEX = "__index_level_"
+BATCH = 1024
+"""Rows of a Parquet file that are in memory at once."""
 EXTRA = "install it with: pip install 'mental-health-symptom-classifier[tables]'"
 
 
@@ -73,27 +76,34 @@ def _split_of(file: Path) -> str | None:
 
 
 def _rows_of_arrow(file: Path) -> Iterator[dict[str, object]]:
+    """The rows, a batch at a time in memory."""
     arrow = _module("pyarrow", file)
-
-    def read() -> Any:
+    with ExitStack() as held:
         if file.suffix.lower() == PARQUET:
-            return _module("pyarrow.parquet", file).read_table(file)
-        with arrow.memory_map(str(file)) as source:
-            return arrow.ipc.open_stream(source).read_all()
+            table = _read(file, lambda: _module("pyarrow.parquet", file).ParquetFile(file))
+            schema, batches = table.schema_arrow, table.iter_batches(BATCH)
+        else:
+            source = _read(file, lambda: held.enter_context(arrow.memory_map(str(file))))
+            batches = _read(file, lambda: arrow.ipc.open_stream(source))
+            schema = batches.schema
+        names = _label_names(schema)
+        batches = iter(batches)
+        while (batch := _read(file, lambda: next(batches, None))) is not None:
+            for row in batch.to_pylist():
+                for column, of_label in names.items():
+                    if isinstance(row.get(column), int) and 0 <= row[column] < len(of_label):
+                        row[column] = of_label[row[column]]
+                yield _fields(row)
 
-    table = _read(file, read)
-    names = _label_names(table)
-    for batch in table.to_batches():
-        for row in batch.to_pylist():
-            for column, of_label in names.items():
-                if isinstance(row.get(column), int) and 0 <= row[column] < len(of_label):
-                    row[column] = of_label[row[column]]
-            yield _fields(row)
+
+def rows_in_parquet(path: Path) -> int:
+    """How many rows a Parquet file says it has; raises DataError where it cannot be read."""
+    return _read(path, lambda: _module("pyarrow.parquet", path).read_metadata(path)).num_rows
 
 
-def _label_names(table: Any) -> dict[str, list[str]]:
+def _label_names(schema: Any) -> dict[str, list[str]]:
     """The names of the labels that `datasets` stores as numbers (ClassLabel), by column."""
-    metadata: dict[bytes, bytes] = table.schema.metadata or {}
+    metadata: dict[bytes, bytes] = schema.metadata or {}
     stored = metadata.get(b"huggingface")
     if stored is None:
         return {}

@@ -1,0 +1,69 @@
+"""Rows of text that is no table: JSON lines, a JSON list, an experiment's file, and plain lines.
+
+Each is its line and what stands there: fields, or whatever JSON has, or a Fault where it cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import cast
+
+from symptoms.data.experiment import load_experiment
+from symptoms.data.files.reading import NOT_UTF8, Places, is_undecoded, kind_of, parse_json
+from symptoms.errors import DataError, Fault
+
+Found = Iterator[tuple[int, object]]
+
+
+def rows_of_plain_lines(path: Path, lines: Iterable[str]) -> Found:
+    """One text a line; empty lines are skipped."""
+    for number, line in enumerate(lines, start=1):
+        if is_undecoded(line):
+            yield number, Fault(str(path), number, "file", NOT_UTF8)
+        elif line.strip():
+            yield number, {"input": line.strip()}
+
+
+def rows_of_json_lines(path: Path, lines: Iterable[str]) -> Found:
+    """One document a line; empty lines are skipped."""
+    for number, line in enumerate(lines, start=1):
+        if is_undecoded(line):
+            yield number, Fault(str(path), number, "file", NOT_UTF8)
+        elif line.strip():
+            try:
+                yield number, parse_json(str(path), line.removesuffix("\n"), number)
+            except DataError as error:
+                yield from ((number, fault) for fault in error.faults)
+
+
+def rows_of_json(path: Path, text: str, notes: list[str]) -> Found:
+    """The elements of a list, or the examples of an experiment; raises DataError for other documents."""
+    document = parse_json(str(path), text)
+    if isinstance(document, dict):
+        yield from _of_experiment(path)
+    elif isinstance(document, list):
+        examples = cast(list[object], document)
+        lines = list(Places(text).of_elements())
+        if len(lines) > 1 and lines[0] == lines[-1]:
+            notes.append(f"{path} has all examples on one line, so their numbers stand in place of lines")
+            lines = range(1, len(lines) + 1)
+        yield from zip(lines, examples, strict=True)
+    else:
+        problem = f'expected a list of examples or {{"config", "examples"}}, found {kind_of(document)}'
+        raise DataError([Fault(str(path), 1, "file", problem)])
+
+
+def _of_experiment(path: Path) -> Found:
+    for number, example in enumerate(load_experiment(path).examples, start=1):
+        if example.label is None or not example.is_assessed:
+            problem = "expected the three lines Primary concern, Key symptoms and Recommendation"
+            yield example.line, Fault(str(path), example.line, f"example {number}, output", problem)
+            continue
+        fields: dict[str, object] = {
+            "input": example.input,
+            "condition": example.label.text,
+            "symptoms": list(example.symptoms or ()),
+            "recommendation": example.recommendation,
+        }
+        yield example.line, fields
