@@ -19,6 +19,7 @@ from symptoms.cli.commands.models_commands import models_app
 from symptoms.cli.commands.runs_commands import runs_app
 from symptoms.cli.commands.safety_command import safety_app
 from symptoms.cli.commands.serve_command import serve
+from symptoms.cli.commands.settings_commands import settings_app
 from symptoms.cli.commands.sweep_commands import sweep
 from symptoms.cli.commands.train_commands import train
 from symptoms.cli.exchange_commands import export
@@ -42,6 +43,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(runs_app, name="runs")
 app.add_typer(models_app, name="models")
 app.add_typer(safety_app, name="safety")
+app.add_typer(settings_app, name="settings")
 app.command()(assess)
 app.command()(train)
 app.command()(sweep)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import tinker
 
+Status = Literal["success", "errored"]
 HOSTED_BEFORE = "https://tinker.thinkingmachines.dev/services/tinker-prod"
 
 

@@ -1,0 +1,116 @@
+"""tinker-cookbook's supervised training: a recipe's settings, or the config.json of its log folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from symptoms.settings.translated.common import (
+    carry_base_model,
+    carry_our_own,
+    leave_dtype,
+    leave_end_tokens,
+)
+from symptoms.settings.translated.lora_scale import OUR_ALPHA, Scale, TheirAdam, carry_adam, carry_rank
+from symptoms.settings.translated.their_values import TheirValues
+from symptoms.settings.translated.translation import Draft, Translation
+
+COOKBOOK = "tinker-cookbook 0.6.1"
+OF_THE_SERVICE = (
+    "async_", "base_url", "behavior_if", "enable_trace", "evaluator_builders", "infrequent_", "inline_evals",
+    "log_path", "recipe_name", "rolling_", "save_every_", "session_name", "span_chart", "ttl_seconds",
+    "wandb_",
+)  # fmt: skip
+TRAINED_BY_DEFAULT = "all_assistant_messages"
+
+
+def from_cookbook(told: Mapping[str, Any], examples: int | None = None) -> Translation:
+    """The cookbook's settings, whose adapters and optimizer are the same API's as ours."""
+    del examples
+    theirs, draft = TheirValues(COOKBOOK, told), Draft(COOKBOOK)
+    if theirs.any("model_name"):
+        carry_base_model(draft, str(theirs.any("model_name")), "model_name")
+    rank = theirs.whole("lora_rank", 32)
+    scale = Scale(OUR_ALPHA / rank, rank, f"theirs is 32 / {rank} = {OUR_ALPHA / rank:g}")
+    carry_rank(draft, scale, theirs.whence("lora_rank"))
+    for flag in ("train_attn", "train_mlp", "train_unembed"):
+        draft.carry(
+            flag, True, "the cookbook adapts attention, MLP and unembedding, which are the API's defaults"
+        )
+    data = theirs.part("dataset_builder").part("common_config")
+    # A recipe has the batch among its own settings, the config.json of a log folder within the data's.
+    of_data = data if data.told("batch_size") else theirs
+    batch = of_data.whole("batch_size", 128)
+    rate, eps = theirs.number("learning_rate", 1e-4), theirs.number("adam_eps", 1e-8)
+    none = "the cookbook asks for none"
+    words = theirs.whence("learning_rate", rate), theirs.whence("adam_eps", eps), none, none
+    adam = TheirAdam(rate, eps, 0.0, 0.0, words)
+    loss = f" that of a mean over {batch} examples, and theirs of the sum of the examples' means"
+    carry_adam(draft, adam, scale, 1 / batch, loss)
+    for name, default in (("adam_beta1", 0.9), ("adam_beta2", 0.95)):
+        draft.carry(name, theirs.number(name, default), theirs.whence(name))
+    draft.carry(
+        "reduction",
+        "mean_per_example",
+        "each example's weights sum to 1 there, and the service sums over the batch; under Adam this mean "
+        "has the same rate",
+    )
+    draft.carry(
+        "batch_size", batch, f"{of_data.whence('batch_size')}; they leave out a last batch that is not full"
+    )
+    _steps(theirs, draft)
+    carry_our_own(draft)
+    _text(theirs, of_data, draft)
+    theirs.leave_the_rest(draft, OF_THE_SERVICE)
+    return draft.done()
+
+
+def _steps(theirs: TheirValues, draft: Draft) -> None:
+    draft.carry("gradient_accumulation", 1, "one forward_backward for each step")
+    if theirs.told("max_steps"):
+        draft.carry(
+            "steps",
+            theirs.whole("max_steps", 0),
+            "max_steps; they end after num_epochs in any case, ours goes on",
+        )
+        theirs.any("num_epochs")
+    else:
+        draft.carry("epochs", theirs.whole("num_epochs", 1), theirs.whence("num_epochs"))
+    schedule = str(theirs.any("lr_schedule", "linear"))
+    if schedule in ("linear", "cosine", "constant"):
+        draft.carry(
+            "learning_rate_schedule", schedule, f"{theirs.whence('lr_schedule')}, the same in each step"
+        )
+    else:
+        draft.leave("lr_schedule", f"{schedule} is no schedule of {COOKBOOK}; it is linear here unless told")
+    draft.carry("warmup_steps", 0, "the cookbook has no warm-up")
+    draft.carry("shuffle", True, "they draw another order in each epoch, and other ones than here")
+    every = theirs.whole("eval_every", 10)
+    if every:
+        draft.carry("evaluate_every", every, theirs.whence("eval_every"))
+    saved = theirs.whole("save_every", 20)
+    if saved:
+        draft.carry("checkpoint_every", saved, theirs.whence("save_every"))
+    draft.carry(
+        "in_flight", min(8, theirs.whole("submit_ahead", 1) + 1), f"{theirs.whence('submit_ahead')}, and one"
+    )
+    draft.carry("best_by", "last", "the last weights are taken")
+
+
+def _text(theirs: TheirValues, of_data: TheirValues, draft: Draft) -> None:
+    renderer = theirs.any("renderer_name") or of_data.any("renderer_name")
+    named = f"renderer {renderer}" if renderer else "the renderer that is recommended for the model"
+    leave_end_tokens(draft, "renderer_name", f"{named} ends a message in a token of its own")
+    what = of_data.any("train_on_what", TRAINED_BY_DEFAULT)
+    if what != TRAINED_BY_DEFAULT:
+        draft.leave("train_on_what", f"{what}; here the completion is trained, and nothing else")
+    length = of_data.any("max_length")
+    cut = "no length" if length is None else f"{length}"
+    draft.leave("max_length", f"{cut}; nothing is cut here, and a text longer than the context is refused")
+    leave_dtype(draft, "the type of the weights", "the service chooses it")
+    if theirs.told("load_checkpoint_path"):
+        draft.leave("load_checkpoint_path", "a training here begins with a new adapter")
+    theirs.any("load_checkpoint_path")
+    if theirs.told("dataset"):
+        draft.leave("dataset", "name a file of your own with --data")
+    theirs.any("dataset")

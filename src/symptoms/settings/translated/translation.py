@@ -1,0 +1,58 @@
+"""What came of another tool's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A setting of `symptoms train`, its value, and why it is that one."""
+
+    name: str
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something of the other tool's that has no counterpart here, by its name there, and what that means."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Translation:
+    """Our settings for a configuration of `tool`, which names the version that its defaults are of."""
+
+    tool: str
+    carried: tuple[Carried, ...]
+    left: tuple[Left, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings alone, by their names."""
+        return {one.name: one.value for one in self.carried}
+
+
+class Draft:
+    """A translation while it is made."""
+
+    def __init__(self, tool: str) -> None:
+        self._tool = tool
+        self._carried: dict[str, Carried] = {}
+        self._left: list[Left] = []
+
+    def carry(self, name: str, value: Any, reason: str) -> None:
+        """One of our settings."""
+        self._carried[name] = Carried(name, value, reason)
+
+    def leave(self, name: str, reason: str) -> None:
+        """Something of theirs that is not carried over."""
+        self._left.append(Left(name, reason))
+
+    def done(self) -> Translation:
+        """The translation, in the order in which it was made."""
+        return Translation(self._tool, tuple(self._carried.values()), tuple(self._left))
