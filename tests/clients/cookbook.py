@@ -197,6 +197,25 @@ def rl_loop(recipes: Recipes) -> str:
     return "reward " + " ".join(f"{reward:.2f}" for reward in rewards)
 
 
+def rl_loop_gspo(recipes: Recipes) -> str:
+    """With the loss gspo, whose sequence_ratio_mask the recipe sends, rl_loop.py runs to its end."""
+    return _rewards(recipes, "gspo")
+
+
+def rl_loop_cispo(recipes: Recipes) -> str:
+    """With the loss cispo, rl_loop.py runs to its end."""
+    return _rewards(recipes, "cispo")
+
+
+def _rewards(recipes: Recipes, loss: str) -> str:
+    log = WORK / "logs" / f"rl_loop_{loss}"
+    reinforce(recipes, log, f"loss_fn={loss}", "max_steps=3")
+    rewards = series(log, "reward/total")
+    if len(rewards) != 3:
+        raise CheckError(f"Of 3 steps {len(rewards)} are in the log.")
+    return "reward " + " ".join(f"{reward:.2f}" for reward in rewards)
+
+
 def rl_loop_default(recipes: Recipes) -> str:
     """rl_loop.py's default loss, stable_reinforce, is not offered here; a sentence says so."""
     log = WORK / "logs" / "rl_loop_default"
@@ -216,6 +235,8 @@ CHECKS: dict[str, Callable[[Recipes], str]] = {
     "chat_sl": chat_sl,
     "nll_evaluators": nll_evaluators,
     "rl_loop": rl_loop,
+    "rl_loop_gspo": rl_loop_gspo,
+    "rl_loop_cispo": rl_loop_cispo,
     "rl_loop_default": rl_loop_default,
 }
 

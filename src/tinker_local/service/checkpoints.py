@@ -249,7 +249,7 @@ class CheckpointStore:
         return info, adapter
 
     def load_optimizer(self, path: CheckpointPath) -> dict[str, Tensor]:
-        """Adam's state; raises CheckpointError where the checkpoint was saved without it."""
+        """The optimizer's state; raises CheckpointError where the checkpoint was saved without it."""
         info = self.info(path)
         if not info.has_optimizer:
             raise CheckpointError(f"{path} holds no optimizer state; load it without the optimizer.")

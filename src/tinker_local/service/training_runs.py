@@ -10,7 +10,8 @@ from secrets import randbits
 from typing import Any
 
 from tinker_local.engine.model.lora import Adapter, LoraConfig
-from tinker_local.engine.train.trainer import AdamSettings, TrainingModel
+from tinker_local.engine.train.optimizers import OPTIMIZERS, AdamSettings, DimuonSettings
+from tinker_local.engine.train.trainer import TrainingModel
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
@@ -27,16 +28,26 @@ from tinker_local.wire.forward_backward import decode_forward_backward, encode_f
 
 @dataclass
 class Run:
-    """One training run. `model` is set by its first piece of work, on the engine's thread."""
+    """One training run. `model` is set by its first piece of work, on the engine's thread.
+
+    `chosen_optimizer` is None where it is that of the state from which the run is made.
+    """
 
     run_id: str
     session_id: str
     base: BaseModel
     lora: LoraConfig
     order: InOrder
+    chosen_optimizer: str | None = "adamw"
     model: TrainingModel | None = None
     last_request: datetime = field(default_factory=lambda: datetime.now(UTC))
     user_metadata: dict[str, str] | None = None
+
+    @property
+    def optimizer(self) -> dict[str, str | int]:
+        """Its `optimizer_config`."""
+        name = self.chosen_optimizer if self.model is None else self.model.optimizer
+        return {"type": "dimuon", "version": 1} if name == "dimuon" else {"type": "adamw"}
 
     def trained(self) -> TrainingModel:
         """The model that trains; raises RequestError where it could not be created."""
@@ -71,12 +82,12 @@ class Runs:
 
     def create(self, request: requests.CreateModel) -> Future:
         """A new run with a fresh adapter."""
-        _check_optimizer(request.optimizer_config)
+        optimizer = _checked_optimizer(request.optimizer_config)
         base = find_base(self._models, request.base_model)
         wanted = request.lora_config or requests.LoraSettings(rank=32)
         lora = LoraConfig(wanted.rank, wanted.train_attn, wanted.train_mlp, wanted.train_unembed)
         seed = randbits(63) if wanted.seed is None else wanted.seed % 2**63
-        run = self._add(request.session_id, request.model_seq_id, base, lora)
+        run = self._add(request.session_id, request.model_seq_id, base, lora, optimizer)
         run.user_metadata = _texts(request.user_metadata)
 
         def compute() -> answers.ModelCreated:
@@ -84,7 +95,7 @@ class Runs:
             # A creation that is repeated after its result was forgotten must not undo the training.
             if run.model is None:
                 adapter = Adapter.initial(model.config, lora, seed, model.device)
-                run.model = TrainingModel(model, adapter, trained_on=base.training_model)
+                run.model = TrainingModel(model, adapter, trained_on=base.training_model, optimizer=optimizer)
             return answers.ModelCreated(model_id=run.run_id)
 
         return self._submit(run, "create", compute)
@@ -99,6 +110,7 @@ class Runs:
             ),
             model_name=run.base.name,
             lora_rank=run.lora.rank,
+            optimizer_config=run.optimizer,
         )
 
     def forward_backward(self, message: proto.ForwardBackwardRequest) -> Future:
@@ -115,11 +127,15 @@ class Runs:
         return self._submit(run, message.seq_id, compute, message.ByteSize(), adds_up=True)
 
     def optim_step(self, request: requests.OptimStep) -> Future:
-        """One Adam step, which clears the gradients; raises RequestError for other optimizers."""
+        """One step, which clears the gradients; raises RequestError where its numbers are missing."""
         run = self.find(request.model_id)
-        if request.adam_params is None:
-            raise RequestError("Only Adam steps are offered here; pass AdamParams to optim_step.")
-        settings = AdamSettings(**request.adam_params.model_dump())
+        adam, dimuon = request.adam_params, request.optimizer_params
+        if adam is not None:
+            settings = AdamSettings(**adam.model_dump())
+        elif dimuon is not None:
+            settings = DimuonSettings(dimuon.learning_rate, dimuon.beta1, dimuon.grad_clip_norm)
+        else:
+            raise RequestError("The step has no numbers; pass AdamParams or DimuonParams to optim_step.")
         return self._submit(
             run, request.seq_id, lambda: answers.StepTaken(metrics=run.trained().optim_step(settings))
         )
@@ -204,13 +220,16 @@ class Runs:
     def load_weights(self, request: requests.LoadWeights) -> Future:
         """A checkpoint onto an existing run, or as the beginning of a new one."""
         path = parse_path(request.path)
-        _check_optimizer(request.optimizer_config)
+        optimizer = _checked_optimizer(request.optimizer_config)
         if request.model_id is not None:
             run, step = self.find(request.model_id), request.seq_id or 0
         elif request.session_id is not None and request.model_seq_id is not None:
             info = self._store.info(path)
             base = find_base(self._models, request.base_model or info.base_model)
-            run, step = self._add(request.session_id, request.model_seq_id, base, info.lora), "create"
+            # That of the state is known once the state is read.
+            chosen = None if request.optimizer else optimizer
+            run = self._add(request.session_id, request.model_seq_id, base, info.lora, chosen)
+            step = "create"
             run.user_metadata = _texts(request.user_metadata)
         else:
             raise RequestError("A load needs either model_id and seq_id, or session_id and model_seq_id.")
@@ -225,7 +244,9 @@ class Runs:
             state = self._store.load_optimizer(path) if request.optimizer else None
             moved = adapter.to(run.base.model.device)
             if run.model is None:
-                run.model = TrainingModel(run.base.model, moved, state, run.base.training_model)
+                run.model = TrainingModel(
+                    run.base.model, moved, state, run.base.training_model, run.chosen_optimizer
+                )
             # A creation that is repeated after its result was forgotten must not undo the training.
             elif step != "create":
                 run.model.load(moved, state)
@@ -267,12 +288,14 @@ class Runs:
 
         return self._submit(self.find(numbered.model_id), numbered.seq_id, fail, adds_up=True)
 
-    def _add(self, session_id: str, model_seq_id: int, base: BaseModel, lora: LoraConfig) -> Run:
+    def _add(
+        self, session_id: str, model_seq_id: int, base: BaseModel, lora: LoraConfig, optimizer: str | None
+    ) -> Run:
         self._sessions.require(session_id)
         # The SDK derives the same name for models that it creates from a checkpoint.
         run_id = f"{session_id}:train:{model_seq_id}"
         order = InOrder(self._loop, self._worker.submit)
-        return self._runs.setdefault(run_id, Run(run_id, session_id, base, lora, order))
+        return self._runs.setdefault(run_id, Run(run_id, session_id, base, lora, order, optimizer))
 
     def _submit(
         self,
@@ -324,9 +347,15 @@ class Runs:
         return future
 
 
-def _check_optimizer(config: requests.OptimizerConfig | None) -> None:
-    if config is not None and config.type != "adamw":
-        raise RequestError(f"The optimizer {config.type!r} is not offered here; use adamw.")
+def _checked_optimizer(config: requests.OptimizerConfig | None) -> str:
+    if config is None:
+        return "adamw"
+    if config.type not in OPTIMIZERS or config.version != 1:
+        raise RequestError(
+            f"The optimizer {config.type!r} of version {config.version} is not offered here; use one of: "
+            f"{', '.join(OPTIMIZERS)}, of version 1."
+        )
+    return config.type
 
 
 def _texts(metadata: Mapping[str, Any] | None) -> dict[str, str] | None:

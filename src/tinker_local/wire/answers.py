@@ -79,13 +79,14 @@ class ModelData(Answer):
 
 
 class Info(Answer):
-    """Answers get_info at once and without a future; `lora_rank` is the run's."""
+    """Answers get_info at once and without a future; `lora_rank` and the optimizer are the run's."""
 
     model_id: str
     model_data: ModelData
     model_name: str
     is_lora: bool = True
     lora_rank: int
+    optimizer_config: dict[str, str | int]
     type: str = "get_info"
 
 

@@ -6,7 +6,7 @@ release. What a field means is checked where it is used.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -48,9 +48,10 @@ class LoraSettings(WireModel):
 
 
 class OptimizerConfig(WireModel):
-    """`optimizer_config` of create_model and load_weights; no `type` but adamw is offered here."""
+    """`optimizer_config` of create_model and load_weights: adamw, or version 1 of dimuon."""
 
     type: str = "adamw"
+    version: int = 1
 
 
 class CreateModel(WireModel):
@@ -81,6 +82,17 @@ class AdamParams(WireModel):
     grad_clip_norm: float = Field(default=0.0, allow_inf_nan=False)
 
 
+class DimuonParams(WireModel):
+    """Dimuon's numbers for one step, as SDK 0.38 has them; settings of other versions are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    type: Literal["dimuon"]
+    learning_rate: float = Field(ge=0, allow_inf_nan=False)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    grad_clip_norm: float = Field(default=0.0, allow_inf_nan=False)
+
+
 class Numbered(WireModel):
     """What gives a training request its place, readable also where the rest of it is wrong."""
 
@@ -89,12 +101,12 @@ class Numbered(WireModel):
 
 
 class OptimStep(WireModel):
-    """The body of optim_step; without `adam_params` it asks for an optimizer that is not offered here."""
+    """The body of optim_step, with the numbers of one of the optimizers."""
 
     model_id: str
     seq_id: int
     adam_params: AdamParams | None = None
-    optimizer_params: dict[str, Any] | None = None
+    optimizer_params: DimuonParams | None = None
 
 
 class SaveWeights(WireModel):

@@ -30,19 +30,10 @@ from tinker_local.engine.train.losses import (
     sequence_log_ratios,
 )
 from tinker_local.engine.train.micro_batches import micro_batches
-from tinker_local.errors import CheckpointError, RequestError
+from tinker_local.engine.train.optimizers import AdamSettings, Settings, make_optimizer
+from tinker_local.errors import RequestError
 
-
-@dataclass(frozen=True)
-class AdamSettings:
-    """The numbers of one Adam step; `grad_clip_norm` of zero or less means no clipping."""
-
-    learning_rate: float
-    beta1: float
-    beta2: float
-    eps: float
-    weight_decay: float
-    grad_clip_norm: float
+__all__ = ["AdamSettings", "TrainingModel"]
 
 
 class TrainingModel:
@@ -54,37 +45,36 @@ class TrainingModel:
         adapter: Adapter,
         optimizer_state: Mapping[str, Tensor] | None = None,
         trained_on: Callable[[], Llama] | None = None,
+        optimizer: str | None = None,
     ) -> None:
-        """`trained_on` gives the base in the type to train in, and is asked when something is computed."""
+        """`trained_on` gives the base in the type to train in, and is asked when something is computed.
+
+        `optimizer` is one of OPTIMIZERS; None is that of the state, and AdamW without one.
+        """
         self.base = base
         self._trained_on = trained_on or (lambda: base)
+        self._optimizer_name = optimizer
         self.load(adapter, optimizer_state)
 
     def load(self, adapter: Adapter, optimizer_state: Mapping[str, Tensor] | None = None) -> None:
         """Train this adapter, in its own buffer, from now on; pending gradients are dropped.
 
-        Adam starts anew without its state. Raises CheckpointError, and changes nothing, where the state
-        is that of another adapter.
+        The optimizer starts anew without its state. Raises CheckpointError, and changes nothing, where the
+        state is that of another adapter or another optimizer.
         """
-        for name in ("exp_avg", "exp_avg_sq"):
-            if optimizer_state is not None and optimizer_state[name].shape != adapter.flat.shape:
-                raise CheckpointError("The optimizer state does not fit the adapter; save the state again.")
+        gradients = torch.zeros_like(adapter.flat)
+        self._optimizer = make_optimizer(self._optimizer_name, adapter, gradients, optimizer_state)
+        self._optimizer_name = self._optimizer.name
         self.adapter = adapter
-        self._gradients = torch.zeros_like(adapter.flat)
+        self._gradients = gradients
         self._has_gradients = False
         self._rounded: Tensor | None = None
         self._decoder: Decoder | None = None
-        parameter = torch.nn.Parameter(adapter.flat, requires_grad=False)
-        parameter.grad = self._gradients
-        # The library's AdamW over one flat parameter: decoupled weight decay, bias correction, and eps
-        # outside the root, which is what the service documents.
-        self._optimizer = torch.optim.AdamW([parameter], lr=0.0, fused=True)
-        self._parameter = parameter
-        if optimizer_state is not None:
-            self._optimizer.state[parameter] = {
-                name: optimizer_state[name].detach().clone().to(adapter.flat.device)
-                for name in ("step", "exp_avg", "exp_avg_sq")
-            }
+
+    @property
+    def optimizer(self) -> str:
+        """The name of its optimizer."""
+        return self._optimizer.name
 
     def forward_backward(
         self,
@@ -153,10 +143,11 @@ class TrainingModel:
             self._rounded = torch.empty_like(self.adapter.flat, dtype=dtype)
         return Adapter(self.base.config, self.adapter.config, self._rounded.copy_(self.adapter.flat))
 
-    def optim_step(self, settings: AdamSettings) -> dict[str, float]:
-        """One Adam step on the gathered gradients, which are then cleared.
+    def optim_step(self, settings: Settings) -> dict[str, float]:
+        """One step on the gathered gradients, which are then cleared.
 
-        Raises RequestError, and clears them, where they are not finite: the step would ruin the adapter.
+        Raises RequestError for another optimizer's settings; and where the gradients are not finite, which
+        clears them: the step would ruin the adapter.
         """
         norm = float(cast(Tensor, torch.linalg.vector_norm(self._gradients)))
         if not math.isfinite(norm):
@@ -170,25 +161,15 @@ class TrainingModel:
             )
         if settings.grad_clip_norm > 0 and norm > settings.grad_clip_norm:
             self._gradients.mul_(settings.grad_clip_norm / norm)
-        self._optimizer.param_groups[0].update(
-            lr=settings.learning_rate,
-            betas=(settings.beta1, settings.beta2),
-            eps=settings.eps,
-            weight_decay=settings.weight_decay,
-        )
-        self._optimizer.step()
+        self._optimizer.step(settings)
         self._gradients.zero_()
         self._has_gradients = False
         self._decoder = None
         return {"grad_norm:mean": norm}
 
     def optimizer_state(self) -> dict[str, Tensor]:
-        """Copies of Adam's moments and step count; zeros before the first step."""
-        state = self._optimizer.state.get(self._parameter)
-        if not state:
-            zeros = torch.zeros_like(self.adapter.flat)
-            return {"exp_avg": zeros, "exp_avg_sq": zeros.clone(), "step": torch.zeros(())}
-        return {name: state[name].clone() for name in ("exp_avg", "exp_avg_sq", "step")}
+        """Copies of what the optimizer remembers; zeros before the first step."""
+        return self._optimizer.state()
 
 
 @dataclass(frozen=True)
