@@ -44,6 +44,7 @@ def changed(folder: Path, **changes: Any) -> None:
     "settings",
     [
         {"lora_alpha": 16},
+        {"lora_alpha": 0},
         {"lora_alpha": 16, "use_rslora": True},
         {"target_modules": ["q_proj", "v_proj"]},
         {"rank_pattern": {"q_proj": 2, "model.layers.1.mlp.up_proj": 6}},
