@@ -111,6 +111,7 @@ test-tinker-cli: $(VENV)/installed-dev  ## list and delete checkpoints with the 
 
 test-cookbook: $(VENV)/installed-dev  ## run the recipes of tinker-cookbook against the server; needs PyPI
 	$(BIN)/python tests/clients/cookbook.py
+	$(BIN)/python tests/clients/cookbook_weights.py
 
 # A program of its own, and 30 MB: only these two want it.
 $(VENV)/installed-llama-cpp: $(VENV)/installed-dev

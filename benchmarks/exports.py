@@ -1,6 +1,7 @@
 """Every form that a checkpoint can leave in, made and checked: the table of docs/export.md.
 
-python -m benchmarks.exports shipped          # needs the extra `export`, and minutes
+python -m benchmarks.exports shipped                        # needs the extra `export`, and half an hour
+python -m benchmarks.exports shipped gguf-q8_0 hf-f32       # these alone, in this order
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ FORMS = (
 
 def main() -> None:
     run = run_by_name(sys.argv[1] if len(sys.argv) > 1 else "shipped")
-    wanted = set(sys.argv[2:])
+    known = {f"{form}-{kind}" if kind else form: (form, kind) for form, kind in FORMS}
+    wanted = {name: known[name] for name in sys.argv[2:]} or known
     source = open_source(run.final_checkpoint(), default_home(), [SHIPPED], progress)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "prompts.json"
@@ -42,10 +44,7 @@ def main() -> None:
         own = own_answers(source, questions, lambda done: progress(f"own engine, {done}"))
         print(f"| form | {' | '.join(HEADS)} | MB |")
         print(f"|---|{'|'.join('---' for _ in HEADS)}|---|")
-        for form, kind in FORMS:
-            name = f"{form}{f' {kind}' if kind else ''}"
-            if wanted and name.replace(" ", "-") not in wanted:
-                continue
+        for name, (form, kind) in wanted.items():
             output = Path(folder) / "out" / name
             try:
                 done = export(source, form, kind, output, questions, own=own, tell=progress)

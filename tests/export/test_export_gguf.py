@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tokenizers import Regex, Tokenizer, pre_tokenizers
 from base_models import BUNDLED_BASE
 from checkpoints_to_export import PROMPT, own_logits, saved_source, with_a_merge
 from tinker_local.errors import ExportError
-from tinker_local.export import Source, export, general_questions
+from tinker_local.export import Source, export, general_questions, read_questions
 from tinker_local.loading import load_base_model
 from tinker_local.loading.gguf_file import open_gguf
 from tiny_gguf import ARCHITECTURES, tiny_model, write_tiny_gguf
@@ -159,6 +160,32 @@ def test_an_adapter_file_for_a_folder_is_refused(tmp_path: Path):
     source = saved_source(tmp_path / "base", tmp_path / "home")
     with pytest.raises(ExportError, match=r"did not come from a GGUF file.*use --to gguf"):
         written(source, "gguf-adapter", tmp_path / "out")
+
+
+def test_ollama_is_told_the_prompt_and_the_stop(tmp_path: Path):
+    """The Modelfile beside the file; an adapter's names the file that it belongs on."""
+    source = gguf_source(tmp_path, train_unembed=False)
+    (tmp_path / "asked.json").write_text(
+        json.dumps(
+            {
+                "prompts": ["Symptoms: sad\nAssessment:"],
+                "stop": "\n\n",
+                "template": "Symptoms: {{ .Prompt }}\nAssessment:",
+            }
+        )
+    )
+    questions = read_questions(tmp_path / "asked.json", source.base.tokenizer)
+    told = [
+        'TEMPLATE """Symptoms: {{ .Prompt }}',
+        'Assessment:"""',
+        "PARAMETER temperature 0",
+        'PARAMETER stop "\\n\\n"',
+    ]
+    merged = export(source, "gguf", "q8_0", tmp_path / "merged", questions, checked=False)
+    assert (merged.folder / "Modelfile").read_text().splitlines() == ["FROM ./model-q8_0.gguf", *told]
+    adapter = export(source, "gguf-adapter", None, tmp_path / "adapter", questions, checked=False)
+    lines = (adapter.folder / "Modelfile").read_text().splitlines()
+    assert lines[1:] == ["FROM ./tiny.gguf", "ADAPTER ./adapter.gguf", *told]
 
 
 @pytest.mark.parametrize("form", ["gguf", "hf", "peft"])

@@ -4,48 +4,27 @@ from __future__ import annotations
 
 import json
 import tarfile
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
 
-from checkpoints_to_export import PROMPT, own_logits
+from checkpoints_to_export import own_logits
+from peft_adapters import made_by_peft
 from tinker_local.cli import main
 from tinker_local.errors import AdapterError, CheckpointError
 from tinker_local.export import open_source
 from tinker_local.importing import Imported, import_adapter
 from tiny_models import write_tiny_model
 
-EVERY = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"]
-
 
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     write_tiny_model(tmp_path / "base", "LlamaForCausalLM")
     return tmp_path / "base"
-
-
-def made_by_peft(base: Path, folder: Path, **settings: Any) -> torch.Tensor:
-    """An adapter that peft makes and saves; returns what base and adapter compute in peft."""
-    torch.manual_seed(3)
-    config = LoraConfig(**{"r": 4, "target_modules": EVERY, "task_type": "CAUSAL_LM", **settings})
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(std=0.1)
-    with warnings.catch_warnings():
-        # It says that it saves the embeddings, too, since the unembedding has a term.
-        warnings.simplefilter("ignore")
-        model.save_pretrained(folder)
-    with torch.no_grad():
-        return model(torch.tensor([PROMPT])).logits[0]
 
 
 def imported(path: Path, base: Path | None = None) -> Imported:
@@ -65,6 +44,7 @@ def changed(folder: Path, **changes: Any) -> None:
     "settings",
     [
         {"lora_alpha": 16},
+        {"lora_alpha": 0},
         {"lora_alpha": 16, "use_rslora": True},
         {"target_modules": ["q_proj", "v_proj"]},
         {"rank_pattern": {"q_proj": 2, "model.layers.1.mlp.up_proj": 6}},

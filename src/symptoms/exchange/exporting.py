@@ -46,7 +46,7 @@ def export_run(asked: ExportRequest) -> int:
         )
     # The process takes --output from where the user is.
     folder = asked.output or Path("exports") / "-".join(
-        filter(None, (run.name.replace("/", "-"), asked.form, asked.quantize))
+        filter(None, (run.name.replace("/", "-"), asked.form, (asked.quantize or "").lower()))
     )
     with tempfile.TemporaryDirectory() as beside:
         prompts, card = Path(beside) / "prompts.json", Path(beside) / "card.md"

@@ -129,7 +129,7 @@ def _how(source: Source, form: Form, kind: str | None, checked: bool) -> str:
                 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")\n'
                 'model = AutoModelForCausalLM.from_pretrained("FOLDER")',
             ),
-            ("vLLM", NOT_RUN, "vllm serve FOLDER"),
+            ("vLLM", NOT_RUN, "vllm serve FOLDER --dtype float32"),
         ]
     elif form == "peft":
         commands = [
@@ -141,7 +141,7 @@ def _how(source: Source, form: Form, kind: str | None, checked: bool) -> str:
                 'model = PeftModel.from_pretrained(model, "FOLDER")\n'
                 "model = model.merge_and_unload()  # or leave it unmerged",
             ),
-            ("vLLM", NOT_RUN, f"vllm serve {base} --enable-lora --lora-modules mine=FOLDER"),
+            ("vLLM", NOT_RUN, f"vllm serve {base} --dtype float32 --enable-lora --lora-modules mine=FOLDER"),
         ]
         if source.head_is_adapted:
             commands[1] = (

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from tinker_local.errors import ExportError
 from tinker_local.export.card import card, modelfile
 from tinker_local.export.folders import (
@@ -29,7 +31,6 @@ from tinker_local.export.verification import (
     Comparison,
     Reader,
     compare,
-    threads,
 )
 
 
@@ -135,7 +136,7 @@ def _readers(source: Source, form: Form, kind: str | None, folder: Path) -> list
         "adapter": adapter,
         "vocab_size": source.base.model.config.vocab_size,
         "plain": _plain_token(source),
-        "threads": threads(),
+        "threads": torch.get_num_threads(),
     }
     return [Reader("llama.cpp", LLAMA_CPP, ("xllamacpp",), loads)]
 

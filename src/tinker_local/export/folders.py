@@ -20,6 +20,7 @@ from tinker_local.service.peft_layout import peft_config, peft_tensors
 
 BESIDE_WEIGHTS = (
     "tokenizer.json",
+    "tokenizer.model",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",

@@ -213,9 +213,3 @@ def _answers(
             process.kill()
             process.wait()
             process.stdout.close()
-
-
-def threads() -> int:
-    """How many threads a reader may compute with: those of this process."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdecimal() and int(told) else len(os.sched_getaffinity(0))
