@@ -8,7 +8,8 @@ from symptoms.conformance.probe import Probe, signed
 RANKS = (4, 16)
 ALPHA = 32.0
 """What hosted Tinker fixes, whatever the rank."""
-RATE = 2.0**-7
+RATES = (2.0**-3, 2.0**-13)
+"""Of the two steps: the first times a weight decay of 8 is 1, and small is the product of both."""
 LAYERS = ("attn", "mlp", "unembed")
 
 
@@ -17,7 +18,7 @@ def alpha(probe: Probe) -> Finding:
 
     With learning rate times weight decay at 1, a step leaves of every matrix its update alone: A becomes 0,
     as a new adapter's B of 0 gives it no gradient, and every number of B plus or minus the learning rate. The
-    next step gives every number of A that size, too. The loss then falls in proportion to alpha.
+    next step gives every number of A one size, too. The loss then falls in proportion to alpha.
     """
     falls = [_known_step(probe, rank) for rank in RANKS]
     if min(falls) <= 0:
@@ -47,9 +48,9 @@ def _known_step(probe: Probe, rank: int) -> float:
     if key not in probe.kept:
         training = probe.adapter(rank)
         probe.gradients(training)
-        probe.update(training, signed(RATE, weight_decay=1 / RATE))
+        probe.update(training, signed(RATES[0], weight_decay=1 / RATES[0]))
         before = probe.gradients(training).loss
-        probe.update(training, signed(RATE, beta1=0.0, beta2=0.0))
+        probe.update(training, signed(RATES[1], beta1=0.0, beta2=0.0))
         probe.kept[key] = before - probe.gradients(training).loss
     return probe.kept[key]
 

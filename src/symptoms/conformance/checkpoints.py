@@ -9,7 +9,7 @@ from typing import Any
 
 from symptoms.conformance.findings import Check, Finding
 from symptoms.conformance.probe import RANK, TOKENS, Probe, signed, unique
-from symptoms.service.sdk import resolved
+from symptoms.service.sdk import made_within
 
 OTHER = tuple(reversed(TOKENS))
 RATE = 2e-3
@@ -32,7 +32,7 @@ def resumed(with_optimizer: bool) -> Check:
             if with_optimizer
             else client.create_training_client_from_state
         )
-        there, resumed_on = _next_step(probe, resolved(make(state), probe.wait))
+        there, resumed_on = _next_step(probe, made_within(probe.wait, lambda: make(state)))
         apart = abs(resumed_on - went_on) / max(abs(here - went_on), 1e-6)
         told = f"the loss {there:.4f} ({here:.4f} where it was saved), "
         told += f"after a step {resumed_on:.4f} ({went_on:.4f})"
@@ -87,8 +87,7 @@ def snapshot(probe: Probe) -> Finding:
     training = probe.adapter()
     probe.gradients(training)
     probe.update(training, signed(RATE))
-    made: Any = training.save_weights_and_get_sampling_client()
-    sampler = resolved(made, probe.wait)
+    sampler = made_within(probe.wait, training.save_weights_and_get_sampling_client)
     scored = -sum(value for value in probe.prompt_logprobs(sampler, TOKENS) if value is not None)
     forward = probe.gradients(training).loss
     return Finding(

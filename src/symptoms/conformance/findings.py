@@ -15,6 +15,8 @@ Verdict = Literal["as documented", "differs", "refused", "not measured"]
 TOLERANCE = 0.25
 """How far a measured ratio may be from the expected one, relatively: what curvature can make of it."""
 
+NO_ANSWER = "no answer within the time given"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -68,7 +70,7 @@ def row_of_error(check: Check, error: BaseException) -> Row:
     if isinstance(error, NotMeasurableError):
         return Row(check.name, check.asked, str(error), "not measured", "")
     if isinstance(error, TimeoutError):
-        came = "no answer within the time given"
+        came = NO_ANSWER
     else:
         words = " ".join(str(error).split())
         came = f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__

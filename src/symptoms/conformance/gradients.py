@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from symptoms.conformance.findings import Check, Finding, near
-from symptoms.conformance.probe import TOKENS, Probe, descent
+from symptoms.conformance.findings import Check, Finding, NotMeasurableError, near
+from symptoms.conformance.probe import TOKENS, Probe
 
 NORMALISED = (
     "gradients are divided by the sum of weights, so per-token weights set no scale and losses do not add up"
@@ -48,7 +48,7 @@ def forward_adds_nothing(probe: Probe) -> Finding:
     training = probe.adapter()
     before = probe.gradients(training).loss
     probe.forward(training)
-    probe.update(training, descent(probe.rate))
+    probe.update(training, probe.descent(probe.rate))
     ratio = (before - probe.gradients(training).loss) / probe.usual_fall
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
@@ -57,9 +57,9 @@ def gradients_are_spent(probe: Probe) -> Finding:
     """A second step whose only gradient has weights of 0, with Adam's momentum at 0."""
     training = probe.adapter()
     before = probe.gradients(training).loss
-    probe.update(training, descent(probe.rate, beta1=0.0))
+    probe.update(training, probe.descent(probe.rate, beta1=0.0))
     probe.gradients(training, weights=0.0)
-    probe.update(training, descent(probe.rate, beta1=0.0))
+    probe.update(training, probe.descent(probe.rate, beta1=0.0))
     ratio = (before - probe.gradients(training).loss) / probe.usual_fall
     return Finding(f"{ratio:.2f} times the step after both", near(ratio, 1))
 
@@ -69,7 +69,7 @@ def done_once(probe: Probe) -> Finding:
     first, again = probe.twins()
     before = probe.gradients(first).loss
     probe.gradients(again)
-    probe.update(first, descent(probe.rate))
+    probe.update(first, probe.descent(probe.rate))
     ratio = (before - probe.gradients(first).loss) / probe.usual_fall
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
@@ -79,17 +79,28 @@ def step_done_once(probe: Probe) -> Finding:
     first, again = probe.twins()
     before = probe.gradients(first).loss
     probe.gradients(again)
-    probe.update(first, descent(probe.rate))
-    probe.update(again, descent(probe.rate))
+    probe.update(first, probe.descent(probe.rate))
+    probe.update(again, probe.descent(probe.rate))
     after = probe.gradients(first).loss
     ratio = (before - after) / probe.usual_fall
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
+def leaves_nothing(probe: Probe) -> Finding:
+    """An adapter is unloaded with a gradient that no step has spent; the next one takes its place."""
+    first = probe.adapter()
+    probe.gradients(first, weights=3.0)
+    if not probe.unload(first):
+        raise NotMeasurableError("the server offers no unload_model")
+    probe.made.remove(first)
+    ratio = probe.first_step() / probe.usual_fall
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 1, 0.1))
+
+
 def order_holds(probe: Probe) -> Finding:
     """Three gradients and steps submitted without waiting, beside the same with waiting."""
     waited, hurried = probe.adapter(), probe.adapter()
-    adam = descent(probe.rate)
+    adam = probe.descent(probe.rate)
     for _ in range(3):
         probe.gradients(waited)
         probe.update(waited, adam)
@@ -156,6 +167,12 @@ CHECKS = (
         "the same step twice under one seq_id: one step",
         "after a lost connection a step is taken twice, or the run ends",
         step_done_once,
+    ),
+    Check(
+        "an unloaded adapter leaves nothing",
+        "unload_model of one with a gradient, then a new one: the step as ever",
+        "a new run begins with the gradients that another left behind",
+        leaves_nothing,
     ),
     Check(
         "requests keep their order",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from symptoms.conformance.findings import Check, Finding, NotMeasurableError
 from symptoms.conformance.probe import TOKENS, Probe, signed
 
-NATS = 0.05
-"""How far log-probabilities may be apart: what computing in bfloat16 makes of them."""
+MEAN_NATS, MOST_NATS = 0.05, 0.3
+"""How far log-probabilities may be apart, on average and at most: what computing in bfloat16 makes of them."""
 FAR = 1024
 """Tokens of the long text, where the model takes as many."""
 
@@ -16,8 +17,7 @@ FAR = 1024
 def reference_logprobs(probe: Probe) -> Finding:
     """Forward log-probabilities beside those of our own engine."""
     ours = _of_reference(probe, TOKENS)
-    gap = _gap(probe.gradients(probe.adapter()).logprobs, ours)
-    return Finding(f"at most {gap:.1e} nats from the same weights in our own engine", gap < NATS)
+    return _apart(probe.gradients(probe.adapter()).logprobs, ours, "from the same weights in our own engine")
 
 
 def far_positions(probe: Probe) -> Finding:
@@ -28,8 +28,7 @@ def far_positions(probe: Probe) -> Finding:
     ours = _of_reference(probe, long)
     theirs = probe.gradients(probe.adapter(), long).logprobs
     quarter = len(ours) // 4
-    gap = _gap(theirs[-quarter:], ours[-quarter:])
-    return Finding(f"positions up to {length}: at most {gap:.1e} nats from our own engine", gap < NATS)
+    return _apart(theirs[-quarter:], ours[-quarter:], f"from our own engine at positions up to {length}")
 
 
 def scoring_agrees(probe: Probe) -> Finding:
@@ -43,8 +42,7 @@ def scoring_agrees(probe: Probe) -> Finding:
     forward = probe.gradients(training).logprobs
     if len(scored) != len(forward) or None in scored:
         return Finding(f"{len(scored)} prompt log-probabilities for {len(forward)} targets", False)
-    gap = _gap(forward, [value for value in scored if value is not None])
-    return Finding(f"at most {gap:.1e} nats apart", gap < NATS)
+    return _apart(forward, [value for value in scored if value is not None], "apart")
 
 
 def repeatable(probe: Probe) -> Finding:
@@ -53,8 +51,8 @@ def repeatable(probe: Probe) -> Finding:
     probe.gradients(training)
     probe.update(training, signed(1e-2))
     first, second = probe.gradients(training), probe.gradients(training)
-    gap = _gap(first.logprobs, second.logprobs)
-    return Finding(f"at most {gap:.1e} nats apart", gap < 1e-3)
+    finding = _apart(first.logprobs, second.logprobs, "apart")
+    return replace(finding, holds=max(_gaps(first.logprobs, second.logprobs)) < 1e-3)
 
 
 def batch_changes_nothing(probe: Probe) -> Finding:
@@ -65,14 +63,13 @@ def batch_changes_nothing(probe: Probe) -> Finding:
     beside = probe.forward(training, [short, TOKENS])
     if len(beside) != 2 or len(beside[0].logprobs) != len(alone.logprobs):
         return Finding(f"{len(beside)} outputs, the first of {len(beside[0].logprobs)} numbers", False)
-    gap = _gap(alone.logprobs, beside[0].logprobs)
-    return Finding(f"at most {gap:.1e} nats apart", gap < NATS)
+    return _apart(alone.logprobs, beside[0].logprobs, "apart")
 
 
 def weighted_sum(probe: Probe) -> Finding:
     """The metric loss:sum of a datum with several weights, beside the log-probabilities that came."""
     weights = [(0.0, 0.5, 2.0, -1.0)[place % 4] for place in range(len(TOKENS) - 1)]
-    passed = probe.gradients(probe.adapter(), weights=weights)
+    passed = probe.gradients(probe.adapter(), weights=weights, unit=1.0)
     if len(passed.logprobs) != len(weights):
         return Finding(f"{len(passed.logprobs)} log-probabilities for {len(weights)} targets", False)
     ours = -sum(weight * logprob for weight, logprob in zip(weights, passed.logprobs, strict=True))
@@ -109,12 +106,19 @@ def _reference_context(probe: Probe) -> int | None:
     return None if probe.reference is None else probe.reference.service.context_length
 
 
-def _gap(some: Sequence[float], others: Sequence[float]) -> float:
-    """The largest difference; infinite where the counts differ or a number is none."""
-    if len(some) != len(others):
-        return float("inf")
+def _apart(some: Sequence[float], others: Sequence[float], where: str) -> Finding:
+    """How far apart they are, and whether that is no more than rounding."""
+    gaps = _gaps(some, others)
+    mean, most = sum(gaps) / len(gaps), max(gaps)
+    return Finding(f"{mean:.1e} nats {where}, {most:.1e} at most", mean < MEAN_NATS and most < MOST_NATS)
+
+
+def _gaps(some: Sequence[float], others: Sequence[float]) -> list[float]:
+    """The differences one by one; infinite where the counts differ or a number is none."""
+    if len(some) != len(others) or not some:
+        return [float("inf")]
     gaps = [abs(one - other) for one, other in zip(some, others, strict=True)]
-    return max(gap if gap == gap else float("inf") for gap in gaps)
+    return [gap if gap == gap else float("inf") for gap in gaps]
 
 
 CHECKS = (

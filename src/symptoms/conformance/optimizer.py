@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from symptoms.conformance.findings import Check, Finding, near
-from symptoms.conformance.probe import EPSILON, Probe, descent
+from symptoms.conformance.probe import Probe, adam
 
 
 def epsilon(probe: Probe) -> Finding:
     """Twice the epsilon at the same learning rate."""
-    ratio = probe.fall("eps", adam=descent(probe.rate, eps=2 * EPSILON)) / probe.usual_fall
+    ratio = probe.fall("eps", settings=probe.descent(probe.rate, eps=2)) / probe.usual_fall
     consequence = (
         "epsilon is fixed: settings that rest on a large one are ignored" if near(ratio, 1) else None
     )
@@ -21,9 +21,9 @@ def epsilon_of_later_steps(probe: Probe) -> Finding:
     """A first step with an epsilon that makes it none, then one with the usual epsilon."""
     training = probe.adapter()
     before = probe.gradients(training).loss
-    probe.update(training, descent(probe.rate, eps=1e9, beta1=0.0))
+    probe.update(training, probe.descent(probe.rate, eps=1e6, beta1=0.0))
     probe.gradients(training)
-    probe.update(training, descent(probe.rate, beta1=0.0))
+    probe.update(training, probe.descent(probe.rate, beta1=0.0))
     ratio = (before - probe.gradients(training).loss) / probe.usual_fall
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
@@ -34,10 +34,10 @@ def momentum(probe: Probe) -> Finding:
     for beta1 in (0.5, 0.0):
         training = probe.adapter()
         before = probe.gradients(training).loss
-        adam = descent(probe.rate, beta1=beta1)
-        probe.update(training, adam)
+        settings = probe.descent(probe.rate, beta1=beta1)
+        probe.update(training, settings)
         probe.gradients(training, weights=0.0)
-        probe.update(training, adam)
+        probe.update(training, settings)
         moved.append((before - probe.gradients(training).loss) / probe.usual_fall)
     # m2 / (1 - 0.5^2) = 0.5 * 0.5 * gradient / 0.75
     holds = near(moved[0], 4 / 3, 0.12) and near(moved[1], 1, 0.12)
@@ -48,10 +48,10 @@ def decay(probe: Probe) -> Finding:
     """A step that does nothing but halve every number of the adapter."""
     training = probe.adapter()
     before = probe.gradients(training).loss
-    probe.update(training, descent(probe.rate))
-    probe.gradients(training)
-    tiny = 2.0**-20
-    probe.update(training, descent(tiny / EPSILON, weight_decay=0.5 / tiny))
+    probe.update(training, probe.descent(probe.rate, beta1=0.0))
+    probe.gradients(training, weights=0.0)
+    # Small numbers both, as servers take no weight decay of any size.
+    probe.update(training, adam(2.0**-4, 1.0, weight_decay=8.0, beta1=0.0))
     ratio = (before - probe.gradients(training).loss) / probe.usual_fall
     consequence = None
     if near(ratio, 1, 0.1):
@@ -64,8 +64,9 @@ def decay(probe: Probe) -> Finding:
 def clipping(probe: Probe) -> Finding:
     """A limit of half the gradient's norm, which the step itself tells: its fall is rate * norm^2."""
     norm = math.sqrt(max(probe.usual_fall, 0.0) / probe.rate)
-    adam = descent(probe.rate, grad_clip_norm=norm / 2)
-    ratio = probe.fall("clipped", adam=adam) / probe.usual_fall
+    # The norm is that of the gradient as it was sent.
+    settings = probe.descent(probe.rate, grad_clip_norm=norm / 2 * probe.regime[1])
+    ratio = probe.fall("clipped", settings=settings) / probe.usual_fall
     consequence = (
         "gradients are not clipped: one odd batch can throw a run off" if near(ratio, 1, 0.1) else None
     )
@@ -74,8 +75,8 @@ def clipping(probe: Probe) -> Finding:
 
 def no_clipping(probe: Probe) -> Finding:
     """A gradient of ten times the size with no limit."""
-    adam = descent(probe.rate / 10)
-    ratio = probe.fall("not clipped", adam=adam, weights=10.0) / probe.usual_fall
+    settings = probe.descent(probe.rate / 10)
+    ratio = probe.fall("not clipped", settings=settings, weights=10.0) / probe.usual_fall
     consequence = "gradients are clipped though no limit was set" if ratio < 0.8 else None
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1), consequence)
 

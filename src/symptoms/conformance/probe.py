@@ -14,13 +14,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from symptoms.conformance.findings import NotMeasurableError
 from symptoms.service import Service
-from symptoms.service.sdk import resolved
+from symptoms.service.sdk import made_within
 
 if TYPE_CHECKING:
     import tinker
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 RANK, SEED = 8, 7
 TOKENS = tuple(2 + (37 * place + 11 * place * place) % 199 for place in range(25))
 """Without meaning, and below 201, so that every tokenizer has them."""
-EPSILON = 1e3
-"""Far above every gradient's entries."""
+REGIMES = ((1e3, 1.0), (1.0, 1e-3))
+"""Epsilon and the weight of a token, tried in this order: either keeps every gradient far below epsilon.
+
+The second is for servers that take no epsilon over 1; one that divides by the sum of weights needs the first.
+"""
 SHARE = 0.015
 """The part of the loss that the step to compare with takes away: above noise, below curvature."""
 
@@ -57,8 +61,8 @@ class Probe:
     """Our own server with the same weights, where they are on this machine."""
     kept: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False)
     """What is measured once for several checks, by name."""
-    made: list[str] = field(default_factory=list[str], repr=False)
-    """The ids of adapters that the server still holds."""
+    made: list[Any] = field(default_factory=list[Any], repr=False)
+    """The clients of adapters that the server still holds."""
 
     def adapter(
         self,
@@ -70,34 +74,46 @@ class Probe:
         unembed: bool = True,
     ) -> tinker.TrainingClient:
         """A new adapter; on a server that keeps to seeds always the same one."""
-        made: Any = self.service.client.create_lora_training_client(
-            base_model=self.service.base_model,
-            rank=rank,
-            seed=seed,
-            train_attn=attn,
-            train_mlp=mlp,
-            train_unembed=unembed,
+        training: tinker.TrainingClient = made_within(
+            self.wait,
+            lambda: self.service.client.create_lora_training_client(
+                base_model=self.service.base_model,
+                rank=rank,
+                seed=seed,
+                train_attn=attn,
+                train_mlp=mlp,
+                train_unembed=unembed,
+            ),
         )
-        training: tinker.TrainingClient = resolved(made, self.wait)
-        self.made.append(training.model_id)
+        self.made.append(training)
         return training
 
     def release(self) -> None:
         """Let the server forget the adapters of a check, where it can: some hold but a few at a time."""
+        for training in self.made:
+            if self.kept.get("unloads", True):
+                # What they have gathered is spent first, as a server may leave it to the next adapter.
+                with suppress(Exception):
+                    self.update(training, signed(0.0))
+                self.kept["unloads"] = self.unload(training)
+        self.made.clear()
+
+    def unload(self, training: tinker.TrainingClient) -> bool:
+        """Whether the server has forgotten an adapter; hosted Tinker's SDK has no such call any more."""
         import httpx
 
-        while self.made:
-            body = {"model_id": self.made.pop(), "type": "unload_model"}
-            try:
-                httpx.post(
-                    f"{self.service.url}/api/v1/unload_model",
-                    json=body,
-                    headers={"X-API-Key": self.service.key},
-                    timeout=5.0,
-                )
-            except httpx.HTTPError:
-                # It has no such route, or is gone, which the next check finds out.
-                continue
+        request = {"model_id": training.model_id, "type": "unload_model"}
+        headers = {"X-API-Key": self.service.key}
+        url = f"{self.service.url}/api/v1"
+        try:
+            promise = httpx.post(f"{url}/unload_model", json=request, headers=headers, timeout=5.0)
+            if promise.status_code != 200:
+                return False
+            asked = {"request_id": promise.json().get("request_id")}
+            httpx.post(f"{url}/retrieve_future", json=asked, headers=headers, timeout=self.wait)
+        except (httpx.HTTPError, ValueError):
+            return False
+        return True
 
     def twins(self) -> tuple[tinker.TrainingClient, tinker.TrainingClient]:
         """A new adapter twice over: the second client numbers its requests as the first, as a retry would."""
@@ -110,9 +126,15 @@ class Probe:
         tokens: Sequence[int] = TOKENS,
         weights: Sequence[float] | float = 1.0,
         times: int = 1,
+        unit: float | None = None,
     ) -> Passed:
-        """Add the gradient of `times` equal datums in one call; what came for the first of them."""
-        data = [datum(tokens, weights) for _ in range(times)]
+        """Add the gradient of `times` equal datums in one call; what came for the first of them.
+
+        Weights are in units of `unit`, by default those in which Adam is gradient descent on this server.
+        """
+        unit = self.regime[1] if unit is None else unit
+        scaled = weights * unit if isinstance(weights, int | float) else [each * unit for each in weights]
+        data = [datum(tokens, scaled) for _ in range(times)]
         return _passed(training.forward_backward(data, "cross_entropy").result(self.wait))
 
     def forward(
@@ -125,9 +147,29 @@ class Probe:
             for output in answer.loss_fn_outputs
         ]
 
-    def update(self, training: tinker.TrainingClient, adam: tinker.AdamParams) -> None:
+    def update(self, training: tinker.TrainingClient, settings: tinker.AdamParams) -> None:
         """One step of the optimizer."""
-        training.optim_step(adam).result(self.wait)
+        training.optim_step(settings).result(self.wait)
+
+    @cached_property
+    def regime(self) -> tuple[float, float]:
+        """The first of REGIMES that the server takes."""
+        for eps, unit in REGIMES:
+            training = self.adapter()
+            self.gradients(training, unit=unit)
+            try:
+                self.update(training, adam(1e-6, eps))
+            except TimeoutError:
+                raise
+            except Exception:  # noqa: BLE001 - a refusal in whatever words
+                continue
+            return eps, unit
+        raise NotMeasurableError("no epsilon was taken that makes Adam plain gradient descent")
+
+    def descent(self, rate: float, eps: float = 1.0, **others: float) -> tinker.AdamParams:
+        """Adam as plain gradient descent at `rate`, with `eps` times the epsilon that makes it so."""
+        usual, unit = self.regime
+        return adam(rate * usual / unit, eps * usual, **others)
 
     @cached_property
     def rate(self) -> float:
@@ -139,7 +181,7 @@ class Probe:
         for _ in range(8):
             training = self.adapter()
             before = self.gradients(training).loss
-            self.update(training, descent(rate))
+            self.update(training, self.descent(rate))
             share = (before - self.gradients(training).loss) / before
             if 0.5 * SHARE < share < 1.5 * SHARE:
                 return rate
@@ -160,7 +202,7 @@ class Probe:
     def first_step(
         self,
         *,
-        adam: tinker.AdamParams | None = None,
+        settings: tinker.AdamParams | None = None,
         weights: float = 1.0,
         calls: int = 1,
         times: int = 1,
@@ -170,21 +212,18 @@ class Probe:
 
         The gradient is that of `times` equal datums of this weight in each of `calls` calls.
         """
-        adam = descent(self.rate) if adam is None else adam
+        settings = self.descent(self.rate) if settings is None else settings
         training = self.adapter(**adapter)
         losses = [self.gradients(training, weights=weights, times=times).loss for _ in range(calls)]
-        self.update(training, adam)
+        self.update(training, settings)
         return losses[0] - self.gradients(training).loss
 
     def sampler(self, path: str | None = None) -> tinker.SamplingClient:
         """Samples from the base model, or from what was saved."""
         client, base_model = self.service.client, self.service.base_model
-        made: Any = (
-            client.create_sampling_client(base_model=base_model)
-            if path is None
-            else client.create_sampling_client(model_path=path)
-        )
-        return resolved(made, self.wait)
+        if path is None:
+            return made_within(self.wait, lambda: client.create_sampling_client(base_model=base_model))
+        return made_within(self.wait, lambda: client.create_sampling_client(model_path=path))
 
     def saved_for_sampling(self, training: tinker.TrainingClient, name: str) -> str:
         """The `tinker://` path of its present weights."""
@@ -226,21 +265,18 @@ def datum(tokens: Sequence[int], weights: Sequence[float] | float = 1.0) -> tink
     )
 
 
-def descent(rate: float, eps: float = EPSILON, **others: float) -> tinker.AdamParams:
-    """Adam as plain gradient descent at `rate`, if `eps` is not told otherwise."""
+def adam(learning_rate: float, eps: float, **others: float) -> tinker.AdamParams:
+    """Adam's settings, of which the rest is as the SDK has it."""
     import tinker
 
-    settings = {"beta1": 0.9, "beta2": 0.95, "eps": eps, **others}
-    return tinker.AdamParams(learning_rate=rate * EPSILON, **settings)
+    return tinker.AdamParams(
+        learning_rate=learning_rate, **{"beta1": 0.9, "beta2": 0.95, "eps": eps, **others}
+    )
 
 
 def signed(learning_rate: float, **others: float) -> tinker.AdamParams:
     """Adam with no epsilon to speak of: each number moves by the learning rate in its first step."""
-    import tinker
-
-    return tinker.AdamParams(
-        learning_rate=learning_rate, **{"beta1": 0.9, "beta2": 0.95, "eps": 1e-12, **others}
-    )
+    return adam(learning_rate, 1e-12, **others)
 
 
 def unique(name: str) -> str:

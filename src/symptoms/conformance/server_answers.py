@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from symptoms.conformance.findings import Check, Finding, NotMeasurableError
+from symptoms.conformance.findings import NO_ANSWER, Check, Finding, NotMeasurableError
 from symptoms.conformance.probe import RANK, Probe
-from symptoms.service.sdk import resolved
+from symptoms.service.sdk import made_within
 
 LONGEST = 8192
 """Contexts over this are not overstepped: a server that does not refuse might run out of memory."""
@@ -35,13 +35,13 @@ def info(probe: Probe) -> Finding:
 def unknown_model(probe: Probe) -> Finding:
     """An adapter for a model that there is not."""
     started = time.monotonic()
+    client = probe.service.client
     try:
-        made = probe.service.client.create_lora_training_client(base_model="no-such/model", rank=RANK)
-        resolved(made, probe.wait)
-    except TimeoutError:
-        return Finding(
-            "no answer within the time given", False, "a mistyped name ends a run after minutes of waiting"
+        made_within(
+            probe.wait, lambda: client.create_lora_training_client(base_model="no-such/model", rank=RANK)
         )
+    except TimeoutError:
+        return Finding(NO_ANSWER, False, "a mistyped name ends a run after minutes of waiting")
     except Exception as error:  # noqa: BLE001 - a refusal in whatever words is right
         return Finding(_refusal(error, started), True)
     return Finding("an adapter was made", False)
@@ -57,7 +57,7 @@ def too_long(probe: Probe) -> Finding:
     try:
         probe.gradients(training, [2 + place % 199 for place in range(length + 9)])
     except TimeoutError:
-        return Finding("no answer within the time given", False)
+        return Finding(NO_ANSWER, False)
     except Exception as error:  # noqa: BLE001 - likewise
         refusal = _refusal(error, started)
     else:
@@ -77,7 +77,7 @@ def unknown_loss(probe: Probe) -> Finding:
     try:
         training.forward_backward([datum(TOKENS)], cast(Any, "no_such_loss")).result(probe.wait)
     except TimeoutError:
-        return Finding("no answer within the time given", False)
+        return Finding(NO_ANSWER, False)
     except Exception as error:  # noqa: BLE001 - likewise
         return Finding(_refusal(error, started), True)
     return Finding("it was computed", False)

@@ -5,6 +5,9 @@ Some servers speak to no other than an older one; the version is a choice of the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -14,9 +17,27 @@ Status = Literal["success", "errored"]
 HOSTED_BEFORE = "https://tinker.thinkingmachines.dev/services/tinker-prod"
 
 
-def resolved(made: Any, seconds: float | None = None) -> Any:
+def resolved(made: Any) -> Any:
     """The client itself: constructors answer with its future since 0.38, and with the client before."""
-    return made.result(seconds) if hasattr(made, "result") else made
+    return made.result() if hasattr(made, "result") else made
+
+
+def made_within(seconds: float, make: Callable[[], Any]) -> Any:
+    """The client that `make` makes, or its own error; raises TimeoutError where that takes longer.
+
+    Before 0.38 a constructor itself waits, for as long as the SDK retries, which can be minutes.
+    """
+    outcome: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(resolved(make()))
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
+            outcome.set_exception(error)
+
+    # A daemon, as nothing ends the SDK's waiting.
+    Thread(target=run, daemon=True).start()
+    return outcome.result(seconds)
 
 
 def hosted_url() -> str:

@@ -14,6 +14,7 @@ Here the reason is told after seconds, and a run that can be resumed is ended af
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -110,15 +111,22 @@ class Watch(logging.Handler):
             else:
                 self._troubles.pop(route, None)
 
-    def wait(self, future: Any) -> Any:
-        """The result of one of the SDK's futures. Raises ServiceError where it is not to be had."""
+    def wait(self, future: Any, timeout: float | None = None) -> Any:
+        """The result of one of the SDK's futures.
+
+        Raises ServiceError where it is not to be had, and TimeoutError where it is not there after so many
+        seconds, if any are told.
+        """
         patience, began, told = self._patience, time.monotonic(), None
         while True:
+            left = math.inf if timeout is None else began + timeout - time.monotonic()
             try:
-                result = future.result(timeout=patience.look_every)
+                result = future.result(timeout=min(patience.look_every, max(left, 0.0)))
             except TimeoutError as error:
                 if future.future().done():
                     raise ServiceError(no_answer(self.url, error)) from error
+                if left <= patience.look_every:
+                    raise
                 told = self._look(began, told)
             except Exception as error:
                 known = error_of(error, self.url)
@@ -189,8 +197,8 @@ class _WatchedFuture:
     def __init__(self, future: tinker.APIFuture[Any], watch: Watch) -> None:
         self._future, self._watch = future, watch
 
-    def result(self) -> Any:
-        return self._watch.over(self._watch.wait(self._future))
+    def result(self, timeout: float | None = None) -> Any:
+        return self._watch.over(self._watch.wait(self._future, timeout))
 
 
 class _WatchedClient:
