@@ -1,0 +1,147 @@
+"""What leaves the machine when a run trains elsewhere is what the documentation lists, and nothing else."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zstandard
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from command_in_process import in_process
+from http_in_process import KEY, serving
+from symptoms.data import load_dataset
+from symptoms.tokens import as_tokenizer, prompt_tokens
+from symptoms.train.leaving import LEAVES
+from tinker_local.wire import tinker_public_pb2 as proto
+from tiny_models import tiny_tokenizer
+
+SECRET = "zebra"
+"""In every name that the user chose, and in no text of the data."""
+ROUTES = {
+    "get_server_capabilities", "client/config", "client/dynamic_config", "create_session", "session_heartbeat",
+    "create_model", "get_info", "weights_info", "load_weights", "forward", "forward_backward", "optim_step",
+    "retrieve_future", "save_weights", "save_weights_for_sampler", "create_sampling_session", "asample",
+    "sessions/finish", "checkpoints", "training_runs",
+}  # fmt: skip
+
+
+class Recorder:
+    """An application that passes everything on and keeps what it was sent."""
+
+    app: ASGIApp
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        body, message = b"", {"more_body": True}
+        while message.get("more_body"):
+            message = await receive()  # type: ignore[assignment]
+            body += message.get("body", b"")  # type: ignore[arg-type]
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        told = zstandard.decompress(body) if headers.get("content-encoding") == "zstd" else body
+        self.requests.append((scope["path"], scope["query_string"].decode(), headers, told))
+
+        async def received() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, received, send)
+
+
+@pytest.fixture(scope="module")
+def sent(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, list[tuple[str, str, dict[str, str], bytes]]]]:
+    """The folder of a run with telling names, and all that was sent to train, resume and ask it."""
+    recorder = Recorder()
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        recorder.app = app
+        return recorder
+
+    folder = tmp_path_factory.mktemp(f"folder-of-{SECRET}")
+    lines = [
+        {"id": f"{SECRET}-{n}", "input": f"sleep fear {word}", "condition": word, "recommendation": "Rest."}
+        for n, word in enumerate(("red", "green", "blue", "grey") * 2)
+    ]
+    for name in ("train", "dev"):
+        (folder / f"{SECRET}-{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    with serving(tiny_model, tmp_path_factory.mktemp("home"), wrap) as running:
+        settings = {"TINKER_API_KEY": KEY, "TINKER_BASE_URL": running.url, "USER": f"user-{SECRET}"}
+        run = ("--run", f"run-{SECRET}", "--steps", "4", "--checkpoint-every", "2", "--lora-rank", "2")
+        data = ("--data", f"{SECRET}-train.jsonl", "--dev", f"{SECRET}-dev.jsonl", "--base-model", running.model)
+        for arguments in (("train", *data, *run), ("assess", "--run", f"run-{SECRET}", "sleep fear dogs")):
+            done = in_process(folder, *arguments, settings=settings)
+            assert done.returncode == 0, done.stderr
+        yield folder, [one for one in recorder.requests if running.model not in one[0]]
+
+
+def test_no_name_that_the_user_chose_is_sent(sent: tuple[Path, list[tuple[str, str, dict[str, str], bytes]]]):
+    """Neither of files, folders, examples or the run, nor the user's or the machine's."""
+    folder, requests = sent
+    names = {SECRET, str(folder), str(Path.home()), socket.gethostname(), getpass.getuser()}
+    # The account of a machine for tests may be called as half the words are.
+    names -= {"root", "localhost", "/root", "/"}
+    for path, query, headers, body in requests:
+        for name in names:
+            assert name not in path + query
+            assert not any(name in value for value in headers.values()), (path, name)
+            assert name.encode() not in body, (path, name)
+
+
+def test_the_texts_leave_as_tokens_of_what_is_trained_and_no_more(
+    sent: tuple[Path, list[tuple[str, str, dict[str, str], bytes]]],
+):
+    """Every datum is the tokens of an example with their weights; no text stands in any request."""
+    folder, requests = sent
+    tokenizer = as_tokenizer(tiny_tokenizer())
+    examples = load_dataset(folder / f"{SECRET}-train.jsonl").examples
+    prompts = {tuple(prompt_tokens(tokenizer, one.input)) for one in examples}
+    sent_data = 0
+    for path, _, headers, body in requests:
+        assert b"sleep fear" not in body, path
+        if path.endswith(("/forward_backward", "/forward")) and headers["content-type"] != "application/json":
+            message = proto.ForwardBackwardRequest.FromString(body)
+            for datum in message.forward_backward_input.data:
+                tokens = [token for chunk in datum.model_input.chunks for token in chunk.encoded_text.tokens]
+                assert any(tuple(tokens[: len(one)]) == one for one in prompts)
+                assert set(datum.loss_fn_inputs) == {"target_tokens", "weights"}
+                sent_data += 1
+    assert sent_data > 8
+
+
+def test_every_setting_that_is_sent_is_listed(
+    sent: tuple[Path, list[tuple[str, str, dict[str, str], bytes]]],
+):
+    """The fields of JSON requests are those that the list explains."""
+    _, requests = sent
+    explained = {field for line in LEAVES for field in line.fields}
+    seen: set[str] = set()
+    for _, _, headers, body in requests:
+        if body and headers.get("content-type") == "application/json":
+            seen |= set(_fields(json.loads(body)))
+    assert seen - explained == set()
+    assert {"base_model", "rank", "learning_rate", "path"} <= seen
+
+
+def test_headers_tell_the_sdk_and_the_system_and_not_who_it_is(
+    sent: tuple[Path, list[tuple[str, str, dict[str, str], bytes]]],
+):
+    """All that is sent beside the key is listed, too."""
+    _, requests = sent
+    explained = {name for line in LEAVES for name in line.headers}
+    assert {name for _, _, headers, _ in requests for name in headers} - explained == set()
+
+
+def test_a_dry_run_lists_what_would_leave(tmp_path: Path, sent: object, monkeypatch: pytest.MonkeyPatch):
+    """Each line of the list, with the count of texts, before anything but the key is sent."""
+    del sent, monkeypatch, os, tmp_path
