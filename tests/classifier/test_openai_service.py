@@ -111,9 +111,7 @@ def test_the_same_model_scores_and_writes_the_same_there(
     with connect(server.url, server.base_model) as service:
         ours = [TrainedModel.load(service, None).answer(text, LABELS) for text in TEXTS]
     with connect_to_ask(exported, str(tiny_model)) as service:
-        theirs = [
-            TrainedModel.load(service, None).answer(text, LABELS) for text in ("sleep", "fear and food")
-        ]
+        theirs = [TrainedModel.load(service, "tinker://any").answer(text, LABELS) for text in TEXTS]
         assert service.context_length == CONTEXT
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(other.logprobs, one.logprobs, atol=1e-4)
@@ -128,7 +126,7 @@ def test_assess_asks_an_exported_model(exported: str, tiny_model: Path, colour_r
         first, second, third = classifier.outcomes(["sleep", "I want to die.", "x" * 1000])
     assert {label.condition for label in first.leading} == {"red", "green", "blue", "grey"}
     assert second.crisis
-    assert "1012 of the model's 256 tokens" in str(third)
+    assert "1023 of the model's 256 tokens" in str(third)
 
 
 @pytest.mark.parametrize(
