@@ -78,7 +78,14 @@ def sent(
     with serving(tiny_model, tmp_path_factory.mktemp("home"), wrap) as running:
         settings = {"TINKER_API_KEY": KEY, "TINKER_BASE_URL": running.url, "USER": f"user-{SECRET}"}
         run = ("--run", f"run-{SECRET}", "--steps", "4", "--checkpoint-every", "2", "--lora-rank", "2")
-        data = ("--data", f"{SECRET}-train.jsonl", "--dev", f"{SECRET}-dev.jsonl", "--base-model", running.model)
+        data = (
+            "--data",
+            f"{SECRET}-train.jsonl",
+            "--dev",
+            f"{SECRET}-dev.jsonl",
+            "--base-model",
+            running.model,
+        )
         for arguments in (("train", *data, *run), ("assess", "--run", f"run-{SECRET}", "sleep fear dogs")):
             done = in_process(folder, *arguments, settings=settings)
             assert done.returncode == 0, done.stderr

@@ -24,7 +24,8 @@ from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, RunError, ServiceError
 from symptoms.runs import RunDirectory, run_of_checkpoint, run_to_ask
 from symptoms.safety import Level, ModelLayer, check_country, screen
-from symptoms.service import LOCAL, Service, connect
+from symptoms.service import LOCAL, Service
+from symptoms.service.completions import connect_to_ask
 
 Waited = TypeVar("Waited")
 Steps = Generator[None, None, Assessment]
@@ -59,7 +60,7 @@ class Classifier:
         self._chooser = chooser
         self._held = ExitStack()
         try:
-            self._service = self._held.enter_context(connect(service, base_model, of_run=of_run))
+            self._service = self._held.enter_context(connect_to_ask(service, base_model, of_run))
             alone = TrainedModel.load(self._service, checkpoint, sentence_case)
             self._model = replace(alone, words=words)
             self.model_layer = _crisis_layer(self._service, alone)
@@ -84,6 +85,9 @@ class Classifier:
 
         Raises InputError for what is no country code, RunError where there is no such run, and ServiceError
         where the service cannot be used.
+
+        `openai+http://host:port/v1` as the service asks the run's exported model there, and `base_model` is
+        the exported folder (`connect_to_ask`).
         """
         check_country(country)
         checkpoint = run_or_path if run_or_path and run_or_path.startswith("tinker://") else None
@@ -135,7 +139,7 @@ class Classifier:
 
     @property
     def service(self) -> str:
-        """`local`, `hosted` or `url`."""
+        """`local`, `hosted`, `url` or `openai`."""
         return self._service.kind
 
     def prepare(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from base_models import BaseModelError, resolve
 from symptoms.errors import RunError
 from symptoms.runs.directory import RUNS, RunDirectory
+from symptoms.service.completions import PREFIX
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
 
 DEMONSTRATION = 100
@@ -74,7 +75,7 @@ def run_to_ask(
     fits = service in (None, "local") and base_model in (None, CLASSIFIER.base_model)
     if name is not None:
         run = run_by_name(name, root)
-        if run.is_shipped and not fits:
+        if run.is_shipped and not fits and not (service or "").startswith(PREFIX):
             raise RunError(
                 f"The classifier that ships needs the local service and {CLASSIFIER.base_model}; leave out "
                 "--service and --base-model, or name another run."
