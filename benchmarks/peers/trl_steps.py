@@ -17,7 +17,7 @@ from trl import SFTConfig, SFTTrainer
 
 from benchmarks.peers.peft_step import LINEAR_LAYERS
 from benchmarks.pipe import Prepared, Settings, serve
-from benchmarks.rows import random_rows
+from benchmarks.rows import check_all_are_trained, random_rows
 
 ENDLESS = 100_000
 WITHOUT_HEAD = [name for name in LINEAR_LAYERS if name != "lm_head"]
@@ -73,6 +73,7 @@ def prepare(settings: Settings) -> Prepared:
         arguments = SFTConfig(
             output_dir=folder,
             per_device_train_batch_size=settings["count"],
+            max_length=None,  # its default cuts at 1,024
             max_steps=ENDLESS,
             learning_rate=1e-5,
             adam_beta2=0.95,
@@ -96,6 +97,8 @@ def prepare(settings: Settings) -> Prepared:
             ),
             callbacks=[stepwise],
         )
+
+    check_all_are_trained(trainer.train_dataset["input_ids"], settings["count"], length)
 
     def train() -> None:
         try:

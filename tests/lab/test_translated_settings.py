@@ -69,6 +69,7 @@ def test_trl_becomes_ours_with_its_own_defaults_where_the_file_says_nothing():
     assert "16 / rank 8 = 2" in reason(translation, "learning_rate")
     assert "by default in TRL 1.16.0" in reason(translation, "grad_clip_norm")
     assert "blank line" in left(translation)["eos_token"]
+    assert "drop rows" in left(translation)["max_length, by default in TRL 1.16.0"]
 
 
 def test_trl_without_any_number_has_the_scale_of_its_own_command():
@@ -128,6 +129,7 @@ def test_mlx_lm_becomes_ours_with_a_scale_that_no_rank_divides():
     named = left(translation)
     assert "3.16 times" in named["bias_correction, by default in mlx-lm 0.32.2"]
     assert "one token of padding" in named["end tokens"]
+    assert "never trained" in named["order of the data"]
     assert "prompt" in named["mask_prompt, by default in mlx-lm 0.32.2"]
     assert not any(name.startswith("num_layers") for name in named)
     assert "the last 16 layers" in left(translate("mlx", {}))["num_layers, by default in mlx-lm 0.32.2"]

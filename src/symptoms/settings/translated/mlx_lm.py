@@ -192,3 +192,8 @@ def _text(theirs: TheirValues, draft: Draft) -> None:
         draft.leave(", ".join(named), "name a file of your own with --data")
     for name in ("data", "hf_dataset"):
         theirs.any(name)
+    draft.leave(
+        "order of the data",
+        "their batches are neighbours of the file, and the rows at its end that fill no batch are never "
+        "trained; here every row is, in another order",
+    )

@@ -197,7 +197,8 @@ def _text(theirs: TheirValues, draft: Draft) -> None:
     length = theirs.any("max_length", 1024)
     draft.leave(
         theirs.whence("max_length"),
-        f"{length}; nothing is cut here, and a text longer than the context is refused",
+        f"{length}; they cut there and drop rows that have no trained token left, here nothing is cut, and a "
+        "text longer than the context is refused",
     )
     if theirs.any("packing", False) or theirs.any("padding_free", False):
         draft.leave("packing, padding_free", "each example is a text of its own here")
