@@ -1,3 +1,3 @@
 """A Tinker-compatible server for one machine."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
