@@ -22,7 +22,7 @@ LEAVES = (
         fields=("prompt", "chunks", "tokens", "prompt_alt_tokens"),
     ),
     Leaving(
-        "the assessments that they are trained to get (condition, symptoms, recommendation), as token ids too",
+        "the assessments to be learnt for them (condition, symptoms, recommendation), as token ids, too",
     ),
     Leaving(
         "settings: base model, rank, seed, what is adapted, learning rate and the other numbers of Adam, "
