@@ -19,6 +19,7 @@ os.environ["SYMPTOMS_BASE_MODEL"] = "symptoms-base"
 from xdist.remote import Producer
 
 from command_in_process import in_process
+from faulty_service import between, spoilt  # noqa: F401 - fixtures of tests/hosted
 from model_sources import slow_index, tiny_package  # noqa: F401 - fixtures of tests/base_models
 from other_stores import nobody, ollama_store  # noqa: F401 - likewise
 from real_models import SMOLLM2  # noqa: F401 - looked for before the tests get a place of their own

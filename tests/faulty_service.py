@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from http_in_process import KEY
+from http_in_process import KEY, serving
 
 API = "/api/v1/"
 
@@ -98,3 +100,25 @@ async def _answer(send: Send, status: int, content: Any, headers: Mapping[str, s
     told += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     await send({"type": "http.response.start", "status": status, "headers": told})
     await send({"type": "http.response.body", "body": json.dumps(content).encode()})
+
+
+@pytest.fixture(scope="session")
+def spoilt(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Between]:
+    """A server on the tiny model, in float32, and what stands before it."""
+    between = Between()
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        between.app = app
+        return between
+
+    with serving(tiny_model, tmp_path_factory.mktemp("home"), wrap) as running:
+        between.url, between.model = running.url, running.model
+        yield between
+
+
+@pytest.fixture
+def between(spoilt: Between) -> Iterator[Between]:
+    """The same, with nothing spoilt yet."""
+    spoilt.forget()
+    yield spoilt
+    spoilt.forget()

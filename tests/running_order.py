@@ -10,6 +10,7 @@ LONGEST = (
     "tests/lab/test_experiment.py",
     "tests/docs/test_tutorial.py",
     "tests/lab/test_resume.py",
+    "tests/hosted/test_faults.py",
     "tests/web",
     "tests/evaluate/test_evaluate_command.py",
     "tests/engine/infer/test_same_text.py",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from command_in_process import in_process
+from faulty_service import Between
 from http_in_process import KEY, serving
 from symptoms.data import load_dataset
 from symptoms.tokens import as_tokenizer, prompt_tokens
@@ -23,12 +24,8 @@ from tiny_models import tiny_tokenizer
 
 SECRET = "zebra"
 """In every name that the user chose, and in no text of the data."""
-ROUTES = {
-    "get_server_capabilities", "client/config", "client/dynamic_config", "create_session", "session_heartbeat",
-    "create_model", "get_info", "weights_info", "load_weights", "forward", "forward_backward", "optim_step",
-    "retrieve_future", "save_weights", "save_weights_for_sampler", "create_sampling_session", "asample",
-    "sessions/finish", "checkpoints", "training_runs",
-}  # fmt: skip
+Sent = list[tuple[str, str, dict[str, str], bytes]]
+"""Of each request the path, the query, the headers and the body, unpacked."""
 
 
 class Recorder:
@@ -37,7 +34,7 @@ class Recorder:
     app: ASGIApp
 
     def __init__(self) -> None:
-        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.requests: Sent = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,9 +55,7 @@ class Recorder:
 
 
 @pytest.fixture(scope="module")
-def sent(
-    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, list[tuple[str, str, dict[str, str], bytes]]]]:
+def sent(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Sent]]:
     """The folder of a run with telling names, and all that was sent to train, resume and ask it."""
     recorder = Recorder()
 
@@ -70,7 +65,13 @@ def sent(
 
     folder = tmp_path_factory.mktemp(f"folder-of-{SECRET}")
     lines = [
-        {"id": f"{SECRET}-{n}", "input": f"sleep fear {word}", "condition": word, "recommendation": "Rest."}
+        {
+            "id": f"{SECRET}-{n}",
+            "input": f"sleep fear {word}",
+            "condition": word,
+            "symptoms": ["tired"],
+            "recommendation": "Rest.",
+        }
         for n, word in enumerate(("red", "green", "blue", "grey") * 2)
     ]
     for name in ("train", "dev"):
@@ -89,14 +90,14 @@ def sent(
         for arguments in (("train", *data, *run), ("assess", "--run", f"run-{SECRET}", "sleep fear dogs")):
             done = in_process(folder, *arguments, settings=settings)
             assert done.returncode == 0, done.stderr
-        yield folder, [one for one in recorder.requests if running.model not in one[0]]
+        yield folder, recorder.requests
 
 
-def test_no_name_that_the_user_chose_is_sent(sent: tuple[Path, list[tuple[str, str, dict[str, str], bytes]]]):
+def test_no_name_that_the_user_chose_is_sent(sent: tuple[Path, Sent]):
     """Neither of files, folders, examples or the run, nor the user's or the machine's."""
     folder, requests = sent
     names = {SECRET, str(folder), str(Path.home()), socket.gethostname(), getpass.getuser()}
-    # The account of a machine for tests may be called as half the words are.
+    # What an account or a machine is called by default says nothing, and may stand anywhere.
     names -= {"root", "localhost", "/root", "/"}
     for path, query, headers, body in requests:
         for name in names:
@@ -106,7 +107,7 @@ def test_no_name_that_the_user_chose_is_sent(sent: tuple[Path, list[tuple[str, s
 
 
 def test_the_texts_leave_as_tokens_of_what_is_trained_and_no_more(
-    sent: tuple[Path, list[tuple[str, str, dict[str, str], bytes]]],
+    sent: tuple[Path, Sent],
 ):
     """Every datum is the tokens of an example with their weights; no text stands in any request."""
     folder, requests = sent
@@ -114,20 +115,21 @@ def test_the_texts_leave_as_tokens_of_what_is_trained_and_no_more(
     examples = load_dataset(folder / f"{SECRET}-train.jsonl").examples
     prompts = {tuple(prompt_tokens(tokenizer, one.input)) for one in examples}
     sent_data = 0
-    for path, _, headers, body in requests:
+    for path, _, _, body in requests:
         assert b"sleep fear" not in body, path
-        if path.endswith(("/forward_backward", "/forward")) and headers["content-type"] != "application/json":
+        if path.endswith("/forward_backward"):
             message = proto.ForwardBackwardRequest.FromString(body)
-            for datum in message.forward_backward_input.data:
-                tokens = [token for chunk in datum.model_input.chunks for token in chunk.encoded_text.tokens]
-                assert any(tuple(tokens[: len(one)]) == one for one in prompts)
+            for datum in message.data:
+                packed = b"".join(chunk.encoded_text.tokens for chunk in datum.model_input)
+                tokens = tuple(np.frombuffer(packed, np.int32).tolist())
+                assert any(tokens[: len(one)] == one for one in prompts)
                 assert set(datum.loss_fn_inputs) == {"target_tokens", "weights"}
                 sent_data += 1
     assert sent_data > 8
 
 
 def test_every_setting_that_is_sent_is_listed(
-    sent: tuple[Path, list[tuple[str, str, dict[str, str], bytes]]],
+    sent: tuple[Path, Sent],
 ):
     """The fields of JSON requests are those that the list explains."""
     _, requests = sent
@@ -141,7 +143,7 @@ def test_every_setting_that_is_sent_is_listed(
 
 
 def test_headers_tell_the_sdk_and_the_system_and_not_who_it_is(
-    sent: tuple[Path, list[tuple[str, str, dict[str, str], bytes]]],
+    sent: tuple[Path, Sent],
 ):
     """All that is sent beside the key is listed, too."""
     _, requests = sent
@@ -149,6 +151,22 @@ def test_headers_tell_the_sdk_and_the_system_and_not_who_it_is(
     assert {name for _, _, headers, _ in requests for name in headers} - explained == set()
 
 
-def test_a_dry_run_lists_what_would_leave(tmp_path: Path, sent: object, monkeypatch: pytest.MonkeyPatch):
-    """Each line of the list, with the count of texts, before anything but the key is sent."""
-    del sent, monkeypatch, os, tmp_path
+def test_a_dry_run_lists_what_would_leave(sent: tuple[Path, Sent], between: Between):
+    """Line by line, for a service elsewhere."""
+    folder, _ = sent
+    told = ("train", "--data", f"{SECRET}-train.jsonl", "--base-model", between.model, "--dry-run")
+    done = in_process(folder, *told, settings=between.settings)
+    assert done.returncode == 0, done.stderr
+    assert f"what would leave this machine for {between.url}:" in done.stdout
+    assert all(line.what in done.stdout for line in LEAVES)
+    assert "not sent: file, folder and run names" in done.stdout
+
+
+def _fields(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from _fields(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _fields(inner)

@@ -16,10 +16,11 @@ from symptoms.conformance import Row, deviations_at_first_meeting
 from symptoms.errors import InputError
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.spending import price_of_run
-from symptoms.service import HOSTED, Service, connect
+from symptoms.service import HOSTED, LOCAL, Service, connect
 from symptoms.settings import TrainingSettings
 from symptoms.train import conclude, prepare, read_settings_file
 from symptoms.train.estimate import count_work, describe, measure_seconds, price_of_measuring
+from symptoms.train.leaving import leaving_in_words
 from symptoms.train.open_run import opened_run, train_opened
 from symptoms.train.request.settings_file import left_beside
 from symptoms.train.request.training_request import (
@@ -140,7 +141,10 @@ def _tell_what_it_takes(
     job = prepare(settings, data, request.dev, tokenizer, service.context_length)
     work = count_work(job, len(request.data.labels))
     for sentence in describe(work, service):
-        console.print(sentence, highlight=False, markup=False)
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+    if service.kind != LOCAL:
+        for sentence in leaving_in_words(service.url):
+            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
     if training is None:
         measuring = price_of_measuring(job, service)
         console.print(f"time: not measured; --measure {measuring}", highlight=False, soft_wrap=True)
