@@ -59,10 +59,9 @@ def deviations(measured: list[dict[str, Any]]) -> str:
             parts.append("All as documented.\n")
             continue
         parts.append("| asked | came | what it does to a run |\n|---|---|---|")
-        parts += [
-            f"| **{row['name']}**: {plain(row['asked'])} | {plain(row['came'])} | {plain(row['consequence'])} |"
-            for row in rows
-        ]
+        for row in rows:
+            asked, came, consequence = (plain(row[cell]) for cell in ("asked", "came", "consequence"))
+            parts.append(f"| **{row['name']}**: {asked} | {came} | {consequence} |")
         parts.append("")
     return "\n".join(parts).rstrip()
 

@@ -46,7 +46,8 @@ def environment(folder: Path) -> dict[str, str]:
         if not name.startswith("TINKER_") or name == "TINKER_LOCAL_MODELS"
     }
     # One thread: so small a model gains nothing from more, and they fight over a busy machine.
-    return {**kept, "TINKER_LOCAL_HOME": str(folder / "home"), "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+    own = {"TINKER_LOCAL_HOME": str(folder / "home"), "SYMPTOMS_CACHE": str(folder / "cache")}
+    return {**kept, **own, "COLUMNS": "100", "OMP_NUM_THREADS": "1"}
 
 
 def command(*arguments: str) -> list[str]:

@@ -16,7 +16,7 @@ from symptoms.errors import InputError, ServiceError
 from symptoms.safety import ENGLISH, language_other_than
 from symptoms.service import Service
 from symptoms.service.faults import is_gone
-from symptoms.service.sdk import resolved
+from symptoms.service.sdk import can_name_tokens, resolved
 from symptoms.tokens import (
     STOP,
     SlipMender,
@@ -102,7 +102,7 @@ class TrainedModel:
             sampler,
             tokenizer,
             service.context_length,
-            scores_named_tokens=service.is_ours,
+            scores_named_tokens=service.is_ours and can_name_tokens(),
             sentence_case=sentence_case,
         )
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from symptoms.service.sdk import last_logprobs
+
 if TYPE_CHECKING:
     import tinker
     from tinker import APIFuture
@@ -110,12 +112,7 @@ def submit_by_candidates(
     sampler: tinker.SamplingClient, prompt: Sequence[int], lines: Sequence[Sequence[int]]
 ) -> Callable[[], TokenLogprobs]:
     """Ask with one request a line; waits when what it returns is called."""
-    from tinker import ModelInput
-
-    futures = [
-        sampler.compute_logprobs(ModelInput.from_ints([*prompt, *line]), prompt_logprobs_last_n=len(line))
-        for line in lines
-    ]
+    futures = [last_logprobs(sampler, [*prompt, *line], len(line)) for line in lines]
 
     def wait() -> TokenLogprobs:
         return tuple(

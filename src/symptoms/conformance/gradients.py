@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symptoms.conformance.findings import Check, Finding, NotMeasurableError, near
-from symptoms.conformance.probe import TOKENS, Probe
+from symptoms.conformance.probe import TOKENS, Probe, datum
 
 NORMALISED = (
     "gradients are divided by the sum of weights, so per-token weights set no scale and losses do not add up"
@@ -39,7 +39,9 @@ def accumulated(probe: Probe) -> Finding:
     ratio = probe.fall("two calls", calls=2) / probe.usual_fall
     consequence = None
     if near(ratio, 1):
-        consequence = "only the last call before a step counts: batches in several calls lose all others"
+        consequence = (
+            "several calls count as one, by their mean or the last alone: a batch in parts is another"
+        )
     return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
@@ -89,7 +91,8 @@ def step_done_once(probe: Probe) -> Finding:
 def leaves_nothing(probe: Probe) -> Finding:
     """An adapter is unloaded with a gradient that no step has spent; the next one takes its place."""
     first = probe.adapter()
-    probe.gradients(first, weights=3.0)
+    # Another text than the next one's, as of a mean over equal ones nothing would show.
+    probe.gradients(first, TOKENS[::-1], weights=3.0)
     if not probe.unload(first):
         raise NotMeasurableError("the server offers no unload_model")
     probe.made.remove(first)
@@ -105,12 +108,8 @@ def order_holds(probe: Probe) -> Finding:
         probe.gradients(waited)
         probe.update(waited, adam)
     slow = probe.gradients(waited).loss
-    from symptoms.conformance.probe import datum
-
-    sent = [
-        (hurried.forward_backward([datum(TOKENS)], "cross_entropy"), hurried.optim_step(adam))
-        for _ in range(3)
-    ]
+    one = datum(TOKENS, probe.regime[1])
+    sent = [(hurried.forward_backward([one], "cross_entropy"), hurried.optim_step(adam)) for _ in range(3)]
     for gradient, update in sent:
         gradient.result(probe.wait)
         update.result(probe.wait)

@@ -9,7 +9,7 @@ from symptoms.conformance.findings import Check, Finding, NotMeasurableError
 from symptoms.conformance.probe import TOKENS, Probe, signed
 
 MEAN_NATS, MOST_NATS = 0.05, 0.3
-"""How far log-probabilities may be apart, on average and at most, which computing in bfloat16 makes them."""
+"""How far log-probabilities may be apart, on average and at most: what bfloat16 makes of them."""
 FAR = 1024
 """Tokens of the long text, where the model takes as many."""
 

@@ -9,23 +9,23 @@ from symptoms.conformance.probe import Probe, adam
 
 
 def epsilon(probe: Probe) -> Finding:
-    """Twice the epsilon at the same learning rate."""
-    ratio = probe.fall("eps", settings=probe.descent(probe.rate, eps=2)) / probe.usual_fall
+    """Half the epsilon at the same learning rate."""
+    ratio = probe.fall("eps", settings=probe.descent(probe.rate, eps=0.5)) / probe.usual_fall
     consequence = (
         "epsilon is fixed: settings that rest on a large one are ignored" if near(ratio, 1) else None
     )
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 0.5), consequence)
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
 def epsilon_of_later_steps(probe: Probe) -> Finding:
-    """A first step with an epsilon that makes it none, then one with the usual epsilon."""
+    """A first step too small to matter, then one with half its epsilon."""
     training = probe.adapter()
     before = probe.gradients(training).loss
-    probe.update(training, probe.descent(probe.rate, eps=1e6, beta1=0.0))
+    probe.update(training, probe.descent(probe.rate / 1000, beta1=0.0))
     probe.gradients(training)
-    probe.update(training, probe.descent(probe.rate, beta1=0.0))
+    probe.update(training, probe.descent(probe.rate, eps=0.5, beta1=0.0))
     ratio = (before - probe.gradients(training).loss) / probe.usual_fall
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
+    return Finding(f"{ratio:.2f} times the step", near(ratio, 2))
 
 
 def momentum(probe: Probe) -> Finding:
@@ -84,13 +84,13 @@ def no_clipping(probe: Probe) -> Finding:
 CHECKS = (
     Check(
         "Adam's eps",
-        "twice the epsilon, far above the gradients: half the step",
+        "half the epsilon, far above the gradients: a step twice as far",
         "epsilon is not the one that was set",
         epsilon,
     ),
     Check(
         "Adam's settings of a later step",
-        "another epsilon in the second step than in the first: that of its own step",
+        "half the epsilon in the second step: that step twice as far",
         "schedules of anything but the learning rate are ignored: the first step's settings stay",
         epsilon_of_later_steps,
     ),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Any, cast
 
 from symptoms.conformance.findings import NO_ANSWER, Check, Finding, NotMeasurableError
-from symptoms.conformance.probe import RANK, Probe
+from symptoms.conformance.probe import RANK, TOKENS, Probe, datum
 from symptoms.service.sdk import made_within
 
 LONGEST = 8192
@@ -68,10 +69,6 @@ def too_long(probe: Probe) -> Finding:
 
 def unknown_loss(probe: Probe) -> Finding:
     """A loss that there is not."""
-    from typing import Any, cast
-
-    from symptoms.conformance.probe import TOKENS, datum
-
     started = time.monotonic()
     training = probe.adapter()
     try:

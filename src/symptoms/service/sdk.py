@@ -5,8 +5,9 @@ Some servers speak to no other than an older one; the version is a choice of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from inspect import signature
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,6 +57,26 @@ def rest_client(service: tinker.ServiceClient, url: str, key: str) -> tinker.Res
     if hasattr(tinker.ServiceClient, "close"):
         return tinker.RestClient(base_url=url, api_key=key)
     return service.create_rest_client()  # pyright: ignore[reportDeprecated]
+
+
+def can_name_tokens() -> bool:
+    """Whether sampling can be asked for the log-probabilities of named tokens, which 0.25 cannot."""
+    import tinker
+
+    return "target_prompt_logprobs" in signature(tinker.SamplingClient.sample).parameters
+
+
+def last_logprobs(sampler: tinker.SamplingClient, tokens: Sequence[int], count: int) -> Any:
+    """The future of a text's log-probabilities, of which the last `count` are wanted.
+
+    Versions that cannot be told how many score all, which takes longer and ends alike.
+    """
+    import tinker
+
+    prompt = tinker.ModelInput.from_ints(list(tokens))
+    if "prompt_logprobs_last_n" in signature(sampler.compute_logprobs).parameters:
+        return sampler.compute_logprobs(prompt, prompt_logprobs_last_n=count)
+    return sampler.compute_logprobs(prompt)
 
 
 def close(service: tinker.ServiceClient, status: Status = "success", seconds: float | None = None) -> None:
