@@ -26,7 +26,7 @@ def resumed(with_optimizer: bool) -> Check:
             probe.update(training, signed(RATE))
         state = training.save_state(unique("state")).result(probe.wait).path
         here, went_on = _next_step(probe, training)
-        client = probe.service.client
+        client = probe.client
         make: Any = (
             client.create_training_client_from_state_with_optimizer
             if with_optimizer
