@@ -7,6 +7,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 LONGEST = (
+    "tests/lab/test_conformance.py",
     "tests/lab/test_experiment.py",
     "tests/docs/test_tutorial.py",
     "tests/lab/test_resume.py",
@@ -16,6 +17,7 @@ LONGEST = (
     "tests/engine/infer/test_same_text.py",
     "tests/server/test_memory.py",
     "tests/lab/test_sweep.py",
+    "tests/lab/test_first_meeting.py",
     "tests/server/test_crash.py",
     "tests/server/test_generation.py",
     "tests/server/test_neighbours.py",

@@ -143,7 +143,11 @@ REQUESTS: list[tuple[str, str, str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "route", "words", "fault"), REQUESTS, ids=lambda value: getattr(value, "__name__", str(value))[:30])
+@pytest.mark.parametrize(
+    ("name", "route", "words", "fault"),
+    REQUESTS,
+    ids=lambda value: getattr(value, "__name__", str(value))[:30],
+)
 def test_a_request_that_is_taken_otherwise_is_named(
     name: str, route: str, words: str, fault: Any, model: Path, tmp_path: Path
 ):
@@ -210,7 +214,9 @@ GRADIENTS: list[tuple[str, str, Callable[[proto.ForwardBackwardRequest], None]]]
 ]
 
 
-@pytest.mark.parametrize(("name", "words", "fault"), GRADIENTS, ids=lambda value: getattr(value, "__name__", str(value))[:30])
+@pytest.mark.parametrize(
+    ("name", "words", "fault"), GRADIENTS, ids=lambda value: getattr(value, "__name__", str(value))[:30]
+)
 def test_gradients_that_are_made_otherwise_are_named(
     name: str, words: str, fault: Callable[[proto.ForwardBackwardRequest], None], model: Path, tmp_path: Path
 ):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symptoms.conformance.findings import Check, Finding
 from symptoms.conformance.probe import RANK, TOKENS, Probe, signed, unique
-from symptoms.service.sdk import made_within
+from symptoms.service.sdk import made_within, rest_client
+
+if TYPE_CHECKING:
+    import tinker
 
 OTHER = tuple(reversed(TOKENS))
 RATE = 2e-3
-MOST_BYTES = 256 << 20
 
 
 def resumed(with_optimizer: bool) -> Check:
@@ -26,7 +28,7 @@ def resumed(with_optimizer: bool) -> Check:
             probe.update(training, signed(RATE))
         state = training.save_state(unique("state")).result(probe.wait).path
         here, went_on = _next_step(probe, training)
-        client = probe.service.client
+        client = probe.client
         make: Any = (
             client.create_training_client_from_state_with_optimizer
             if with_optimizer
@@ -96,13 +98,37 @@ def snapshot(probe: Probe) -> Finding:
 
 
 def downloaded(probe: Probe) -> Finding:
-    """A checkpoint as an archive, and what its adapter_config.json says.
+    """The files of a checkpoint, by the SDK's present way or its earlier one, and the rank that they tell."""
+    training = probe.adapter()
+    if hasattr(training, "save_weights_external"):
+        files = _files_by_address(probe, training)
+    else:
+        files = _files_of_archive(probe, probe.saved_for_sampling(training, "download"))
+    configs = [content for name, content in files.items() if name.endswith("adapter_config.json")]
+    if not configs:
+        return Finding(f"{len(files)} files without adapter_config.json", False)
+    config: dict[str, Any] = json.loads(configs[0])
+    told = f"rank {config.get('r')}, alpha {config.get('lora_alpha')}, {len(files)} files"
+    return Finding(told, config.get("r") == RANK)
 
-    By plain HTTP, as the SDK has had this route and lost it again.
-    """
+
+def _files_by_address(probe: Probe, training: tinker.TrainingClient) -> dict[str, bytes]:
+    """By save_weights_external, which gives an address for each file."""
     import httpx
 
-    path = probe.saved_for_sampling(probe.adapter(), "download")
+    path = training.save_weights_external(unique("download")).result(probe.wait).path
+    rest = rest_client(probe.client, probe.service.url, probe.service.key)
+    urls = rest.get_external_weights_urls(path).result(probe.wait).urls
+    return {
+        name: httpx.get(url, follow_redirects=True, timeout=probe.wait).raise_for_status().content
+        for name, url in urls.items()
+    }
+
+
+def _files_of_archive(probe: Probe, path: str) -> dict[str, bytes]:
+    """By the archive of a checkpoint to sample from, as SDKs up to 0.37 get it."""
+    import httpx
+
     run, _, checkpoint = path.removeprefix("tinker://").partition("/")
     answer: httpx.Response | None = None
     # Servers differ in whether the checkpoint's id has its kind before it.
@@ -119,17 +145,9 @@ def downloaded(probe: Probe) -> Finding:
     answer.raise_for_status()
     if answer.headers.get("content-type", "").startswith("application/json"):
         answer = httpx.get(answer.json()["url"], follow_redirects=True, timeout=probe.wait).raise_for_status()
-    if len(answer.content) > MOST_BYTES:
-        return Finding(f"an archive of {len(answer.content)} bytes, which was not looked into", None)
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
-        names = archive.getnames()
-        configs = [name for name in names if name.endswith("adapter_config.json")]
-        if not configs:
-            return Finding(f"{len(names)} files without adapter_config.json", False)
-        file = archive.extractfile(configs[0])
-        config: dict[str, Any] = json.loads(file.read()) if file else {}
-    told = f"rank {config.get('r')}, alpha {config.get('lora_alpha')}, {len(names)} files"
-    return Finding(told, config.get("r") == RANK)
+        opened = {name: archive.extractfile(name) for name in archive.getnames()}
+        return {name: file.read() for name, file in opened.items() if file is not None}
 
 
 CHECKS = (
@@ -149,7 +167,7 @@ CHECKS = (
     ),
     Check(
         "a checkpoint can be taken away",
-        "the archive of a checkpoint, as `tinker checkpoint download` gets it, with the rank asked for",
+        "the files of a checkpoint, by the way that the SDK has for it, with the rank asked for",
         "what was trained cannot leave the server by the protocol",
         downloaded,
     ),

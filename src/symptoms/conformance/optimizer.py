@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from symptoms.conformance.findings import Check, Finding, near
+from symptoms.conformance.findings import Check, Finding, NotMeasurableError, near
 from symptoms.conformance.probe import Probe, adam
 
 
@@ -75,6 +75,10 @@ def clipping(probe: Probe) -> Finding:
 
 def no_clipping(probe: Probe) -> Finding:
     """A gradient of ten times the size with no limit."""
+    if not near(probe.fall("weights 2", weights=2.0) / probe.usual_fall, 2):
+        raise NotMeasurableError(
+            "weights do not scale the gradient, so none of ten times the size is to be had"
+        )
     settings = probe.descent(probe.rate / 10)
     ratio = probe.fall("not clipped", settings=settings, weights=10.0) / probe.usual_fall
     consequence = "gradients are clipped though no limit was set" if ratio < 0.8 else None

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from symptoms.conformance.findings import NotMeasurableError
 from symptoms.service import Service
 from symptoms.service.sdk import made_within
+from symptoms.service.watch import unwatched
 
 if TYPE_CHECKING:
     import tinker
@@ -64,6 +65,11 @@ class Probe:
     made: list[Any] = field(default_factory=list[Any], repr=False)
     """The clients of adapters that the server still holds."""
 
+    @property
+    def client(self) -> tinker.ServiceClient:
+        """The SDK's own client, whose errors and retries are a part of what is measured."""
+        return unwatched(self.service.client)
+
     def adapter(
         self,
         rank: int = RANK,
@@ -76,7 +82,7 @@ class Probe:
         """A new adapter; on a server that keeps to seeds always the same one."""
         training: tinker.TrainingClient = made_within(
             self.wait,
-            lambda: self.service.client.create_lora_training_client(
+            lambda: self.client.create_lora_training_client(
                 base_model=self.service.base_model,
                 rank=rank,
                 seed=seed,
@@ -220,7 +226,7 @@ class Probe:
 
     def sampler(self, path: str | None = None) -> tinker.SamplingClient:
         """Samples from the base model, or from what was saved."""
-        client, base_model = self.service.client, self.service.base_model
+        client, base_model = self.client, self.service.base_model
         if path is None:
             return made_within(self.wait, lambda: client.create_sampling_client(base_model=base_model))
         return made_within(self.wait, lambda: client.create_sampling_client(model_path=path))

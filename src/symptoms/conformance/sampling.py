@@ -40,6 +40,8 @@ def _teach(probe: Probe) -> Taught:
     tokens = (*PROMPT, *TAUGHT, end_token(probe))
     weights = [0.0] * (len(PROMPT) - 1) + [1.0] * (len(TAUGHT) + 1)
     training = probe.adapter()
+    # Some servers sample a checkpoint only while its adapter is there.
+    probe.made.remove(training)
     for _ in range(MOST_STEPS):
         logprobs = probe.gradients(training, tokens, weights).logprobs[len(PROMPT) - 1 :]
         if min(logprobs) > -0.1:

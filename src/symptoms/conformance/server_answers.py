@@ -36,7 +36,7 @@ def info(probe: Probe) -> Finding:
 def unknown_model(probe: Probe) -> Finding:
     """An adapter for a model that there is not."""
     started = time.monotonic()
-    client = probe.service.client
+    client = probe.client
     try:
         made_within(
             probe.wait, lambda: client.create_lora_training_client(base_model="no-such/model", rank=RANK)

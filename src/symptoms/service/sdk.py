@@ -54,7 +54,7 @@ def rest_client(service: tinker.ServiceClient, url: str, key: str) -> tinker.Res
     """The client of lists and deletions; before 0.38 only a service client could make it."""
     import tinker
 
-    if hasattr(tinker.ServiceClient, "close"):
+    if hasattr(tinker, "RestClient"):
         return tinker.RestClient(base_url=url, api_key=key)
     return service.create_rest_client()  # pyright: ignore[reportDeprecated]
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
 from symptoms.errors import ServiceError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BACKGROUND = ("session_heartbeat", "client/config", "client/dynamic_config", "telemetry")
 """Routes that the SDK asks by the clock, whatever a run does."""
+T = TypeVar("T")
 OURS = ("tinker.lib.internal_client_holder", "tinker.lib.retry_handler")
 """Loggers of the SDK whose warnings are told here in other words."""
 
@@ -186,9 +187,10 @@ class Watch(logging.Handler):
         # Futures of clients can be used as clients, too.
         if isinstance(given, tinker.APIFuture):
             return _WatchedFuture(cast("tinker.APIFuture[Any]", given), self)
-        if isinstance(
-            given, (tinker.ServiceClient, tinker.TrainingClient, tinker.SamplingClient, tinker.RestClient)
-        ):
+        clients = [tinker.ServiceClient, tinker.TrainingClient, tinker.SamplingClient]
+        # Not in older versions of the SDK, which has its own way to make one.
+        clients += [tinker.RestClient] if hasattr(tinker, "RestClient") else []
+        if isinstance(given, tuple(clients)):
             return _WatchedClient(given, self)
         return given
 
@@ -207,6 +209,11 @@ class _WatchedClient:
     def __init__(self, client: Any, watch: Watch) -> None:
         self._client, self._watch = client, watch
 
+    @property
+    def behind(self) -> Any:
+        """The SDK's own client."""
+        return self._client
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
         if not callable(found):
@@ -223,6 +230,11 @@ class _WatchedClient:
                 raise known from error
 
         return call
+
+
+def unwatched(client: T) -> T:
+    """The SDK's own client behind a watched one, for who wants to see what it does by itself."""
+    return cast(T, client.behind) if isinstance(client, _WatchedClient) else client
 
 
 def _to_standard_error(text: str) -> None:
