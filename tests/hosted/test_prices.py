@@ -13,8 +13,8 @@ import pytest
 
 from symptoms.cli.app import app
 from symptoms.errors import InputError, ServiceError
-from symptoms.runs.spending import dollars_spent
 from symptoms.runs.step_metrics import StepMetrics
+from symptoms.runs.summary import dollars_spent
 from symptoms.service.prices import Price, price_of, prices, refresh_prices
 
 LIST = [

@@ -34,8 +34,8 @@ from symptoms.evaluate.measures.intervals import (
 )
 from symptoms.evaluate.predictions import Prediction, read_predictions
 from symptoms.runs import RunDirectory
-from symptoms.runs.spending import dollars_spent
 from symptoms.runs.step_metrics import StepMetrics
+from symptoms.runs.summary import dollars_spent
 from symptoms.runs.used_weights import evaluation_of_used_weights
 
 ONLY_WATCHING = frozenset(

@@ -1,16 +1,17 @@
-"""The summary of a finished run: its losses, and what it wrote for the test cases."""
+"""The summary of a finished run: its losses, what it wrote for the test cases, and what it cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.final_loss import final_loss, final_loss_is
-from symptoms.runs.spending import dollars_spent
+from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import evaluation_of_used_weights
 from symptoms.service import HOSTED, Service
+from symptoms.service.prices import Price, price_of
 from symptoms.settings import ExperimentSettings, TrainingSettings
 
 
@@ -65,3 +66,24 @@ def summarise(
         used = evaluation_of_used_weights(evaluations, best_by) or best
         summary |= {"used_dev_loss": used["dev_loss"], "used_step": used["step"]}
     return summary
+
+
+def dollars_spent(
+    manifest: Mapping[str, Any], metrics: Iterable[StepMetrics], num_evaluations: int
+) -> float | None:
+    """What a run on hosted Tinker has cost so far, at the price that it began with, or else today's.
+
+    Steps that a resumed run did twice, checkpoints that are stored, and dev texts that were classified are
+    not counted. None where the price is not known.
+    """
+    price = price_of_run(manifest)
+    if price is None:
+        return None
+    num_dev_tokens = num_evaluations * (manifest.get("num_dev_tokens") or 0)
+    return price.dollars(sum(line.num_tokens for line in metrics) + num_dev_tokens)
+
+
+def price_of_run(manifest: Mapping[str, Any]) -> Price | None:
+    """The price in a run's manifest; today's for one of an earlier version, that has none."""
+    told = manifest.get("price")
+    return price_of(manifest["base_model"]) if told is None else Price.model_validate(told)

@@ -15,7 +15,7 @@ from symptoms.cli.outcome import going_on_with
 from symptoms.conformance import Row, deviations_at_first_meeting
 from symptoms.errors import InputError
 from symptoms.runs.directory import RunDirectory
-from symptoms.runs.spending import price_of_run
+from symptoms.runs.summary import price_of_run
 from symptoms.service import HOSTED, LOCAL, Service, connect
 from symptoms.settings import TrainingSettings
 from symptoms.train import conclude, prepare, read_settings_file
