@@ -22,7 +22,12 @@ LEAVES = (
         fields=("prompt", "chunks", "tokens", "prompt_alt_tokens"),
     ),
     Leaving(
-        "the assessments to be learnt for them (condition, symptoms, recommendation), as token ids, too",
+        "the assessments to be learnt for them (condition, symptoms, recommendation), and the names of the "
+        "labels that are asked about, as token ids, too",
+        fields=(
+            *("target_prompt_logprobs", "data", "dtype", "shape"),
+            *("sparse_crow_indices", "sparse_col_indices"),
+        ),
     ),
     Leaving(
         "settings: base model, rank, seed, what is adapted, learning rate and the other numbers of Adam, "
