@@ -9,15 +9,15 @@ import typer
 from rich.console import Console
 
 from symptoms import __version__
+from symptoms.cli.checks.conformance_command import conformance
+from symptoms.cli.checks.doctor_command import doctor
+from symptoms.cli.checks.safety_command import safety_app
 from symptoms.cli.commands.assess_command import assess
 from symptoms.cli.commands.compare_commands import compare
-from symptoms.cli.commands.conformance_command import conformance
 from symptoms.cli.commands.data_commands import data_app
-from symptoms.cli.commands.doctor_command import doctor
 from symptoms.cli.commands.evaluate_commands import evaluate, results
 from symptoms.cli.commands.models_commands import models_app
 from symptoms.cli.commands.runs_commands import runs_app
-from symptoms.cli.commands.safety_command import safety_app
 from symptoms.cli.commands.serve_command import serve
 from symptoms.cli.commands.settings_commands import settings_app
 from symptoms.cli.commands.sweep_commands import sweep
