@@ -96,6 +96,6 @@ def test_what_is_broken_is_told_with_the_next_step(tmp_path: Path):
     assert len(broken) == 3
     assert "set TINKER_LOCAL_HOME to another folder." in broken[0]
     assert "write it anew with 'symptoms evaluate bad'." in broken[1]
-    assert "check the address, or use --service local." in broken[2]
+    assert "check the address and the network." in broken[2]
     assert "set in environment" in done.stdout
     assert key not in done.stdout + done.stderr

@@ -14,7 +14,7 @@ from symptoms.classifier.word_vote import WordVote
 from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError, ServiceError
 from symptoms.safety import ENGLISH, language_other_than
-from symptoms.service import Service
+from symptoms.service import LOCAL, Service
 from symptoms.service.faults import is_gone
 from symptoms.service.sdk import can_name_tokens, resolved
 from symptoms.tokens import (
@@ -63,7 +63,8 @@ def _sampler_of(service: Service, checkpoint: str) -> tinker.SamplingClient:
     try:
         return resolved(service.client.create_sampling_client(model_path=checkpoint))
     except Exception as error:
-        if not is_gone(error):
+        # The local server has but one sentence to say of that, and an address that means nothing to anyone.
+        if service.kind == LOCAL or not is_gone(error):
             raise
         raise ServiceError(
             f"{service.url} does not have {checkpoint}, or no longer; name another run, or train its like: "
