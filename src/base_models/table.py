@@ -72,6 +72,9 @@ class KnownModel(_Row):
     reaches_original: dict[str, Any] = {}
     """The smallest change of those numbers by which this model reaches what the original claims."""
     data_sets: dict[str, Any] = {}
+    """What suits it for data sets, where nobody tells otherwise."""
+    least_steps: int = Field(default=0, ge=0)
+    """Steps that a training on a data set is to have, if twice the recommended epochs give as many."""
 
     @property
     def is_bundled(self) -> bool:

@@ -27,7 +27,18 @@ def test_settings_for_data_sets_are_valid(name: str):
     assert {key: getattr(config, key) for key in settings} == settings
 
 
-@pytest.mark.parametrize(("examples", "warmup"), [(1, 0), (12, 1), (40, 3), (2696, 50)])
+@pytest.mark.parametrize(("examples", "epochs"), [(30, 6), (900, 6), (1300, 4), (1800, 3), (2696, 3)])
+def test_few_examples_are_seen_more_often(examples: int, epochs: int):
+    """Up to twice the recommended epochs, until there are enough steps; what was told stays."""
+    told = TrainingSettings.of({"data": "train.jsonl"})
+    found = resolve(told, None, "smollm2-135m", count_examples=lambda _settings: examples)
+    assert found.settings.epochs == epochs
+    assert f"epochs {epochs}," in (found.recommended or "")
+    insisted = TrainingSettings.of({"data": "train.jsonl", "epochs": 2})
+    assert resolve(insisted, None, "smollm2-135m", count_examples=lambda _: examples).settings.epochs == 2
+
+
+@pytest.mark.parametrize(("examples", "warmup"), [(1, 1), (12, 2), (40, 6), (2696, 50)])
 def test_a_recommended_warm_up_ends_well_before_a_short_training(examples: int, warmup: int):
     """Of few examples it takes a fifth of the steps, so that what is recommended can always be trained."""
     told = TrainingSettings.of({"data": "train.jsonl"})

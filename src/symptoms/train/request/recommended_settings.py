@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,9 +35,9 @@ def resolve(
 
     `experiment` are the settings of an experiment's file, None for a data set. Such a file that names the
     base model itself is taken at its word. For a data set on a base model that the table of models does not
-    know, the learning rate goes by the model's shape, which `find_shape` gives where it is known. A
-    recommended warm-up takes no more than a fifth of the steps, where `count_examples` tells of how many
-    examples they are.
+    know, the learning rate goes by the model's shape, which `find_shape` gives where it is known. Where
+    `count_examples` tells of how many examples they are, few of them get up to twice the recommended epochs,
+    and a recommended warm-up takes no more than a fifth of the steps.
 
     Raises InputError where settings do not fit together.
     """
@@ -45,6 +46,10 @@ def resolve(
     settings = told.over({**of_the_file, **recommended})
     if base_model is not None:
         settings = settings.model_copy(update={"base_model": base_model})
+    known = known_models().get(base_model or "")
+    if "epochs" in recommended and known is not None and told.steps is None and count_examples is not None:
+        recommended["epochs"] = _enough_epochs(settings, count_examples(settings), known.least_steps)
+        settings = settings.model_copy(update={"epochs": recommended["epochs"]})
     if "warmup_steps" in recommended and count_examples is not None:
         longest = count_all_steps(settings, count_examples(settings)) // SHORTEST_AFTER_WARMUP
         recommended["warmup_steps"] = min(settings.warmup_steps, longest)
@@ -55,6 +60,12 @@ def resolve(
         return Resolved(settings, None)
     whose = "this base model" if (base_model or "") in known_models() else "models of this width"
     return Resolved(settings, f"{in_words(recommended)}, recommended for {whose}")
+
+
+def _enough_epochs(settings: TrainingSettings, num_examples: int, least_steps: int) -> int:
+    """The recommended epochs, or up to twice as many where these are fewer than `least_steps`."""
+    in_one = count_all_steps(settings.model_copy(update={"epochs": 1}), num_examples)
+    return min(max(settings.epochs, math.ceil(least_steps / in_one)), 2 * settings.epochs)
 
 
 def _recommended(
