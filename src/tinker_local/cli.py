@@ -132,7 +132,7 @@ def _import(options: argparse.Namespace) -> None:
     from tinker_local.importing import import_adapter
 
     path: Path = options.path
-    stem = path.name.partition(".tar")[0].removesuffix(".tgz")
+    stem = path.resolve().name.partition(".tar")[0].removesuffix(".tgz")
     name = options.name or "imported-" + re.sub(r"[^A-Za-z0-9_-]+", "-", stem)
 
     def tell(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -181,6 +182,21 @@ def test_an_adapter_of_another_base_is_refused(base: Path, tmp_path: Path):
     write_tiny_model(tmp_path / "other", "LlamaForCausalLM", intermediate_size=64)
     with pytest.raises(AdapterError, match=r"mlp\.\w+, which is .* in this base; say which base"):
         imported(tmp_path / "theirs", tmp_path / "other")
+
+
+def test_a_base_beside_the_adapter_is_found_from_anywhere(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """As an export with a base of its own names it; from inside, the run has the folder's name."""
+    folder = tmp_path / "theirs"
+    made_by_peft(base, folder)
+    shutil.copytree(base, folder / "base")
+    changed(folder, base_model_name_or_path="./base")
+    done = import_adapter(folder, tmp_path / "home", "one", None)
+    assert Path(done.base_model) == folder.resolve() / "base"
+    monkeypatch.chdir(folder)
+    main(["import", ".", "--home", str(tmp_path / "home")])
+    assert "tinker://imported-theirs/" in capsys.readouterr().out
 
 
 def test_the_command_imports_once(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -81,6 +81,12 @@ def test_trl_without_any_number_has_the_scale_of_its_own_command():
     assert not any(name.startswith("lora_dropout") for name in left(nested))
 
 
+def test_a_file_of_another_tool_is_not_taken_for_pefts():
+    """None of its names would be carried over, and PEFT's defaults would stand for what was said."""
+    with pytest.raises(InputError, match="none of PEFT's names"):
+        translate("peft", {"learning_rate": 1e-4, "lora_r": 16})
+
+
 def test_rslora_divides_by_the_root_of_the_rank():
     """With use_rslora alpha 32 at rank 16 is scale 8, four times ours."""
     settings = translate("trl", {**LORA, "use_rslora": True, "learning_rate": 1e-4}).settings

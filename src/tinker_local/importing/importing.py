@@ -49,7 +49,7 @@ def import_adapter(
     """
     files = read_adapter_files(path)
     foreign = read_mlx_adapter(files) if files.is_mlx else read_peft_adapter(files)
-    chosen = base_model or foreign.base_model
+    chosen = base_model or _named_base(foreign.base_model, path)
     if chosen is None:
         raise AdapterError(f"{path} names no base model; say which with --base-model.")
     tell(f"loading {chosen}")
@@ -61,6 +61,14 @@ def import_adapter(
     places = (CheckpointPath(name, "weights", "1"), CheckpointPath(name, "sampler_weights", "1"))
     saved = [store.save(place, chosen, adapter, None, False, None, metadata).path for place in places]
     return Imported(chosen, saved[0], saved[1], adapter.config.rank, notes)
+
+
+def _named_base(named: str | None, path: Path) -> str | None:
+    """The base that an adapter names; a folder that lies beside it is found from wherever it is imported."""
+    if named is None or Path(named).is_absolute():
+        return named
+    beside = (path if path.is_dir() else path.parent).resolve() / named
+    return str(beside) if beside.is_dir() else named
 
 
 def as_own(

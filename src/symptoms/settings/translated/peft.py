@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from symptoms.errors import InputError
 from symptoms.settings.translated.adapter_config import OF_THE_LIBRARY, carry_adapter
 from symptoms.settings.translated.common import carry_base_model
 from symptoms.settings.translated.their_values import TheirValues
 from symptoms.settings.translated.translation import Draft, Translation
 
 PEFT = "PEFT 0.21.2"
+ITS_OWN = frozenset({"peft_type", "r", "lora_alpha", "target_modules", "base_model_name_or_path"})
 
 
 def from_peft(told: Mapping[str, Any], examples: int | None = None) -> Translation:
-    """The adapter of a file that says nothing of its training."""
+    """The adapter of a file that says nothing of its training.
+
+    Raises InputError for a file without any of PEFT's names, which is another tool's.
+    """
     del examples
+    if told and not ITS_OWN & told.keys():
+        raise InputError(
+            f"The file has none of PEFT's names ({', '.join(sorted(ITS_OWN))}); say whose it is with --from."
+        )
     theirs, draft = TheirValues(PEFT, told), Draft(PEFT)
     name = theirs.any("base_model_name_or_path")
     if name:
