@@ -9,7 +9,7 @@ from pathlib import Path
 
 from base_models import on_one_line
 from tinker_local.errors import ExportError
-from tinker_local.export.exporting import CheckFailedError, export
+from tinker_local.export.exporting import CheckFailedError, check_free, export
 from tinker_local.export.forms import Form, chosen_kind
 from tinker_local.export.questions import general_questions, read_questions
 from tinker_local.export.source import open_source
@@ -36,6 +36,7 @@ def run_export(
     checkpoint = parse_path(path)
     named = "-".join(filter(None, (checkpoint.run.replace(":", "-"), checkpoint.name, form, kind)))
     folder = output or Path("exports") / named
+    check_free(folder)
     about = None if card is None else _text(card)
     tell, end = _progress()
     source = open_source(path, home, adapters, tell)

@@ -44,6 +44,12 @@ class Export:
     comparisons: tuple[Comparison, ...]
 
 
+def check_free(folder: Path) -> None:
+    """Raise ExportError where something is in the way of an export to this folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportError(f"{folder} is there already; choose another --output, or remove it.")
+
+
 def export(
     source: Source,
     form: Form,
@@ -63,8 +69,7 @@ def export(
     is left.
     """
     kind = chosen_kind(form, quantize)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportError(f"{folder} is there already; choose another --output, or remove it.")
+    check_free(folder)
     partial = folder.with_name(f".partial-{uuid.uuid4().hex}")
     readers = _readers(source, form, kind, partial)
     if checked:
