@@ -118,7 +118,7 @@ class TrainedModel:
 
     def write(self, description: str) -> str:
         """The greedy continuation of a description's prompt; raises InputError if it leaves no room."""
-        prompt = self._prompt(description)
+        prompt = self._prompt(self.mended(description))
         written, ended = self._submit_writing(prompt)()
         room = self._room(prompt)
         if not ended and room < MAX_NEW_TOKENS:
@@ -127,7 +127,7 @@ class TrainedModel:
 
     def answer(self, description: str, labels: Sequence[Label]) -> Answer:
         """One description's answer; raises InputError where it does not fit the model's context."""
-        return self.submit(description, labels, Writing.WHOLE)()
+        return self.submit(self.mended(description), labels, Writing.WHOLE)()
 
     def answers(
         self, descriptions: Iterable[tuple[str, Writing]], labels: Sequence[Label]
@@ -135,15 +135,18 @@ class TrainedModel:
         """Answers in the descriptions' order; several are asked at once, so that the service batches."""
         pending: deque[Callable[[], Answer]] = deque()
         for description, writing in descriptions:
-            pending.append(self.submit(description, labels, writing))
+            pending.append(self.submit(self.mended(description), labels, writing))
             if len(pending) == self.descriptions_in_flight:
                 yield pending.popleft()()
         while pending:
             yield pending.popleft()()
 
-    def submit(self, description: str, labels: Sequence[Label], writing: Writing) -> Callable[[], Answer]:
-        """Ask, and wait only when what this returns is called; raises InputError as `answer` does."""
-        prompt = self._prompt(description)
+    def submit(self, read: str, labels: Sequence[Label], writing: Writing) -> Callable[[], Answer]:
+        """Ask about a description as it is read (see `mended`); waits when what it returns is called.
+
+        Raises InputError as `answer` does.
+        """
+        prompt = self._prompt(read)
         lines = _lines_of(self.tokenizer, tuple(label.text for label in labels))
         self._check_room(prompt, max(map(len, lines), default=1))
         asked = self._submit_writing(prompt, writing.value) if writing.value else None
@@ -157,18 +160,18 @@ class TrainedModel:
             written = None if asked is None else asked()[0]
             logprobs = np.array([sum(line) for line in tokens])
             if self.words is not None and self.words.model.labels == tuple(label.id for label in labels):
-                logprobs = self.words.added_to(logprobs, self.mended(description))
+                logprobs = self.words.added_to(logprobs, read)
             return Answer(written, logprobs, tokens)
 
         return wait
 
-    def submit_continuation(self, description: str, label: Label) -> Callable[[], tuple[str, bool]]:
+    def submit_continuation(self, read: str, label: Label) -> Callable[[], tuple[str, bool]]:
         """The line that the model writes after the one that names this label, and whether it ended by itself.
 
         Returns at once, and waits when what it returns is called. Where the description leaves no room,
         nothing is written.
         """
-        prompt = self._prompt(description)
+        prompt = self._prompt(read)
         prompt += concern_tokens(self.tokenizer, label.text)
         if self._room(prompt) < 1:
             return lambda: ("", False)
@@ -224,10 +227,9 @@ class TrainedModel:
     def _mender(self) -> SlipMender | None:
         return None if self.words is None else SlipMender.of(self.words.model.terms, self.tokenizer)
 
-    def _prompt(self, description: str) -> list[int]:
-        mended = self.mended(description)
-        read = in_sentence_case(mended) if self.sentence_case else mended
-        return prompt_tokens(self.tokenizer, read, self.shots)
+    def _prompt(self, read: str) -> list[int]:
+        text = in_sentence_case(read) if self.sentence_case else read
+        return prompt_tokens(self.tokenizer, text, self.shots)
 
     def _room(self, prompt: list[int]) -> int:
         return MAX_NEW_TOKENS if self.context is None else min(MAX_NEW_TOKENS, self.context - len(prompt))

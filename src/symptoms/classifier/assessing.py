@@ -236,11 +236,12 @@ class Classifier:
         check_description(text)
         # One character for one, so that places in the text stay what they are.
         readable = _SURROGATE.sub("\ufffd", text)
-        scores = self._model.submit(readable, self._chooser.labels, Writing.NOTHING)
+        read = self._model.mended(readable)
+        scores = self._model.submit(read, self._chooser.labels, Writing.NOTHING)
         seen = self._ask_layer(readable)
         yield
         choice = self._chooser.choose(self._waited(scores).logprobs)
-        continuation = self._model.submit_continuation(readable, choice.best)
+        continuation = self._model.submit_continuation(read, choice.best)
         yield
         written, ended = self._waited(continuation)
         found = self._level_of(seen)
@@ -249,7 +250,7 @@ class Classifier:
         elif self.model_layer is not None:
             # It has failed, so that the first two layers say all they see.
             screening = screen(text)
-        notice, read = notice_of(screening, country), self._model.mended(readable)
+        notice = notice_of(screening, country)
         assessment = self._chooser.compose(readable, choice, written, ended, notice, read)
         return replace(assessment, language_notice=language_notice_of(screening, country))
 

@@ -67,8 +67,7 @@ def language_other_than(text: str, names: Set[str]) -> Language | None:
     by_script = _by_script(text)
     if by_script is not None:
         return None if by_script.name in names else by_script
-    known, words = _words()
-    found = Counter(code for token in tokens_of_folded(folded(text)) for code in words.get(token, ()))
+    known, found = _common_words(tokens_of_folded(folded(text)))
     best = max(known, key=lambda code: found[code])
     of_names = max((found[code] for code in known if known[code].name in names), default=0)
     clear = found[best] >= SURE_WORDS and found[best] >= SURE_LEAD * max(of_names, 1)
@@ -113,8 +112,7 @@ def _script_of(letter: str) -> str | None:
 
 
 def _by_words(tokens: Sequence[str]) -> Language:
-    known, words = _words()
-    found = Counter(code for token in tokens for code in words.get(token, ()))
+    known, found = _common_words(tokens)
     best = max(known, key=lambda code: (found[code], known[code].covered, code == "en"))
     if known[best].covered:
         return known[best]
@@ -122,6 +120,12 @@ def _by_words(tokens: Sequence[str]) -> Language:
     if found[best] >= SURE_WORDS and found[best] >= SURE_LEAD * max(covered, 1):
         return known[best]
     return known["en"]
+
+
+def _common_words(tokens: Sequence[str]) -> tuple[dict[str, Language], Counter[str]]:
+    """The languages by code, and of how many of these tokens each has among its commonest words."""
+    known, words = _words()
+    return known, Counter(code for token in tokens for code in words.get(token, ()))
 
 
 @cache
