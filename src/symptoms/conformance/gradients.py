@@ -51,7 +51,7 @@ def forward_adds_nothing(probe: Probe) -> Finding:
     before = probe.gradients(training).loss
     probe.forward(training)
     probe.update(training, probe.descent(probe.rate))
-    ratio = (before - probe.gradients(training).loss) / probe.usual_fall
+    ratio = probe.steps_since(before, training)
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
@@ -62,7 +62,7 @@ def gradients_are_spent(probe: Probe) -> Finding:
     probe.update(training, probe.descent(probe.rate, beta1=0.0))
     probe.gradients(training, weights=0.0)
     probe.update(training, probe.descent(probe.rate, beta1=0.0))
-    ratio = (before - probe.gradients(training).loss) / probe.usual_fall
+    ratio = probe.steps_since(before, training)
     return Finding(f"{ratio:.2f} times the step after both", near(ratio, 1))
 
 
@@ -72,7 +72,7 @@ def done_once(probe: Probe) -> Finding:
     before = probe.gradients(first).loss
     probe.gradients(again)
     probe.update(first, probe.descent(probe.rate))
-    ratio = (before - probe.gradients(first).loss) / probe.usual_fall
+    ratio = probe.steps_since(before, first)
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
@@ -83,8 +83,7 @@ def step_done_once(probe: Probe) -> Finding:
     probe.gradients(again)
     probe.update(first, probe.descent(probe.rate))
     probe.update(again, probe.descent(probe.rate))
-    after = probe.gradients(first).loss
-    ratio = (before - after) / probe.usual_fall
+    ratio = probe.steps_since(before, first)
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
 

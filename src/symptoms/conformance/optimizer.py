@@ -24,7 +24,7 @@ def epsilon_of_later_steps(probe: Probe) -> Finding:
     probe.update(training, probe.descent(probe.rate / 1000, beta1=0.0))
     probe.gradients(training)
     probe.update(training, probe.descent(probe.rate, eps=0.5, beta1=0.0))
-    ratio = (before - probe.gradients(training).loss) / probe.usual_fall
+    ratio = probe.steps_since(before, training)
     return Finding(f"{ratio:.2f} times the step", near(ratio, 2))
 
 
@@ -38,7 +38,7 @@ def momentum(probe: Probe) -> Finding:
         probe.update(training, settings)
         probe.gradients(training, weights=0.0)
         probe.update(training, settings)
-        moved.append((before - probe.gradients(training).loss) / probe.usual_fall)
+        moved.append(probe.steps_since(before, training))
     # m2 / (1 - 0.5^2) = 0.5 * 0.5 * gradient / 0.75
     holds = near(moved[0], 4 / 3, 0.12) and near(moved[1], 1, 0.12)
     return Finding(f"{moved[0]:.2f} and {moved[1]:.2f} times the step after both", holds)
@@ -52,7 +52,7 @@ def decay(probe: Probe) -> Finding:
     probe.gradients(training, weights=0.0)
     # Small numbers both, as servers take no weight decay of any size.
     probe.update(training, adam(2.0**-4, 1.0, weight_decay=8.0, beta1=0.0))
-    ratio = (before - probe.gradients(training).loss) / probe.usual_fall
+    ratio = probe.steps_since(before, training)
     consequence = None
     if near(ratio, 1, 0.1):
         consequence = "weight decay is ignored, or coupled to the gradient: adapters grow without that limit"

@@ -200,6 +200,10 @@ class Probe:
             self.kept[key] = self.first_step(**wanted)
         return self.kept[key]
 
+    def steps_since(self, before: float, training: tinker.TrainingClient) -> float:
+        """How far the loss has fallen from `before`, in usual first steps."""
+        return (before - self.gradients(training).loss) / self.usual_fall
+
     @property
     def usual_fall(self) -> float:
         """How far the step to compare with lowers the loss, in nats."""
