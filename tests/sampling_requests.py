@@ -11,12 +11,12 @@ from transformers import PreTrainedModel
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
+from tinker_local.engine.infer.network import TorchNetwork
+from tinker_local.engine.infer.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.infer.speculation import PromptLookup
 from tinker_local.engine.model.llama import Llama, Projection, plain_projection
-from tinker_local.engine.model.merging import MergedModels
-from tinker_local.engine.model.packing import packed
 from tinker_local.loading import BaseModel
 
 
@@ -44,8 +44,8 @@ def random_prompt(base: BaseModel, length: int, seed: int = 0) -> tuple[int, ...
 
 def weights_of(base: BaseModel) -> SamplingWeights:
     """The bare base as the server samples from it, with nothing remembered."""
-    model = MergedModels().get(base.model, None) or packed(base.model)
-    return SamplingWeights(base.model, base.tokenizer, lambda: (model, plain_projection))
+    network = Networks().get(base.model, None)
+    return SamplingWeights(base.model, base.tokenizer, lambda: network)
 
 
 class Submitted:
@@ -79,7 +79,9 @@ def generate(
     lookup: PromptLookup | None = None,
 ) -> list[GenerationResult]:
     """Continue every prompt on a scheduler of their own. `lookup` learns from what is generated here."""
-    weights = SamplingWeights(model, tokenizer, lambda: (model, project), lookup or PromptLookup())
+    weights = SamplingWeights(
+        model, tokenizer, lambda: TorchNetwork(model, project), lookup or PromptLookup()
+    )
     scheduler = Scheduler()
     submitted = [Submitted(scheduler, weights, request) for request in requests]
     return [one.result() for one in submitted]

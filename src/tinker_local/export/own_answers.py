@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
+from tinker_local.engine.infer.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
-from tinker_local.engine.model.llama import Llama, Projection, plain_projection
-from tinker_local.engine.model.merging import MergedModels
 from tinker_local.export.questions import MOST_NEW_TOKENS, Questions
 from tinker_local.export.source import Source
 
@@ -39,14 +38,13 @@ def own_answers(
 
     `tell` is given how many are done.
     """
-    merged = MergedModels()
-
-    def model() -> tuple[Llama, Projection]:
-        # As the server samples: small models are merged, others go through the adapter.
-        copy = merged.get(source.base.model, source.adapter)
-        return (copy, plain_projection) if copy is not None else (source.base.model, source.adapter.project)
-
-    weights = SamplingWeights(source.base.model, source.base.tokenizer, model)
+    networks = Networks()
+    weights = SamplingWeights(
+        source.base.model,
+        source.base.tokenizer,
+        # As the server samples.
+        lambda: networks.get(source.base.model, source.adapter),
+    )
     scheduler = Scheduler()
     context = source.base.model.config.max_position_embeddings
     answers: list[OwnAnswer] = []

@@ -16,12 +16,10 @@ import numpy.typing as npt
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
+from tinker_local.engine.infer.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
-from tinker_local.engine.model.llama import Llama, Projection, plain_projection
 from tinker_local.engine.model.lora import Adapter
-from tinker_local.engine.model.merging import MergedModels
-from tinker_local.engine.model.packing import PackedModels
 from tinker_local.engine.train.losses import NO_STABLE_REINFORCE
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
@@ -77,7 +75,7 @@ class Samplers:
         self._lock = threading.Lock()
         self._samplers: dict[str, Sampler] = {}
         self._joined: dict[str, int] = {}
-        self._merged, self._packed = MergedModels(), PackedModels()
+        self._networks = Networks()
         self._scheduler = Scheduler(wake=worker.wake)
         worker.attach(self._scheduler)
         # Samplers of the same base or the same checkpoint share their weights, and so a batch.
@@ -93,11 +91,11 @@ class Samplers:
         return answers.SamplingSessionCreated(sampling_session_id=sampler.sampler_id)
 
     def _make_ready(self, sampler: Sampler) -> None:
-        """Fold its adapter in while its client still prepares the first request, which would wait for it."""
+        """Lay its weights out while its client still prepares the first request, which would wait for it."""
         self._worker.submit(
             Work(
                 lane=f"{sampler.sampler_id}/ready",
-                run=lambda: sampler.weights.model(),
+                run=lambda: sampler.weights.network(),
                 # Whatever fails here is told to the first request, which tries it again.
                 finish=lambda _: None,
                 fail=lambda _: None,
@@ -295,14 +293,7 @@ class Samplers:
             return weights
 
     def _new_weights(self, base: BaseModel, adapter: Adapter | None) -> SamplingWeights:
-        def model() -> tuple[Llama, Projection]:
-            merged = self._merged.get(base.model, adapter)
-            if merged is not None:
-                return merged, plain_projection
-            model = self._packed.get(base.model)
-            return model, plain_projection if adapter is None else adapter.project
-
-        return SamplingWeights(base.model, base.tokenizer, model)
+        return SamplingWeights(base.model, base.tokenizer, lambda: self._networks.get(base.model, adapter))
 
 
 def _num_bytes(generation: GenerationRequest) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sampling_requests import Submitted, random_prompt, request, weights_of
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
+from tinker_local.engine.infer.network import TorchNetwork
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
@@ -39,7 +40,7 @@ class Counted:
                 self.scored.append(len(x))
             return plain_projection(name, x, weight)
 
-        self.weights = SamplingWeights(base.model, base.tokenizer, lambda: (base.model, project))
+        self.weights = SamplingWeights(base.model, base.tokenizer, lambda: TorchNetwork(base.model, project))
 
     def rows_of(self, scheduler: Scheduler, *asked: GenerationRequest) -> int:
         """How many rows are computed until these requests are done."""
@@ -217,7 +218,7 @@ def test_diverged_weights_do_not_reach_others(base: BaseModel):
     def diverged(_name: str, x: Tensor, weight: Tensor) -> Tensor:
         return plain_projection(_name, x, weight) * float("nan")
 
-    broken = SamplingWeights(base.model, base.tokenizer, lambda: (base.model, diverged))
+    broken = SamplingWeights(base.model, base.tokenizer, lambda: TorchNetwork(base.model, diverged))
     asked = request(random_prompt(base, 40), max_tokens=40)
     failed = Submitted(scheduler, broken, asked)
     beside = Submitted(scheduler, weights_of(base), asked)

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from tinker_local.domain.generation import GenerationRequest, PromptScores, TokenLogprobs
-from tinker_local.engine.kv_cache.paged_attention import row_unit, step_rows
-from tinker_local.engine.model.llama import Llama, Projection
+from tinker_local.engine.infer.network import Network
 
 TOKENS_AT_ONCE = 256
 """Scores over the vocabulary are made for this many tokens at a time at most,"""
@@ -36,26 +35,17 @@ def scored_at_once(vocab_size: int) -> int:
     return max(min(TOKENS_AT_ONCE, BYTES_AT_ONCE // (4 * vocab_size)), 2)
 
 
-def logits_of(model: Llama, project: Projection, states: Tensor) -> Tensor:
-    """Scores float32 [n, vocab_size] after states [n, hidden]; each row as it would be in any company."""
-    missing = step_rows(len(states), row_unit(model)) - len(states)
-    filled = torch.cat([states, states[:1].expand(missing, -1)]) if missing else states
-    return model.logits(filled, project)[: len(states)]
-
-
-def continuation_logprobs(
-    model: Llama, project: Projection, states: Tensor, before: Tensor, targets: Tensor
-) -> Tensor:
+def continuation_logprobs(network: Network, states: Tensor, before: Tensor, targets: Tensor) -> Tensor:
     """Log-probability of each target [n] after the state [tokens, hidden] that stands at `before` [n].
 
     A state that several targets follow is scored over the vocabulary once.
     """
     distinct, rows = cast(tuple[Tensor, Tensor], torch.unique(before, return_inverse=True))
     logprobs = torch.zeros(len(targets), device=states.device)
-    at_once = scored_at_once(model.config.vocab_size)
+    at_once = scored_at_once(network.config.vocab_size)
     for start in range(0, len(distinct), at_once):
         chosen = distinct[start : start + at_once]
-        scored = torch.log_softmax(logits_of(model, project, states[chosen]), dim=-1)
+        scored = torch.log_softmax(network.logits(states[chosen]), dim=-1)
         mine = (rows >= start) & (rows < start + at_once)
         logprobs[mine] = scored[rows[mine] - start, targets[mine]]
     return logprobs
@@ -102,24 +92,24 @@ class PromptScoring:
         """The log-probability of the token behind this position."""
         self._logprobs[position + 1] = logprob
 
-    def score(self, model: Llama, project: Projection, states: Tensor, start: int) -> None:
+    def score(self, network: Network, states: Tensor, start: int) -> None:
         """Score what is asked after the states [k, hidden] of the positions from `start` on."""
         end = min(start + len(states), len(self._request.prompt) - 1)
         fresh = max(start, self.first)
         if self._asks_widely and fresh < end:
-            self._score_widely(model, project, states[fresh - start : end - start], fresh)
+            self._score_widely(network, states[fresh - start : end - start], fresh)
         self.first = max(self.first, end)
 
-    def _score_widely(self, model: Llama, project: Projection, states: Tensor, first: int) -> None:
+    def _score_widely(self, network: Network, states: Tensor, first: int) -> None:
         request, named = self._request, self._request.named_prompt_tokens
         positions = np.arange(first, first + len(states))
         if not request.top_prompt_logprobs and not request.prompt_samples and named is not None:
             # Positions that name nothing are not computed.
             positions = positions[(named[positions] >= 0).any(axis=1)]
-        at_once = scored_at_once(model.config.vocab_size)
+        at_once = scored_at_once(network.config.vocab_size)
         for start in range(0, len(positions), at_once):
             mine = positions[start : start + at_once]
-            scores = logits_of(model, project, states[torch.from_numpy(mine - first).to(states.device)])
+            scores = network.logits(states[torch.from_numpy(mine - first).to(states.device)])
             logprobs = torch.log_softmax(scores, dim=-1)
             if request.top_prompt_logprobs:
                 best = logprobs.topk(request.top_prompt_logprobs, dim=-1)

@@ -8,8 +8,9 @@ from itertools import count
 
 from tokenizers import Tokenizer
 
+from tinker_local.engine.infer.network import Network
 from tinker_local.engine.infer.speculation import PromptLookup
-from tinker_local.engine.model.llama import Llama, Projection
+from tinker_local.engine.model.llama import Llama
 
 _NUMBERS = count(1)
 
@@ -18,12 +19,12 @@ _NUMBERS = count(1)
 class SamplingWeights:
     """Weights that samplers share. Their requests run in one batch, and compute a prompt's prefix once.
 
-    `model` gives the model to compute with and how it computes a linear layer; it has the shape and type of
-    `base`. `number` belongs to these weights alone: what was computed with them is known by it.
+    `network` gives what to compute with; it has the shape and type of `base`. `number` belongs to these
+    weights alone: what was computed with them is known by it.
     """
 
     base: Llama
     tokenizer: Tokenizer
-    model: Callable[[], tuple[Llama, Projection]]
+    network: Callable[[], Network]
     lookup: PromptLookup = field(default_factory=PromptLookup)
     number: int = field(default_factory=lambda: next(_NUMBERS))

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary, finalize
 
 from tinker_local.engine.infer.jobs import Feed, Job, release
+from tinker_local.engine.infer.native_network import is_native
 from tinker_local.engine.infer.step import Step
 from tinker_local.engine.infer.step_plan import StepPlan
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
@@ -118,7 +119,9 @@ class Scheduler:
     def _memory_of(self, base: Llama) -> Memory:
         with self._lock:
             if base not in self._memory:
-                pages = KeyValuePages(base.config, base.dtype, base.device, self._num_pages)
+                pages = KeyValuePages(
+                    base.config, base.dtype, base.device, self._num_pages, keys_by_width=is_native(base)
+                )
                 self._memory[base] = Memory(pages, PrefixCache(pages))
             return self._memory[base]
 

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from tinker_local.engine.infer.jobs import Feed, Growing, Job, release
-from tinker_local.engine.infer.prompt_scoring import continuation_logprobs, logits_of
+from tinker_local.engine.infer.prompt_scoring import continuation_logprobs
 from tinker_local.engine.infer.samples import Sample, are_numbers, extend
 from tinker_local.engine.infer.speculation import MOST_SPECULATED
 from tinker_local.engine.infer.step_plan import StepPlan
-from tinker_local.engine.kv_cache.paged_attention import paged_hidden, row_unit
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
 from tinker_local.engine.kv_cache.prefix_cache import Memory
 from tinker_local.engine.threads import use_threads_for
@@ -57,7 +56,7 @@ class Step:
         self._jobs = jobs
         self._memory = memory
         self._weights = jobs[0].weights
-        self._model, self._project = self._weights.model()
+        self._network = self._weights.network()
         self._failed: set[Job] = set()
         self._speculated: dict[Growing, list[int]] = {}
 
@@ -67,9 +66,8 @@ class Step:
         plan = self._plan()
         states: Tensor | None = None
         if plan.tokens:
-            use_threads_for(self._model.num_parameters, len(plan.tokens))
-            attend = plan.attention(self._model.config, row_unit(self._model))
-            states = paged_hidden(self._model, self._project, plan.tokens, plan.positions, attend)
+            use_threads_for(self._network.num_parameters, len(plan.tokens))
+            states = self._network.hidden(plan.rows())
             self._prefill(plan, states)
         self._sample(plan, states)
         for job in self._jobs:
@@ -78,7 +76,7 @@ class Step:
 
     def _plan(self) -> StepPlan:
         least, most = STEP_TOKENS
-        budget = min(max(int(STEP_OPERATIONS / (2 * self._model.num_parameters)), least), most)
+        budget = min(max(int(STEP_OPERATIONS / (2 * self._network.num_parameters)), least), most)
         current: list[Job] = []
 
         def take_page(feed: Feed) -> int | None:
@@ -131,7 +129,7 @@ class Step:
             before = torch.tensor(rows, device=states.device)
             targets = [job.prompt.tokens[position + 1] for job, position in asked]
             wanted = torch.tensor(targets, device=states.device)
-            found = continuation_logprobs(self._model, self._project, states, before, wanted)
+            found = continuation_logprobs(self._network, states, before, wanted)
             scores = cast(list[float], found.tolist())
             for (job, position), score in zip(asked, scores, strict=True):
                 job.scoring.set_logprob(position, score)
@@ -139,7 +137,7 @@ class Step:
             start, mine = plan.rows_of(job.prompt)
             if not mine or job.last_state is not None:
                 continue
-            job.scoring.score(self._model, self._project, states[mine], start)
+            job.scoring.score(self._network, states[mine], start)
             job.prompt.computed = start + len(mine)
             if job.prompt.computed == len(job.prompt.tokens):
                 job.last_state = states[mine[-1]].clone()
@@ -200,7 +198,7 @@ class Step:
             job.num_started += count
         if not parts:
             return
-        scores = logits_of(self._model, self._project, torch.cat(parts))
+        scores = self._network.logits(torch.cat(parts))
         logprobs = torch.log_softmax(scores, dim=-1)
         sound = are_numbers(logprobs)
         everything = [*runs, *beginning]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from tinker_local.engine.infer.jobs import Feed
-from tinker_local.engine.kv_cache.paged_attention import PagedAttention, Segment, step_rows
+from tinker_local.engine.infer.network import Pass
+from tinker_local.engine.kv_cache.paged_attention import Segment
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
-from tinker_local.engine.model.llama import LlamaConfig
 
 TakePage = Callable[[Feed], int | None]
 """A page for this feed, behind its last where that is free; None where none is to be had now."""
@@ -146,15 +146,12 @@ class StepPlan:
         feed.pages.append(page)
         return True
 
-    def attention(self, config: LlamaConfig, unit: int) -> PagedAttention:
-        """What the rows attend to; `tokens` and `positions` are filled up to a number that comes often."""
+    def rows(self) -> Pass:
+        """All rows, with the sequences that they belong to."""
         own: dict[Feed, list[int]] = {}
         for row, owner in enumerate(self._owners):
             own.setdefault(owner, []).append(row)
         segments = [
             Segment(feed.pages, rows, [self.positions[row] for row in rows]) for feed, rows in own.items()
         ]
-        missing = step_rows(len(self.tokens), unit) - len(self.tokens)
-        self.tokens += [0] * missing
-        self.positions += [0] * missing
-        return PagedAttention(self._pages, config, len(self.tokens), segments, self._writes)
+        return Pass(self.tokens, self.positions, segments, self._writes, self._pages)

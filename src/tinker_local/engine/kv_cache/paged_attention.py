@@ -126,7 +126,7 @@ class PagedAttention:
         index = torch.tensor(rows, device=device)
         gathered = None
         if first is None:
-            shape = (len(table), *self._pages.keys.shape[2:])
+            shape = (len(table), *self._pages.values.shape[2:])
             gathered = (
                 torch.empty(shape, dtype=dtype, device=device),
                 torch.empty(shape, dtype=dtype, device=device),
@@ -135,9 +135,13 @@ class PagedAttention:
 
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Write keys and values [rows, kv_heads, head_dim], and attend to all: [rows, heads * head_dim]."""
-        for stored, fresh in zip(self._pages.layer(layer), (keys, values), strict=True):
+        for number, (stored, fresh) in enumerate(zip(self._pages.layer(layer), (keys, values), strict=True)):
             chosen = fresh[: len(self._targets)] if self._sources is None else fresh[self._sources]
-            stored.view(-1, *stored.shape[2:]).index_copy_(0, self._targets, chosen)
+            if number == 0 and self._pages.keys_by_width:
+                page, offset = self._targets // PAGE_TOKENS, self._targets % PAGE_TOKENS
+                stored[page, :, :, offset] = chosen
+            else:
+                stored.view(-1, *stored.shape[2:]).index_copy_(0, self._targets, chosen)
         parts = [self._attend(layer, group, queries) for group in self._groups]
         attended = parts[0] if len(parts) == 1 else torch.cat(parts)
         return attended if self._order is None else attended[self._order]
@@ -158,6 +162,8 @@ class PagedAttention:
     def _gathered(self, layer: int, group: _Group) -> tuple[Tensor, Tensor]:
         """A layer's keys and values by block, [blocks, kv_heads, keys, head_dim]."""
         keys, values = self._pages.layer(layer)
+        if self._pages.keys_by_width:
+            keys = keys.permute(0, 3, 1, 2)
         if isinstance(group.table, int):
             run = slice(group.table, group.table + group.num_pages)
             keys, values = keys[run], values[run]
@@ -165,7 +171,7 @@ class PagedAttention:
             keys = torch.index_select(keys, 0, group.table, out=group.gathered[0])
             values = torch.index_select(values, 0, group.table, out=group.gathered[1])
         by_block = (group.num_blocks, -1, *keys.shape[2:])
-        return keys.view(by_block).transpose(1, 2), values.view(by_block).transpose(1, 2)
+        return keys.reshape(by_block).transpose(1, 2), values.view(by_block).transpose(1, 2)
 
 
 def _blocks(segment: Segment) -> list[Segment]:

@@ -44,18 +44,28 @@ def default_pages(config: LlamaConfig, dtype: torch.dtype, device: torch.device)
 class KeyValuePages:
     """Keys and values [layers, pages, PAGE_TOKENS, kv_heads, head_dim]. Not thread-safe: the worker owns it.
 
+    With `keys_by_width`, keys are [layers, pages, kv_heads, head_dim, PAGE_TOKENS], so that a query meets all
+    keys of a page at once.
+
     Free pages hold zeros, since what is masked is still multiplied, by zero. Page 0 stays empty: page tables
     are filled up with it. On a CPU the system gives memory only to pages that were written.
     """
 
     def __init__(
-        self, config: LlamaConfig, dtype: torch.dtype, device: torch.device, num_pages: int | None = None
+        self,
+        config: LlamaConfig,
+        dtype: torch.dtype,
+        device: torch.device,
+        num_pages: int | None = None,
+        keys_by_width: bool = False,
     ) -> None:
         """`num_pages` counts those that sequences may use."""
         self.num_pages = default_pages(config, dtype, device) if num_pages is None else num_pages
         heads, width = config.num_key_value_heads, config.head_dim
+        self.keys_by_width = keys_by_width
         shape = (config.num_hidden_layers, self.num_pages + 1, PAGE_TOKENS, heads, width)
-        self.keys, self.values = _zeros(shape, dtype, device), _zeros(shape, dtype, device)
+        of_keys = (*shape[:2], heads, width, PAGE_TOKENS) if keys_by_width else shape
+        self.keys, self.values = _zeros(of_keys, dtype, device), _zeros(shape, dtype, device)
         self._users = [0] * (self.num_pages + 1)
         # The last is taken first, so that pages which were written before are written again.
         self._free = dict.fromkeys(range(self.num_pages, 0, -1))
@@ -101,7 +111,7 @@ class KeyValuePages:
             tensor[:, target] = tensor[:, source]
 
     def layer(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of a layer, [pages, PAGE_TOKENS, kv_heads, head_dim]."""
+        """Keys and values of a layer, laid out as they are here."""
         return self.keys[layer], self.values[layer]
 
 

@@ -1,0 +1,233 @@
+"""A model with at most one adapter, computed by the kernels in C wherever they are the faster.
+
+The base's matrices are laid out once for all its adapters, which stand beside them: a token then takes the
+bytes that the base has on disk and those of the adapter. Many rows are multiplied by oneDNN, a few by
+`few_rows.c`, with the same bits; everything between the matrices is computed row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tinker_local.engine.infer.network import Pass
+from tinker_local.engine.kernels.matmul import rounded_up
+from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
+from tinker_local.engine.kernels.native.few_rows import MOST_ROWS, BlockLengths, Matrix
+from tinker_local.engine.kernels.native.library import Shape, library
+from tinker_local.engine.kernels.native.panels import GROUP, LANES
+from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
+from tinker_local.engine.kv_cache.paged_attention import step_rows
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
+from tinker_local.engine.model.llama import Llama
+from tinker_local.engine.model.lora import Adapter
+from tinker_local.engine.model.merging import PARTS, folded_weight
+from tinker_local.engine.model.packing import MOST_BYTES, packed_matrix
+
+SMALL_BYTES = 64 * 2**20
+"""Bases up to this are in the caches, where an adapter beside them costs more than one folded in."""
+ALIKE = 2
+"""From so many rows on oneDNN computes all alike."""
+
+
+def is_native(base: Llama) -> bool:
+    """Whether the kernels can compute this model, and are there."""
+    config = base.config
+    widths = (config.head_dim, config.hidden_size, config.intermediate_size)
+    return (
+        base.device.type == "cpu"
+        and base.dtype == torch.float32
+        and not config.query_key_norm
+        and all(width % LANES == 0 for width in widths)
+        and PAGE_TOKENS == LANES
+        and library() is not None
+    )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Layers of one input: their matrices below each other, and a bias [all outputs] where they have one."""
+
+    names: tuple[str, ...]
+    matrix: Matrix
+    sizes: tuple[int, ...]
+    bias: Tensor | None
+
+
+@dataclass(frozen=True)
+class _LowRank:
+    """The adapters of a group: all A, scaled, below each other, and for each layer B and its columns."""
+
+    a: Matrix
+    b: tuple[Matrix, ...]
+    width: int
+
+    @classmethod
+    def of(cls, adapter: Adapter, names: Sequence[str], lengths: BlockLengths) -> _LowRank | None:
+        if names[0] not in adapter.matrices:
+            return None
+        pairs = [adapter.matrices[name] for name in names]
+        width = rounded_up(adapter.config.rank, GROUP)
+        # Rows and columns of zeros, which add nothing, make any rank fit the panels.
+        missing = width - adapter.config.rank
+        below = torch.cat([F.pad(a * adapter.scale, (0, 0, 0, missing)) for a, _ in pairs])
+        beside = [F.pad(b, (0, missing)) for _, b in pairs]
+        return cls(lengths.adapter_matrix(below), tuple(map(lengths.adapter_matrix, beside)), width)
+
+    def add_to(self, outputs: Tensor, x: Tensor) -> None:
+        low = self.a(x)
+        start = 0
+        for number, b in enumerate(self.b):
+            end = start + len(b.many)
+            b.add_to(outputs[:, start:end], low[:, number * self.width : (number + 1) * self.width])
+            start = end
+
+
+@dataclass(frozen=True)
+class _Block:
+    attention_norm: Tensor
+    attention_inputs: _Group
+    attention_output: _Group
+    feed_forward_norm: Tensor
+    feed_forward_inputs: _Group
+    feed_forward_output: _Group
+
+    @classmethod
+    def of(cls, base: Llama, prefix: str, groups: Sequence[_Group]) -> _Block:
+        norms = [
+            base.weights[f"{prefix}.{name}.weight"]
+            for name in ("input_layernorm", "post_attention_layernorm")
+        ]
+        return cls(norms[0], groups[0], groups[1], norms[1], groups[2], groups[3])
+
+
+class NativeBase:
+    """A base model's matrices laid out both for many rows and for few, for every adapter beside it."""
+
+    def __init__(self, base: Llama, lengths: BlockLengths, folded: Adapter | None = None) -> None:
+        """`folded` is an adapter that becomes part of the matrices, which are then for it alone."""
+        config = base.config
+        self.config = config
+        self.num_parameters = base.num_parameters
+        self.embedding = base.weights["model.embed_tokens.weight"]
+        self.norm = base.weights["model.norm.weight"]
+        self.angles = (base.cosines, base.sines)
+        self._only_compact = not self.is_small(base)
+        self._lay_out = packed_matrix if _num_bytes(base) <= MOST_BYTES else _as_it_is
+        self._lengths = lengths
+        self.shape = Shape(config.num_attention_heads, config.num_key_value_heads, config.head_dim)
+        self.blocks: list[_Block] = []
+        for layer in range(config.num_hidden_layers):
+            prefix = f"model.layers.{layer}"
+            groups = [
+                self._group(base, [f"{prefix}.{part}.{name}" for name in names], folded)
+                for part, names in PARTS
+            ]
+            self.blocks.append(_Block.of(base, prefix, groups))
+        self.unembedding = self._group(base, ["lm_head"], folded)
+
+    @staticmethod
+    def is_small(base: Llama) -> bool:
+        """Whether an adapter is better folded in."""
+        return _num_bytes(base) <= SMALL_BYTES
+
+    def _group(self, base: Llama, names: Sequence[str], folded: Adapter | None) -> _Group:
+        parts = [folded_weight(base, folded, name) for name in names]
+        many = self._lay_out(parts[0] if len(parts) == 1 else torch.cat(parts))
+        biases = [base.weights[f"{name}.bias"] for name in names if f"{name}.bias" in base.weights]
+        return _Group(
+            tuple(names),
+            self._lengths.matrix(parts, many, only_compact=self._only_compact),
+            tuple(len(part) for part in parts),
+            torch.cat(biases) if biases else None,
+        )
+
+
+def _num_bytes(base: Llama) -> int:
+    return sum(weight.nbytes for weight in base.weights.values())
+
+
+def _as_it_is(weight: Tensor) -> Tensor:
+    return weight
+
+
+class NativeNetwork:
+    """A base with at most one adapter beside it; a `Network`."""
+
+    def __init__(self, base: NativeBase, adapter: Adapter | None, lengths: BlockLengths) -> None:
+        self.config = base.config
+        self.num_parameters = base.num_parameters
+        self._base = base
+        self._low_ranks: dict[str, _LowRank] = {}
+        groups = [base.unembedding]
+        for block in base.blocks:
+            groups += [
+                block.attention_inputs,
+                block.attention_output,
+                block.feed_forward_inputs,
+                block.feed_forward_output,
+            ]
+        if adapter is None:
+            return
+        for group in groups:
+            low_rank = _LowRank.of(adapter, group.names, lengths)
+            if low_rank is not None:
+                self._low_ranks[group.names[0]] = low_rank
+
+    def hidden(self, rows: Pass) -> Tensor:
+        """As in `Network`."""
+        base, shape, eps = self._base, self._base.shape, self.config.rms_norm_eps
+        missing = _filled(len(rows.tokens)) - len(rows.tokens)
+        index = torch.tensor([[*rows.tokens, *[0] * missing], [*rows.positions, *[0] * missing]])
+        writing = Writing(
+            torch.tensor([row for row, _, _ in rows.writes]),
+            torch.tensor([page * PAGE_TOKENS + offset for _, page, offset in rows.writes]),
+        )
+        reading = _reading(rows, missing)
+        x = F.embedding(index[0], base.embedding)
+        y: Tensor | None = None
+        for layer, block in enumerate(base.blocks):
+            states = add_and_norm(x, y, block.attention_norm, eps)
+            inputs = self._linear(block.attention_inputs, states)
+            pages = rows.pages.layer(layer)
+            rotate_and_write_(inputs, shape, index[1], base.angles, writing, pages)
+            attended = attend(inputs, shape, reading, pages)
+            y = self._linear(block.attention_output, attended)
+            states = add_and_norm(x, y, block.feed_forward_norm, eps)
+            y = self._linear(
+                block.feed_forward_output, gated(self._linear(block.feed_forward_inputs, states))
+            )
+        return add_and_norm(x, y, base.norm, eps)
+
+    def logits(self, states: Tensor) -> Tensor:
+        """As in `Network`."""
+        missing = _filled(len(states)) - len(states)
+        filled = torch.cat([states, states[:1].expand(missing, -1)]) if missing else states.contiguous()
+        return self._linear(self._base.unembedding, filled)[: len(states)]
+
+    def _linear(self, group: _Group, x: Tensor) -> Tensor:
+        outputs = group.matrix(x)
+        low_rank = self._low_ranks.get(group.names[0])
+        if low_rank is not None:
+            low_rank.add_to(outputs, x)
+        if group.bias is not None:
+            outputs.add_(group.bias)
+        return outputs
+
+
+def _filled(num_rows: int) -> int:
+    """Rows to compute: kernels for many rows are made for each number of them."""
+    return max(num_rows, ALIKE) if num_rows <= MOST_ROWS else step_rows(num_rows, ALIKE)
+
+
+def _reading(rows: Pass, missing: int) -> Reading:
+    """What each row reads; rows that fill up read what the first one does."""
+    seen = [(0, 0)] * len(rows.tokens)
+    for number, segment in enumerate(rows.segments):
+        for row, position in zip(segment.rows, segment.positions, strict=True):
+            seen[row] = (number, position + 1)
+    return Reading.of([segment.pages for segment in rows.segments], [*seen, *[seen[0]] * missing])

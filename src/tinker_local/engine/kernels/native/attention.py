@@ -1,0 +1,100 @@
+"""Attention of rows to the keys and values of their sequences, which stand in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tinker_local.engine.kernels.native.library import Shape, library
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which pages each row reads: `tables` int32 of all sequences, where a row's starts, how many tokens."""
+
+    tables: Tensor
+    starts: Tensor
+    lengths: Tensor
+    longest: int
+
+    @classmethod
+    def of(cls, tables: Sequence[Sequence[int]], rows: Sequence[tuple[int, int]]) -> Reading:
+        """`rows` are (number of the table, tokens that are seen), for each row of the pass."""
+        starts, start = list[int](), 0
+        for table in tables:
+            starts.append(start)
+            start += len(table)
+        lengths = [length for _, length in rows]
+        return cls(
+            torch.tensor([page for table in tables for page in table], dtype=torch.int32),
+            torch.tensor([starts[number] for number, _ in rows], dtype=torch.int32),
+            torch.tensor(lengths, dtype=torch.int32),
+            max(lengths),
+        )
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Which rows are written where: int64 row numbers, and slots, page * PAGE_TOKENS + offset."""
+
+    sources: Tensor
+    slots: Tensor
+
+
+def rotate_and_write_(
+    inputs: Tensor,
+    shape: Shape,
+    positions: Tensor,
+    angles: tuple[Tensor, Tensor],
+    writing: Writing,
+    pages: tuple[Tensor, Tensor],
+) -> None:
+    """Rotate queries and keys of `inputs` float32 [rows, all heads * width] in place, and write to pages.
+
+    `positions` int64 [rows]; `angles` are cosines and sines [positions, width]; `pages` the keys and values
+    of a layer, laid out as attention.c says.
+    """
+    kernels = library()
+    assert kernels is not None, "asked for where the kernels are there"
+    kernels.rotate_rows(
+        inputs.data_ptr(),
+        shape,
+        positions.data_ptr(),
+        angles[0].data_ptr(),
+        angles[1].data_ptr(),
+        len(inputs),
+        torch.get_num_threads(),
+    )
+    kernels.write_rows(
+        inputs.data_ptr(),
+        shape,
+        writing.sources.data_ptr(),
+        writing.slots.data_ptr(),
+        len(writing.slots),
+        pages[0].data_ptr(),
+        pages[1].data_ptr(),
+    )
+
+
+def attend(inputs: Tensor, shape: Shape, reading: Reading, pages: tuple[Tensor, Tensor]) -> Tensor:
+    """What each row gathers, float32 [rows, heads * width], by its rotated queries in `inputs`."""
+    kernels = library()
+    assert kernels is not None, "asked for where the kernels are there"
+    output = inputs.new_empty((len(inputs), shape.heads * shape.width))
+    kernels.attend(
+        inputs.data_ptr(),
+        shape,
+        pages[0].data_ptr(),
+        pages[1].data_ptr(),
+        reading.tables.data_ptr(),
+        reading.starts.data_ptr(),
+        reading.lengths.data_ptr(),
+        reading.longest,
+        output.data_ptr(),
+        len(inputs),
+        torch.get_num_threads(),
+    )
+    return output

@@ -1,0 +1,132 @@
+/* A few rows times a matrix that has to come from memory: y = x W^T.
+
+   The matrix lies in panels of sixteen outputs, whose numbers for one input stand side by side, in one of
+   four forms that all give the same float32 numbers back. So a row waits for 0.75 to 4 bytes a weight.
+
+   Every output is summed up input by input with fused multiply-adds, in blocks of `block` inputs whose sums
+   are added one after another. That is what oneDNN does for more rows, to the last bit; whoever calls this
+   has compared the two (few_rows.py). */
+
+#include "native.h"
+
+enum form { FLOAT32, BFLOAT16, SYMMETRIC8, AFFINE4 };
+
+#define GROUP 32 /* inputs that share a scale */
+
+static const long panel_group_bytes[] = {4 * LANES * GROUP, 2 * LANES * GROUP, LANES * (4 + GROUP),
+                                         LANES * (8 + GROUP / 2)};
+
+/* Multiply the weights of one input into the sums of all rows of a tile. */
+#define MULTIPLY(panel, weights, input)                                                          \
+    for (int row = 0; row < ROWS; row++) sums[row][panel] += x[row * stride + (input)] * (weights);
+
+/* Groups of 32 inputs from one panel on; the sums stay in registers. */
+#define TILE(name, rows_of_tile, panels_of_tile)                                                         \
+    static __attribute__((noinline)) void name(const float *x, long stride, const char *weights, long panel_bytes, enum form form, \
+                     long groups, long block_groups, float *y, long y_stride, int add) {                 \
+        enum { ROWS = rows_of_tile, PANELS = panels_of_tile };                                           \
+        floats total[ROWS][PANELS];                                                                      \
+        for (long first = 0; first < groups; first += block_groups) {                                    \
+            const long last = first + block_groups < groups ? first + block_groups : groups;             \
+            floats sums[ROWS][PANELS];                                                                   \
+            for (int row = 0; row < ROWS; row++)                                                         \
+                for (int panel = 0; panel < PANELS; panel++) sums[row][panel] = broadcast(0);            \
+            for (long group = first; group < last; group++) {                                            \
+                const char *at = weights + group * panel_group_bytes[form];                              \
+                const long input = group * GROUP;                                                        \
+                if (form == FLOAT32)                                                                     \
+                    for (int i = 0; i < GROUP; i++)                                                      \
+                        for (int panel = 0; panel < PANELS; panel++) {                                   \
+                            const floats w = load((const float *)(at + panel * panel_bytes) + i * LANES); \
+                            MULTIPLY(panel, w, input + i)                                                \
+                        }                                                                                \
+                else if (form == BFLOAT16)                                                               \
+                    for (int i = 0; i < GROUP; i++)                                                      \
+                        for (int panel = 0; panel < PANELS; panel++) {                                   \
+                            const char *from = at + panel * panel_bytes + i * 2 * LANES;                 \
+                            const __m256i stored = _mm256_loadu_si256((const __m256i *)from);            \
+                            const floats w = (floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16); \
+                            MULTIPLY(panel, w, input + i)                                                \
+                        }                                                                                \
+                else if (form == SYMMETRIC8) {                                                           \
+                    floats scale[PANELS];                                                                \
+                    for (int panel = 0; panel < PANELS; panel++)                                         \
+                        scale[panel] = load((const float *)(at + panel * panel_bytes));                  \
+                    for (int i = 0; i < GROUP; i++)                                                      \
+                        for (int panel = 0; panel < PANELS; panel++) {                                   \
+                            const char *from = at + panel * panel_bytes + 4 * LANES + i * LANES;         \
+                            const __m512i wide = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from)); \
+                            const floats w = from_integers((integers)wide) * scale[panel];               \
+                            MULTIPLY(panel, w, input + i)                                                \
+                        }                                                                                \
+                } else {                                                                                 \
+                    floats scale[PANELS], least[PANELS];                                                 \
+                    for (int panel = 0; panel < PANELS; panel++) {                                       \
+                        scale[panel] = load((const float *)(at + panel * panel_bytes));                  \
+                        least[panel] = load((const float *)(at + panel * panel_bytes) + LANES);          \
+                    }                                                                                    \
+                    for (int i = 0; i < GROUP; i += 2)                                                   \
+                        for (int panel = 0; panel < PANELS; panel++) {                                   \
+                            const char *from = at + panel * panel_bytes + 8 * LANES + i / 2 * LANES;     \
+                            const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from)); \
+                            const integers pair = (integers)wide;                                        \
+                            floats w = from_integers(pair & 15) * scale[panel] + least[panel];           \
+                            MULTIPLY(panel, w, input + i)                                                \
+                            w = from_integers(pair >> 4) * scale[panel] + least[panel];                  \
+                            MULTIPLY(panel, w, input + i + 1)                                            \
+                        }                                                                                \
+                }                                                                                        \
+            }                                                                                            \
+            for (int row = 0; row < ROWS; row++)                                                         \
+                for (int panel = 0; panel < PANELS; panel++)                                             \
+                    total[row][panel] = first ? total[row][panel] + sums[row][panel] : sums[row][panel]; \
+        }                                                                                                \
+        for (int row = 0; row < ROWS; row++)                                                             \
+            for (int panel = 0; panel < PANELS; panel++)                                                 \
+{                                                                                                        \
+                float *to = y + row * y_stride + panel * LANES;                                          \
+                store(to, add ? load(to) + total[row][panel] : total[row][panel]);                       \
+            }                                                                                            \
+    }
+
+TILE(tile_1, 1, 4)
+TILE(tile_2, 2, 4)
+TILE(tile_4, 4, 4)
+TILE(tile_8, 8, 2)
+TILE(tile_16, 16, 1)
+TILE(tile_single, 1, 1)
+typedef void (*tile)(const float *, long, const char *, long, enum form, long, long, float *, long, int);
+
+/* y [rows, outputs] of x [rows, inputs], or that added to y, by threads that share the panels.
+
+   `groups` is inputs / 32, `block_groups` as many of them as are summed up together, and outputs are a
+   multiple of sixteen. Strides are in numbers. */
+void few_rows(const float *x, long stride, const char *weights, int form, long outputs, long groups,
+              long block_groups, float *y, long y_stride, int add, long rows, int threads) {
+    static const struct {
+        long rows, panels;
+        tile run;
+    } tiles[] = {{16, 1, tile_16}, {8, 2, tile_8}, {4, 4, tile_4}, {2, 4, tile_2}, {1, 4, tile_1}};
+    const long panel_bytes = groups * panel_group_bytes[form], panels = outputs / LANES;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long chunk = 0; chunk < (panels + 3) / 4; chunk++) {
+        const long end = chunk * 4 + 4 < panels ? chunk * 4 + 4 : panels;
+        for (long row = 0; row < rows;) {
+            int kind = 0;
+            while (tiles[kind].rows > rows - row) kind++;
+            for (long panel = chunk * 4; panel < end;) {
+                const char *from = weights + panel * panel_bytes;
+                float *to = y + row * y_stride + panel * LANES;
+                if (panel + tiles[kind].panels <= end) {
+                    tiles[kind].run(x + row * stride, stride, from, panel_bytes, form, groups, block_groups, to, y_stride, add);
+                    panel += tiles[kind].panels;
+                } else { /* the last panels, one by one and row by row */
+                    for (long i = 0; i < tiles[kind].rows; i++)
+                        tile_single(x + (row + i) * stride, stride, from, panel_bytes, form, groups, block_groups, to + i * y_stride, y_stride, add);
+                    panel++;
+                }
+            }
+            row += tiles[kind].rows;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+"""The compiled kernels: made once by the machine's C compiler, kept in the user's cache, loaded by ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+import torch
+
+from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
+
+SOURCES = ("few_rows.c", "pointwise.c", "attention.c")
+HEADER = "native.h"
+COMPILERS = ("cc", "gcc", "clang")
+OPTIONS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-fPIC", "-std=gnu11")
+SECONDS = 120
+"""A compiler that takes longer is not waited for; it takes two."""
+SWITCH = "TINKER_LOCAL_NATIVE"
+"""Set to 0, this variable leaves the kernels out."""
+
+
+class Shape(ctypes.Structure):
+    """`struct shape` of attention.c."""
+
+    _fields_ = [("heads", ctypes.c_long), ("kv_heads", ctypes.c_long), ("width", ctypes.c_long)]
+
+
+_POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
+_ARGUMENTS = {
+    "few_rows": (
+        *(_POINTER, _LONG, _POINTER, _INT, _LONG, _LONG, _LONG),
+        *(_POINTER, _LONG, _INT, _LONG, _INT),
+    ),
+    "add_and_norm": (_POINTER, _POINTER, _POINTER, _FLOAT, _POINTER, _LONG, _LONG, _INT),
+    "gated": (_POINTER, _POINTER, _LONG, _LONG, _INT),
+    "rotate_rows": (_POINTER, Shape, _POINTER, _POINTER, _POINTER, _LONG, _INT),
+    "write_rows": (_POINTER, Shape, _POINTER, _POINTER, _LONG, _POINTER, _POINTER),
+    "attend": (
+        *(_POINTER, Shape, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _LONG),
+        *(_POINTER, _LONG, _INT),
+    ),
+}
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The kernels, compiled if they are not yet; None where they cannot be, or are switched off."""
+    if os.environ.get(SWITCH) == "0" or not can_pack() or "avx512bw" not in cpu_flags():
+        return None
+    file = _compiled()
+    if file is None:
+        return None
+    try:
+        loaded = ctypes.CDLL(str(file))
+    except OSError:
+        return None
+    for name, arguments in _ARGUMENTS.items():
+        function = getattr(loaded, name)
+        function.argtypes, function.restype = arguments, None
+    return loaded
+
+
+def _compiled() -> Path | None:
+    """The library's file, from an earlier time or made now; None where this machine cannot make it."""
+    folder = Path(__file__).parent
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        return None
+    # Another processor, compiler or torch, or other sources, get a file of their own.
+    known = [" ".join(sorted(cpu_flags())), compiler, torch.__version__, *OPTIONS]
+    known += [(folder / name).read_text() for name in (*SOURCES, HEADER)]
+    digest = hashlib.sha256("\0".join(known).encode()).hexdigest()[:24]
+    target = Path(platformdirs.user_cache_dir("tinker-local")) / "kernels" / f"{digest}.so"
+    if target.exists():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            made = _compile(compiler, folder, Path(scratch))
+            if made is not None:
+                made.replace(target)
+    except OSError:
+        return None
+    return target if target.exists() else None
+
+
+def _compile(compiler: str, folder: Path, scratch: Path) -> Path | None:
+    made = scratch / "kernels.so"
+    objects = [scratch / name.replace(".c", ".o") for name in SOURCES]
+    commands = [
+        [compiler, *OPTIONS, "-fopenmp", "-c", str(folder / source), "-o", str(target)]
+        for source, target in zip(SOURCES, objects, strict=True)
+    ]
+    commands.append([compiler, "-shared", *map(str, objects), *_threads_library(), "-lm", "-o", str(made)])
+    for command in commands:
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            return None
+        if done.returncode != 0:
+            return None
+    return made
+
+
+def _threads_library() -> list[str]:
+    """OpenMP as torch brings it, so that both share their threads; two teams would be in each other's way."""
+    own = sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))
+    beside = sorted((Path(torch.__file__).parent.parent / "torch.libs").glob("libgomp*.so*"))
+    return [str(file) for file in [*own, *beside][:1]] or ["-fopenmp"]

@@ -1,0 +1,60 @@
+/* What the kernels share: sixteen float32 numbers as one value, and the exponential of them.
+
+   The vectors are GCC's and Clang's, a register each with AVX-512. */
+
+#ifndef TINKER_LOCAL_NATIVE_H
+#define TINKER_LOCAL_NATIVE_H
+
+#include <immintrin.h>
+#include <stdint.h>
+#include <string.h>
+
+#define LANES 16
+
+typedef float floats __attribute__((vector_size(4 * LANES)));
+typedef int32_t integers __attribute__((vector_size(4 * LANES)));
+
+static inline floats load(const float *from) {
+    floats value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+static inline void store(float *to, floats value) { memcpy(to, &value, sizeof value); }
+
+static inline floats broadcast(float value) { return (floats)_mm512_set1_ps(value); }
+
+static inline floats from_integers(integers value) { return (floats)_mm512_cvtepi32_ps((__m512i)value); }
+
+/* The sum of the lanes, always in the same order. */
+static inline float sum(floats value) { return _mm512_reduce_add_ps((__m512)value); }
+
+static inline float greatest(floats value) { return _mm512_reduce_max_ps((__m512)value); }
+
+static inline floats larger(floats one, floats other) {
+    return (floats)_mm512_max_ps((__m512)one, (__m512)other);
+}
+
+/* e to each, to about one unit in the last place; zero far below, and never infinite.
+
+   x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7, whose rest is below 2^-26. */
+static inline floats exponential(floats x) {
+    const floats least = broadcast(-87.33654f), most = broadcast(88.37626f);
+    const __mmask16 vanishes = _mm512_cmp_ps_mask((__m512)x, (__m512)least, _CMP_LT_OQ);
+    x = larger((floats)_mm512_min_ps((__m512)x, (__m512)most), least);
+    const floats n = (floats)_mm512_roundscale_ps((__m512)(x * 1.44269504f), 0);
+    /* ln 2 in two parts, of which the first times n is exact */
+    const floats r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
+    floats p = broadcast(1.f / 5040);
+    p = p * r + 1.f / 720;
+    p = p * r + 1.f / 120;
+    p = p * r + 1.f / 24;
+    p = p * r + 1.f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.f;
+    p = p * r + 1.f;
+    const __m512 scaled = _mm512_scalef_ps((__m512)p, (__m512)n);
+    return (floats)_mm512_mask_mov_ps(scaled, vanishes, _mm512_setzero_ps());
+}
+
+#endif
