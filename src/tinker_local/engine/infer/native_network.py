@@ -17,7 +17,7 @@ from torch import Tensor
 from tinker_local.engine.infer.network import Pass
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
-from tinker_local.engine.kernels.native.few_rows import MOST_ROWS, BlockLengths, Matrix
+from tinker_local.engine.kernels.native.few_rows import MOST_ROWS, BlockLengths, LowRank, Matrix
 from tinker_local.engine.kernels.native.library import Shape, library
 from tinker_local.engine.kernels.native.panels import GROUP, LANES
 from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
@@ -58,33 +58,18 @@ class _Group:
     bias: Tensor | None
 
 
-@dataclass(frozen=True)
-class _LowRank:
-    """The adapters of a group: all A, scaled, below each other, and for each layer B and its columns."""
-
-    a: Matrix
-    b: tuple[Matrix, ...]
-    width: int
-
-    @classmethod
-    def of(cls, adapter: Adapter, names: Sequence[str], lengths: BlockLengths) -> _LowRank | None:
-        if names[0] not in adapter.matrices:
-            return None
-        pairs = [adapter.matrices[name] for name in names]
-        width = rounded_up(adapter.config.rank, GROUP)
-        # Rows and columns of zeros, which add nothing, make any rank fit the panels.
-        missing = width - adapter.config.rank
-        below = torch.cat([F.pad(a * adapter.scale, (0, 0, 0, missing)) for a, _ in pairs])
-        beside = [F.pad(b, (0, missing)) for _, b in pairs]
-        return cls(lengths.adapter_matrix(below), tuple(map(lengths.adapter_matrix, beside)), width)
-
-    def add_to(self, outputs: Tensor, x: Tensor) -> None:
-        low = self.a(x)
-        start = 0
-        for number, b in enumerate(self.b):
-            end = start + len(b.many)
-            b.add_to(outputs[:, start:end], low[:, number * self.width : (number + 1) * self.width])
-            start = end
+def _low_rank(adapter: Adapter, names: Sequence[str], lengths: BlockLengths) -> LowRank | None:
+    """The adapters of layers that read one input; they have one all or none."""
+    if names[0] not in adapter.matrices:
+        return None
+    pairs = [adapter.matrices[name] for name in names]
+    # Rows and columns of zeros, which add nothing, make any rank fit the panels.
+    missing = rounded_up(adapter.config.rank, GROUP) - adapter.config.rank
+    below = torch.cat([F.pad(a * adapter.scale, (0, 0, 0, missing)) for a, _ in pairs])
+    beside = [F.pad(b, (0, missing)) for _, b in pairs]
+    return LowRank(
+        lengths.adapter_matrix(below, packed_matrix(below)), [lengths.adapter_matrix(b, b) for b in beside]
+    )
 
 
 @dataclass(frozen=True)
@@ -162,7 +147,7 @@ class NativeNetwork:
         self.config = base.config
         self.num_parameters = base.num_parameters
         self._base = base
-        self._low_ranks: dict[str, _LowRank] = {}
+        self._low_ranks: dict[str, LowRank] = {}
         groups = [base.unembedding]
         for block in base.blocks:
             groups += [
@@ -174,7 +159,7 @@ class NativeNetwork:
         if adapter is None:
             return
         for group in groups:
-            low_rank = _LowRank.of(adapter, group.names, lengths)
+            low_rank = _low_rank(adapter, group.names, lengths)
             if low_rank is not None:
                 self._low_ranks[group.names[0]] = low_rank
 
@@ -210,10 +195,8 @@ class NativeNetwork:
         return self._linear(self._base.unembedding, filled)[: len(states)]
 
     def _linear(self, group: _Group, x: Tensor) -> Tensor:
-        outputs = group.matrix(x)
         low_rank = self._low_ranks.get(group.names[0])
-        if low_rank is not None:
-            low_rank.add_to(outputs, x)
+        outputs = group.matrix(x) if low_rank is None else low_rank.applied(group.matrix, x)
         if group.bias is not None:
             outputs.add_(group.bias)
         return outputs

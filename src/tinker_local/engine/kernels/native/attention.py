@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tinker_local.engine.kernels.native.library import Shape, library
+from tinker_local.engine.kernels.native.library import Shape, kernels
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,16 @@ def rotate_and_write_(
     `positions` int64 [rows]; `angles` are cosines and sines [positions, width]; `pages` the keys and values
     of a layer, laid out as attention.c says.
     """
-    kernels = library()
-    assert kernels is not None, "asked for where the kernels are there"
-    kernels.rotate_rows(
+    kernels().rotate_rows(
         inputs.data_ptr(),
         shape,
         positions.data_ptr(),
         angles[0].data_ptr(),
         angles[1].data_ptr(),
-        len(inputs),
+        inputs.shape[0],
         torch.get_num_threads(),
     )
-    kernels.write_rows(
+    kernels().write_rows(
         inputs.data_ptr(),
         shape,
         writing.sources.data_ptr(),
@@ -81,10 +79,8 @@ def rotate_and_write_(
 
 def attend(inputs: Tensor, shape: Shape, reading: Reading, pages: tuple[Tensor, Tensor]) -> Tensor:
     """What each row gathers, float32 [rows, heads * width], by its rotated queries in `inputs`."""
-    kernels = library()
-    assert kernels is not None, "asked for where the kernels are there"
-    output = inputs.new_empty((len(inputs), shape.heads * shape.width))
-    kernels.attend(
+    output = inputs.new_empty((inputs.shape[0], shape.heads * shape.width))
+    kernels().attend(
         inputs.data_ptr(),
         shape,
         pages[0].data_ptr(),
@@ -94,7 +90,7 @@ def attend(inputs: Tensor, shape: Shape, reading: Reading, pages: tuple[Tensor, 
         reading.lengths.data_ptr(),
         reading.longest,
         output.data_ptr(),
-        len(inputs),
+        inputs.shape[0],
         torch.get_num_threads(),
     )
     return output

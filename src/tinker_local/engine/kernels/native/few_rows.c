@@ -97,17 +97,24 @@ TILE(tile_16, 16, 1)
 TILE(tile_single, 1, 1)
 typedef void (*tile)(const float *, long, const char *, long, enum form, long, long, float *, long, int);
 
-/* y [rows, outputs] of x [rows, inputs], or that added to y, by threads that share the panels.
+/* A matrix: `groups` is inputs / 32, `block_groups` as many of them as are summed up together, and outputs
+   are a multiple of sixteen. */
+struct panels {
+    const char *weights;
+    long form, outputs, groups, block_groups;
+};
 
-   `groups` is inputs / 32, `block_groups` as many of them as are summed up together, and outputs are a
-   multiple of sixteen. Strides are in numbers. */
-void few_rows(const float *x, long stride, const char *weights, int form, long outputs, long groups,
-              long block_groups, float *y, long y_stride, int add, long rows, int threads) {
+/* y [rows, outputs] of x [rows, inputs], or that added to y, by threads that share the panels. Strides are in
+   numbers. */
+void few_rows(const struct panels *matrix, const float *x, long stride, float *y, long y_stride, int add,
+              long rows, int threads) {
     static const struct {
         long rows, panels;
         tile run;
     } tiles[] = {{16, 1, tile_16}, {8, 2, tile_8}, {4, 4, tile_4}, {2, 4, tile_2}, {1, 4, tile_1}};
-    const long panel_bytes = groups * panel_group_bytes[form], panels = outputs / LANES;
+    const enum form form = matrix->form;
+    const long groups = matrix->groups, block_groups = matrix->block_groups;
+    const long panel_bytes = groups * panel_group_bytes[form], panels = matrix->outputs / LANES;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (long chunk = 0; chunk < (panels + 3) / 4; chunk++) {
         const long end = chunk * 4 + 4 < panels ? chunk * 4 + 4 : panels;
@@ -115,7 +122,7 @@ void few_rows(const float *x, long stride, const char *weights, int form, long o
             int kind = 0;
             while (tiles[kind].rows > rows - row) kind++;
             for (long panel = chunk * 4; panel < end;) {
-                const char *from = weights + panel * panel_bytes;
+                const char *from = matrix->weights + panel * panel_bytes;
                 float *to = y + row * y_stride + panel * LANES;
                 if (panel + tiles[kind].panels <= end) {
                     tiles[kind].run(x + row * stride, stride, from, panel_bytes, form, groups, block_groups, to, y_stride, add);
@@ -128,5 +135,18 @@ void few_rows(const float *x, long stride, const char *weights, int form, long o
             }
             row += tiles[kind].rows;
         }
+    }
+}
+
+/* y = x W^T, and to the columns of each layer x A^T B^T: `a` holds all A below each other, `b` one matrix for
+   each of `layers`, and `low` [rows, a->outputs] is room for what lies between. */
+void adapted_few_rows(const struct panels *base, const struct panels *a, const struct panels *b, long layers,
+                      const float *x, long stride, float *low, float *y, long y_stride, long rows,
+                      int threads) {
+    few_rows(base, x, stride, y, y_stride, 0, rows, threads);
+    few_rows(a, x, stride, low, a->outputs, 0, rows, threads);
+    for (long layer = 0; layer < layers; layer++) {
+        few_rows(b + layer, low + layer * (a->outputs / layers), a->outputs, y, y_stride, 1, rows, threads);
+        y += b[layer].outputs;
     }
 }

@@ -7,6 +7,7 @@ each shape, by multiplying some rows both ways; where no length gives the same b
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import matmul
-from tinker_local.engine.kernels.native.library import library
+from tinker_local.engine.kernels.native.library import PanelsStructure, kernels
 from tinker_local.engine.kernels.native.panels import (
     GROUP,
     Panels,
@@ -31,38 +32,39 @@ BLOCKS = (512, 1024, 256, 2048, 384, 768, 4096)
 COMPARED_ROWS = (2, 16, 33)
 
 
-@dataclass(frozen=True)
 class FewRows:
     """A matrix in panels, and of how many groups of inputs a block of its sums is."""
 
-    panels: Panels
-    block_groups: int
+    def __init__(self, panels: Panels, block_groups: int) -> None:
+        self.panels = panels
+        self.block_groups = block_groups
+        self.structure = PanelsStructure(
+            panels.data.data_ptr(), panels.form, panels.outputs, panels.inputs // GROUP, block_groups
+        )
+        self._address = ctypes.addressof(self.structure)
+        self._run = kernels().few_rows
 
-    def __call__(self, x: Tensor, output: Tensor | None = None) -> Tensor:
-        """`x` float32 [rows, inputs] times the matrix, [rows, outputs]; or that added to `output`.
+    def __call__(self, x: Tensor) -> Tensor:
+        """`x` float32 [rows, inputs], which may be columns of more, times the matrix: [rows, outputs]."""
+        output = x.new_empty((x.shape[0], self.panels.outputs))
+        self._into(output, x, add=False)
+        return output
 
-        Rows of both may be parts of longer ones.
-        """
-        add = output is not None
-        if output is None:
-            output = x.new_empty((len(x), self.panels.outputs))
-        kernels = library()
-        assert kernels is not None, "panels are made where the kernels are there"
-        kernels.few_rows(
+    def add_to(self, output: Tensor, x: Tensor) -> None:
+        """Add the product to `output` [rows, outputs], which may be columns of more."""
+        self._into(output, x, add=True)
+
+    def _into(self, output: Tensor, x: Tensor, add: bool) -> None:
+        self._run(
+            self._address,
             x.data_ptr(),
             x.stride(0),
-            self.panels.data.data_ptr(),
-            self.panels.form,
-            self.panels.outputs,
-            self.panels.inputs // GROUP,
-            self.block_groups,
             output.data_ptr(),
             output.stride(0),
             add,
-            len(x),
+            x.shape[0],
             torch.get_num_threads(),
         )
-        return output
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,60 @@ class Matrix:
 
     def __call__(self, x: Tensor) -> Tensor:
         """`x` float32 [rows, inputs] times the matrix, [rows, outputs]."""
-        if self.few is not None and len(x) <= MOST_ROWS:
+        if self.few is not None and x.shape[0] <= MOST_ROWS:
             return self.few(x)
         return matmul(x, self.many)
 
-    def add_to(self, output: Tensor, x: Tensor) -> None:
-        """Add the product to `output` [rows, outputs], which may be columns of more."""
-        if self.few is not None and len(x) <= MOST_ROWS:
-            self.few(x, output)
-        else:
-            output.add_(matmul(x, self.many))
+
+class LowRank:
+    """The adapters of layers that read one input: all A below each other, and a matrix B for each layer."""
+
+    def __init__(self, a: Matrix, b: Sequence[Matrix]) -> None:
+        """`a` [layers * width, inputs], with the scale in it; each of `b` [outputs_i, width]."""
+        self._a = a
+        self._b = tuple(b)
+        few = [one.few for one in self._b if one.few is not None]
+        self._all_few = a.few is not None and len(few) == len(self._b)
+        self._b_structures = (PanelsStructure * len(few))(*(one.structure for one in few))
+        self._run = kernels().adapted_few_rows
+
+    def applied(self, base: Matrix, x: Tensor) -> Tensor:
+        """`x` float32 [rows, inputs] times the base's matrix, with the adapters' terms: [rows, all outputs_i]."""
+        if x.shape[0] <= MOST_ROWS and self._all_few and base.few is not None and self._a.few is not None:
+            return self._few(base.few, self._a.few, x)
+        outputs = base(x)
+        low = self._a(x)
+        width = low.shape[1] // len(self._b)
+        start = 0
+        for number, b in enumerate(self._b):
+            end = start + b.many.shape[0]
+            mine, part = outputs[:, start:end], low[:, number * width : (number + 1) * width]
+            if b.few is not None:
+                # Whatever the number of rows: oneDNN would need a second pass to add its product.
+                b.few.add_to(mine, part)
+            else:
+                mine.add_(matmul(part, b.many))
+            start = end
+        return outputs
+
+    def _few(self, base: FewRows, a: FewRows, x: Tensor) -> Tensor:
+        rows = x.shape[0]
+        outputs = x.new_empty((rows, base.panels.outputs))
+        low = x.new_empty((rows, a.panels.outputs))
+        self._run(
+            ctypes.addressof(base.structure),
+            ctypes.addressof(a.structure),
+            ctypes.addressof(self._b_structures),
+            len(self._b),
+            x.data_ptr(),
+            x.stride(0),
+            low.data_ptr(),
+            outputs.data_ptr(),
+            outputs.stride(0),
+            rows,
+            torch.get_num_threads(),
+        )
+        return outputs
 
 
 class BlockLengths:
@@ -110,10 +156,10 @@ class BlockLengths:
         joined = below_each_other(made)
         return Matrix(many, None if joined is None else self._as_many(joined, many))
 
-    def adapter_matrix(self, plain: Tensor) -> Matrix:
+    def adapter_matrix(self, plain: Tensor, many: Tensor) -> Matrix:
         """The same for a matrix of an adapter, whose numbers have no smaller form."""
-        few = self._as_many(float_panels(plain), plain) if can_be_panels(*plain.shape) else None
-        return Matrix(plain, few)
+        few = self._as_many(float_panels(plain), many) if can_be_panels(*plain.shape) else None
+        return Matrix(many, few)
 
     def _as_many(self, panels: Panels, many: Tensor) -> FewRows | None:
         key = (panels.outputs, panels.inputs, many.is_mkldnn)

@@ -32,11 +32,24 @@ class Shape(ctypes.Structure):
     _fields_ = [("heads", ctypes.c_long), ("kv_heads", ctypes.c_long), ("width", ctypes.c_long)]
 
 
+class PanelsStructure(ctypes.Structure):
+    """`struct panels` of few_rows.c."""
+
+    _fields_ = [
+        ("weights", ctypes.c_void_p),
+        ("form", ctypes.c_long),
+        ("outputs", ctypes.c_long),
+        ("groups", ctypes.c_long),
+        ("block_groups", ctypes.c_long),
+    ]
+
+
 _POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
 _ARGUMENTS = {
-    "few_rows": (
-        *(_POINTER, _LONG, _POINTER, _INT, _LONG, _LONG, _LONG),
-        *(_POINTER, _LONG, _INT, _LONG, _INT),
+    "few_rows": (_POINTER, _POINTER, _LONG, _POINTER, _LONG, _INT, _LONG, _INT),
+    "adapted_few_rows": (
+        *(_POINTER, _POINTER, _POINTER, _LONG),
+        *(_POINTER, _LONG, _POINTER, _POINTER, _LONG, _LONG, _INT),
     ),
     "add_and_norm": (_POINTER, _POINTER, _POINTER, _FLOAT, _POINTER, _LONG, _LONG, _INT),
     "gated": (_POINTER, _POINTER, _LONG, _LONG, _INT),
@@ -65,6 +78,13 @@ def library() -> ctypes.CDLL | None:
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, None
     return loaded
+
+
+def kernels() -> ctypes.CDLL:
+    """The kernels, asked for where `library` has them."""
+    found = library()
+    assert found is not None, "whoever calls this has seen that the kernels are there"
+    return found
 
 
 def _compiled() -> Path | None:
