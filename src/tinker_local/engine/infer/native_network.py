@@ -146,7 +146,7 @@ class NativeNetwork:
     def __init__(self, base: NativeBase, adapter: Adapter | None, lengths: BlockLengths) -> None:
         self.config = base.config
         self.num_parameters = base.num_parameters
-        self._base = base
+        self.base = base
         self._low_ranks: dict[str, LowRank] = {}
         groups = [base.unembedding]
         for block in base.blocks:
@@ -165,7 +165,7 @@ class NativeNetwork:
 
     def hidden(self, rows: Pass) -> Tensor:
         """As in `Network`."""
-        base, shape, eps = self._base, self._base.shape, self.config.rms_norm_eps
+        base, shape, eps = self.base, self.base.shape, self.config.rms_norm_eps
         missing = _filled(len(rows.tokens)) - len(rows.tokens)
         index = torch.tensor([[*rows.tokens, *[0] * missing], [*rows.positions, *[0] * missing]])
         writing = Writing(
@@ -192,7 +192,7 @@ class NativeNetwork:
         """As in `Network`."""
         missing = _filled(len(states)) - len(states)
         filled = torch.cat([states, states[:1].expand(missing, -1)]) if missing else states.contiguous()
-        return self._linear(self._base.unembedding, filled)[: len(states)]
+        return self._linear(self.base.unembedding, filled)[: len(states)]
 
     def _linear(self, group: _Group, x: Tensor) -> Tensor:
         low_rank = self._low_ranks.get(group.names[0])

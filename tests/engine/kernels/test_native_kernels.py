@@ -1,0 +1,194 @@
+"""The kernels in C against torch: bit for bit where they promise it, and to rounding elsewhere."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tinker_local.engine.kernels.native import library as library_module
+from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
+from tinker_local.engine.kernels.native.few_rows import BlockLengths, LowRank
+from tinker_local.engine.kernels.native.library import SWITCH, Shape, library
+from tinker_local.engine.kernels.native.panels import Form, compact_panels, float_panels, numbers
+from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
+from tinker_local.engine.kernels.norm import norm
+from tinker_local.engine.kernels.pointwise import rotate
+from tinker_local.engine.model.packing import packed_matrix
+
+needs_kernels = pytest.mark.skipif(library() is None, reason="no kernels in C on this machine")
+
+
+def rounded(form: Form, outputs: int, inputs: int, seed: int) -> Tensor:
+    """Random weights as a model has them that was stored in this form, widened to float32."""
+    generator = torch.Generator().manual_seed(seed)
+    plain = torch.randn((outputs, inputs // 32, 32), generator=generator)
+    if form is Form.BFLOAT16:
+        plain = plain.bfloat16().float()
+    elif form is Form.SYMMETRIC8:
+        scale = (plain.abs().amax(dim=-1, keepdim=True) / 127).half().float()
+        plain = (plain / scale).round().clamp(-127, 127) * scale
+    elif form is Form.AFFINE4:
+        least = plain.amin(dim=-1, keepdim=True).half().float()
+        scale = ((plain.amax(dim=-1, keepdim=True) - least) / 15).half().float()
+        plain = ((plain - least) / scale).round().clamp(0, 15) * scale + least
+    return plain.reshape(outputs, inputs)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(list(Form)), st.integers(1, 4), st.integers(1, 5), st.integers(0, 2**31))
+def test_a_stored_form_is_found_and_gives_every_number_back(form: Form, panels: int, groups: int, seed: int):
+    """Weights that were rounded to a form are seen to be, and come back to the last bit."""
+    weight = rounded(form, 16 * panels, 32 * groups, seed)
+    found = compact_panels(weight)
+    if form is Form.FLOAT32:
+        assert found is None
+        assert torch.equal(numbers(float_panels(weight)), weight)
+    else:
+        assert found is not None
+        assert found.form is form
+        assert torch.equal(numbers(found), weight)
+
+
+def test_q4_0_of_gguf_is_four_bits_too():
+    """Sixteen steps of which the farthest number from zero is the first."""
+    generator = torch.Generator().manual_seed(0)
+    scale = torch.randn((16, 2, 1), generator=generator).half().float()
+    times = torch.randint(0, 16, (16, 2, 32), generator=generator)
+    times[..., 0] = 0
+    weight = ((times - 8) * scale).reshape(16, 64)
+    found = compact_panels(weight)
+    assert found is not None
+    assert found.form is Form.AFFINE4
+    assert torch.equal(numbers(found), weight)
+
+
+def test_one_number_that_does_not_fit_keeps_the_whole_matrix_as_it_is():
+    """A form is taken only where all numbers come back."""
+    weight = rounded(Form.AFFINE4, 32, 64, 0)
+    weight[31, 63] += 1e-3
+    found = compact_panels(weight)
+    assert found is None
+
+
+@needs_kernels
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("shape", [(96, 576), (576, 1536), (64, 32), (16, 2080)])
+def test_few_rows_are_those_of_many_to_the_last_bit(form: Form, shape: tuple[int, int]):
+    """One to sixteen rows by the kernel equal the same rows among forty by oneDNN."""
+    weight = rounded(form, *shape, seed=1)
+    matrix = BlockLengths().matrix([weight], packed_matrix(weight), only_compact=form is not Form.FLOAT32)
+    assert matrix.few is not None
+    assert matrix.few.panels.form is form
+    x = torch.randn((40, shape[1]), generator=torch.Generator().manual_seed(2))
+    many = matrix(x)
+    torch.testing.assert_close(many, x @ weight.t(), atol=1e-3, rtol=1e-4)
+    for rows in range(1, 17):
+        assert torch.equal(matrix(x[:rows].contiguous()), many[:rows])
+
+
+@needs_kernels
+def test_adapters_beside_a_matrix_add_the_same_to_few_rows_and_to_many():
+    """Two layers of one input with their adapters: few and many rows agree to the last bit."""
+    lengths = BlockLengths()
+    draw = torch.Generator().manual_seed(3)
+    parts = [rounded(Form.BFLOAT16, 64, 96, 4), rounded(Form.BFLOAT16, 32, 96, 5)]
+    a = torch.randn((64, 96), generator=draw)
+    b = [torch.randn((len(part), 32), generator=draw) for part in parts]
+    joined = torch.cat(parts)
+    base = lengths.matrix(parts, packed_matrix(joined), only_compact=True)
+    low_rank = LowRank(lengths.adapter_matrix(a, a), [lengths.adapter_matrix(one, one) for one in b])
+    x = torch.randn((30, 96), generator=draw)
+    many = low_rank.applied(base, x)
+    low = x @ a.t()
+    expected = x @ joined.t() + torch.cat([low[:, :32] @ b[0].t(), low[:, 32:] @ b[1].t()], dim=1)
+    torch.testing.assert_close(many, expected, atol=1e-3, rtol=1e-4)
+    for rows in (1, 2, 7, 16):
+        assert torch.equal(low_rank.applied(base, x[:rows].contiguous()), many[:rows])
+
+
+@needs_kernels
+def test_norm_and_gate_are_torchs():
+    """Sum, norm and gate of rows come out as torch computes them, far from zero too."""
+    draw = torch.Generator().manual_seed(6)
+    x, y = torch.randn((5, 64), generator=draw), torch.randn((5, 64), generator=draw)
+    weight = torch.randn(64, generator=draw)
+    states, _ = norm(x + y, weight, 1e-5)
+    changed = x.clone()
+    torch.testing.assert_close(add_and_norm(changed, y, weight, 1e-5), states)
+    assert torch.equal(changed, x + y)
+    torch.testing.assert_close(add_and_norm(x, None, weight, 1e-5), norm(x, weight, 1e-5)[0])
+    both = torch.cat([torch.linspace(-120, 120, 320).view(5, 64), y], dim=1)
+    torch.testing.assert_close(gated(both), F.silu(both[:, :64]) * y)
+
+
+@needs_kernels
+@pytest.mark.parametrize(("heads", "width"), [((9, 3), 64), ((4, 4), 16), ((2, 1), 80)])
+def test_attention_over_pages_is_torchs(heads: tuple[int, int], width: int):
+    """Rows of two sequences, whose pages lie apart, gather what whole sequences do with torch."""
+    draw = torch.Generator().manual_seed(7)
+    lengths, tables = (37, 16), ([5, 2, 4], [1])
+    rows = sum(lengths)
+    num_heads, kv_heads = heads
+    inputs = torch.randn((rows, (num_heads + 2 * kv_heads) * width), generator=draw)
+    positions = torch.cat([torch.arange(length) for length in lengths])
+    angles = torch.rand((64, width // 2), generator=draw).repeat(1, 2)
+    cosines, sines = angles.cos(), angles.sin()
+    keys = torch.zeros((6, kv_heads, width, 16))
+    values = torch.zeros((6, 16, kv_heads, width))
+    slots = [
+        tables[number][position // 16] * 16 + position % 16
+        for number, length in enumerate(lengths)
+        for position in range(length)
+    ]
+    by_head = inputs.view(rows, -1, width)
+    turned = rotate(
+        by_head[:, : num_heads + kv_heads], cosines[positions][:, None], sines[positions][:, None]
+    )
+    expected: list[Tensor] = []
+    start = 0
+    for length in lengths:
+        mine = slice(start, start := start + length)
+        q = turned[mine, :num_heads].transpose(0, 1)
+        k, v = turned[mine, num_heads:].transpose(0, 1), by_head[mine, num_heads + kv_heads :].transpose(0, 1)
+        shared = num_heads // kv_heads
+        k, v = k.repeat_interleave(shared, dim=0), v.repeat_interleave(shared, dim=0)
+        gathered = F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
+        expected.append(gathered.transpose(0, 1).reshape(length, -1))
+    shape = Shape(num_heads, kv_heads, width)
+    writing = Writing(torch.arange(rows), torch.tensor(slots))
+    rotate_and_write_(inputs, shape, positions, (cosines, sines), writing, (keys, values))
+    seen = [(number, position + 1) for number, length in enumerate(lengths) for position in range(length)]
+    found = attend(inputs, shape, Reading.of(tables, seen), (keys, values))
+    torch.testing.assert_close(found, torch.cat(expected), atol=2e-5, rtol=1e-4)
+
+
+def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Neither a machine without a compiler, nor one whose compiler fails, nor the switch, is an error."""
+    monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
+    monkeypatch.setattr(library_module.shutil, "which", lambda _name: None)
+    assert library.__wrapped__() is None
+    monkeypatch.setattr(library_module.shutil, "which", lambda _name: "/bin/false")
+    assert library.__wrapped__() is None
+    monkeypatch.undo()
+    monkeypatch.setenv(SWITCH, "0")
+    assert library.__wrapped__() is None
+
+
+@needs_kernels
+def test_the_kernels_are_compiled_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The first call compiles into the user's cache; the next finds the file there and runs no compiler."""
+    monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
+    assert library.__wrapped__() is not None
+    [made] = (tmp_path / "kernels").iterdir()
+    runs = itertools.count()
+    monkeypatch.setattr(library_module.subprocess, "run", lambda *_a, **_k: next(runs))
+    assert library.__wrapped__() is not None
+    assert next(runs) == 0
+    assert [*(tmp_path / "kernels").iterdir()] == [made]
