@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tinker_local.engine.kernels.linear import LinearGroup
 from tinker_local.engine.kernels.matmul import rounded_up
+from tinker_local.engine.kernels.native import training
 
 SCORES_MEMORY = 20 * 2**20
 """Bytes for the scores of the rows that are looked at together; more would not stay in the caches."""
@@ -29,7 +30,7 @@ def target_logprobs(unembedding: LinearGroup, states: Tensor, targets: Tensor) -
     """Log-probability, float32, of each target, int64 [rows] or [rows, k], after states [rows, hidden]."""
     found = torch.empty(targets.shape, dtype=torch.float32, device=states.device)
     for rows in _pieces(unembedding, states):
-        scored = _Scored.of(unembedding.forward(_padded(states[rows]))[0])
+        scored = _scored(unembedding.forward(_padded(states[rows]))[0])
         found[rows] = scored.logprobs(_padded(targets[rows]))[: len(found[rows])]
     return found
 
@@ -43,7 +44,7 @@ def target_logprobs_and_gradient(
     for rows in _pieces(unembedding, states):
         x, wanted, number = _padded(states[rows]), _padded(targets[rows]), len(found[rows])
         scores, low = unembedding.forward(x)
-        scored = _Scored.of(scores)
+        scored = _scored(scores)
         found[rows] = scored.logprobs(wanted)[:number]
         to_scores = scored.gradient(wanted, _padded(derivative(rows, found[rows])))
         to_states[rows] = unembedding.backward(x, low, to_scores)[:number]
@@ -80,6 +81,31 @@ class _Scored:
         wide = self.exponentials.mul_(-by_logprob.sum(dim=1, keepdim=True) / self.totals)
         wide.scatter_add_(1, targets.view(len(targets), -1), by_logprob)
         return self.scores.copy_(wide)
+
+
+@dataclass(frozen=True)
+class _HalfScored:
+    """The same of scores in bfloat16 by the kernels in C: scores, and logarithms of the sums."""
+
+    scores: Tensor
+    log_sums: Tensor
+
+    def logprobs(self, targets: Tensor) -> Tensor:
+        chosen = self.scores.gather(1, targets.view(len(targets), -1)).float()
+        return (chosen - self.log_sums).view(targets.shape)
+
+    def gradient(self, targets: Tensor, by_logprob: Tensor) -> Tensor:
+        rows = len(targets)
+        training.score_gradients_(
+            self.scores, self.log_sums, targets.view(rows, -1), by_logprob.view(rows, -1)
+        )
+        return self.scores
+
+
+def _scored(scores: Tensor) -> _Scored | _HalfScored:
+    if training.computes(scores):
+        return _HalfScored(scores, training.log_sums(scores))
+    return _Scored.of(scores)
 
 
 def _pieces(unembedding: LinearGroup, states: Tensor) -> Iterator[slice]:

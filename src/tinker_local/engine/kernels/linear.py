@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import add_matmul, matmul, matmul_into
+from tinker_local.engine.kernels.native.low_rank import PairedLowRank, can_train
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,20 @@ class LowRank:
     a_gradients: tuple[Tensor, ...]
     b_gradients: tuple[Tensor, ...]
 
-    def low(self, x: Tensor) -> Tensor:
-        """The input through all A, `x A^T scale`, [rows, layers * rank]."""
-        return _scaled(matmul(x, self.a), self.scale)
-
-    def add_to(self, outputs: Tensor, low: Tensor) -> None:
-        """Add the low-rank terms to outputs [rows, all out_i]."""
+    def add_to(self, outputs: Tensor, x: Tensor) -> Tensor:
+        """Add the low-rank terms to outputs [rows, all out_i]; `x A^T scale` [rows, layers * rank]."""
+        if self._paired is not None:
+            return self._paired.add_to(outputs, x)
+        low = _scaled(matmul(x, self.a), self.scale)
         for index, (b, columns) in enumerate(_beside_each_other(self.b)):
             add_matmul(outputs[:, columns], self._part(low, index), b)
+        return low
 
     def backward(self, x: Tensor, low: Tensor, gradient: Tensor, to_x: Tensor | None) -> None:
         """Gather the adapters' gradients, and add to that of the input, where it is wanted, their share."""
+        if self._paired is not None:
+            self._paired.backward(x, low, gradient, to_x)
+            return
         parts: list[Tensor] = []
         for index, (b, columns) in enumerate(_beside_each_other(self.b)):
             mine = gradient[:, columns]
@@ -52,6 +57,13 @@ class LowRank:
             gathered.add_(to_a[index * self._rank : (index + 1) * self._rank])
         if to_x is not None:
             add_matmul(to_x, to_low, self.a.t())
+
+    @cached_property
+    def _paired(self) -> PairedLowRank | None:
+        """The same by the kernels in C, where they can."""
+        if not can_train(self.a, self.b):
+            return None
+        return PairedLowRank(self.a, self.b, self.scale, self.a_gradients, self.b_gradients)
 
     @property
     def _rank(self) -> int:
@@ -84,8 +96,7 @@ class LinearGroup:
                 matmul_into(outputs[:, columns], x, weight)
         low: Tensor | None = None
         if self.low_rank is not None:
-            low = self.low_rank.low(x)
-            self.low_rank.add_to(outputs, low)
+            low = self.low_rank.add_to(outputs, x)
         if self.bias is not None:
             outputs.add_(self.bias)
         return outputs, low

@@ -8,9 +8,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tinker_local.engine.kernels.native import training
 
-def norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """`x` over its root mean square times `weight`, in the type of `x`; and the inverse root, float32."""
+
+def norm(x: Tensor, weight: Tensor, eps: float, plus: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """`x` over its root mean square times `weight`, in the type of `x`; and the inverse root, float32.
+
+    `plus` is added to `x` first, in place.
+    """
+    if training.computes(x):
+        return training.norm(x, plus, weight, eps)
+    if plus is not None:
+        x.add_(plus)
     wide = x.float()
     inverse = wide.square().mean(-1, keepdim=True).add_(eps).rsqrt_()
     return normed(x, inverse, weight), inverse
@@ -18,12 +27,19 @@ def norm(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
 
 def normed(x: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
     """The output of `norm` from its inverse root, which is quicker to compute again than to keep."""
+    if training.computes(x):
+        return training.normed(x, inverse, weight)
     return (x * inverse).to(x.dtype).mul_(weight)
 
 
-def norm_backward(gradient: Tensor, x: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
-    """The gradient to `x`, in its type; the weight is frozen and gets none."""
+def norm_backward(
+    gradient: Tensor, x: Tensor, inverse: Tensor, weight: Tensor, plus: Tensor | None = None
+) -> Tensor:
+    """The gradient to `x`, in its type, and `plus` added to it; the weight is frozen and gets none."""
+    if training.computes(x) and gradient.is_contiguous():
+        return training.norm_backward(gradient, x, inverse, weight, plus)
     scaled = x * inverse
     wide = (gradient * weight).float()
     along = (wide * scaled).mean(-1, keepdim=True)
-    return torch.addcmul(wide, scaled, along, value=-1).mul_(inverse).to(x.dtype)
+    found = torch.addcmul(wide, scaled, along, value=-1).mul_(inverse).to(x.dtype)
+    return found if plus is None else found.add_(plus)

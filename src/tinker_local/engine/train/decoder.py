@@ -23,6 +23,7 @@ from tinker_local.engine.kernels.attention import (
     attention_backward,
     group_sequences,
 )
+from tinker_local.engine.kernels.gate import gated, gated_backward
 from tinker_local.engine.kernels.linear import LinearGroup, LowRank
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.norm import norm, norm_backward, normed
@@ -153,8 +154,8 @@ class Decoder:
         return Tokens(
             sum(lengths),
             torch.cat([*sequences, padding]).to(device),
-            self.model.cosines[positions, :half][:, None].to(dtype),
-            self.model.sines[positions, :half][:, None].to(dtype),
+            self.model.cosines[positions, :half][:, None],
+            self.model.sines[positions, :half][:, None],
             group_sequences(lengths, dtype, device),
         )
 
@@ -203,11 +204,10 @@ class Decoder:
         found, probabilities = attention(inputs, self._heads, tokens.groups)
         attended = found.flatten(1)
         output, low_attended = block.attention_output.forward(attended)
-        middle = output.add_(x)
-        states, middle_inverse = norm(middle, block.feed_forward_norm, eps)
+        middle = output
+        states, middle_inverse = norm(middle, block.feed_forward_norm, eps, plus=x)
         gate_and_up, low_middle = block.feed_forward_inputs.forward(states)
-        gate, up = _halves(gate_and_up)
-        output, low_down = block.feed_forward_output.forward(F.silu(gate).mul_(up))
+        output, low_down = block.feed_forward_output.forward(gated(gate_and_up))
         return output.add_(middle), Activations(
             x=x,
             x_inverse=x_inverse,
@@ -244,21 +244,17 @@ class Decoder:
             block.attention_inputs.backward_to_adapters(states, kept.low_attention, to_inputs.flatten(1))
             return gradient
         to_states = block.attention_inputs.backward(states, kept.low_attention, to_inputs.flatten(1))
-        return norm_backward(to_states, kept.x, kept.x_inverse, block.attention_norm).add_(to_middle)
+        return norm_backward(to_states, kept.x, kept.x_inverse, block.attention_norm, plus=to_middle)
 
     def _feed_forward_backward(self, block: Block, kept: Activations, gradient: Tensor) -> Tensor:
         """The gradient to the state between attention and feed-forward, from both of its ways."""
-        gate, up = _halves(kept.gate_and_up)
-        activated = F.silu(gate)
-        to_product = block.feed_forward_output.backward(activated * up, kept.low_down, gradient)
-        to_both = torch.empty_like(kept.gate_and_up)
-        to_gate, to_up = _halves(to_both)
-        torch.mul(activated, to_product, out=to_up)
-        torch.ops.aten.silu_backward.grad_input(to_product.mul_(up), gate, grad_input=to_gate)
+        to_product = block.feed_forward_output.backward(gated(kept.gate_and_up), kept.low_down, gradient)
+        to_both = gated_backward(kept.gate_and_up, to_product)
         states = normed(kept.middle, kept.middle_inverse, block.feed_forward_norm)
         to_states = block.feed_forward_inputs.backward(states, kept.low_middle, to_both)
-        to_middle = norm_backward(to_states, kept.middle, kept.middle_inverse, block.feed_forward_norm)
-        return to_middle.add_(gradient)
+        return norm_backward(
+            to_states, kept.middle, kept.middle_inverse, block.feed_forward_norm, plus=gradient
+        )
 
     def _head_norms(self, block: Block, inputs: Tensor) -> tuple[Tensor, HeadNorms | None]:
         """Queries and keys after their norms, where there are such, and values as they were."""
@@ -320,8 +316,3 @@ class Decoder:
             a_gradients=tuple(a for a, _ in gradients),
             b_gradients=tuple(b for _, b in gradients),
         )
-
-
-def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
-    middle = x.shape[1] // 2
-    return x[:, :middle], x[:, middle:]

@@ -44,8 +44,7 @@ static const long panel_group_bytes[] = {4 * LANES * GROUP, 2 * LANES * GROUP, L
                     for (int i = 0; i < GROUP; i++)                                                      \
                         for (int panel = 0; panel < PANELS; panel++) {                                   \
                             const char *from = at + panel * panel_bytes + i * 2 * LANES;                 \
-                            const __m256i stored = _mm256_loadu_si256((const __m256i *)from);            \
-                            const floats w = (floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16); \
+                            const floats w = load_half((const uint16_t *)from);                          \
                             MULTIPLY(panel, w, input + i)                                                \
                         }                                                                                \
                 else if (form == SYMMETRIC8) {                                                           \

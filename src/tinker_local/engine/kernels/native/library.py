@@ -16,20 +16,43 @@ import torch
 
 from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
 
-SOURCES = ("few_rows.c", "pointwise.c", "attention.c")
+SOURCES = ("few_rows.c", "pointwise.c", "attention.c", "training.c", "low_rank.c")
 HEADER = "native.h"
 COMPILERS = ("cc", "gcc", "clang")
 OPTIONS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-fPIC", "-std=gnu11")
+NEEDED = {"avx512bw", "avx512_bf16"}
 SECONDS = 120
 """A compiler that takes longer is not waited for; it takes two."""
 SWITCH = "TINKER_LOCAL_NATIVE"
 """Set to 0, this variable leaves the kernels out."""
 
 
+MOST_LAYERS = 3
+"""Layers that read one input."""
+
+
 class Shape(ctypes.Structure):
     """`struct shape` of attention.c."""
 
     _fields_ = [("heads", ctypes.c_long), ("kv_heads", ctypes.c_long), ("width", ctypes.c_long)]
+
+
+class LowRankStructure(ctypes.Structure):
+    """`struct low_rank` of low_rank.c."""
+
+    _fields_ = [
+        ("layers", ctypes.c_long),
+        ("rank", ctypes.c_long),
+        ("inputs", ctypes.c_long),
+        ("scale", ctypes.c_float),
+        ("a_columns", ctypes.c_void_p),
+        ("a_rows", ctypes.c_void_p),
+        ("b_columns", ctypes.c_void_p * MOST_LAYERS),
+        ("b_rows", ctypes.c_void_p * MOST_LAYERS),
+        ("outputs", ctypes.c_long * MOST_LAYERS),
+        ("a_gradients", ctypes.c_void_p * MOST_LAYERS),
+        ("b_gradients", ctypes.c_void_p * MOST_LAYERS),
+    ]
 
 
 class PanelsStructure(ctypes.Structure):
@@ -59,13 +82,24 @@ _ARGUMENTS = {
         *(_POINTER, Shape, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _LONG),
         *(_POINTER, _LONG, _INT),
     ),
+    "half_norm": (*(_POINTER, _POINTER, _POINTER, _FLOAT), *(_POINTER, _POINTER, _LONG, _LONG, _INT)),
+    "half_normed": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
+    "half_norm_backward": (*(_POINTER,) * 6, _LONG, _LONG, _INT),
+    "half_rotate": (_POINTER, _LONG, _LONG, _LONG, _POINTER, _POINTER, _FLOAT, _LONG, _INT),
+    "half_gated": (_POINTER, _POINTER, _LONG, _LONG, _INT),
+    "half_gated_backward": (_POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
+    "half_log_sums": (_POINTER, _POINTER, _LONG, _LONG, _INT),
+    "half_score_gradients": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _LONG, _INT),
+    "half_pairs": (_POINTER, _LONG, _LONG, _POINTER, _POINTER, _INT),
+    "half_low_rank": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
+    "half_low_rank_backward": (*(_POINTER,) * 4, _LONG, _POINTER, _LONG, _INT),
 }
 
 
 @cache
 def library() -> ctypes.CDLL | None:
     """The kernels, compiled if they are not yet; None where they cannot be, or are switched off."""
-    if os.environ.get(SWITCH) == "0" or not can_pack() or "avx512bw" not in cpu_flags():
+    if os.environ.get(SWITCH) == "0" or not can_pack() or not cpu_flags() >= NEEDED:
         return None
     file = _compiled()
     if file is None:

@@ -22,6 +22,20 @@ static inline floats load(const float *from) {
 
 static inline void store(float *to, floats value) { memcpy(to, &value, sizeof value); }
 
+/* bfloat16 is the upper half of float32. */
+static inline floats load_half(const uint16_t *from) {
+    const __m256i stored = _mm256_loadu_si256((const __m256i *)from);
+    return (floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16);
+}
+
+#ifdef __AVX512BF16__
+/* Rounded to the nearest, to the even one of two. */
+static inline void store_half(uint16_t *to, floats value) {
+    const __m256bh rounded = _mm512_cvtneps_pbh((__m512)value);
+    memcpy(to, &rounded, sizeof rounded);
+}
+#endif
+
 static inline floats broadcast(float value) { return (floats)_mm512_set1_ps(value); }
 
 static inline floats from_integers(integers value) { return (floats)_mm512_cvtepi32_ps((__m512i)value); }

@@ -1,0 +1,29 @@
+"""The gate of a feed-forward layer, silu(gate) * up (Shazeer 2020, arXiv:2002.05202), and its derivative."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tinker_local.engine.kernels.native import training
+
+
+def gated(gate_and_up: Tensor) -> Tensor:
+    """The product [rows, width] of both beside each other, [rows, 2 * width]."""
+    if training.computes(gate_and_up):
+        return training.gated(gate_and_up)
+    gate, up = gate_and_up.chunk(2, dim=1)
+    return F.silu(gate).mul_(up)
+
+
+def gated_backward(gate_and_up: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient to both beside each other from that to the product, which is used up."""
+    if training.computes(gate_and_up):
+        return training.gated_backward(gate_and_up, gradient)
+    gate, up = gate_and_up.chunk(2, dim=1)
+    to_both = torch.empty_like(gate_and_up)
+    to_gate, to_up = to_both.chunk(2, dim=1)
+    torch.mul(F.silu(gate), gradient, out=to_up)
+    torch.ops.aten.silu_backward.grad_input(gradient.mul_(up), gate, grad_input=to_gate)
+    return to_both
