@@ -15,6 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tinker_local.engine.kernels.native import training_attention as native
+from tinker_local.engine.kernels.native.library import Shape
+
 QUERY_BLOCK = 256
 """Queries of one sequence that are looked at together."""
 MOST_PADDING = 0.15
@@ -61,10 +64,23 @@ class SequenceGroup:
     future: Tensor
 
 
-def group_sequences(
-    lengths: Sequence[int], dtype: torch.dtype, device: torch.device
-) -> tuple[SequenceGroup, ...]:
-    """Neighbours of like length together; `lengths` are in rows, best the longest first."""
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences one behind another, int64 [sequences] in rows, and neighbours of like length together."""
+
+    starts: Tensor
+    lengths: Tensor
+    longest: int
+    groups: tuple[SequenceGroup, ...]
+
+
+def sequences_of(lengths: Sequence[int], dtype: torch.dtype, device: torch.device) -> Sequences:
+    """Sequences of these lengths, best the longest first."""
+    sizes = torch.tensor(lengths, dtype=torch.int64)
+    return Sequences(sizes.cumsum(0) - sizes, sizes, max(lengths), _grouped(lengths, dtype, device))
+
+
+def _grouped(lengths: Sequence[int], dtype: torch.dtype, device: torch.device) -> tuple[SequenceGroup, ...]:
     groups: list[SequenceGroup] = []
     first = start = 0
     while first < len(lengths):
@@ -90,18 +106,24 @@ def _padding(start: int, lengths: Sequence[int], longest: int, device: torch.dev
     return Padding(sources.to(device), kept.to(device), sources[kept].to(device))
 
 
-def attention(
-    inputs: Tensor, heads: Heads, groups: Sequence[SequenceGroup]
-) -> tuple[Tensor, list[Tensor | None]]:
+Kept = Tensor | list[Tensor | None]
+"""The logarithms of the sums, float32 [rows, heads], of the kernels in C; else the probabilities of each
+group where they are few enough to be kept."""
+
+
+def attention(inputs: Tensor, heads: Heads, sequences: Sequences) -> tuple[Tensor, Kept]:
     """What each token gathers [rows, heads, head_dim], from queries, keys and values beside each other.
 
-    And the probabilities of each group, for the backward pass, where they are few enough to be kept.
+    And what the backward pass needs of it.
     """
+    if native.can_attend(inputs):
+        shape = Shape(heads.queries, heads.keys, inputs.shape[2])
+        return native.attention(inputs, shape, sequences.starts, sequences.lengths, sequences.longest)
     queries, keys, values = heads.parts(inputs)
     # Rows that are in no group gather nothing.
     output = torch.zeros_like(queries, memory_format=torch.contiguous_format)
     kept: list[Tensor | None] = []
-    for group in groups:
+    for group in sequences.groups:
         q, k, v = (_by_head(part, group, heads.keys) for part in (queries, keys, values))
         probabilities: Tensor | None = None
         found: list[Tensor] = []
@@ -116,16 +138,21 @@ def attention(
 def attention_backward(
     gradient: Tensor,
     inputs: Tensor,
-    kept: Sequence[Tensor | None],
+    kept: Kept,
     heads: Heads,
-    groups: Sequence[SequenceGroup],
+    sequences: Sequences,
 ) -> Tensor:
     """The gradient to queries, keys and values from that to what was gathered."""
+    if isinstance(kept, Tensor):
+        shape = Shape(heads.queries, heads.keys, inputs.shape[2])
+        return native.attention_backward(
+            gradient, inputs, kept, shape, sequences.starts, sequences.lengths, sequences.longest
+        )
     queries, keys, values = heads.parts(inputs)
     to_inputs = torch.zeros_like(inputs)
     to_queries, to_keys, to_values = heads.parts(to_inputs)
     scale = inputs.shape[-1] ** -0.5
-    for group, known in zip(groups, kept, strict=True):
+    for group, known in zip(sequences.groups, kept, strict=True):
         q, k, v = (_by_head(part, group, heads.keys) for part in (queries, keys, values))
         incoming = _by_head(gradient, group, heads.keys, padded_with_zeros=True)
         to_q: list[Tensor] = []

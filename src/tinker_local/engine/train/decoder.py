@@ -18,10 +18,11 @@ from torch import Tensor
 from tinker_local.engine.kernels.attention import (
     QUERY_BLOCK,
     Heads,
-    SequenceGroup,
+    Kept,
+    Sequences,
     attention,
     attention_backward,
-    group_sequences,
+    sequences_of,
 )
 from tinker_local.engine.kernels.gate import gated, gated_backward
 from tinker_local.engine.kernels.linear import LinearGroup, LowRank
@@ -60,7 +61,7 @@ class Tokens:
     ids: Tensor
     cosines: Tensor
     sines: Tensor
-    groups: tuple[SequenceGroup, ...]
+    sequences: Sequences
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Activations:
     low_attention: Tensor | None
     head_norms: HeadNorms | None
     attention_inputs: Tensor
-    probabilities: list[Tensor | None]
+    attention_kept: Kept
     attended: Tensor
     low_attended: Tensor | None
     middle: Tensor
@@ -156,7 +157,7 @@ class Decoder:
             torch.cat([*sequences, padding]).to(device),
             self.model.cosines[positions, :half][:, None],
             self.model.sines[positions, :half][:, None],
-            group_sequences(lengths, dtype, device),
+            sequences_of(lengths, dtype, device),
         )
 
     def forward(self, tokens: Tokens, keep: Keep) -> tuple[Tensor, Saved]:
@@ -201,7 +202,7 @@ class Decoder:
         inputs = projected.view(len(x), -1, self.config.head_dim)
         inputs, head_norms = self._head_norms(block, inputs)
         rotate_(inputs[:, : self._num_rotated], tokens.cosines, tokens.sines)
-        found, probabilities = attention(inputs, self._heads, tokens.groups)
+        found, attention_kept = attention(inputs, self._heads, tokens.sequences)
         attended = found.flatten(1)
         output, low_attended = block.attention_output.forward(attended)
         middle = output
@@ -214,7 +215,7 @@ class Decoder:
             low_attention=low_attention,
             head_norms=head_norms,
             attention_inputs=inputs,
-            probabilities=probabilities,
+            attention_kept=attention_kept,
             attended=attended,
             low_attended=low_attended,
             middle=middle,
@@ -233,9 +234,9 @@ class Decoder:
         to_inputs = attention_backward(
             to_attended.view(len(gradient), -1, self.config.head_dim),
             kept.attention_inputs,
-            kept.probabilities,
+            kept.attention_kept,
             self._heads,
-            tokens.groups,
+            tokens.sequences,
         )
         rotate_backward_(to_inputs[:, : self._num_rotated], tokens.cosines, tokens.sines)
         self._head_norms_backward(block, kept.head_norms, to_inputs)

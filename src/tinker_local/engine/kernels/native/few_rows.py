@@ -95,7 +95,7 @@ class LowRank:
         self._run = kernels().adapted_few_rows
 
     def applied(self, base: Matrix, x: Tensor) -> Tensor:
-        """`x` float32 [rows, inputs] times the base's matrix, with the adapters' terms: [rows, all outputs_i]."""
+        """`x` float32 [rows, inputs] times the base's matrix, and the adapters' terms: [rows, outputs]."""
         if x.shape[0] <= MOST_ROWS and self._all_few and base.few is not None and self._a.few is not None:
             return self._few(base.few, self._a.few, x)
         outputs = base(x)

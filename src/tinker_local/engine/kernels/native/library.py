@@ -16,7 +16,7 @@ import torch
 
 from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
 
-SOURCES = ("few_rows.c", "pointwise.c", "attention.c", "training.c", "low_rank.c")
+SOURCES = ("few_rows.c", "pointwise.c", "attention.c", "training.c", "training_attention.c", "low_rank.c")
 HEADER = "native.h"
 COMPILERS = ("cc", "gcc", "clang")
 OPTIONS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-fPIC", "-std=gnu11")
@@ -32,7 +32,7 @@ MOST_LAYERS = 3
 
 
 class Shape(ctypes.Structure):
-    """`struct shape` of attention.c."""
+    """`struct shape` of attention.c and training_attention.c."""
 
     _fields_ = [("heads", ctypes.c_long), ("kv_heads", ctypes.c_long), ("width", ctypes.c_long)]
 
@@ -90,6 +90,11 @@ _ARGUMENTS = {
     "half_gated_backward": (_POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
     "half_log_sums": (_POINTER, _POINTER, _LONG, _LONG, _INT),
     "half_score_gradients": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _LONG, _INT),
+    "half_attention": (_POINTER, Shape, _POINTER, _POINTER, _LONG, _LONG, _POINTER, _POINTER, _INT),
+    "half_attention_backward": (
+        *(_POINTER, _POINTER, _POINTER, Shape, _POINTER, _POINTER, _LONG, _LONG),
+        *(_POINTER, _POINTER, _LONG, _INT),
+    ),
     "half_pairs": (_POINTER, _LONG, _LONG, _POINTER, _POINTER, _INT),
     "half_low_rank": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
     "half_low_rank_backward": (*(_POINTER,) * 4, _LONG, _POINTER, _LONG, _INT),

@@ -60,7 +60,7 @@ class PairedLowRank:
         self._address = ctypes.addressof(self._structure)
 
     def add_to(self, outputs: Tensor, x: Tensor) -> Tensor:
-        """Add the adapters' terms to outputs [rows, all outputs_i]; the input through all A, for `backward`."""
+        """Add the adapters' terms to outputs [rows, all outputs_i]; gives the input through all A."""
         low = x.new_empty((x.shape[0], self.width))
         kernels().half_low_rank(
             self._address,

@@ -71,7 +71,7 @@ def norm_backward(
 
 
 def rotate_(x: Tensor, cosines: Tensor, sines: Tensor, direction: int) -> None:
-    """Turn `x` [rows, heads, width], whose heads follow each other, by float32 angles [rows, 1, width / 2]."""
+    """Turn `x` [rows, heads, width], whose heads follow each other, by angles [rows, 1, width / 2]."""
     rows, heads, width = x.shape
     kernels().half_rotate(
         x.data_ptr(),
