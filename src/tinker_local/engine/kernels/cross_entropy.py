@@ -109,7 +109,10 @@ def _scored(scores: Tensor) -> _Scored | _HalfScored:
 
 
 def _pieces(unembedding: LinearGroup, states: Tensor) -> Iterator[slice]:
-    row = unembedding.weights[0].shape[0] * (states.element_size() + torch.float32.itemsize)
+    # The kernels in C keep no exponentials beside the scores. The fewer the pieces, the less often the whole
+    # unembedding comes from memory.
+    beside = 0 if training.computes(states) else torch.float32.itemsize
+    row = unembedding.weights[0].shape[0] * (states.element_size() + beside)
     size = max(1, SCORES_MEMORY // row // ROWS) * ROWS
     return (slice(start, start + size) for start in range(0, len(states), size))
 
