@@ -16,6 +16,7 @@ import torch
 import uvicorn
 
 from base_models import on_one_line
+from tinker_local.engine.kernels.native.library import prepare
 from tinker_local.engine.neighbours import can_be_known, watch
 from tinker_local.engine.threads import ALL_THREADS
 from tinker_local.engine.worker import Worker
@@ -66,6 +67,8 @@ def launch(options: ServeOptions) -> None:
     for name in options.base_models:
         models[name] = load_base_model(name, options.dtype, device, _tell)
     _check_home(options.home)
+    if device.type == "cpu":
+        prepare(_tell)
     worker = Worker()
     server = threading.Thread(
         target=_serve, args=(options, models, listener, worker), name="http", daemon=True

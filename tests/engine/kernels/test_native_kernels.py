@@ -174,6 +174,9 @@ def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
     monkeypatch.setattr(library_module.shutil, "which", lambda _name: None)
     assert library.__wrapped__() is None
+    told: list[str] = []
+    library_module.prepare(told.append)
+    assert all("install a C compiler" in line for line in told)
     monkeypatch.setattr(library_module.shutil, "which", lambda _name: "/bin/false")
     assert library.__wrapped__() is None
     monkeypatch.undo()

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -101,12 +102,27 @@ _ARGUMENTS = {
 }
 
 
+def prepare(tell: Callable[[str], None]) -> None:
+    """Compile the kernels if they are not yet; `tell` is given a line where that takes time or cannot be."""
+    if not _suits():
+        return
+    compiler = _compiler()
+    if compiler is None:
+        tell(f"several times slower than it can be here: install a C compiler ({' or '.join(COMPILERS)})")
+        return
+    if not _target(compiler).exists():
+        tell("compiling its kernels in C, once on this machine")
+    if library() is None:
+        tell(f"several times slower than it can be here: {compiler} cannot compile its kernels")
+
+
 @cache
 def library() -> ctypes.CDLL | None:
     """The kernels, compiled if they are not yet; None where they cannot be, or are switched off."""
-    if os.environ.get(SWITCH) == "0" or not can_pack() or not cpu_flags() >= NEEDED:
+    compiler = _compiler()
+    if not _suits() or compiler is None:
         return None
-    file = _compiled()
+    file = _compiled(compiler)
     if file is None:
         return None
     try:
@@ -119,6 +135,15 @@ def library() -> ctypes.CDLL | None:
     return loaded
 
 
+def _suits() -> bool:
+    """Whether the kernels are wanted and this processor has what they are written for."""
+    return os.environ.get(SWITCH) != "0" and can_pack() and cpu_flags() >= NEEDED
+
+
+def _compiler() -> str | None:
+    return next(filter(None, map(shutil.which, COMPILERS)), None)
+
+
 def kernels() -> ctypes.CDLL:
     """The kernels, asked for where `library` has them."""
     found = library()
@@ -126,23 +151,24 @@ def kernels() -> ctypes.CDLL:
     return found
 
 
-def _compiled() -> Path | None:
-    """The library's file, from an earlier time or made now; None where this machine cannot make it."""
+def _target(compiler: str) -> Path:
+    """The library's file; another processor, compiler or torch, or other sources, get one of their own."""
     folder = Path(__file__).parent
-    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
-    if compiler is None:
-        return None
-    # Another processor, compiler or torch, or other sources, get a file of their own.
     known = [" ".join(sorted(cpu_flags())), compiler, torch.__version__, *OPTIONS]
     known += [(folder / name).read_text() for name in (*SOURCES, HEADER)]
     digest = hashlib.sha256("\0".join(known).encode()).hexdigest()[:24]
-    target = Path(platformdirs.user_cache_dir("tinker-local")) / "kernels" / f"{digest}.so"
+    return Path(platformdirs.user_cache_dir("tinker-local")) / "kernels" / f"{digest}.so"
+
+
+def _compiled(compiler: str) -> Path | None:
+    """The library's file, from an earlier time or made now; None where this machine cannot make it."""
+    target = _target(compiler)
     if target.exists():
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            made = _compile(compiler, folder, Path(scratch))
+            made = _compile(compiler, Path(__file__).parent, Path(scratch))
             if made is not None:
                 made.replace(target)
     except OSError:
