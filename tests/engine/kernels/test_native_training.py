@@ -117,7 +117,7 @@ def test_attention_forwards_and_backwards(shape: tuple[int, int, int], draw: tor
     assert not found[sum(lengths) :].any()
 
 
-@pytest.mark.parametrize(("rank", "scale"), [(16, 2.0), (32, 1.0)])
+@pytest.mark.parametrize(("rank", "scale"), [(8, 4.0), (16, 2.0), (24, 1.5), (32, 1.0)])
 @pytest.mark.parametrize("rows", [1, 13, 64])
 def test_adapters_forwards_and_backwards(rank: int, scale: float, rows: int, draw: torch.Generator):
     """Two layers of one input: their terms, gradients, and that of the input, also where it is not wanted."""

@@ -44,6 +44,7 @@ class LowRankStructure(ctypes.Structure):
     _fields_ = [
         ("layers", ctypes.c_long),
         ("rank", ctypes.c_long),
+        ("padded", ctypes.c_long),
         ("inputs", ctypes.c_long),
         ("scale", ctypes.c_float),
         ("a_columns", ctypes.c_void_p),

@@ -133,14 +133,15 @@ static void product(const half *x, long stride, const pair *w, long outputs, lon
         }
 }
 
-/* A tile of left^T right over all rows, added to sums in float32. */
+/* A tile of left^T right over all rows, added to sums in float32, of which `wanted` says how many columns. */
 #define OUTER(name, rows_of_tile, vectors_of_tile)                                                            \
     static void name(const pair *left, long height, const pair *right, long width, long half_rows,            \
-                     float *output) {                                                                         \
+                     float *output, long stride, __mmask16 wanted) {                                          \
         enum { ROWS = rows_of_tile, VECTORS = vectors_of_tile };                                              \
         __m512 sums[ROWS][VECTORS];                                                                           \
         for (int row = 0; row < ROWS; row++)                                                                  \
-            for (int v = 0; v < VECTORS; v++) sums[row][v] = _mm512_loadu_ps(output + row * width + v * LANES); \
+            for (int v = 0; v < VECTORS; v++)                                                                 \
+                sums[row][v] = _mm512_maskz_loadu_ps(wanted, output + row * stride + v * LANES);              \
         for (long i = 0; i < half_rows; i++) {                                                                \
             __m512bh values[VECTORS];                                                                         \
             for (int v = 0; v < VECTORS; v++) values[v] = load_pairs(right + i * width + v * LANES);          \
@@ -151,30 +152,37 @@ static void product(const half *x, long stride, const pair *w, long outputs, lon
             }                                                                                                 \
         }                                                                                                     \
         for (int row = 0; row < ROWS; row++)                                                                  \
-            for (int v = 0; v < VECTORS; v++) _mm512_storeu_ps(output + row * width + v * LANES, sums[row][v]); \
+            for (int v = 0; v < VECTORS; v++)                                                                 \
+                _mm512_mask_storeu_ps(output + row * stride + v * LANES, wanted, sums[row][v]);               \
     }
 
 OUTER(outer_8_2, 8, 2)
 OUTER(outer_8_1, 8, 1)
 
-/* Add to `output` [height, width] the sum over rows of left^T right. `left` is columns of a matrix in pairs whose
-   rows are `left_width` apart; height is a multiple of eight, width of sixteen. */
-static void outer(const pair *left, long left_width, long height, const pair *right, long width, long half_rows,
-                  float *output, int threads) {
-    const long across = (width + 2 * LANES - 1) / (2 * LANES);
+/* Add to `output` [height, columns] the sum over rows of left^T right. Both are matrices in pairs, `left_width`
+   and `width` wide, of which the first `height` and `columns` are wanted: multiples of eight. */
+static void outer(const pair *left, long left_width, long height, const pair *right, long width, long columns,
+                  long half_rows, float *output, int threads) {
+    const long across = (columns + 2 * LANES - 1) / (2 * LANES);
 #pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
     for (long row = 0; row < height; row += 8)
         for (long tile = 0; tile < across; tile++) {
-            const long column = tile * 2 * LANES;
-            (column + 2 * LANES <= width ? outer_8_2 : outer_8_1)(left + row, left_width, right + column, width,
-                                                                  half_rows, output + row * width + column);
+            const long column = tile * 2 * LANES, left_over = columns - column;
+            float *to = output + row * columns + column;
+            if (left_over >= 2 * LANES)
+                outer_8_2(left + row, left_width, right + column, width, half_rows, to, columns, 0xffff);
+            else
+                for (long i = 0; i < left_over; i += LANES)
+                    outer_8_1(left + row, left_width, right + column + i, width, half_rows, to + i, columns,
+                              left_over - i < LANES ? 0xff : 0xffff);
         }
 }
 
 #define MOST_LAYERS 3
 
+/* `rank` is the adapters' own, `padded` the next multiple of sixteen: A and B have zeros behind. */
 struct low_rank {
-    long layers, rank, inputs;
+    long layers, rank, padded, inputs;
     float scale;
     const pair *a_columns, *a_rows; /* of all A below each other */
     const pair *b_columns[MOST_LAYERS], *b_rows[MOST_LAYERS];
@@ -182,15 +190,15 @@ struct low_rank {
     float *a_gradients[MOST_LAYERS], *b_gradients[MOST_LAYERS];
 };
 
-/* low = x A^T scale [rows, layers * rank], and y += low B^T in the columns of each layer. */
+/* low = x A^T scale [rows, layers * padded], and y += low B^T in the columns of each layer. */
 void half_low_rank(const struct low_rank *adapters, const half *x, half *low, half *y, long y_stride, long rows,
                    int threads) {
-    const long width = adapters->layers * adapters->rank;
+    const long width = adapters->layers * adapters->padded;
     product(x, adapters->inputs, adapters->a_columns, width, adapters->inputs, adapters->scale, low, width, 0, rows,
             threads);
     for (long layer = 0; layer < adapters->layers; layer++) {
-        product(low + layer * adapters->rank, width, adapters->b_columns[layer], adapters->outputs[layer],
-                adapters->rank, 1, y, y_stride, 1, rows, threads);
+        product(low + layer * adapters->padded, width, adapters->b_columns[layer], adapters->outputs[layer],
+                adapters->padded, 1, y, y_stride, 1, rows, threads);
         y += adapters->outputs[layer];
     }
 }
@@ -198,7 +206,7 @@ void half_low_rank(const struct low_rank *adapters, const half *x, half *low, ha
 /* Add the gradients of A and B, and to the gradient of x their share of it where it is given. */
 void half_low_rank_backward(const struct low_rank *adapters, const half *x, const half *low, const half *gradient,
                             long gradient_stride, half *to_x, long rows, int threads) {
-    const long rank = adapters->rank, width = adapters->layers * rank, half_rows = (rows + 1) / 2;
+    const long padded = adapters->padded, width = adapters->layers * padded, half_rows = (rows + 1) / 2;
     long widest = adapters->inputs;
     for (long layer = 0; layer < adapters->layers; layer++)
         if (adapters->outputs[layer] > widest) widest = adapters->outputs[layer];
@@ -207,17 +215,17 @@ void half_low_rank_backward(const struct low_rank *adapters, const half *x, cons
     for (long layer = 0; layer < adapters->layers; layer++) {
         const long outputs = adapters->outputs[layer];
         pair_rows(gradient, gradient_stride, rows, outputs, wide, threads);
-        pair_rows(low + layer * rank, width, rows, rank, narrow, threads);
-        outer(wide, outputs, outputs, narrow, rank, half_rows, adapters->b_gradients[layer], threads);
-        product(gradient, gradient_stride, adapters->b_rows[layer], rank, outputs, adapters->scale,
-                to_low + layer * rank, width, 0, rows, threads);
+        pair_rows(low + layer * padded, width, rows, padded, narrow, threads);
+        outer(wide, outputs, outputs, narrow, padded, adapters->rank, half_rows, adapters->b_gradients[layer], threads);
+        product(gradient, gradient_stride, adapters->b_rows[layer], padded, outputs, adapters->scale,
+                to_low + layer * padded, width, 0, rows, threads);
         gradient += outputs;
     }
     pair_rows(x, adapters->inputs, rows, adapters->inputs, wide, threads);
     pair_rows(to_low, width, rows, width, narrow, threads);
     for (long layer = 0; layer < adapters->layers; layer++)
-        outer(narrow + layer * rank, width, rank, wide, adapters->inputs, half_rows, adapters->a_gradients[layer],
-              threads);
+        outer(narrow + layer * padded, width, adapters->rank, wide, adapters->inputs, adapters->inputs, half_rows,
+              adapters->a_gradients[layer], threads);
     if (to_x)
         product(to_low, width, adapters->a_rows, adapters->inputs, width, 1, to_x, adapters->inputs, 1, rows,
                 threads);

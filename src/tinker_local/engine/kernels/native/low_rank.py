@@ -6,19 +6,25 @@ import ctypes
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.native.library import MOST_LAYERS, LowRankStructure, kernels, library
 from tinker_local.engine.kernels.native.panels import LANES
 
+EIGHT = 8
+"""Rows of a gradient that are summed up together."""
+
 
 def can_train(a: Tensor, b: Sequence[Tensor]) -> bool:
-    """Whether the kernels take adapters of these shapes: bfloat16, all widths multiples of sixteen."""
-    sizes = (b[0].shape[1], a.shape[1], *(len(matrix) for matrix in b))
+    """Whether the kernels take adapters of these shapes: bfloat16, ranks by eights and widths by sixteens."""
+    sizes = (a.shape[1], *(len(matrix) for matrix in b))
     return (
         a.dtype == torch.bfloat16
         and a.device.type == "cpu"
         and len(b) <= MOST_LAYERS
+        and b[0].shape[1] % EIGHT == 0
         and all(size % LANES == 0 for size in sizes)
         and library() is not None
     )
@@ -39,6 +45,11 @@ class PairedLowRank:
         b_gradients: Sequence[Tensor],
     ) -> None:
         """`can_train` says whether these can be taken."""
+        rank = b[0].shape[1]
+        padded = rounded_up(rank, LANES)
+        if padded > rank:
+            a = F.pad(a.view(len(b), rank, -1), (0, 0, 0, padded - rank)).flatten(0, 1)
+            b = [F.pad(matrix, (0, padded - rank)) for matrix in b]
         paired = [_pairs(matrix) for matrix in (a, *b)]
         # What the structure points to is held as long as it.
         self._held = [*paired, *a_gradients, *b_gradients]
@@ -46,7 +57,8 @@ class PairedLowRank:
         pointers = ctypes.c_void_p * MOST_LAYERS
         self._structure = LowRankStructure(
             layers=len(b),
-            rank=b[0].shape[1],
+            rank=rank,
+            padded=padded,
             inputs=a.shape[1],
             scale=scale,
             a_columns=paired[0][0].data_ptr(),
