@@ -17,7 +17,7 @@ from torch import Tensor
 from tinker_local.engine.infer.network import Pass
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
-from tinker_local.engine.kernels.native.few_rows import MOST_ROWS, BlockLengths, LowRank, Matrix
+from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, LowRank, Matrix
 from tinker_local.engine.kernels.native.library import Shape, library
 from tinker_local.engine.kernels.native.panels import GROUP, LANES
 from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
@@ -204,7 +204,7 @@ class NativeNetwork:
 
 def _filled(num_rows: int) -> int:
     """Rows to compute: kernels for many rows are made for each number of them."""
-    return max(num_rows, ALIKE) if num_rows <= MOST_ROWS else step_rows(num_rows, ALIKE)
+    return max(num_rows, ALIKE) if num_rows <= MOST_FLOAT_ROWS else step_rows(num_rows, ALIKE)
 
 
 def _reading(rows: Pass, missing: int) -> Reading:

@@ -7,6 +7,8 @@
    are added one after another. That is what oneDNN does for more rows, to the last bit; whoever calls this
    has compared the two (few_rows.py). */
 
+#include <stdlib.h>
+
 #include "native.h"
 
 enum form { FLOAT32, BFLOAT16, SYMMETRIC8, AFFINE4 };
@@ -18,13 +20,14 @@ static const long panel_group_bytes[] = {4 * LANES * GROUP, 2 * LANES * GROUP, L
 
 /* Multiply the weights of one input into the sums of all rows of a tile. */
 #define MULTIPLY(panel, weights, input)                                                          \
-    for (int row = 0; row < ROWS; row++) sums[row][panel] += x[row * stride + (input)] * (weights);
+    for (int row = 0; row < ROWS; row++) sums[row][panel] += x[row + (input) * STEP] * (weights);
 
 /* Groups of 32 inputs from one panel on; the sums stay in registers. */
-#define TILE(name, rows_of_tile, panels_of_tile)                                                         \
-    static __attribute__((noinline)) void name(const float *x, long stride, const char *weights, long panel_bytes, enum form form, \
+#define TILE(name, rows_of_tile, panels_of_tile, step)                                                   \
+    static __attribute__((noinline)) void name(const float *x, long apart, const char *weights, long panel_bytes, enum form form, \
                      long groups, long block_groups, float *y, long y_stride, int add) {                 \
         enum { ROWS = rows_of_tile, PANELS = panels_of_tile };                                           \
+        const long STEP = step;                                                                          \
         floats total[ROWS][PANELS];                                                                      \
         for (long first = 0; first < groups; first += block_groups) {                                    \
             const long last = first + block_groups < groups ? first + block_groups : groups;             \
@@ -88,12 +91,12 @@ static const long panel_group_bytes[] = {4 * LANES * GROUP, 2 * LANES * GROUP, L
             }                                                                                            \
     }
 
-TILE(tile_1, 1, 4)
-TILE(tile_2, 2, 4)
-TILE(tile_4, 4, 4)
-TILE(tile_8, 8, 2)
-TILE(tile_16, 16, 1)
-TILE(tile_single, 1, 1)
+TILE(tile_1, 1, 4, 1)
+TILE(tile_2, 2, 4, 2)
+TILE(tile_4, 4, 4, 4)
+TILE(tile_8, 8, 2, 8)
+TILE(tile_16, 16, 1, 16)
+TILE(tile_single, 1, 1, apart)
 typedef void (*tile)(const float *, long, const char *, long, enum form, long, long, float *, long, int);
 
 /* A matrix: `groups` is inputs / 32, `block_groups` as many of them as are summed up together, and outputs
@@ -103,38 +106,73 @@ struct panels {
     long form, outputs, groups, block_groups;
 };
 
+/* The sizes that a number of rows is taken apart into. */
+static const struct {
+    long rows, panels;
+    tile run;
+} tiles[] = {{16, 1, tile_16}, {8, 2, tile_8}, {4, 4, tile_4}, {2, 4, tile_2}, {1, 4, tile_1}};
+
+static int tile_for(long rows) {
+    int kind = 0;
+    while (tiles[kind].rows > rows) kind++;
+    return kind;
+}
+
+/* Rows of x tile by tile, the numbers of a tile for one input side by side: so many pointers as there are rows
+   would not find room in the registers. */
+static void bring_together(const float *x, long stride, long rows, long first, long last, long inputs, float *to) {
+    for (long row = 0; row < rows;) {
+        const long size = tiles[tile_for(rows - row)].rows;
+        for (long one = 0; one < size; one++)
+            for (long i = first; i < last; i++) to[i * size + one] = x[(row + one) * stride + i];
+        to += size * inputs;
+        row += size;
+    }
+}
+
 /* y [rows, outputs] of x [rows, inputs], or that added to y, by threads that share the panels. Strides are in
    numbers. */
 void few_rows(const struct panels *matrix, const float *x, long stride, float *y, long y_stride, int add,
               long rows, int threads) {
-    static const struct {
-        long rows, panels;
-        tile run;
-    } tiles[] = {{16, 1, tile_16}, {8, 2, tile_8}, {4, 4, tile_4}, {2, 4, tile_2}, {1, 4, tile_1}};
     const enum form form = matrix->form;
-    const long groups = matrix->groups, block_groups = matrix->block_groups;
+    const long groups = matrix->groups, block_groups = matrix->block_groups, inputs = groups * GROUP;
     const long panel_bytes = groups * panel_group_bytes[form], panels = matrix->outputs / LANES;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (long chunk = 0; chunk < (panels + 3) / 4; chunk++) {
-        const long end = chunk * 4 + 4 < panels ? chunk * 4 + 4 : panels;
-        for (long row = 0; row < rows;) {
-            int kind = 0;
-            while (tiles[kind].rows > rows - row) kind++;
-            for (long panel = chunk * 4; panel < end;) {
-                const char *from = matrix->weights + panel * panel_bytes;
-                float *to = y + row * y_stride + panel * LANES;
-                if (panel + tiles[kind].panels <= end) {
-                    tiles[kind].run(x + row * stride, stride, from, panel_bytes, form, groups, block_groups, to, y_stride, add);
-                    panel += tiles[kind].panels;
-                } else { /* the last panels, one by one and row by row */
-                    for (long i = 0; i < tiles[kind].rows; i++)
-                        tile_single(x + (row + i) * stride, stride, from, panel_bytes, form, groups, block_groups, to + i * y_stride, y_stride, add);
-                    panel++;
+    /* Panels that a thread takes at once: as many as a tile has. */
+    const long taken = tiles[tile_for(rows)].panels;
+    float *together = rows > 1 ? malloc(rows * inputs * sizeof *together) : NULL;
+#pragma omp parallel num_threads(threads)
+    {
+        if (together) {
+#pragma omp for schedule(static)
+            for (long group = 0; group < groups; group++)
+                bring_together(x, stride, rows, group * GROUP, group * GROUP + GROUP, inputs, together);
+        }
+#pragma omp for schedule(dynamic)
+        for (long chunk = 0; chunk < (panels + taken - 1) / taken; chunk++) {
+            const long end = chunk * taken + taken < panels ? chunk * taken + taken : panels;
+            const float *mine = together ? together : x;
+            for (long row = 0; row < rows;) {
+                const int kind = tile_for(rows - row);
+                const long size = tiles[kind].rows;
+                for (long panel = chunk * taken; panel < end;) {
+                    const char *from = matrix->weights + panel * panel_bytes;
+                    float *to = y + row * y_stride + panel * LANES;
+                    if (panel + tiles[kind].panels <= end) {
+                        tiles[kind].run(mine, 1, from, panel_bytes, form, groups, block_groups, to, y_stride, add);
+                        panel += tiles[kind].panels;
+                    } else { /* the last panels, one by one and row by row */
+                        for (long i = 0; i < size; i++)
+                            tile_single(mine + i, size, from, panel_bytes, form, groups, block_groups,
+                                        to + i * y_stride, y_stride, add);
+                        panel++;
+                    }
                 }
+                mine += size * inputs;
+                row += size;
             }
-            row += tiles[kind].rows;
         }
     }
+    free(together);
 }
 
 /* y = x W^T, and to the columns of each layer x A^T B^T: `a` holds all A below each other, `b` one matrix for

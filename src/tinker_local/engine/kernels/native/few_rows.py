@@ -18,6 +18,7 @@ from tinker_local.engine.kernels.matmul import matmul
 from tinker_local.engine.kernels.native.library import PanelsStructure, kernels
 from tinker_local.engine.kernels.native.panels import (
     GROUP,
+    Form,
     Panels,
     below_each_other,
     can_be_panels,
@@ -25,8 +26,10 @@ from tinker_local.engine.kernels.native.panels import (
     float_panels,
 )
 
-MOST_ROWS = 16
-"""Rows up to which panels are the faster; from there on the processor has more to do than to wait."""
+MOST_ROWS = 64
+"""Rows up to which panels that are smaller than float32 are the faster; from there on oneDNN is."""
+MOST_FLOAT_ROWS = 16
+"""The same for float32 panels."""
 BLOCKS = (512, 1024, 256, 2048, 384, 768, 4096)
 """Inputs of a block, those seen first; all inputs as one block come before these."""
 COMPARED_ROWS = (2, 16, 33)
@@ -41,6 +44,7 @@ class FewRows:
         self.structure = PanelsStructure(
             panels.data.data_ptr(), panels.form, panels.outputs, panels.inputs // GROUP, block_groups
         )
+        self.most_rows = MOST_FLOAT_ROWS if panels.form is Form.FLOAT32 else MOST_ROWS
         self._address = ctypes.addressof(self.structure)
         self._run = kernels().few_rows
 
@@ -77,7 +81,7 @@ class Matrix:
 
     def __call__(self, x: Tensor) -> Tensor:
         """`x` float32 [rows, inputs] times the matrix, [rows, outputs]."""
-        if self.few is not None and x.shape[0] <= MOST_ROWS:
+        if self.few is not None and x.shape[0] <= self.few.most_rows:
             return self.few(x)
         return matmul(x, self.many)
 
@@ -96,8 +100,9 @@ class LowRank:
 
     def applied(self, base: Matrix, x: Tensor) -> Tensor:
         """`x` float32 [rows, inputs] times the base's matrix, and the adapters' terms: [rows, outputs]."""
-        if x.shape[0] <= MOST_ROWS and self._all_few and base.few is not None and self._a.few is not None:
-            return self._few(base.few, self._a.few, x)
+        few = base.few
+        if few is not None and self._a.few is not None and self._all_few and x.shape[0] <= few.most_rows:
+            return self._few(few, self._a.few, x)
         outputs = base(x)
         low = self._a(x)
         width = low.shape[1] // len(self._b)
