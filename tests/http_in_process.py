@@ -16,13 +16,13 @@ import torch
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from raw_client import KEY
 from tinker_local.engine.worker import Worker
 from tinker_local.loading import load_base_model
 from tinker_local.server.app import create_app
 from tinker_local.server.guard import Access
 from tinker_local.service.server_state import ServerState
-
-KEY = "tml-in-process"
+from waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def serving(
         server.should_exit = True
         worker.stop()
         for thread in (serve, compute):
-            thread.join(20)
+            thread.join(PATIENCE)
         loop.close()
         listener.close()
 

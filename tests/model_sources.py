@@ -129,7 +129,6 @@ class TinyPackage:
             self.command(*arguments),
             capture_output=True,
             text=True,
-            timeout=120,
             check=False,
             cwd=self.folder,
             env={**os.environ, **settings},

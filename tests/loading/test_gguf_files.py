@@ -6,7 +6,6 @@ import os
 import shutil
 import struct
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,6 @@ def test_another_alignment(alignment: int, tmp_path: Path):
     assert all(np.array_equal(tensors[name].data.view("<f4")[0], [0, 1, 2]) for name in ("first", "second"))
 
 
-@settings(deadline=timedelta(seconds=20))
 @given(data=st.binary(max_size=300), with_magic=st.booleans())
 def test_random_bytes_are_refused(data: bytes, with_magic: bool, tmp_path_factory: Any):
     """Bytes that are no GGUF file end in one sentence, with its magic in front as well."""
@@ -136,7 +134,6 @@ def test_random_bytes_are_refused(data: bytes, with_magic: bool, tmp_path_factor
     refusal(read_gguf, file)
 
 
-@settings(deadline=timedelta(seconds=20))
 @given(data=st.data())
 def test_a_damaged_file_is_refused_or_read(whole: Path, data: st.DataObject, tmp_path_factory: Any):
     """A model with changed, missing or additional bytes ends in one sentence, unless it is still a model."""
