@@ -93,7 +93,7 @@ pictures: $(VENV)/installed  ## draw the pictures of docs/explanation from a rea
 	$(BIN)/python docs/site/pictures.py
 
 cli-docs: $(VENV)/installed  ## write the help of every command into docs/cli.md
-	$(BIN)/python -m symptoms.cli.help_pages docs/cli.md
+	$(BIN)/python docs/site/help_pages.py docs/cli.md
 
 proto: $(VENV)/installed-dev  ## regenerate the protobuf code
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. tinker_local/wire/tinker_public.proto

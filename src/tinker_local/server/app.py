@@ -17,11 +17,11 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from tinker_local import __version__
-from tinker_local.errors import BusyError, NotFoundError, RequestError
-from tinker_local.server.answering import answer, problem, state_of
-from tinker_local.server.bodies import TooLargeError, read_body
+from tinker_local.errors import RequestError
+from tinker_local.server.answering import answer, error_handlers, problem, state_of
+from tinker_local.server.bodies import read_body
 from tinker_local.server.downloads import Links, download_routes
-from tinker_local.server.guard import HEALTH, TOO_LARGE, Access, Guard
+from tinker_local.server.guard import HEALTH, Access, Guard
 from tinker_local.server.openai import openai_app
 from tinker_local.server.rest import rest_routes
 from tinker_local.service.futures import Future
@@ -86,12 +86,7 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
             *download_routes(),
             Mount("/v1", openai_app(state)),
         ],
-        exception_handlers={
-            RequestError: _refuse,
-            HTTPException: _http_error,
-            TooLargeError: _too_large,
-            BusyError: _busy,
-        },
+        exception_handlers={**error_handlers(problem), HTTPException: _http_error},
     )
     app.state.server = state
     app.state.links = Links.new()
@@ -100,19 +95,6 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
 
 def _post(path: str, handler: Handler) -> Route:
     return Route(f"/api/v1/{path}", handler, methods=["POST"])
-
-
-async def _too_large(request: Request, error: Exception) -> Response:
-    return problem(413, TOO_LARGE)
-
-
-async def _busy(request: Request, error: Exception) -> Response:
-    # The SDK understands this status as backpressure: it waits and sends the request again.
-    return problem(429, str(error))
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    return problem(404 if isinstance(error, NotFoundError) else 400, str(error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -10,14 +10,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tinker_local.server.answering import problem
-from tinker_local.server.bodies import MAX_BODY_BYTES, limited
+from tinker_local.server.bodies import MAX_BODY_BYTES, TOO_LARGE, limited
 from tinker_local.server.problems import PREFIX, openai_problem
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 HEALTH = "/api/v1/healthz"
 DOWNLOADS = "/api/v1/downloads/"
 """Links that are signed are asked for without a key."""
-TOO_LARGE = f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches."
 
 
 @dataclass(frozen=True)

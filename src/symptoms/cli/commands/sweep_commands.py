@@ -13,6 +13,7 @@ from rich.table import Table
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.cli.outcome import going_on_with
+from symptoms.cli.tables import print_table
 from symptoms.errors import InputError, RunError
 from symptoms.service import connect
 from symptoms.sweep import PlannedRun, SweepFolder, SweepPlan, preset_names, read_preset, read_sweep_file
@@ -28,8 +29,6 @@ from symptoms.sweep.requested_runs import (
 
 if TYPE_CHECKING:
     from symptoms.sweep.folder import Outcome
-
-WIDE = 200
 
 
 @with_settings
@@ -132,7 +131,7 @@ def _list_the_plan(runs: Sequence[RequestedRun], service: str | None, console: C
             counts = (work.num_steps, work.num_examples, work.num_tokens, work.num_trained_tokens)
             cells = [f"{count:,}" for count in (*counts, work.num_dev_tokens)]
             table.add_row(run.name, *cells, _price(dollars))
-    (console if console.is_terminal else Console(width=WIDE)).print(table)
+    print_table(table)
     known = [price for price in prices if price is not None]
     total = sum(known) if len(known) == len(prices) else None
     counts = f"{len(runs)} runs, {steps:,} steps over {tokens:,} tokens, and {dev_tokens:,} dev tokens"
