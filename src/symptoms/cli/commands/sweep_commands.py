@@ -26,6 +26,7 @@ from symptoms.sweep.requested_runs import (
     count_runs,
     request_runs,
 )
+from symptoms.words import say
 
 if TYPE_CHECKING:
     from symptoms.sweep.folder import Outcome
@@ -94,7 +95,7 @@ def sweep(
 def _run(folder: SweepFolder, runs: Sequence[RequestedRun], at_once: int, console: Console) -> None:
     with folder.held():
         goes_on = f"if it is cut short, 'symptoms sweep --resume {folder.name}' goes on"
-        _say(console, f"Sweep {folder.name}: {len(runs)} runs in {folder.path}; {goes_on}")
+        say(console, f"Sweep {folder.name}: {len(runs)} runs in {folder.path}; {goes_on}")
         # Imported now, since it takes seconds in which the sentence above can be read.
         from symptoms.sweep.running import Sweep
         from symptoms.sweep.view import SweepView
@@ -106,8 +107,8 @@ def _run(folder: SweepFolder, runs: Sequence[RequestedRun], at_once: int, consol
 
 def _tell(folder: SweepFolder, outcomes: Sequence[tuple[str, Outcome]], console: Console) -> None:
     failed = [(name, outcome) for name, outcome in outcomes if outcome.state == "failed"]
-    _say(console, f"\n{len(outcomes) - len(failed)} of {len(outcomes)} runs finished in {folder.path}")
-    _say(console, f"compare them   symptoms compare {folder.name} --html {folder.path / 'compare.html'}")
+    say(console, f"\n{len(outcomes) - len(failed)} of {len(outcomes)} runs finished in {folder.path}")
+    say(console, f"compare them   symptoms compare {folder.name} --html {folder.path / 'compare.html'}")
     if failed:
         problems = "\n".join(f"{name}: {outcome.problem}" for name, outcome in failed)
         raise RunError(f"{len(failed)} runs failed; the same command tries them again.\n{problems}")
@@ -135,12 +136,8 @@ def _list_the_plan(runs: Sequence[RequestedRun], service: str | None, console: C
     known = [price for price in prices if price is not None]
     total = sum(known) if len(known) == len(prices) else None
     counts = f"{len(runs)} runs, {steps:,} steps over {tokens:,} tokens, and {dev_tokens:,} dev tokens"
-    _say(console, f"\n{counts}; cost: {_price(total)}")
+    say(console, f"\n{counts}; cost: {_price(total)}")
 
 
 def _price(dollars: float | None) -> str:
     return "not known" if dollars is None else "none" if dollars == 0 else f"${dollars:.2f}"
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -9,6 +9,8 @@ from typing import Self
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from symptoms.words import say
+
 
 class LiveConsole(ABC):
     """Drawn within a `with` block, where the console is a terminal."""
@@ -31,7 +33,7 @@ class LiveConsole(ABC):
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        say(self._console, text)
 
     @abstractmethod
     def _render(self) -> RenderableType: ...
