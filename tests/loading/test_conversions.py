@@ -24,7 +24,7 @@ import tinker_local.loading.conversions as conversions
 from base_models.table import KnownModel, PackageSource
 from tinker_local.errors import NotFoundError, StartupError
 from tinker_local.loading import BaseModel, load_base_model
-from tinker_local.loading.gguf_conversion import read_gguf, write_folder
+from tinker_local.loading.gguf.conversion import read_gguf, write_folder
 from tinker_local.loading.safetensors_weights import write_weights
 from tinker_local.service.base_models import find_base
 from tiny_gguf import tiny_model, write_tiny_gguf
@@ -45,7 +45,7 @@ except StartupError as error:
 KILLED_MIDWAY = (
     """
 import os, signal
-import tinker_local.loading.gguf_conversion as conversion
+import tinker_local.loading.gguf.conversion as conversion
 conversion.write_weights = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 """
     + LOAD
@@ -131,7 +131,7 @@ def test_a_second_start_reads_nothing_of_the_file(tiny: Path, home: Path, monkey
         raise AssertionError("the file was read")
 
     monkeypatch.setattr(conversions, "_sha256", fail)
-    monkeypatch.setattr("tinker_local.loading.gguf_conversion.read_gguf", fail)
+    monkeypatch.setattr("tinker_local.loading.gguf.conversion.read_gguf", fail)
     told: list[str] = []
     second = load(tiny, told)
     assert (second.folder, told) == (first.folder, [])
@@ -351,7 +351,7 @@ def test_a_file_that_changes_while_it_is_read(tiny: Path, home: Path, monkeypatc
         write_folder(*arguments)  # type: ignore[arg-type]
         os.utime(tiny, ns=(0, 1))
 
-    monkeypatch.setattr("tinker_local.loading.gguf_conversion.write_folder", write_and_touch)
+    monkeypatch.setattr("tinker_local.loading.gguf.conversion.write_folder", write_and_touch)
     with pytest.raises(StartupError, match="was changed while it was read; start again once it is whole"):
         load(tiny)
     assert leftovers(home) == []
@@ -373,7 +373,7 @@ def test_a_model_is_found_by_every_path_that_means_it(
 
 def test_memory_holds_a_piece_of_a_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The library's copies of a tensor, four times as much as it, never lie in memory all at once."""
-    monkeypatch.setattr("tinker_local.loading.gguf_tensors.NUMBERS_AT_ONCE", 2**14)
+    monkeypatch.setattr("tinker_local.loading.gguf.tensors.NUMBERS_AT_ONCE", 2**14)
     model = tiny_model(tmp_path / "reference", "LlamaForCausalLM", vocab_size=16384, num_hidden_layers=1)
     write_tiny_gguf(tmp_path / "tiny.gguf", model, GGMLQuantizationType.Q8_0)
     read = read_gguf(tmp_path / "tiny.gguf")

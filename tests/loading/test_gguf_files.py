@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_conversion import read_gguf
-from tinker_local.loading.gguf_file import open_gguf
-from tinker_local.loading.gguf_header import read_part
-from tinker_local.loading.gguf_paths import find_gguf
+from tinker_local.loading.gguf.conversion import read_gguf
+from tinker_local.loading.gguf.file import open_gguf
+from tinker_local.loading.gguf.header import read_part
+from tinker_local.loading.gguf.paths import find_gguf
 from tiny_gguf import gguf_fields, gguf_tensors, tiny_model, write_tiny_gguf
 
 

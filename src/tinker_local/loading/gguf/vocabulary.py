@@ -13,7 +13,7 @@ from typing import Any
 from tokenizers import pre_tokenizers
 
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_tokenizer_keys import read_list
+from tinker_local.loading.gguf.tokenizer_keys import read_list
 
 BYTE_CHARACTERS = frozenset(pre_tokenizers.ByteLevel.alphabet())
 """The 256 characters that stand for bytes in the tokens of a byte-level vocabulary."""
@@ -34,7 +34,7 @@ ADDED = (Kind.UNKNOWN, Kind.CONTROL, Kind.USER_DEFINED)
 
 # Where converters have given a token another type, llama.cpp corrects it by its name.
 _NAMES: Mapping[str, Any] = tomllib.loads(
-    files("tinker_local.loading").joinpath("gguf_token_names.toml").read_text("utf-8")
+    files("tinker_local.loading.gguf").joinpath("token_names.toml").read_text("utf-8")
 )
 
 
