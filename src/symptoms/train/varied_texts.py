@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
 from random import Random
 
@@ -23,6 +24,9 @@ FEWEST_SENTENCES = 3
 """Of texts with so many sentences or more, one may be left out."""
 
 _TOLD = tomllib.loads(files("symptoms.train").joinpath("varied_texts.toml").read_text("utf-8"))
+EVERYDAY: Sequence[str] = _TOLD["everyday"]
+OPENINGS: Sequence[str] = _TOLD["openings"]
+CONTRACTIONS: Sequence[tuple[str, str]] = _TOLD["contractions"]
 
 _WORD = re.compile(rf"[a-zA-Z]{{{SHORTEST_WORD},}}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
@@ -40,10 +44,10 @@ def varied(text: str, random: Random) -> str:
     if random.random() < ADDS:
         # Most often at the end, where people add such a sentence.
         place = random.choice((0, len(told), len(told), random.randint(0, len(told))))
-        told.insert(place, random.choice(_TOLD["everyday"]))
+        told.insert(place, random.choice(EVERYDAY))
     changed = " ".join(told)
     if random.random() < OPENS:
-        changed = random.choice(_TOLD["openings"]) + changed
+        changed = random.choice(OPENINGS) + changed
     if random.random() < CONTRACTS:
         changed = _otherwise_contracted(changed, random)
     if random.random() < SLIPS:
@@ -54,7 +58,7 @@ def varied(text: str, random: Random) -> str:
 
 
 def _otherwise_contracted(text: str, random: Random) -> str:
-    for short, long in _TOLD["contractions"]:
+    for short, long in CONTRACTIONS:
         text = text.replace(short, long) if random.random() < 0.5 else text.replace(long, short)
     return text
 

@@ -21,7 +21,7 @@ from base_models.conversions import conversions
 from base_models.files import in_words, size_of
 from base_models.getting import get as get_model
 from base_models.listing import ListedModel, list_models
-from base_models.package_index import Progress as Report
+from base_models.origins.package_index import Progress as Report
 from base_models.removing import remove, remove_conversions
 from base_models.table import known_models
 from symptoms.cli.tables import print_table
