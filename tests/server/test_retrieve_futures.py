@@ -115,7 +115,10 @@ def test_a_poll_wakes_and_goes_on_from_its_cursor(sampler: SamplingClient, serve
     waiting: list[httpx.Response] = []
     thread = threading.Thread(target=lambda: waiting.append(poll(served, name)))
     thread.start()
-    time.sleep(0.2)
+    group = f"{name}/clone-0"
+    wait_until(
+        lambda: (found := served.state.futures._groups.get(group)) and found.sleeping, "the poll to sleep"
+    )
     body = {
         "prompt": {"chunks": [{"type": "encoded_text", "tokens": [0, 40]}]},
         "sampling_params": {"max_tokens": 1},

@@ -18,6 +18,7 @@ from tinker_local.engine.worker import Worker
 from tinker_local.service import ordering
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.wire import requests
+from waiting import PATIENCE
 
 
 def test_a_late_repeated_creation_keeps_what_was_trained(tiny_model: Path, tmp_path: Path):
@@ -116,7 +117,7 @@ def test_loading_a_sampler_leaves_the_server_responsive(
     load, read = CheckpointStore.load, threading.Event()
 
     def slow(self: CheckpointStore, *arguments: Any) -> Any:
-        assert read.wait(10)
+        assert read.wait(PATIENCE)
         return load(self, *arguments)
 
     async def scenario() -> None:
@@ -175,7 +176,7 @@ def test_a_chunk_that_has_begun_is_past_cancelling(
 
     def slow(self: TrainingModel, *arguments: Any) -> Any:
         begun.set()
-        assert cancelled.wait(10)
+        assert cancelled.wait(PATIENCE)
         return compute(self, *arguments)
 
     async def scenario() -> None:
