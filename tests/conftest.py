@@ -1,5 +1,7 @@
 """What the tests share: a tiny model on disk, and a real server that the real SDK connects to."""
 
+# Fixtures are imported so that they are found here.
+# pyright: reportUnusedImport=false
 from __future__ import annotations
 
 import os

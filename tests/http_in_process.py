@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ class Serving:
 @contextmanager
 def serving(
     model: Path, home: Path, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
-) -> Iterator[Serving]:
+) -> Generator[Serving, None, None]:
     """Serve the model in float32 from a free port until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

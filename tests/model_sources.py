@@ -33,7 +33,7 @@ CODE = f"import os, pathlib\npathlib.Path(os.environ['RUN_MARKER']).write_text({
 
 def conversion_note(digest: str, **changes: object) -> str:
     """What the server writes beside weights that it made of a GGUF file."""
-    note = {
+    note: dict[str, object] = {
         "sources": ["model.gguf"],
         "sha256": digest,
         "dtype": "float32",
@@ -244,5 +244,5 @@ class _Handler(BaseHTTPRequestHandler):
             # pip was ended while it waited.
             return
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base calls it
         """Nothing, since tests read what the commands say."""

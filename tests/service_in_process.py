@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Clock:
 
 
 @contextmanager
-def computing(worker: Worker) -> Iterator[None]:
+def computing(worker: Worker) -> Generator[None, None, None]:
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
