@@ -18,10 +18,8 @@ train: $(VENV)/installed  ## set up, get the base model, and run the experiment;
 	$(BIN)/symptoms models get --if-needed $(if $(BASE_MODEL),"$(BASE_MODEL)")
 	$(BIN)/python train_mental_health.py $(if $(BASE_MODEL),--base-model "$(BASE_MODEL)")
 
-# What fails beside other tests on a busy machine is run once more by itself; a real fault fails again.
 test: $(VENV)/installed-dev lint browser  ## set up and run every check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile \
-	|| $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -95,7 +93,7 @@ pictures: $(VENV)/installed  ## draw the pictures of docs/explanation from a rea
 	$(BIN)/python docs/site/pictures.py
 
 cli-docs: $(VENV)/installed  ## write the help of every command into docs/cli.md
-	$(BIN)/python -m symptoms.cli.help_pages docs/cli.md
+	$(BIN)/python docs/site/help_pages.py docs/cli.md
 
 proto: $(VENV)/installed-dev  ## regenerate the protobuf code
 	cd src && ../$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. tinker_local/wire/tinker_public.proto

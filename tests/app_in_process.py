@@ -16,6 +16,7 @@ from tinker_local.loading import load_base_model
 from tinker_local.server.app import create_app
 from tinker_local.server.guard import Access
 from tinker_local.service.server_state import ServerState
+from waiting import PATIENCE
 
 
 class InProcess:
@@ -86,5 +87,5 @@ class InProcess:
     def close(self) -> None:
         self._loop.run_until_complete(self._http.aclose())
         self._worker.stop()
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
         self._loop.close()

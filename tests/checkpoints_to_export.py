@@ -19,7 +19,8 @@ PROMPT = [0, *(5 + 7 * place % 250 for place in range(30))]
 
 def random_adapter(model: LlamaConfig, **changes: Any) -> Adapter:
     """One whose two matrices both are not zero, so that no layer's term can go missing unseen."""
-    config = LoraConfig(**{"rank": 4, **changes})
+    settings: dict[str, Any] = {"rank": 4, **changes}
+    config = LoraConfig(**settings)
     generator = torch.Generator().manual_seed(1)
     flat = torch.randn(num_parameters(model, config), generator=generator) * 0.05
     return Adapter(model, config, flat)

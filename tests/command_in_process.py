@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -39,16 +39,21 @@ def in_process(
         for name, value in wanted.items():
             patch.setenv(name, value)
         if server is not None:
-            patch.setattr(connection, "LocalServer", lambda _: nullcontext(server))
+            patch.setattr(connection, "LocalServer", _giving(server))
         patch.setattr(sys, "argv", ["symptoms", *arguments])
         patch.chdir(folder)
         with redirect_stdout(out), redirect_stderr(err):
             code = _exit_code()
-    said = []
+    said: list[str] = []
     for stream in (out, err):
         stream.flush()
         said.append(stream.buffer.getvalue().decode())
     return subprocess.CompletedProcess(["symptoms", *arguments], code, *said)
+
+
+def _giving(server: LocalServer) -> Callable[[str], AbstractContextManager[LocalServer]]:
+    """Stands in for starting a server."""
+    return lambda _base_model: nullcontext(server)
 
 
 def _exit_code() -> int:

@@ -1,9 +1,12 @@
 """What the tests share: a tiny model on disk, and a real server that the real SDK connects to."""
 
+# Fixtures are imported so that they are found here.
+# pyright: reportUnusedImport=false
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +15,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# A suite in the background of a shell may have been started with Ctrl-C ignored, which every process that a
+# test starts would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TINKER_TELEMETRY", "0")
 # Tests that name no model train the one that needs no download; its name is told as a user would tell it.
 os.environ["SYMPTOMS_BASE_MODEL"] = "symptoms-base"

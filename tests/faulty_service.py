@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from http_in_process import KEY, serving
+from waiting import PATIENCE
 
 API = "/api/v1/"
 
@@ -22,7 +24,8 @@ class Fault:
     """What becomes of a request instead of its answer.
 
     `status` answers in the server's place; `passes_on` has the request carried out before, so that only its
-    answer is lost; `cut` ends the connection in the middle of the answer; `seconds` pass first.
+    answer is lost; `cut` ends the connection in the middle of the answer; `seconds` pass first,
+    or the time until something is set.
     """
 
     status: int | None = None
@@ -31,6 +34,7 @@ class Fault:
     passes_on: bool = False
     cut: bool = False
     seconds: float = 0.0
+    until: threading.Event | None = None
 
 
 When = Callable[[str, int], "Fault | None"]
@@ -78,6 +82,8 @@ class Between:
             await self.app(scope, receive, send)
             return
         await asyncio.sleep(fault.seconds)
+        if fault.until is not None:
+            await asyncio.to_thread(fault.until.wait, PATIENCE)
         if fault.passes_on:
             await self.app(scope, receive, _nowhere)
         if fault.cut:

@@ -12,8 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS
-from tinker_local.loading.gguf_vocabulary import Kind
+from tinker_local.loading.gguf.pre_tokenizers import PRE_TOKENIZERS
+from tinker_local.loading.gguf.vocabulary import Kind
 from tiny_gguf import tiny_model, write_tiny_gguf
 
 CUTS = ("gpt-2", "smollm", "llama-bpe", "qwen2")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,13 @@ import torch
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from raw_client import KEY
 from tinker_local.engine.worker import Worker
 from tinker_local.loading import load_base_model
 from tinker_local.server.app import create_app
 from tinker_local.server.guard import Access
 from tinker_local.service.server_state import ServerState
-
-KEY = "tml-in-process"
+from waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Serving:
 @contextmanager
 def serving(
     model: Path, home: Path, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
-) -> Iterator[Serving]:
+) -> Generator[Serving, None, None]:
     """Serve the model in float32 from a free port until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -58,7 +58,7 @@ def serving(
         server.should_exit = True
         worker.stop()
         for thread in (serve, compute):
-            thread.join(20)
+            thread.join(PATIENCE)
         loop.close()
         listener.close()
 

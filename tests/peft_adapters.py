@@ -18,7 +18,8 @@ EVERY = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_p
 def made_by_peft(base: Path, folder: Path, **settings: Any) -> torch.Tensor:
     """An adapter that peft makes and saves; returns what base and adapter compute in peft."""
     torch.manual_seed(3)
-    config = LoraConfig(**{"r": 4, "target_modules": EVERY, "task_type": "CAUSAL_LM", **settings})
+    chosen: dict[str, Any] = {"r": 4, "target_modules": EVERY, "task_type": "CAUSAL_LM", **settings}
+    config = LoraConfig(**chosen)
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -27,6 +28,6 @@ def made_by_peft(base: Path, folder: Path, **settings: Any) -> torch.Tensor:
     with warnings.catch_warnings():
         # It says that it saves the embeddings, too, since the unembedding has a term.
         warnings.simplefilter("ignore")
-        model.save_pretrained(folder)
+        model.save_pretrained(str(folder))
     with torch.no_grad():
         return model(torch.tensor([PROMPT])).logits[0]

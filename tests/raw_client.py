@@ -12,15 +12,28 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 import numpy as np
 
 from tinker_local.wire import tinker_public_pb2 as proto
+from waiting import PATIENCE
 
 KEY = "tml-test"
+STOP_SECONDS = 5
+"""After which a server whose test is over is killed; how it ends by itself, other tests say."""
 ADAM = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.95, "eps": 1e-8}
+
+
+class Listening(Protocol):
+    """A server with KEY, in a process of its own or in this one."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
 
 
 class ServerProcess:
@@ -78,7 +91,7 @@ class ServerProcess:
         self._process.stdin.close()
         self._process.stdout.close()
         try:
-            self._process.wait(5)
+            self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -95,10 +108,10 @@ class FailedError(Exception):
 class RawClient:
     """One session over plain HTTP."""
 
-    def __init__(self, server: ServerProcess) -> None:
+    def __init__(self, server: Listening) -> None:
         self.model = server.model
         self._http = httpx.Client(
-            base_url=f"{server.url}/api/v1/", headers={"X-API-Key": KEY}, timeout=60, trust_env=False
+            base_url=f"{server.url}/api/v1/", headers={"X-API-Key": KEY}, timeout=PATIENCE, trust_env=False
         )
         self.session = self.post("create_session", {})["session_id"]
         self._runs = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -20,9 +21,9 @@ from tinker_local.engine.model.llama import Llama, Projection, plain_projection
 from tinker_local.loading import BaseModel
 
 
-def request(prompt: tuple[int, ...], **changes: object) -> GenerationRequest:
+def request(prompt: tuple[int, ...], **changes: Any) -> GenerationRequest:
     """A greedy request without any stop, but for the changes."""
-    settings: dict[str, object] = {
+    settings: dict[str, Any] = {
         "num_samples": 1,
         "max_tokens": 20,
         "temperature": 0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
 from tinker_local.wire import requests
 from tinker_local.wire import tinker_public_pb2 as proto
+from waiting import PATIENCE
 
 CHUNKS = 4
 """How many forward_backward requests a Client sends before each step."""
@@ -38,14 +39,14 @@ class Clock:
 
 
 @contextmanager
-def computing(worker: Worker) -> Iterator[None]:
+def computing(worker: Worker) -> Generator[None, None, None]:
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
         yield
     finally:
         worker.stop()
-        thread.join(5)
+        thread.join(PATIENCE)
 
 
 class Service:
@@ -60,7 +61,7 @@ class Service:
         self.session = self.state.create_session(requests.CreateSession()).session_id
 
     async def done(self, future: Future) -> bytes:
-        payload = await self.state.futures.wait(future, 30)
+        payload = await self.state.futures.wait(future, PATIENCE)
         assert payload is not None
         return payload.body
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from transformers import (
     LlamaConfig,
@@ -36,7 +36,7 @@ def their_config(settings: Mapping[str, Any], architecture: str) -> PreTrainedCo
 
 def in_our_terms(config: PreTrainedConfig, architecture: str) -> OwnConfig:
     """The same numbers as a LlamaConfig of ours."""
-    rope = config.rope_parameters
+    rope = cast(Any, config).rope_parameters
     return OwnConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,

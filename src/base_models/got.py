@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from base_models.errors import BaseModelError
 from base_models.files import move_into_place
-from base_models.hub import cached
+from base_models.origins.hub import cached
 from base_models.places import got_home
 from base_models.table import KnownModel
 

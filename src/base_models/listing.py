@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from base_models import lm_studio, ollama
 from base_models.errors import BaseModelError
 from base_models.files import size_of
 from base_models.got import package_file
+from base_models.origins import lm_studio, ollama
 from base_models.resolving import find_known
 from base_models.table import KnownModel, known_models
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from base_models.errors import BaseModelError
 from base_models.files import in_words
 from base_models.got import find_got, package_file
-from base_models.hub import download, is_hub_name
+from base_models.origins.hub import download, is_hub_name
 from base_models.places import LM_STUDIO, OLLAMA
 from base_models.table import BUNDLED_BASE, KnownModel, known_models
 
@@ -68,11 +68,11 @@ def resolve(name: str) -> ResolvedModel:
         return ResolvedModel(name, Path(given))
     # Imported where they are asked for, since the checks of their files take a tenth of every other start.
     if name.startswith(OLLAMA):
-        from base_models import ollama
+        from base_models.origins import ollama
 
         return ResolvedModel(name, ollama.find(name.removeprefix(OLLAMA)))
     if name.startswith(LM_STUDIO):
-        from base_models import lm_studio
+        from base_models.origins import lm_studio
 
         return ResolvedModel(name, lm_studio.find(name.removeprefix(LM_STUDIO)))
     # With a slash at its end, the name of a table's model looks like the hub's.

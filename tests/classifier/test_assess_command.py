@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from command_in_process import in_process
 from training_runs import environment
+from waiting import PATIENCE, wait_until
 
 DANGER = "I want to die."
 COUNT = 40
@@ -31,7 +31,6 @@ def assess(folder: Path, *arguments: str, **settings: str) -> subprocess.Complet
         cwd=folder,
         env={**environment(folder), **settings},
         capture_output=True,
-        timeout=200,
         check=False,
     )
 
@@ -113,14 +112,13 @@ def test_a_killed_batch_goes_on_where_it_stopped(colour_run: Path):
     with subprocess.Popen(
         command(*arguments), cwd=colour_run, env=environment(colour_run), stderr=subprocess.DEVNULL
     ) as batch:
-        deadline = time.monotonic() + 60
-        while not (out.exists() and out.read_bytes().count(b"\n") >= 3):
-            assert time.monotonic() < deadline
-            assert batch.poll() is None
-            time.sleep(0.01)
+        wait_until(
+            lambda: batch.poll() is not None or (out.exists() and out.read_bytes().count(b"\n") >= 3),
+            "the first answers",
+        )
         children = psutil.Process(batch.pid).children(recursive=True)
         os.kill(batch.pid, signal.SIGKILL)
-    psutil.wait_procs(children, timeout=10)
+    psutil.wait_procs(children, timeout=PATIENCE)
     before = out.read_bytes().split(b"\n")[:-1]
     assert 3 <= len(before) < COUNT, "it was killed in the middle"
     with open(out, "ab") as file:

@@ -138,7 +138,7 @@ with symptoms.Classifier.load("tiny") as classifier:
 
 def test_danger_is_noticed_when_the_server_dies(colour_run: Path):
     """The notice is there at once, and an ordinary text ends in a ServiceError."""
-    done = run(colour_run, "-c", LOSING_THE_SERVER, timeout=60)
+    done = run(colour_run, "-c", LOSING_THE_SERVER)
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     assert first.startswith("True The local server ended while it was in use")

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from conftest import ROOT
-from symptoms.cli.help_pages import every_command
+from help_pages import every_command
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HAS_THE_SITES_TOOLS = all(importlib.util.find_spec(name) for name in ("zensical", "mkdocstrings"))

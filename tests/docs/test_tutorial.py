@@ -9,13 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from conftest import ROOT
+from waiting import PATIENCE, wait_until
 
 PAGE = ROOT / "docs" / "tutorial.md"
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -91,7 +91,7 @@ def test_the_tutorial_can_be_followed(folder: Path):
     finally:
         if serving is not None:
             serving.send_signal(signal.SIGINT)
-            assert serving.wait(60) in (0, 130)
+            assert serving.wait(PATIENCE) in (0, 130)
     whole = "\n".join(said)
     assert "Primary concern: Panic Disorder" in whole
     assert (folder / "runs" / "four" / "report.html").exists()
@@ -106,7 +106,7 @@ def _run(language: str, code: str, folder: Path, environment: dict[str, str]) ->
         command = [sys.executable, "-c", code]
     else:
         command = ["bash", "-euo", "pipefail", "-c", f"{code}\nenv -0 > .environment"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
     if language == "sh":  # what a block exports holds in the next one, as in one terminal
         lines = (folder / ".environment").read_text().split("\0")
@@ -115,10 +115,9 @@ def _run(language: str, code: str, folder: Path, environment: dict[str, str]) ->
 
 
 def _wait_for(port: str) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", int(port))) == 0:
-                return
-        time.sleep(0.2)
-    pytest.fail("what the page serves does not answer")
+    wait_until(lambda: _answers(port), "what the page serves to answer")
+
+
+def _answers(port: str) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", int(port))) == 0

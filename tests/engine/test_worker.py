@@ -11,6 +11,7 @@ import pytest
 
 from tinker_local.engine.worker import MAX_QUEUED_BYTES, Work, Worker
 from tinker_local.errors import BusyError
+from waiting import PATIENCE
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def running(worker: Worker) -> Iterator[None]:
     thread.start()
     yield
     worker.stop()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -35,7 +36,7 @@ def finish_all(works: Sequence[tuple[str, str]]) -> list[str]:
         )
     with running(worker):
         for _ in works:
-            assert left.acquire(timeout=5)
+            assert left.acquire(timeout=PATIENCE)
     return ran
 
 
@@ -57,7 +58,7 @@ def test_a_failure_is_told_and_survived():
     worker.submit(Work("a", explode, seen.append, seen.append))
     worker.submit(Work("a", lambda: 7, lambda outcome: (seen.append(outcome), done.set()), seen.append))
     with running(worker):
-        assert done.wait(5)
+        assert done.wait(PATIENCE)
     assert isinstance(seen[0], ValueError)
     assert seen[1] == 7
 
@@ -71,7 +72,7 @@ def test_work_beyond_the_limit_is_refused_until_there_is_room():
     with pytest.raises(BusyError):
         worker.require_room(1)
     with running(worker):
-        assert done.wait(5)
+        assert done.wait(PATIENCE)
     worker.require_room(MAX_QUEUED_BYTES)
 
 
@@ -94,7 +95,7 @@ def test_unwanted_work_takes_neither_turns_nor_room():
         worker.submit(Work("a", run, lambda _: None, lambda _: None, MAX_QUEUED_BYTES, lambda: False))
     worker.submit(Work("b", run, note, note))
     with running(worker):
-        assert done.wait(5)
+        assert done.wait(PATIENCE)
     assert rooms == [2]
 
 
@@ -110,7 +111,7 @@ def test_cancelled_work_is_left_out():
             Work("a", lambda n=number: ran.append(n), lambda _: done.set(), lambda _: None, is_wanted=wish)
         )
     with running(worker):
-        assert done.wait(5)
+        assert done.wait(PATIENCE)
     assert ran == [2]
 
 
@@ -141,7 +142,7 @@ def test_steps_go_first_and_leave_work_its_turn():
         worker.submit(Work("a", run, lambda _: finished.release(), lambda _: None))
     with running(worker):
         for _ in range(4):
-            assert finished.acquire(timeout=5)
+            assert finished.acquire(timeout=PATIENCE)
     done = "".join(name[0] for name in steps.done)
     assert done.startswith("ss")
     assert [4 <= len(part) <= 6 for part in done.split("w")[1:4]] == [True] * 3

@@ -17,7 +17,7 @@ from checkpoints_to_export import PROMPT, own_logits, saved_source, with_a_merge
 from tinker_local.errors import ExportError
 from tinker_local.export import Source, export, general_questions, read_questions
 from tinker_local.loading import load_base_model
-from tinker_local.loading.gguf_file import open_gguf
+from tinker_local.loading.gguf.file import open_gguf
 from tiny_gguf import ARCHITECTURES, tiny_model, write_tiny_gguf
 from tiny_models import LLAMA3_ROPE, write_tiny_model
 

@@ -22,7 +22,6 @@ def symptoms(folder: Path, *arguments: str, stdin: str = "") -> subprocess.Compl
         env={**environment, "COLUMNS": "100"},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
         input=stdin,
     )

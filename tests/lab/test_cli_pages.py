@@ -11,7 +11,7 @@ import pytest
 
 from base_models import DEFAULT_BASE, known_models
 from conftest import ROOT
-from symptoms.cli.help_pages import BEGIN, every_command, undocumented, with_help_pages
+from help_pages import BEGIN, every_command, undocumented, with_help_pages
 from symptoms.errors import InputError
 from symptoms.settings import TrainingSettings
 
@@ -61,7 +61,6 @@ def test_a_shell_can_complete_commands(tmp_path: Path):
         },
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
     assert done.stdout.split() == ["assess"]

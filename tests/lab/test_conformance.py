@@ -23,6 +23,7 @@ from tinker_local.engine.train import trainer
 from tinker_local.service import training_runs
 from tinker_local.wire import tinker_public_pb2 as proto
 from tiny_models import LLAMA3_ROPE, write_tiny_llama
+from waiting import PATIENCE
 
 CHECKS = {check.name: check for check in ALL_CHECKS}
 # What hosted Tinker no longer has, or has by another route.
@@ -42,7 +43,7 @@ def probed(model: Path, home: Path, wrap: Wrap = lambda app: app) -> Iterator[Pr
     with serving(model, home, wrap) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TINKER_API_KEY", KEY)
         with connect(server.url, server.model) as service:
-            yield Probe(service, wait=60)
+            yield Probe(service, wait=PATIENCE)
 
 
 def measured(probe: Probe, *names: str) -> list[Row]:
@@ -54,7 +55,7 @@ def test_our_own_server_is_as_documented(model: Path, tmp_path: Path):
     with serving(model, tmp_path) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("TINKER_API_KEY", KEY)
         patch.setenv("TINKER_LOCAL_HOME", str(tmp_path / "reference"))
-        with connect(server.url, server.model) as service, with_reference(service, None, 60) as probe:
+        with connect(server.url, server.model) as service, with_reference(service, None, PATIENCE) as probe:
             rows = list(measured_rows(probe))
     assert len(rows) == len(ALL_CHECKS) >= 45
     others = {row.name: row.came for row in rows if row.verdict != "as documented"}
@@ -265,7 +266,7 @@ def test_another_alpha_is_recovered(
         monkeypatch.setenv("TINKER_LOCAL_HOME", str(tmp_path / "reference"))
         # The reference is a process of its own, which this does not reach.
         monkeypatch.setattr(lora.Adapter, "__init__", other)
-        with connect(server.url, server.model) as service, with_reference(service, None, 60) as probe:
+        with connect(server.url, server.model) as service, with_reference(service, None, PATIENCE) as probe:
             (row,) = measured(probe, "alpha at two ranks")
     assert row.verdict == "differs", row
     assert words in row.consequence, row
@@ -327,7 +328,7 @@ def test_answers_that_are_changed_are_named(
     with serving(model, tmp_path) as server:
         monkeypatch.setenv("TINKER_API_KEY", KEY)
         monkeypatch.setenv("TINKER_LOCAL_HOME", str(tmp_path / "reference"))
-        with connect(server.url, server.model) as service, with_reference(service, None, 60) as probe:
+        with connect(server.url, server.model) as service, with_reference(service, None, PATIENCE) as probe:
             outputs_changed(change, monkeypatch)
             (row,) = measured(probe, name)
     assert row.verdict == "differs", row

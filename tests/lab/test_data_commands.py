@@ -23,7 +23,6 @@ def data(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "COLUMNS": "100"},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
 

@@ -55,7 +55,6 @@ def test_a_training_without_its_base_model_leaves_no_run(tmp_path: Path):
         },
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.returncode == 3
@@ -81,7 +80,6 @@ def test_make_train_gets_nothing_that_is_not_needed(settings: dict[str, str], tm
         env={**kept, "TINKER_LOCAL_MODELS": str(tmp_path / "models"), "PIP_NO_INDEX": "1", **settings},
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

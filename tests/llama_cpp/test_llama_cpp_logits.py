@@ -14,7 +14,7 @@ import torch
 
 from real_models import SMOLLM2, needs_smollm2
 from tinker_local.loading import load_base_model
-from tinker_local.loading.gguf_file import open_gguf
+from tinker_local.loading.gguf.file import open_gguf
 from tiny_gguf import ARCHITECTURES, tiny_model, write_gguf, write_tiny_gguf
 
 pytest.importorskip("xllamacpp", reason="make test-llama-cpp installs llama.cpp and runs these tests")

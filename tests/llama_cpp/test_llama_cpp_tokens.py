@@ -13,10 +13,10 @@ from tokenizers import Tokenizer
 
 from gguf_vocabularies import BYTES, CUTS, class_pairs, texts, vocabulary_fields, with_cut, write_vocabulary
 from real_models import SMOLLM2, needs_smollm2
-from tinker_local.loading.gguf_file import open_gguf
-from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS
-from tinker_local.loading.gguf_tokenizer import tokenizer_files
-from tinker_local.loading.gguf_vocabulary import Kind
+from tinker_local.loading.gguf.file import open_gguf
+from tinker_local.loading.gguf.pre_tokenizers import PRE_TOKENIZERS
+from tinker_local.loading.gguf.tokenizer import tokenizer_files
+from tinker_local.loading.gguf.vocabulary import Kind
 
 pytest.importorskip("xllamacpp", reason="make test-llama-cpp installs llama.cpp and runs these tests")
 from reference import LlamaCpp

@@ -185,7 +185,6 @@ def load_elsewhere(name: str, **environment: str) -> subprocess.CompletedProcess
         [sys.executable, "-c", script, name],
         capture_output=True,
         text=True,
-        timeout=120,
         check=True,
         env={**os.environ, **environment},
     )

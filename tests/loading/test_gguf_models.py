@@ -166,7 +166,7 @@ def test_pieces_of_any_size_make_the_same_tensor(
     architecture: str, rows_at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Tensors that are dequantised a few rows at a time, down to one, come out whole and in order."""
-    monkeypatch.setattr("tinker_local.loading.gguf_tensors.NUMBERS_AT_ONCE", 64 * rows_at_once)
+    monkeypatch.setattr("tinker_local.loading.gguf.tensors.NUMBERS_AT_ONCE", 64 * rows_at_once)
     reference = tiny_model(tmp_path / "reference", architecture)
     set_weights(reference, write_tiny_gguf(tmp_path / "tiny.gguf", reference, GGMLQuantizationType.Q8_0))
     assert_same_logits(load(tmp_path / "tiny.gguf"), reference)

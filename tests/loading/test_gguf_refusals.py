@@ -221,7 +221,7 @@ def test_types_that_cannot_be_dequantised(kind: str, tmp_path: Path):
 
 def test_the_architectures_that_are_written_here_are_all_there_are():
     """A refusal names what is supported, and each of these is tried by the tests of models."""
-    from tinker_local.loading.gguf_config import ARCHITECTURES as SUPPORTED
+    from tinker_local.loading.gguf.config import ARCHITECTURES as SUPPORTED
 
     assert {name: kind for kind, name in SUPPORTED.items()} == ARCHITECTURES
 

@@ -14,9 +14,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from gguf_vocabularies import CUTS, MISSING, texts, with_cut
 from real_models import SMOLLM2, needs_smollm2
-from tinker_local.loading.gguf_file import open_gguf
-from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS
-from tinker_local.loading.gguf_tokenizer import tokenizer_files
+from tinker_local.loading.gguf.file import open_gguf
+from tinker_local.loading.gguf.pre_tokenizers import PRE_TOKENIZERS
+from tinker_local.loading.gguf.tokenizer import tokenizer_files
 
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "llama_cpp_tokens.json").read_text())
 """What llama.cpp makes of texts and of tokens; `make record-llama-cpp-tokens` writes it."""

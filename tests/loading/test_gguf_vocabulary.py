@@ -14,9 +14,9 @@ from tokenizers import Tokenizer
 
 from gguf_vocabularies import BYTES
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS
-from tinker_local.loading.gguf_tokenizer import tokenizer_files
-from tinker_local.loading.gguf_vocabulary import Kind
+from tinker_local.loading.gguf.pre_tokenizers import PRE_TOKENIZERS
+from tinker_local.loading.gguf.tokenizer import tokenizer_files
+from tinker_local.loading.gguf.vocabulary import Kind
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = Kind
 BEGIN = 256

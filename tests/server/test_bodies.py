@@ -9,6 +9,7 @@ import pytest
 
 from symptoms.service import LocalServer
 from tinker_local.server.bodies import MAX_BODY_BYTES
+from waiting import PATIENCE
 
 PIECE = bytes(2**20)
 
@@ -22,7 +23,7 @@ def pieces(total: int) -> Iterator[bytes]:
 
 @pytest.fixture
 def http(server: LocalServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, headers={"X-API-Key": server.api_key}, timeout=60) as client:
+    with httpx.Client(base_url=server.url, headers={"X-API-Key": server.api_key}, timeout=PATIENCE) as client:
         yield client
 
 

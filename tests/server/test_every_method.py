@@ -29,7 +29,7 @@ from tinker.lib.api_future_impl import QueueState
 
 from symptoms.service import LocalServer
 
-AT_ONCE = 8.0
+AT_ONCE = 60.0
 """Seconds; where the SDK retries, it does so for minutes."""
 TOKENS = [0, *range(30, 40)]
 PROMPT = ModelInput.from_ints(TOKENS)

@@ -17,6 +17,7 @@ from tinker import AdamParams, ModelInput, SamplingParams, TensorData
 from transformers import PreTrainedModel
 
 from tiny_gguf import tiny_model, write_tiny_gguf
+from waiting import PATIENCE
 
 KEY = "tml-gguf"
 TOKENS = [0, *range(30, 60)]
@@ -57,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         with tinker.ServiceClient(base_url=ready.split()[-1], api_key=KEY) as client:
             yield Served(file, reference, ready, terminal, client)
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
         os.close(terminal)
 
 

@@ -154,7 +154,7 @@ def test_the_tinker_command_line(server: LocalServer, saved: tuple[str, str, str
     def command(*arguments: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "tinker.cli", "--format", "json", *arguments],
-            env=environment, capture_output=True, text=True, timeout=60, check=False, input="y\n",
+            env=environment, capture_output=True, text=True, check=False, input="y\n",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout

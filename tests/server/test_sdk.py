@@ -15,6 +15,7 @@ from tinker import AdamParams, ModelInput, SamplingParams, TensorData
 from transformers import AutoModelForCausalLM
 
 from symptoms.service import LocalServer
+from tinker_local.server.app import POLL_SECONDS
 
 ADAM = AdamParams(learning_rate=1e-2, beta1=0.9, beta2=0.95, eps=1e-8)
 TOKENS = [0, *range(30, 60)]
@@ -203,7 +204,7 @@ def test_a_batch_of_many_chunks_counts_every_datum(training: tinker.TrainingClie
 def test_wrong_datums_fail_at_once_and_alone(
     client: tinker.ServiceClient, server: LocalServer, broken: dict[str, TensorData | None], sentence: str
 ):
-    """A wrong datum is answered with one sentence within seconds, and the server goes on."""
+    """A wrong datum is answered with one sentence before a poll times out, and the server goes on."""
     training = client.create_lora_training_client(base_model=server.base_model, rank=1).result()
     wrong = datum()
     inputs = {name: value for name, value in {**wrong.loss_fn_inputs, **broken}.items() if value is not None}
@@ -213,7 +214,7 @@ def test_wrong_datums_fail_at_once_and_alone(
             [datum(), tinker.Datum(model_input=wrong.model_input, loss_fn_inputs=inputs)], "cross_entropy"
         ).result()
     assert caught.value.category == tinker.types.RequestErrorCategory.User
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < POLL_SECONDS
     assert step(training) > 0
 
 

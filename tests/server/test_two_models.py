@@ -15,6 +15,7 @@ from tinker import AdamParams, ModelInput, SamplingParams, TensorData
 from transformers import AutoModelForCausalLM
 
 from tiny_models import write_tiny_model
+from waiting import PATIENCE
 
 KEY = "tml-two-models"
 TOKENS = [0, *range(30, 60)]
@@ -51,7 +52,7 @@ def address(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
         yield ready.split()[-1]
         # Without its parent's end of the pipe the server ends by itself.
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from tinker_local.errors import BusyError, RequestError
 from tinker_local.service import ordering
 from tinker_local.service.futures import Future
 from tinker_local.service.ordering import MAX_AHEAD, InOrder
+from waiting import PATIENCE
 
 
 def in_process(model: Path, home: Path, scenario: Callable[[Service], Awaitable[None]]) -> None:
@@ -51,7 +52,7 @@ def test_any_order_of_arrival_gives_the_same_weights(tiny_model: Path, tmp_path:
                 assert [await service.done(sent[number]) for number in in_turn] == expected
                 assert torch.equal(client.weights, first.weights)
 
-            asyncio.run_coroutine_threadsafe(arrive(), loop).result(60)
+            asyncio.run_coroutine_threadsafe(arrive(), loop).result(PATIENCE)
 
         loop = asyncio.get_running_loop()
         await asyncio.to_thread(any_order)
@@ -101,14 +102,15 @@ def test_a_late_chunk_counts_while_nothing_has_used_the_gradients(
     in_process(tiny_model, tmp_path, scenario)
 
 
-def test_a_refused_request_keeps_its_place(tiny_model: Path, tmp_path: Path):
+def test_a_refused_request_keeps_its_place(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A request that cannot be carried out fails in its turn, and what follows it does not wait."""
+    monkeypatch.setattr(ordering, "WAIT_SECONDS", 2 * PATIENCE)
 
     async def scenario(service: Service) -> None:
         client = Client(service, await service.train())
         wrong = {"model_id": client.run_id, "seq_id": 1, "adam_params": {"beta1": 2}}
         refused = service.state.refused(json.dumps(wrong).encode(), RequestError("beta1 is wrong."))
-        async with asyncio.timeout(ordering.WAIT_SECONDS / 2):
+        async with asyncio.timeout(PATIENCE):
             await service.done(client.chunk(2))
             assert await client.error(refused) == "beta1 is wrong."
         again = service.state.refused(json.dumps(wrong).encode(), RequestError("beta1 is wrong."))
@@ -122,6 +124,7 @@ def test_what_the_held_wait_for_is_always_taken(
 ):
     """Held chunks count as queued, and yet the one that they wait for has room, so nothing stands still."""
     monkeypatch.setattr(worker_module, "MAX_QUEUED_BYTES", 2000)
+    monkeypatch.setattr(ordering, "WAIT_SECONDS", 2 * PATIENCE)
 
     async def scenario(service: Service) -> None:
         client = Client(service, await service.train())
@@ -132,7 +135,7 @@ def test_what_the_held_wait_for_is_always_taken(
                 held.append(client.chunk(number))  # noqa: PERF401
         assert 1 < len(held) < 90
         first = client.chunk(1)
-        async with asyncio.timeout(ordering.WAIT_SECONDS / 2):
+        async with asyncio.timeout(PATIENCE):
             for future in (first, *held):
                 await service.done(future)
 

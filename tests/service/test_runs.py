@@ -18,6 +18,7 @@ from tinker_local.engine.worker import Worker
 from tinker_local.service import ordering
 from tinker_local.service.checkpoints import CheckpointStore
 from tinker_local.wire import requests
+from waiting import PATIENCE
 
 
 def test_a_late_repeated_creation_keeps_what_was_trained(tiny_model: Path, tmp_path: Path):
@@ -116,7 +117,7 @@ def test_loading_a_sampler_leaves_the_server_responsive(
     load, read = CheckpointStore.load, threading.Event()
 
     def slow(self: CheckpointStore, *arguments: Any) -> Any:
-        assert read.wait(10)
+        assert read.wait(PATIENCE)
         return load(self, *arguments)
 
     async def scenario() -> None:
@@ -142,8 +143,11 @@ def test_loading_a_sampler_leaves_the_server_responsive(
     asyncio.run(scenario())
 
 
-def test_a_cancelled_chunk_that_has_not_begun_is_not_computed(tiny_model: Path, tmp_path: Path):
+def test_a_cancelled_chunk_that_has_not_begun_is_not_computed(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Without its gradient, queued or held back, the run trains on as if that chunk had never been sent."""
+    monkeypatch.setattr(ordering, "WAIT_SECONDS", 2 * PATIENCE)
 
     async def scenario() -> None:
         worker = Worker()
@@ -157,7 +161,7 @@ def test_a_cancelled_chunk_that_has_not_begun_is_not_computed(tiny_model: Path, 
         rest = [cancelled.chunk(2), cancelled.step(4)]
         expected = [plain.refused(1), plain.chunk(2), plain.step(3)]
         with computing(worker):
-            async with asyncio.timeout(ordering.WAIT_SECONDS / 2):
+            async with asyncio.timeout(PATIENCE):
                 for future in (*rest, *expected):
                     await service.done(future)
         for future in (queued, held):
@@ -175,7 +179,7 @@ def test_a_chunk_that_has_begun_is_past_cancelling(
 
     def slow(self: TrainingModel, *arguments: Any) -> Any:
         begun.set()
-        assert cancelled.wait(10)
+        assert cancelled.wait(PATIENCE)
         return compute(self, *arguments)
 
     async def scenario() -> None:
@@ -254,7 +258,7 @@ def test_a_sampler_is_made_ready_before_it_is_asked(tiny_model: Path, tmp_path: 
                 session_id=service.session, sampling_session_seq_id=7, base_model=service.model
             )
             await service.state.samplers.create(wanted)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while not service.state.samplers._merged.num_copies:
                     await asyncio.sleep(0.01)
 

@@ -27,6 +27,7 @@ from tinker_local.service.futures import (
 )
 from tinker_local.service.sessions import SILENT_SECONDS, session_of
 from tinker_local.wire import requests
+from waiting import PATIENCE
 
 
 def test_a_finished_session_frees_its_memory(tiny_model: Path, tmp_path: Path):
@@ -120,7 +121,7 @@ def test_a_snapshot_in_the_making_is_not_kept_by_an_ended_session(
 
     def slow(self: Adapter) -> Adapter:
         begun.set()
-        assert ended.wait(10)
+        assert ended.wait(PATIENCE)
         return snapshot(self)
 
     async def scenario() -> None:

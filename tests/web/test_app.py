@@ -31,7 +31,9 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Test
 
     def make(key: str | None = None, per_minute: int = 100, room: int = 8) -> TestClient:
         access = Access(key, LOOPBACK_NAMES if key is None else None)
-        served = Served(WaitingLine(room), MODEL, None, access, RateLimit(per_minute))
+        # Nothing is refilled while a test goes on, however long it takes.
+        limit = RateLimit(per_minute, clock=lambda: 0.0)
+        served = Served(WaitingLine(room), MODEL, None, access, limit)
         return TestClient(create_app(served), base_url="http://127.0.0.1:8000")
 
     return make
@@ -122,7 +124,7 @@ def test_a_bucket_fills_again():
 )
 def test_what_cannot_be_served_ends_in_a_sentence(tmp_path: Path, arguments: list[str], code: int, told: str):
     """On standard error, with the exit code of its kind."""
-    done = run(tmp_path, "-m", "symptoms", "serve", *arguments, timeout=60)
+    done = run(tmp_path, "-m", "symptoms", "serve", *arguments)
     assert done.returncode == code
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

@@ -12,13 +12,15 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from symptoms.runs import RunDirectory
+from waiting import PATIENCE
 from web_texts import DANGER, POSSIBLE_DANGER, SLEEP, UNCLEAR, UNREAD
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 INJECTION = (
     "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script> I lie awake"
 )
-ANSWER_MS = 60_000
+PATIENCE_MS = 1000 * PATIENCE
+expect.set_options(timeout=PATIENCE_MS)
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is installed (apt-get install chromium)"
@@ -43,7 +45,7 @@ def open_page(browser: Browser, web_url: str) -> Iterator[OpenPage]:
     def make(**settings: object) -> Page:
         context = browser.new_context(**{"locale": "en-GB", **settings})  # type: ignore[arg-type]
         contexts.append(context)
-        context.set_default_timeout(ANSWER_MS)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         # That a request failed is told on purpose in one test; everything else is an error of ours.
         page.on(
@@ -69,7 +71,7 @@ def open_page(browser: Browser, web_url: str) -> Iterator[OpenPage]:
 def send(page: Page, text: str) -> None:
     page.locator("#description").fill(text)
     page.locator("#submit").click()
-    expect(page.locator("#result, #kept-back").filter(visible=True)).to_have_count(1, timeout=ANSWER_MS)
+    expect(page.locator("#result, #kept-back").filter(visible=True)).to_have_count(1)
 
 
 def serious(page: Page) -> list[str]:
@@ -233,7 +235,7 @@ def test_the_empty_page_says_what_it_reads_and_offers_examples(open_page: OpenPa
     expect(examples).to_have_count(4)
     told = examples.first.inner_text()
     examples.first.click()
-    expect(page.locator("#result")).to_be_visible(timeout=ANSWER_MS)
+    expect(page.locator("#result")).to_be_visible()
     assert page.inner_text("#words") == told
     expect(page.locator("#try")).to_be_hidden()
     expect(page.locator("#crisis")).to_be_hidden()
@@ -267,7 +269,7 @@ def test_all_of_it_works_with_the_keyboard(open_page: OpenPage):
     expect(page.locator("#description")).to_be_focused()
     page.keyboard.type(SLEEP)
     page.keyboard.press("Control+Enter")
-    expect(page.locator("#result")).to_be_focused(timeout=ANSWER_MS)
+    expect(page.locator("#result")).to_be_focused()
     page.locator("#tab-assess").focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#tab-runs")).to_be_focused()
@@ -336,7 +338,7 @@ def test_a_training_is_shown_live_beside_others(open_page: OpenPage, live_run: R
     before = page.locator("#chart path.series-1").first.get_attribute("d")
     eleventh = replace(live_run.metrics()[-1], step=11, loss=9.0)
     live_run.append_metrics(eleventh)
-    expect(page.locator("#live")).to_contain_text("step 11 of 36, loss 9.000", timeout=15_000)
+    expect(page.locator("#live")).to_contain_text("step 11 of 36, loss 9.000")
     assert page.locator("#chart path.series-1").first.get_attribute("d") != before
     page.get_by_label("show learned").check()
     expect(page.locator("#legend li")).to_have_text(["live", "learned"])

@@ -22,6 +22,7 @@ import pytest
 from raw_client import KEY, ServerProcess
 from tinker_local.wire import tinker_public_pb2 as proto
 from tiny_models import write_fixed_llama
+from waiting import PATIENCE
 
 RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("sdk.json").read_text())
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
@@ -282,7 +283,7 @@ def test_recorded_requests_are_answered_as_the_sdk_needs(tmp_path: Path):
     with (
         ServerProcess(model, tmp_path / "home") as server,
         httpx.Client(
-            base_url=f"{server.url}/api/v1/", headers={"X-API-Key": KEY}, timeout=60, trust_env=False
+            base_url=f"{server.url}/api/v1/", headers={"X-API-Key": KEY}, timeout=PATIENCE, trust_env=False
         ) as http,
     ):
         replay = Replay(http, server.model)

@@ -219,7 +219,7 @@ class TrainedModel:
 
         Only of texts that may be in English: their words are told by letters without marks.
         """
-        if self._mender is None or language_other_than(description, {ENGLISH}) is not None:
+        if self._mender is None or language_other_than(description, {ENGLISH.name}) is not None:
             return description
         return self._mender.mended(description)
 

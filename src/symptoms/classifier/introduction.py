@@ -7,6 +7,7 @@ from pathlib import Path
 from symptoms.classifier.run_figures.run_accuracy import FurtherAccuracy, RunAccuracy
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
 from symptoms.runs import DEMONSTRATION, SHIPPED
+from symptoms.words import counted
 
 UNCALIBRATED_THRESHOLD = 0.97
 """The probability from which a run that was not calibrated answers, as it is likely too sure of itself.
@@ -29,16 +30,16 @@ def _what_it_is(name: str | None, examples: int | None) -> str:
     if name is None:
         return "A checkpoint that no run here saved answers; what it was trained on is not known."
     if name == SHIPPED:
-        trained = "" if examples is None else f", trained on {_counted(examples, 'example')}"
+        trained = "" if examples is None else f", trained on {counted(examples, 'example')}"
         return f"The classifier that ships with this program answers{trained}."
     if examples is None:
         return f"The run {name} answers."
     if examples < DEMONSTRATION:
         return (
-            f"The run {name} is a demonstration: trained on {_counted(examples, 'example')}, it shows how "
+            f"The run {name} is a demonstration: trained on {counted(examples, 'example')}, it shows how "
             "training works and knows too little to be believed about new texts."
         )
-    return f"The run {name} answers, trained on {_counted(examples, 'example')}."
+    return f"The run {name} answers, trained on {counted(examples, 'example')}."
 
 
 def _how_good(accuracy: RunAccuracy | None) -> str:
@@ -51,7 +52,7 @@ def _how_good(accuracy: RunAccuracy | None) -> str:
 
 def _texts(accuracy: RunAccuracy | FurtherAccuracy) -> str:
     # The file's name alone: the page shows it to others, whom the folders of this machine do not concern.
-    return f"{_counted(accuracy.examples, 'held-out text')} ({Path(accuracy.data).name})"
+    return f"{counted(accuracy.examples, 'held-out text')} ({Path(accuracy.data).name})"
 
 
 def _share(accuracy: RunAccuracy | FurtherAccuracy) -> str:
@@ -67,7 +68,7 @@ def _when_it_answers(calibration: RunCalibration | None, accuracy: RunAccuracy |
     risk = f"at most {calibration.risk or 0:.0%} of its answers are wrong"
     if calibration.threshold is None:
         return f"No probability is known above which {risk}, so it names no condition."
-    fitted_on = _counted(calibration.examples, "other text")
+    fitted_on = counted(calibration.examples, "other text")
     said = f"It names a condition from {calibration.threshold:.0%} on, fitted on {fitted_on} so that {risk}"
     if accuracy is None or accuracy.answered is None:
         return f"{said}."
@@ -76,7 +77,3 @@ def _when_it_answers(calibration: RunCalibration | None, accuracy: RunAccuracy |
     if rightly is not None and 1 - rightly > (calibration.risk or 0):
         told += ", fewer than aimed for"
     return f"{said}: it did so for {accuracy.answered:.0%} of the held-out texts{told}."
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -66,7 +66,7 @@ class ShippedCrisisLayer:
         """Ask without waiting; the result waits for the answer."""
         asked = self.model.submit(text, LABELS, Writing.NOTHING)
         learned = learned_scores(text)
-        at = IN_ENGLISH if language_other_than(text, {ENGLISH}) is None else ELSEWHERE
+        at = IN_ENGLISH if language_other_than(text, {ENGLISH.name}) is None else ELSEWHERE
 
         def level() -> Level:
             danger, safe = asked().logprobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symptoms.conformance.findings import Check, Finding, NotMeasurableError, near
+from symptoms.conformance.findings import Check, Finding, NotMeasurableError, check, near
 from symptoms.conformance.probe import Probe, signed
 
 RANKS = (4, 16)
@@ -13,8 +13,9 @@ RATES = (2.0**-3, 2.0**-13)
 LAYERS = ("attn", "mlp", "unembed")
 
 
+@check("alpha at two ranks", "a learning rate means another step size than on hosted Tinker")
 def alpha(probe: Probe) -> Finding:
-    """Alpha at two ranks, from a step whose size no random number decides.
+    """Rank 4 and 16; alpha is 32 at both.
 
     With learning rate times weight decay at 1, a step leaves of every matrix its update alone: A becomes 0,
     as a new adapter's B of 0 gives it no gradient, and every number of B plus or minus the learning rate. The
@@ -94,8 +95,12 @@ def takes_effect(layer: str) -> Check:
     )
 
 
+@check(
+    "the flags are all there is",
+    "layers are trained that no flag names, or flagged ones are left out of the whole",
+)
 def parts_make_the_whole(probe: Probe) -> Finding:
-    """The three parts of the step, added."""
+    """The parts of attention, MLP and unembedding make the whole step."""
     parts = {
         layer: probe.fall(f"only {layer}", **{name: name == layer for name in LAYERS}) for layer in LAYERS
     }
@@ -104,8 +109,9 @@ def parts_make_the_whole(probe: Probe) -> Finding:
     return Finding(f"{told}, together {total:.2f}", near(total, 1, 0.25))
 
 
+@check("the adapter's seed", "two runs with the same seed differ from the first step")
 def seeded(probe: Probe) -> Finding:
-    """The same seed twice, and another."""
+    """The same seed: the same adapter; another: another."""
     same = probe.fall("the same seed") / probe.usual_fall
     other = probe.fall("another seed", seed=1234) / probe.usual_fall
     told = f"{same:.4f} times the step with the same seed, {other:.4f} with another"
@@ -113,23 +119,8 @@ def seeded(probe: Probe) -> Finding:
 
 
 CHECKS = (
-    Check(
-        "alpha at two ranks",
-        "rank 4 and 16; alpha is 32 at both",
-        "a learning rate means another step size than on hosted Tinker",
-        alpha,
-    ),
+    alpha,
     *(takes_effect(layer) for layer in LAYERS),
-    Check(
-        "the flags are all there is",
-        "the parts of attention, MLP and unembedding make the whole step",
-        "layers are trained that no flag names, or flagged ones are left out of the whole",
-        parts_make_the_whole,
-    ),
-    Check(
-        "the adapter's seed",
-        "the same seed: the same adapter; another: another",
-        "two runs with the same seed differ from the first step",
-        seeded,
-    ),
+    parts_make_the_whole,
+    seeded,
 )

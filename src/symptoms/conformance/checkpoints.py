@@ -7,7 +7,7 @@ import json
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from symptoms.conformance.findings import Check, Finding
+from symptoms.conformance.findings import Check, Finding, check
 from symptoms.conformance.probe import RANK, TOKENS, Probe, signed, unique
 from symptoms.service.sdk import made_within, rest_client
 
@@ -64,8 +64,11 @@ def _next_step(probe: Probe, training: Any) -> tuple[float, float]:
     return before, probe.gradients(training, OTHER).loss
 
 
+@check(
+    "an old checkpoint, then the present weights", "evaluations during training mix the weights of two steps"
+)
 def old_checkpoint(probe: Probe) -> Finding:
-    """An old checkpoint is sampled after a step, and then the present weights are asked."""
+    """A checkpoint sampled after a further step: its own weights; then forward: the present ones."""
     training = probe.adapter()
     probe.gradients(training)
     probe.update(training, signed(RATE))
@@ -84,8 +87,11 @@ def old_checkpoint(probe: Probe) -> Finding:
     return Finding(told, True)
 
 
+@check(
+    "a sampler of the present weights", "evaluations during training (--dev-accuracy) are of other weights"
+)
 def snapshot(probe: Probe) -> Finding:
-    """save_weights_and_get_sampling_client after a step."""
+    """save_weights_and_get_sampling_client: what training has at that moment."""
     training = probe.adapter()
     probe.gradients(training)
     probe.update(training, signed(RATE))
@@ -97,8 +103,9 @@ def snapshot(probe: Probe) -> Finding:
     )
 
 
+@check("a checkpoint can be taken away", "what was trained cannot leave the server by the protocol")
 def downloaded(probe: Probe) -> Finding:
-    """The files of a checkpoint, by the SDK's present way or its earlier one, and the rank that they tell."""
+    """The files of a checkpoint, by the way that the SDK has for it, with the rank asked for."""
     training = probe.adapter()
     if hasattr(training, "save_weights_external"):
         files = _files_by_address(probe, training)
@@ -153,22 +160,7 @@ def _files_of_archive(probe: Probe, path: str) -> dict[str, bytes]:
 CHECKS = (
     resumed(with_optimizer=True),
     resumed(with_optimizer=False),
-    Check(
-        "an old checkpoint, then the present weights",
-        "a checkpoint sampled after a further step: its own weights; then forward: the present ones",
-        "evaluations during training mix the weights of two steps",
-        old_checkpoint,
-    ),
-    Check(
-        "a sampler of the present weights",
-        "save_weights_and_get_sampling_client: what training has at that moment",
-        "evaluations during training (--dev-accuracy) are of other weights",
-        snapshot,
-    ),
-    Check(
-        "a checkpoint can be taken away",
-        "the files of a checkpoint, by the way that the SDK has for it, with the rank asked for",
-        "what was trained cannot leave the server by the protocol",
-        downloaded,
-    ),
+    old_checkpoint,
+    snapshot,
+    downloaded,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -38,6 +39,16 @@ class Check:
     consequence: str
     """What it does to a run where it is otherwise, in plain words."""
     measure: Callable[[Probe], Finding]
+
+
+def check(name: str, consequence: str) -> Callable[[Callable[[Probe], Finding]], Check]:
+    """The check that a function makes; its docstring's first paragraph says what is asked."""
+
+    def made(measure: Callable[[Probe], Finding]) -> Check:
+        asked = inspect.cleandoc(measure.__doc__ or "").partition("\n\n")[0].removesuffix(".")
+        return Check(name, asked[0].lower() + asked[1:], consequence, measure)
+
+    return made
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symptoms.conformance.findings import Check, Finding, NotMeasurableError, near
+from symptoms.conformance.findings import Finding, NotMeasurableError, check, near
 from symptoms.conformance.probe import TOKENS, Probe, datum
 
 NORMALISED = (
@@ -10,15 +10,20 @@ NORMALISED = (
 )
 
 
+@check("weights scale the gradient", "weights do not do what the loss says they do")
 def doubled_weights(probe: Probe) -> Finding:
-    """Weights of 2 in place of 1."""
+    """Weights of 2 in place of 1: a step twice as far."""
     ratio = probe.fall("weights 2", weights=2.0) / probe.usual_fall
     consequence = NORMALISED if near(ratio, 1) else None
     return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
+@check(
+    "datums of a call add up",
+    "a batch's gradient is not the sum over its examples: the learning rate means something else",
+)
 def two_datums(probe: Probe) -> Finding:
-    """The same datum twice in one call."""
+    """The same datum twice in one call: a step twice as far."""
     ratio = probe.fall("two datums", times=2) / probe.usual_fall
     consequence = (
         "the gradient is a mean over the call: splitting a batch in two doubles it"
@@ -28,14 +33,19 @@ def two_datums(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
+@check(
+    "negative weights",
+    "losses that push away from bad answers (reinforcement learning, custom losses) train the wrong way",
+)
 def negative_weights(probe: Probe) -> Finding:
-    """Weights of -1."""
+    """Weights of -1: the step backwards."""
     ratio = probe.fall("weights -1", weights=-1.0) / probe.usual_fall
     return Finding(f"{ratio:.2f} times the step", near(ratio, -1, 0.3))
 
 
+@check("calls add up", "gradients gathered over several calls are not those of all examples")
 def accumulated(probe: Probe) -> Finding:
-    """Two calls of forward_backward before the step."""
+    """Two calls of forward_backward before a step: a step twice as far."""
     ratio = probe.fall("two calls", calls=2) / probe.usual_fall
     consequence = None
     if near(ratio, 1):
@@ -45,8 +55,9 @@ def accumulated(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
+@check("forward adds no gradient", "evaluating during training trains on the evaluation's texts")
 def forward_adds_nothing(probe: Probe) -> Finding:
-    """A forward pass between forward_backward and the step."""
+    """A forward pass before the step: the same step."""
     training = probe.adapter()
     before = probe.gradients(training).loss
     probe.forward(training)
@@ -55,8 +66,9 @@ def forward_adds_nothing(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
+@check("a step spends its gradients", "gradients of earlier steps are used again")
 def gradients_are_spent(probe: Probe) -> Finding:
-    """A second step whose only gradient has weights of 0, with Adam's momentum at 0."""
+    """A second step on a datum of weight 0 with beta1 0: no step."""
     training = probe.adapter()
     before = probe.gradients(training).loss
     probe.update(training, probe.descent(probe.rate, beta1=0.0))
@@ -66,8 +78,9 @@ def gradients_are_spent(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step after both", near(ratio, 1))
 
 
+@check("forward_backward is done once", "after a lost connection a batch counts twice, or the run ends")
 def done_once(probe: Probe) -> Finding:
-    """forward_backward twice under one seq_id, as after a lost connection."""
+    """The same request twice under one seq_id, as after a lost connection: the step of one."""
     first, again = probe.twins()
     before = probe.gradients(first).loss
     probe.gradients(again)
@@ -76,8 +89,9 @@ def done_once(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
+@check("optim_step is done once", "after a lost connection a step is taken twice, or the run ends")
 def step_done_once(probe: Probe) -> Finding:
-    """optim_step twice under one seq_id."""
+    """The same step twice under one seq_id: one step."""
     first, again = probe.twins()
     before = probe.gradients(first).loss
     probe.gradients(again)
@@ -87,8 +101,9 @@ def step_done_once(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
+@check("an unloaded adapter leaves nothing", "a new run begins with the gradients that another left behind")
 def leaves_nothing(probe: Probe) -> Finding:
-    """An adapter is unloaded with a gradient that no step has spent; the next one takes its place."""
+    """unload_model of one with a gradient, then a new one: the step as ever."""
     first = probe.adapter()
     # Another text than the next one's, as of a mean over equal ones nothing would show.
     probe.gradients(first, TOKENS[::-1], weights=3.0)
@@ -99,8 +114,11 @@ def leaves_nothing(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 1, 0.1))
 
 
+@check(
+    "requests keep their order", "steps submitted ahead (--in-flight) train something else than one at a time"
+)
 def order_holds(probe: Probe) -> Finding:
-    """Three gradients and steps submitted without waiting, beside the same with waiting."""
+    """Three steps submitted ahead of their answers: as with waiting."""
     waited, hurried = probe.adapter(), probe.adapter()
     adam = probe.descent(probe.rate)
     for _ in range(3):
@@ -118,64 +136,14 @@ def order_holds(probe: Probe) -> Finding:
 
 
 CHECKS = (
-    Check(
-        "weights scale the gradient",
-        "weights of 2 in place of 1: a step twice as far",
-        "weights do not do what the loss says they do",
-        doubled_weights,
-    ),
-    Check(
-        "negative weights",
-        "weights of -1: the step backwards",
-        "losses that push away from bad answers (reinforcement learning, custom losses) train the wrong way",
-        negative_weights,
-    ),
-    Check(
-        "datums of a call add up",
-        "the same datum twice in one call: a step twice as far",
-        "a batch's gradient is not the sum over its examples: the learning rate means something else",
-        two_datums,
-    ),
-    Check(
-        "calls add up",
-        "two calls of forward_backward before a step: a step twice as far",
-        "gradients gathered over several calls are not those of all examples",
-        accumulated,
-    ),
-    Check(
-        "a step spends its gradients",
-        "a second step on a datum of weight 0 with beta1 0: no step",
-        "gradients of earlier steps are used again",
-        gradients_are_spent,
-    ),
-    Check(
-        "forward adds no gradient",
-        "a forward pass before the step: the same step",
-        "evaluating during training trains on the evaluation's texts",
-        forward_adds_nothing,
-    ),
-    Check(
-        "forward_backward is done once",
-        "the same request twice under one seq_id, as after a lost connection: the step of one",
-        "after a lost connection a batch counts twice, or the run ends",
-        done_once,
-    ),
-    Check(
-        "optim_step is done once",
-        "the same step twice under one seq_id: one step",
-        "after a lost connection a step is taken twice, or the run ends",
-        step_done_once,
-    ),
-    Check(
-        "an unloaded adapter leaves nothing",
-        "unload_model of one with a gradient, then a new one: the step as ever",
-        "a new run begins with the gradients that another left behind",
-        leaves_nothing,
-    ),
-    Check(
-        "requests keep their order",
-        "three steps submitted ahead of their answers: as with waiting",
-        "steps submitted ahead (--in-flight) train something else than one at a time",
-        order_holds,
-    ),
+    doubled_weights,
+    negative_weights,
+    two_datums,
+    accumulated,
+    gradients_are_spent,
+    forward_adds_nothing,
+    done_once,
+    step_done_once,
+    leaves_nothing,
+    order_holds,
 )

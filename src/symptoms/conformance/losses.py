@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symptoms.conformance.findings import Check, Finding, NotMeasurableError
+from symptoms.conformance.findings import Finding, NotMeasurableError, check
 from symptoms.conformance.probe import TOKENS, Probe, signed
 
 MEAN_NATS, MOST_NATS = 0.05, 0.3
@@ -14,14 +14,16 @@ FAR = 1024
 """Tokens of the long text, where the model takes as many."""
 
 
+@check("log-probabilities", "training and figures are of another model than the one named")
 def reference_logprobs(probe: Probe) -> Finding:
-    """Forward log-probabilities beside those of our own engine."""
+    """The model's own log-probability of each target."""
     ours = _of_reference(probe, TOKENS)
     return _apart(probe.gradients(probe.adapter()).logprobs, ours, "from the same weights in our own engine")
 
 
+@check("far positions", "long examples are read as another model would, though short ones look right")
 def far_positions(probe: Probe) -> Finding:
-    """The last quarter of a long text, where a forgotten rope scaling shows."""
+    """A long text; its last quarter as the model's rope scaling has it."""
     lengths = [length for length in (probe.service.context_length, _reference_context(probe)) if length]
     length = min([*lengths, FAR])
     long = [2 + (place * place + 31 * place) % 199 for place in range(length)]
@@ -31,8 +33,12 @@ def far_positions(probe: Probe) -> Finding:
     return _apart(theirs[-quarter:], ours[-quarter:], f"from our own engine at positions up to {length}")
 
 
+@check(
+    "forward and prompt_logprobs agree",
+    "importance ratios of reinforcement learning are off; a checkpoint scores otherwise than it trained",
+)
 def scoring_agrees(probe: Probe) -> Finding:
-    """What training's forward pass says beside what sampling's prompt_logprobs say, of one adapter."""
+    """One adapter's log-probabilities by forward_backward and by sampling."""
     training = probe.adapter()
     # An adapter that changes something, as a new one is the base model and would hide that it is left out.
     probe.gradients(training)
@@ -45,8 +51,12 @@ def scoring_agrees(probe: Probe) -> Finding:
     return _apart(forward, [value for value in scored if value is not None], "apart")
 
 
+@check(
+    "a forward pass is repeatable",
+    "dropout is on, or the arithmetic varies: losses are noisy and runs cannot be repeated",
+)
 def repeatable(probe: Probe) -> Finding:
-    """One forward pass twice, of an adapter that changes something."""
+    """The same datum twice, with nothing between."""
     training = probe.adapter()
     probe.gradients(training)
     probe.update(training, signed(1e-2))
@@ -55,8 +65,11 @@ def repeatable(probe: Probe) -> Finding:
     return replace(finding, holds=max(_gaps(first.logprobs, second.logprobs)) < 1e-3)
 
 
+@check(
+    "a batch changes nothing", "padding leaks into examples: the loss depends on which examples share a batch"
+)
 def batch_changes_nothing(probe: Probe) -> Finding:
-    """A short datum alone, and beside a longer one."""
+    """A short datum alone and beside a longer one; the same log-probabilities."""
     training = probe.adapter()
     short = TOKENS[:9]
     alone = probe.forward(training, [short])[0]
@@ -66,8 +79,9 @@ def batch_changes_nothing(probe: Probe) -> Finding:
     return _apart(alone.logprobs, beside[0].logprobs, "apart")
 
 
+@check("loss:sum", "the loss that is shown is not the loss that is minimised")
 def weighted_sum(probe: Probe) -> Finding:
-    """The metric loss:sum of a datum with several weights, beside the log-probabilities that came."""
+    """Weights 0, 0.5, 2 and -1; the metric loss:sum is minus the sum of weight times log-probability."""
     weights = [(0.0, 0.5, 2.0, -1.0)[place % 4] for place in range(len(TOKENS) - 1)]
     passed = probe.gradients(probe.adapter(), weights=weights, unit=1.0)
     if len(passed.logprobs) != len(weights):
@@ -122,43 +136,11 @@ def _gaps(some: Sequence[float], others: Sequence[float]) -> list[float]:
 
 
 CHECKS = (
-    Check(
-        "log-probabilities",
-        "the model's own log-probability of each target",
-        "training and figures are of another model than the one named",
-        reference_logprobs,
-    ),
-    Check(
-        "loss:sum",
-        "weights 0, 0.5, 2 and -1; the metric loss:sum is minus the sum of weight times log-probability",
-        "the loss that is shown is not the loss that is minimised",
-        weighted_sum,
-    ),
-    Check(
-        "forward and prompt_logprobs agree",
-        "one adapter's log-probabilities by forward_backward and by sampling",
-        "importance ratios of reinforcement learning are off; a checkpoint scores otherwise than it trained",
-        scoring_agrees,
-    ),
-    Check(
-        "a forward pass is repeatable",
-        "the same datum twice, with nothing between",
-        "dropout is on, or the arithmetic varies: losses are noisy and runs cannot be repeated",
-        repeatable,
-    ),
-    Check(
-        "a batch changes nothing",
-        "a short datum alone and beside a longer one; the same log-probabilities",
-        "padding leaks into examples: the loss depends on which examples share a batch",
-        batch_changes_nothing,
-    ),
+    reference_logprobs,
+    weighted_sum,
+    scoring_agrees,
+    repeatable,
+    batch_changes_nothing,
 )
 
-LONG_CHECKS = (
-    Check(
-        "far positions",
-        "a long text; its last quarter as the model's rope scaling has it",
-        "long examples are read as another model would, though short ones look right",
-        far_positions,
-    ),
-)
+LONG_CHECKS = (far_positions,)

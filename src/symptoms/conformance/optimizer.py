@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from symptoms.conformance.findings import Check, Finding, NotMeasurableError, near
+from symptoms.conformance.findings import Finding, NotMeasurableError, check, near
 from symptoms.conformance.probe import Probe, adam
 
 
+@check("Adam's eps", "epsilon is not the one that was set")
 def epsilon(probe: Probe) -> Finding:
-    """Half the epsilon at the same learning rate."""
+    """Half the epsilon, far above the gradients: a step twice as far."""
     ratio = probe.fall("eps", settings=probe.descent(probe.rate, eps=0.5)) / probe.usual_fall
     consequence = (
         "epsilon is fixed: settings that rest on a large one are ignored" if near(ratio, 1) else None
@@ -17,8 +18,12 @@ def epsilon(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
+@check(
+    "Adam's settings of a later step",
+    "schedules of anything but the learning rate are ignored: the first step's settings stay",
+)
 def epsilon_of_later_steps(probe: Probe) -> Finding:
-    """A first step too small to matter, then one with half its epsilon."""
+    """Half the epsilon in the second step: that step twice as far."""
     training = probe.adapter()
     before = probe.gradients(training).loss
     probe.update(training, probe.descent(probe.rate / 1000, beta1=0.0))
@@ -28,8 +33,9 @@ def epsilon_of_later_steps(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 2))
 
 
+@check("Adam's beta1", "momentum is not the one that was set")
 def momentum(probe: Probe) -> Finding:
-    """What a step on a datum of weight 0 still moves, by beta1 of 0.5 and of 0."""
+    """A second step without gradient: 1.33 steps with beta1 0.5, 1 with 0."""
     moved: list[float] = []
     for beta1 in (0.5, 0.0):
         training = probe.adapter()
@@ -44,8 +50,9 @@ def momentum(probe: Probe) -> Finding:
     return Finding(f"{moved[0]:.2f} and {moved[1]:.2f} times the step after both", holds)
 
 
+@check("weight decay", "adapters are not held small as they were told")
 def decay(probe: Probe) -> Finding:
-    """A step that does nothing but halve every number of the adapter."""
+    """Learning rate times decay of 0.5 after a step: both matrices halved, a quarter of the step left."""
     training = probe.adapter()
     before = probe.gradients(training).loss
     probe.update(training, probe.descent(probe.rate, beta1=0.0))
@@ -61,8 +68,9 @@ def decay(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} of the step is left", near(ratio, 0.25), consequence)
 
 
+@check("gradient clipping", "gradients are not clipped to the norm that was set")
 def clipping(probe: Probe) -> Finding:
-    """A limit of half the gradient's norm, which the step itself tells: its fall is rate * norm^2."""
+    """A limit of half the gradient's norm: half the step."""
     norm = math.sqrt(max(probe.usual_fall, 0.0) / probe.rate)
     # The norm is that of the gradient as it was sent.
     settings = probe.descent(probe.rate, grad_clip_norm=norm / 2 * probe.regime[1])
@@ -73,8 +81,9 @@ def clipping(probe: Probe) -> Finding:
     return Finding(f"{ratio:.2f} times the step", near(ratio, 0.5), consequence)
 
 
+@check("no clipping unasked", "large gradients are cut down, so weights and sums do not count in full")
 def no_clipping(probe: Probe) -> Finding:
-    """A gradient of ten times the size with no limit."""
+    """A gradient ten times as large at a tenth of the rate, with no limit: the same step."""
     if not near(probe.fall("weights 2", weights=2.0) / probe.usual_fall, 2):
         raise NotMeasurableError(
             "weights do not scale the gradient, so none of ten times the size is to be had"
@@ -86,40 +95,10 @@ def no_clipping(probe: Probe) -> Finding:
 
 
 CHECKS = (
-    Check(
-        "Adam's eps",
-        "half the epsilon, far above the gradients: a step twice as far",
-        "epsilon is not the one that was set",
-        epsilon,
-    ),
-    Check(
-        "Adam's settings of a later step",
-        "half the epsilon in the second step: that step twice as far",
-        "schedules of anything but the learning rate are ignored: the first step's settings stay",
-        epsilon_of_later_steps,
-    ),
-    Check(
-        "Adam's beta1",
-        "a second step without gradient: 1.33 steps with beta1 0.5, 1 with 0",
-        "momentum is not the one that was set",
-        momentum,
-    ),
-    Check(
-        "weight decay",
-        "learning rate times decay of 0.5 after a step: both matrices halved, a quarter of the step left",
-        "adapters are not held small as they were told",
-        decay,
-    ),
-    Check(
-        "gradient clipping",
-        "a limit of half the gradient's norm: half the step",
-        "gradients are not clipped to the norm that was set",
-        clipping,
-    ),
-    Check(
-        "no clipping unasked",
-        "a gradient ten times as large at a tenth of the rate, with no limit: the same step",
-        "large gradients are cut down, so weights and sums do not count in full",
-        no_clipping,
-    ),
+    epsilon,
+    epsilon_of_later_steps,
+    momentum,
+    decay,
+    clipping,
+    no_clipping,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from symptoms.conformance.findings import Check, Finding, NotMeasurableError
+from symptoms.conformance.findings import Finding, NotMeasurableError, check
 from symptoms.conformance.probe import TOKENS, Probe, signed
 
 if TYPE_CHECKING:
@@ -85,15 +85,17 @@ def _tokenizer(probe: Probe) -> Any:
         raise NotMeasurableError("the tokenizer is not to be had here") from error
 
 
+@check("temperature 0", "the likeliest answer is not what comes: evaluations vary from one run to the next")
 def greedy(probe: Probe) -> Finding:
-    """What was taught, twice, at temperature 0."""
+    """What an adapter was taught, twice the same."""
     model = taught(probe)
     written = [_tokens(_sampled(probe, model, temperature=0.0, max_tokens=len(TAUGHT))) for _ in range(2)]
     return Finding(f"{written[0]}, and again {written[1]}", written == [[list(TAUGHT)]] * 2)
 
 
+@check("log-probabilities of sampled tokens", "importance ratios of reinforcement learning are off")
 def sampled_logprobs(probe: Probe) -> Finding:
-    """The log-probabilities of sampled tokens beside training's."""
+    """The model's own, as training's forward pass has them."""
     model = taught(probe)
     answer = _sampled(probe, model, temperature=0.0, max_tokens=len(TAUGHT)).sequences[0]
     if answer.logprobs is None or list(answer.tokens) != list(TAUGHT):
@@ -102,8 +104,9 @@ def sampled_logprobs(probe: Probe) -> Finding:
     return Finding(f"at most {gap:.1e} nats from what training says of them", gap < 0.05)
 
 
+@check("the end token ends", "answers run on after their end")
 def ends_by_itself(probe: Probe) -> Finding:
-    """Without a stop, an answer that was taught to end."""
+    """An answer that was taught to end, without a stop: it ends, and says so."""
     answer = _sampled(probe, taught(probe), temperature=0.0, max_tokens=LONG).sequences[0]
     return Finding(
         f"{len(answer.tokens)} tokens, {answer.stop_reason}",
@@ -111,8 +114,9 @@ def ends_by_itself(probe: Probe) -> Finding:
     )
 
 
+@check("stop=[]", "what comes after an end token cannot be sampled")
 def empty_stop(probe: Probe) -> Finding:
-    """stop=[] for an answer that was taught to end."""
+    """An answer that was taught to end, with no stop at all: it goes on to max_tokens."""
     answer = _sampled(probe, taught(probe), temperature=0.0, max_tokens=LONG, stop=[]).sequences[0]
     return Finding(
         f"{len(answer.tokens)} of {LONG} tokens, {answer.stop_reason}",
@@ -120,14 +124,16 @@ def empty_stop(probe: Probe) -> Finding:
     )
 
 
+@check("stop tokens", "answers do not end where they were told to")
 def stop_tokens(probe: Probe) -> Finding:
-    """The third taught token as the stop."""
+    """stop=[token]: the answer ends with that token."""
     answer = _sampled(probe, taught(probe), temperature=0.0, max_tokens=LONG, stop=[TAUGHT[2]]).sequences[0]
     return _stopped(answer)
 
 
+@check("stop strings", "answers do not end where they were told to, and run into the next question")
 def stop_strings(probe: Probe) -> Finding:
-    """The text of the third taught token as the stop."""
+    """stop=[text]: the answer ends with that text."""
     text = _tokenizer(probe).decode([TAUGHT[2]], skip_special_tokens=False)
     before = _tokenizer(probe).decode(list(TAUGHT[:2]), skip_special_tokens=False)
     if not text or text in before or "\ufffd" in text:
@@ -144,8 +150,9 @@ def _stopped(answer: Any) -> Finding:
     return Finding(told, tokens == list(TAUGHT[:3]) and answer.stop_reason == "stop")
 
 
+@check("sampling seeds", "sampled answers cannot be had again")
 def seeds(probe: Probe) -> Finding:
-    """The base model with the same seed twice, and another."""
+    """The same seed: the same text; another: another."""
     sampler = probe.sampler()
     texts = [
         _tokens(probe.sample(sampler, PROMPT, temperature=1.0, max_tokens=LONG, seed=seed, stop=[]))
@@ -156,8 +163,9 @@ def seeds(probe: Probe) -> Finding:
     return Finding(told, texts[0] == texts[1] and texts[0] != texts[2])
 
 
+@check("num_samples", "fewer samples come than were asked for")
 def many(probe: Probe) -> Finding:
-    """Four samples of the base model at temperature 1."""
+    """Four sequences of one prompt at temperature 1, not all alike."""
     texts = _tokens(probe.sample(probe.sampler(), PROMPT, num=4, temperature=1.0, max_tokens=LONG, stop=[]))
     kinds = len({tuple(text) for text in texts})
     consequence = "samples of one prompt are alike: nothing to compare in reinforcement learning"
@@ -166,16 +174,21 @@ def many(probe: Probe) -> Finding:
     )
 
 
+@check("prompt_logprobs", "texts cannot be scored: no label is ranked, no held-out loss measured by sampling")
 def prompt_logprobs(probe: Probe) -> Finding:
-    """One for each token of a prompt, of which the first has none."""
+    """One for each token of a prompt, None for the first."""
     scored = probe.prompt_logprobs(probe.sampler(), TOKENS)
     whole = len(scored) == len(TOKENS) and scored[0] is None and None not in scored[1:]
     first = scored[0] if scored else "nothing"
     return Finding(f"{len(scored)} for {len(TOKENS)} tokens, the first is {first}", whole)
 
 
+@check(
+    "topk_prompt_logprobs",
+    "the likeliest alternatives along a text are not to be had (distillation, diagnosis)",
+)
 def topk_prompt_logprobs(probe: Probe) -> Finding:
-    """The three likeliest tokens at each place of a prompt."""
+    """Three at each place, the likeliest first, none below the prompt's own token."""
     answer = probe.sample(probe.sampler(), TOKENS, max_tokens=1, prompt_logprobs=True, topk=3)
     rows: list[list[tuple[int, float]] | None] = list(answer.topk_prompt_logprobs or [])
     if len(rows) != len(TOKENS):
@@ -199,64 +212,14 @@ def _tokens(answer: Any) -> list[list[int]]:
 
 
 CHECKS = (
-    Check(
-        "temperature 0",
-        "what an adapter was taught, twice the same",
-        "the likeliest answer is not what comes: evaluations vary from one run to the next",
-        greedy,
-    ),
-    Check(
-        "log-probabilities of sampled tokens",
-        "the model's own, as training's forward pass has them",
-        "importance ratios of reinforcement learning are off",
-        sampled_logprobs,
-    ),
-    Check(
-        "the end token ends",
-        "an answer that was taught to end, without a stop: it ends, and says so",
-        "answers run on after their end",
-        ends_by_itself,
-    ),
-    Check(
-        "stop=[]",
-        "an answer that was taught to end, with no stop at all: it goes on to max_tokens",
-        "what comes after an end token cannot be sampled",
-        empty_stop,
-    ),
-    Check(
-        "stop tokens",
-        "stop=[token]: the answer ends with that token",
-        "answers do not end where they were told to",
-        stop_tokens,
-    ),
-    Check(
-        "stop strings",
-        "stop=[text]: the answer ends with that text",
-        "answers do not end where they were told to, and run into the next question",
-        stop_strings,
-    ),
-    Check(
-        "sampling seeds",
-        "the same seed: the same text; another: another",
-        "sampled answers cannot be had again",
-        seeds,
-    ),
-    Check(
-        "num_samples",
-        "four sequences of one prompt at temperature 1, not all alike",
-        "fewer samples come than were asked for",
-        many,
-    ),
-    Check(
-        "prompt_logprobs",
-        "one for each token of a prompt, None for the first",
-        "texts cannot be scored: no label is ranked, no held-out loss measured by sampling",
-        prompt_logprobs,
-    ),
-    Check(
-        "topk_prompt_logprobs",
-        "three at each place, the likeliest first, none below the prompt's own token",
-        "the likeliest alternatives along a text are not to be had (distillation, diagnosis)",
-        topk_prompt_logprobs,
-    ),
+    greedy,
+    sampled_logprobs,
+    ends_by_itself,
+    empty_stop,
+    stop_tokens,
+    stop_strings,
+    seeds,
+    many,
+    prompt_logprobs,
+    topk_prompt_logprobs,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, cast
 
-from symptoms.conformance.findings import NO_ANSWER, Check, Finding, NotMeasurableError
+from symptoms.conformance.findings import NO_ANSWER, Finding, NotMeasurableError, check
 from symptoms.conformance.probe import RANK, TOKENS, Probe, datum
 from symptoms.service.sdk import made_within
 
@@ -13,8 +13,9 @@ LONGEST = 8192
 """Contexts over this are not overstepped: a server that does not refuse might run out of memory."""
 
 
+@check("capabilities", "texts over the context are found out only when they are sent")
 def capabilities(probe: Probe) -> Finding:
-    """The base model, with the context that it takes."""
+    """The base model's name with its context length."""
     service = probe.service
     length = service.context_length
     if service.base_model not in service.offered:
@@ -24,8 +25,9 @@ def capabilities(probe: Probe) -> Finding:
     return Finding(f"{service.base_model}, {length} tokens", True)
 
 
+@check("get_info", "a program that asks what it trains is told wrong")
 def info(probe: Probe) -> Finding:
-    """What get_info says of a new adapter."""
+    """The base model and the rank of a new adapter."""
     answer = probe.adapter().get_info()
     told = f"{answer.model_data.model_name}, rank {answer.lora_rank}"
     return Finding(
@@ -33,8 +35,9 @@ def info(probe: Probe) -> Finding:
     )
 
 
+@check("an unknown base model", "another model is trained than the one named")
 def unknown_model(probe: Probe) -> Finding:
-    """An adapter for a model that there is not."""
+    """An adapter for a model that there is not: an error."""
     started = time.monotonic()
     client = probe.client
     try:
@@ -48,8 +51,12 @@ def unknown_model(probe: Probe) -> Finding:
     return Finding("an adapter was made", False)
 
 
+@check(
+    "a datum that is too long",
+    "texts are cut in silence or trained beyond what the model knows, or the server is lost",
+)
 def too_long(probe: Probe) -> Finding:
-    """A datum over the context, and a good one after it."""
+    """A datum over the context: an error, and the next one works."""
     length = probe.service.context_length or (probe.reference and probe.reference.service.context_length)
     if not length or length > LONGEST:
         raise NotMeasurableError(f"the context is {'not told' if not length else f'{length} tokens'}")
@@ -67,8 +74,9 @@ def too_long(probe: Probe) -> Finding:
     return Finding(refusal, True)
 
 
+@check("an unknown loss", "another loss is minimised than the one named")
 def unknown_loss(probe: Probe) -> Finding:
-    """A loss that there is not."""
+    """A loss that there is not: an error."""
     started = time.monotonic()
     training = probe.adapter()
     try:
@@ -87,37 +95,10 @@ def _refusal(error: Exception, started: float) -> str:
 
 
 CHECKS = (
-    Check(
-        "capabilities",
-        "the base model's name with its context length",
-        "texts over the context are found out only when they are sent",
-        capabilities,
-    ),
-    Check(
-        "get_info",
-        "the base model and the rank of a new adapter",
-        "a program that asks what it trains is told wrong",
-        info,
-    ),
-    Check(
-        "an unknown base model",
-        "an adapter for a model that there is not: an error",
-        "another model is trained than the one named",
-        unknown_model,
-    ),
-    Check(
-        "an unknown loss",
-        "a loss that there is not: an error",
-        "another loss is minimised than the one named",
-        unknown_loss,
-    ),
+    capabilities,
+    info,
+    unknown_model,
+    unknown_loss,
 )
 
-LONG_CHECKS = (
-    Check(
-        "a datum that is too long",
-        "a datum over the context: an error, and the next one works",
-        "texts are cut in silence or trained beyond what the model knows, or the server is lost",
-        too_long,
-    ),
-)
+LONG_CHECKS = (too_long,)

@@ -57,6 +57,7 @@ from symptoms.evaluate.scoring import (
 from symptoms.runs import SHIPPED, RunDirectory, find_run, run_by_name
 from symptoms.service import Service, connect
 from symptoms.tokens import completion_text, prompt_text, rendered
+from symptoms.words import counted
 
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
 SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
@@ -331,7 +332,7 @@ def _baselines(
         others.append(("base model, zero-shot", base))
         shots, count = _shots(base, sets.train) if sets.train is not None else ("", 0)
         if count:
-            others.append((f"base model, {_examples(count)} shown", replace(base, shots=shots)))
+            others.append((f"base model, {counted(count, 'example')} shown", replace(base, shots=shots)))
         else:
             left_out.append(LeftOut("base model, examples shown", "no training example fits its context"))
     for name, other in others:
@@ -343,10 +344,6 @@ def _baselines(
     for name in request.beside:
         results.append(_run_beside(name, request, sets, predictions, track))
     return results, left_out
-
-
-def _examples(count: int) -> str:
-    return f"{count} example{'' if count == 1 else 's'}"
 
 
 def _run_beside(

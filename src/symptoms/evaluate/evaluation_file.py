@@ -162,45 +162,43 @@ _ADAPTER = TypeAdapter(Evaluation)
 
 def summary_of(evaluation: Evaluation) -> dict[str, Any]:
     """The figures that other programs rely on."""
-    scores, symptoms = evaluation.scores, evaluation.written.symptoms
+    scores, symptoms, abstention = (
+        evaluation.scores,
+        evaluation.written.symptoms,
+        evaluation.scores.abstention,
+    )
+    return {
+        **_headline(scores, evaluation.by_label, evaluation.written.parse_rate),
+        "balanced_accuracy": scores.balanced_accuracy,
+        "brier": scores.calibration.brier,
+        "temperature": evaluation.temperature,
+        "threshold": evaluation.threshold,
+        "risk": evaluation.risk,
+        "answered": abstention and abstention.coverage,
+        "accuracy_when_answered": abstention and abstention.accuracy_when_answered,
+        "symptom_micro_f1": symptoms and symptoms.micro_f1,
+        "accuracy_at_80_coverage": scores.accuracy_at_80_coverage,
+        "out_of_scope_auroc": scores.out_of_scope.auroc,
+        "over_diagnosis_rate": scores.out_of_scope.over_diagnosis_rate,
+        "seconds": evaluation.seconds,
+        "further_tests": {
+            one.path: _headline(one.scores, one.by_label, one.parse_rate) for one in evaluation.further
+        },
+    }
+
+
+def _headline(scores: Scores, by_label: LabelScores, parse_rate: float) -> dict[str, Any]:
+    """What is told of every test set."""
     return {
         "n": scores.n,
         "accuracy": scores.accuracy.value,
         "accuracy_interval": [scores.accuracy.low, scores.accuracy.high],
         "macro_f1": scores.macro_f1.value,
         "macro_f1_interval": [scores.macro_f1.low, scores.macro_f1.high],
-        "label_accuracy": evaluation.by_label.accuracy.value,
-        "label_macro_f1": evaluation.by_label.macro_f1.value,
-        "balanced_accuracy": scores.balanced_accuracy,
-        "parse_rate": evaluation.written.parse_rate,
+        "label_accuracy": by_label.accuracy.value,
+        "label_macro_f1": by_label.macro_f1.value,
+        "parse_rate": parse_rate,
         "ece": scores.calibration.ece,
-        "brier": scores.calibration.brier,
-        "temperature": evaluation.temperature,
-        "threshold": evaluation.threshold,
-        "risk": evaluation.risk,
-        "answered": None if scores.abstention is None else scores.abstention.coverage,
-        "accuracy_when_answered": None
-        if scores.abstention is None
-        else scores.abstention.accuracy_when_answered,
-        "symptom_micro_f1": None if symptoms is None else symptoms.micro_f1,
-        "accuracy_at_80_coverage": scores.accuracy_at_80_coverage,
-        "out_of_scope_auroc": scores.out_of_scope.auroc,
-        "over_diagnosis_rate": scores.out_of_scope.over_diagnosis_rate,
-        "seconds": evaluation.seconds,
-        "further_tests": {
-            one.path: {
-                "n": one.n,
-                "accuracy": one.scores.accuracy.value,
-                "accuracy_interval": [one.scores.accuracy.low, one.scores.accuracy.high],
-                "macro_f1": one.scores.macro_f1.value,
-                "macro_f1_interval": [one.scores.macro_f1.low, one.scores.macro_f1.high],
-                "label_accuracy": one.by_label.accuracy.value,
-                "label_macro_f1": one.by_label.macro_f1.value,
-                "parse_rate": one.parse_rate,
-                "ece": one.scores.calibration.ece,
-            }
-            for one in evaluation.further
-        },
     }
 
 

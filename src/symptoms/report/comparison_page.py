@@ -11,7 +11,8 @@ from symptoms.disclaimer import DISCLAIMER
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.report import comparison_figures as figures
 from symptoms.report.comparing import Comparison, Group, Spread
-from symptoms.report.pages import ENOUGH_TEXTS, interval_text, template, texts_in_words
+from symptoms.report.pages import ENOUGH_TEXTS, interval_text, template
+from symptoms.words import counted
 
 HEADS = (
     "setting", "seeds", "final loss", "dev NLL", "dev, of the label", "test, of the label", "readable",
@@ -77,7 +78,9 @@ def verdicts(comparison: Comparison) -> list[str]:
             continue
         gap, texts = group.test.macro_f1_difference, len(group.runs[0].answers or ())
         if texts < ENOUGH_TEXTS:
-            found.append(f"{group.name} and {first}: {texts_in_words(texts)} are too few to tell them apart.")
+            found.append(
+                f"{group.name} and {first}: {counted(texts, 'text')} are too few to tell them apart."
+            )
             continue
         if gap.low == gap.high == 0:
             said = "does not differ"

@@ -14,6 +14,7 @@ from symptoms.evaluate.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.measures.abstention import CONFIDENCE
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.report import figures
+from symptoms.words import counted
 
 ENOUGH_TEXTS = 30
 """On fewer texts no verdict is given: a bootstrap interval of a handful can be as narrow as it likes."""
@@ -101,7 +102,7 @@ def verdict(evaluation: Evaluation) -> str:
     """One sentence on how the model compares with the best baseline."""
     reached = interval_text(evaluation.scores.macro_f1)
     n = evaluation.scores.n
-    own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {texts_in_words(n)}"
+    own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {counted(n, 'text')}"
     for one in evaluation.further:
         own += f" and {interval_text(one.scores.macro_f1)} on the {one.n} of {Path(one.path).name}"
     # A part of what is evaluated is no baseline of it.
@@ -119,11 +120,6 @@ def verdict(evaluation: Evaluation) -> str:
         return f"{own}; {compared}, so that baseline is better than the model."
     apart = f"{gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})"
     return f"{own}; {compared}; the difference of {apart} may be chance."
-
-
-def texts_in_words(count: int) -> str:
-    """As in `1 text` or `300 texts`."""
-    return f"{count} text{'' if count == 1 else 's'}"
 
 
 def answering(evaluation: Evaluation) -> str:
@@ -176,7 +172,7 @@ def unrecognised(evaluation: Evaluation) -> list[tuple[str, int, int]]:
 def limits(evaluation: Evaluation) -> list[str]:
     """What these figures do not show, in plain words."""
     known = [
-        f"{texts_in_words(evaluation.scores.n)} are few: the intervals say how far each figure could move "
+        f"{counted(evaluation.scores.n, 'text')} are few: the intervals say how far each figure could move "
         "with other texts of the same kind, and nothing about texts of another kind.",
         "One run was evaluated; another seed gives another model, which the intervals leave out.",
         "A label is what an author of the data had in mind, not a clinician's finding about a real person.",

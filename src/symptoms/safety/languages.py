@@ -22,7 +22,6 @@ SURE_LETTERS = 0.5
 FIRST_SIGNS = 2000
 FEWEST_IN = 50
 """A language counts among those of many texts where one in so many is in it."""
-ENGLISH = "English"
 
 SCRIPTS = {
     "CYRILLIC": "a language in Cyrillic letters",
@@ -55,6 +54,9 @@ class Language:
     covered: bool
 
 
+ENGLISH = Language("en", "English", covered=True)
+
+
 def language_of(text: str) -> Language:
     """The language of a text; English where too little of it tells."""
     text = normalised(text[:FIRST_SIGNS])
@@ -78,7 +80,7 @@ def languages_of(texts: Sequence[str]) -> frozenset[str]:
     """The names of the languages that at least one in fifty of these texts is in; English if none is."""
     found = Counter(language_of(text).name for text in texts)
     return frozenset(name for name, count in found.items() if count * FEWEST_IN >= len(texts)) or frozenset(
-        {ENGLISH}
+        {ENGLISH.name}
     )
 
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from symptoms.safety.languages import Language, language_of
+from symptoms.safety.languages import ENGLISH, Language, language_of
 from symptoms.safety.learned import Scores, Thresholds, features_of, scores_of, shipped_weights
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import Finding, shipped_rules
 from symptoms.safety.text.passages import strongest
-
-ENGLISH = Language("en", "English", covered=True)
 
 
 class Level(StrEnum):

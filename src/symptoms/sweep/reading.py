@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
-from symptoms.data.files.reading import nearest, read_text
+from symptoms.data.files.reading import line_in_toml, nearest, parse_toml, read_text
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.settings import TrainingSettings
 from symptoms.sweep.plan import NamedSetting, SweepPlan
@@ -116,12 +116,9 @@ class _Reader:
     """Reads one document and gathers its faults."""
 
     def __init__(self, name: str, text: str) -> None:
-        self._name, self._lines = name, text.splitlines()
+        self._name, self._text = name, text
         self._faults: list[Fault] = []
-        try:
-            self._content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise DataError([Fault(name, 1, "file", f"not valid TOML ({error})")]) from error
+        self._content = parse_toml(name, text)
 
     def plan(self) -> SweepPlan:
         content = self._content
@@ -187,10 +184,4 @@ class _Reader:
                 self._fault(key, f"unknown key{nearest(key, valid)}")
 
     def _fault(self, key: str, problem: str) -> None:
-        self._faults.append(Fault(self._name, self._line_of(key), key, problem))
-
-    def _line_of(self, key: str) -> int:
-        for number, line in enumerate(self._lines, start=1):
-            if line.lstrip(" [\"'").startswith(key):
-                return number
-        return 1
+        self._faults.append(Fault(self._name, line_in_toml(self._text, key), key, problem))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.sweep.folder import Outcome
 from symptoms.sweep.requested_runs import RequestedRun
+from symptoms.train.watching.live_console import LiveConsole
 from symptoms.train.watching.live_view import duration, mean_of_steps
 
 RECENT_STEPS = 30
@@ -48,26 +46,14 @@ class Row:
         return sum(self.losses[-RECENT_STEPS:]) / self.averaged if self.losses else None
 
 
-class SweepView:
+class SweepView(LiveConsole):
     """The table of all runs. Runs in other threads tell it what they do."""
 
     def __init__(self, console: Console, runs: Sequence[RequestedRun]) -> None:
-        self._console = console
+        super().__init__(console)
         self._rows = {run.name: Row(run) for run in runs}
         self._started = time.monotonic()
         self._examples_done = 0.0
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
 
     def began(self, name: str, earlier: Sequence[StepMetrics]) -> None:
         """A run is being trained, from where it was left."""
@@ -120,7 +106,7 @@ class SweepView:
 
     def _say(self, text: str) -> None:
         if not self._console.is_terminal:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self.say(text)
 
     def _left(self, row: Row | None = None) -> str:
         """Time for what is left, from the speed so far; empty while that is not known."""

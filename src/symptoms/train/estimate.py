@@ -13,6 +13,7 @@ from symptoms.service.prices import PAGE, Price, price_of
 from symptoms.train.optimizer_step import submit_step
 from symptoms.train.step_plan import Step, plan_steps
 from symptoms.train.tokenized_job import Job
+from symptoms.words import counted
 
 if TYPE_CHECKING:
     import tinker
@@ -104,7 +105,7 @@ def price_of_measuring(job: Job, service: Service) -> str:
     else:
         dollars = price.dollars(tokens)
         costs = "less than $0.01" if dollars < 0.01 else f"about ${dollars:.2f}"
-    return f"trains {len(steps)} {'step' if len(steps) == 1 else 'steps'} to find out, which costs {costs}"
+    return f"trains {counted(len(steps), 'step')} to find out, which costs {costs}"
 
 
 def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> float:

@@ -8,6 +8,9 @@ opening of it is used here.
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
 from random import Random
 
 from symptoms.data.keyboard import keys_beside
@@ -20,70 +23,10 @@ LEAVES_OUT, REORDERS, ADDS, OPENS, CONTRACTS, SLIPS, DROPS_APOSTROPHES = 0.2, 0.
 FEWEST_SENTENCES = 3
 """Of texts with so many sentences or more, one may be left out."""
 
-EVERYDAY = (
-    "The shop on the corner is closed on Mondays.",
-    "I had toast for breakfast.",
-    "My phone battery is nearly empty.",
-    "The neighbours are mowing their lawn.",
-    "It is quite windy today.",
-    "My sister is visiting on Sunday.",
-    "I take the number nine tram to work.",
-    "There is a new cafe in our street.",
-    "The dishwasher is running while I type.",
-    "We painted the kitchen yellow last year.",
-    "The cat is asleep on the sofa.",
-    "Our football team lost on Saturday.",
-    "The train was on time for once.",
-    "I bought new curtains.",
-    "The post came late.",
-    "We live on the third floor.",
-    "It got dark early.",
-    "The radio is playing an old song.",
-    "I am sitting at the kitchen table.",
-    "My cousin works at the post office.",
-    "The clocks change next weekend.",
-    "They are digging up the pavement outside.",
-    "I borrowed this laptop.",
-    "The market is on Fridays.",
-    "We had fish yesterday.",
-    "Snow is forecast for the hills.",
-    "My umbrella is still at the office.",
-    "The lift in our house is slow.",
-    "I put the bins out earlier.",
-    "The swimming pool has new opening hours.",
-)
-
-OPENINGS = (
-    "Hello. ",
-    "Hi all, ",
-    "I hope this is the right place. ",
-    "Long time reader. ",
-    "Sorry for my English. ",
-    "I am just going to say it. ",
-    "Okay. ",
-    "Hi, ",
-    "I don't really know how to say this. ",
-    "Writing this quickly. ",
-    "Right, ",
-    "My friend said I should write this down. ",
-)
-
-CONTRACTIONS = (
-    ("I'm", "I am"),
-    ("I've", "I have"),
-    ("I'll", "I will"),
-    ("it's", "it is"),
-    ("they're", "they are"),
-    ("can't", "cannot"),
-    ("won't", "will not"),
-    ("don't", "do not"),
-    ("doesn't", "does not"),
-    ("didn't", "did not"),
-    ("isn't", "is not"),
-    ("wasn't", "was not"),
-    ("couldn't", "could not"),
-    ("haven't", "have not"),
-)
+_TOLD = tomllib.loads(files("symptoms.train").joinpath("varied_texts.toml").read_text("utf-8"))
+EVERYDAY: Sequence[str] = _TOLD["everyday"]
+OPENINGS: Sequence[str] = _TOLD["openings"]
+CONTRACTIONS: Sequence[tuple[str, str]] = _TOLD["contractions"]
 
 _WORD = re.compile(rf"[a-zA-Z]{{{SHORTEST_WORD},}}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")

@@ -45,17 +45,17 @@ class Access:
     hosts: frozenset[str] | None
 
 
+@dataclass(frozen=True)
 class Guard:
     """Request ids, the checks of host, origin and key, headers that protect the page, errors as JSON."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app = app
-        self._access = access
+    app: ASGIApp
+    access: Access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an HTTP request, with JSON where it or its handler fails; all else passes as it is."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         told = headers.get("x-request-id", "")
@@ -78,7 +78,7 @@ class Guard:
 
         try:
             self._check(scope["path"], headers)
-            await self._app(scope, receive, send_protected)
+            await self.app(scope, receive, send_protected)
         except ClientDisconnect:
             return
         except ApiError as problem:
@@ -91,7 +91,7 @@ class Guard:
 
     def _check(self, path: str, headers: Headers) -> None:
         host = headers.get("host", "")
-        if self._access.hosts is not None and _name_of(host) not in self._access.hosts:
+        if self.access.hosts is not None and _name_of(host) not in self.access.hosts:
             # A page elsewhere can make its own name point here (DNS rebinding), but not change this header.
             raise ApiError(403, "This name is not served here; use the address that 'symptoms serve' shows.")
         origin = headers.get("origin")
@@ -99,9 +99,9 @@ class Guard:
             raise ApiError(403, "Pages of other origins may not ask here.")
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path.startswith("/api/"):
             raise ApiError(403, "Pages of other origins may not ask here.")
-        if self._access.key is not None and path.startswith("/api/"):
+        if self.access.key is not None and path.startswith("/api/"):
             told = headers.get("authorization", "")
-            wanted = f"Bearer {self._access.key}"
+            wanted = f"Bearer {self.access.key}"
             if not secrets.compare_digest(told.encode("utf-8"), wanted.encode("utf-8")):
                 raise ApiError(401, "A key is needed; send that of 'symptoms serve' as bearer token.")
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from tinker_local.errors import ExportError
 from tinker_local.export.gguf_files import KINDS
 from tinker_local.export.source import Source
-from tinker_local.loading.gguf_file import open_gguf
+from tinker_local.loading.gguf.file import open_gguf
 
 Form = Literal["peft", "hf", "gguf", "gguf-adapter"]
 FORMS: tuple[Form, ...] = get_args(Form)

@@ -16,8 +16,8 @@ from tinker_local.errors import ExportError
 from tinker_local.export.folders import finite
 from tinker_local.export.gguf_keys import gguf_architecture, model_keys
 from tinker_local.export.source import Source
-from tinker_local.loading.gguf_config import ROPE_DIVISORS
-from tinker_local.loading.gguf_tensors import REORDERED, gguf_name
+from tinker_local.loading.gguf.config import ROPE_DIVISORS
+from tinker_local.loading.gguf.tensors import REORDERED, gguf_name
 
 Array = NDArray[Any]
 
@@ -125,7 +125,7 @@ def _kind_of(shape: tuple[int, ...], kind: str) -> GGMLQuantizationType:
 def _reordered(source: Source, name: str, numbers: Array) -> Array:
     """Rows of Llama's queries and keys in the order that llama.cpp rotates, all others as they are.
 
-    The reverse of what `loading/gguf_tensors.py` does when it reads them.
+    The reverse of what `loading/gguf/tensors.py` does when it reads them.
     """
     if gguf_architecture(source) != "llama" or not name.endswith(REORDERED):
         return numbers

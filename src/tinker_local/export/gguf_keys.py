@@ -14,9 +14,9 @@ from tokenizers import Tokenizer
 from tinker_local.engine.model.llama import LlamaConfig
 from tinker_local.errors import ExportError, StartupError
 from tinker_local.export.source import Source
-from tinker_local.loading.gguf_file import open_gguf
-from tinker_local.loading.gguf_tokenizer import tokenizer_files
-from tinker_local.loading.gguf_vocabulary import BYTE_CHARACTERS
+from tinker_local.loading.gguf.file import open_gguf
+from tinker_local.loading.gguf.tokenizer import tokenizer_files
+from tinker_local.loading.gguf.vocabulary import BYTE_CHARACTERS
 from tinker_local.loading.json_file import read_json
 
 ARCHITECTURES: Mapping[str, str] = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
@@ -158,7 +158,7 @@ def _vocabulary_keys(stored: Mapping[str, Any], tokenizer: Tokenizer, vocab_size
 def _pre_tokenizer(source: Source, architecture: str, keys: Mapping[str, Any]) -> str:
     """The name of the cut with which llama.cpp gives the tokens that the base's tokenizer gives.
 
-    Found by trying: what each name makes of texts is known token for token (`loading/gguf_tokenizer.py`).
+    Found by trying: what each name makes of texts is known token for token (`loading/gguf/tokenizer.py`).
     """
     texts = probes()
     own = _tokens(source.base.tokenizer, texts)

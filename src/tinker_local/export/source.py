@@ -14,7 +14,7 @@ from tinker_local.engine.model.llama import weight_shapes
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.errors import ExportError
 from tinker_local.loading import BaseModel, load_base_model
-from tinker_local.loading.gguf_paths import find_gguf
+from tinker_local.loading.gguf.paths import find_gguf
 from tinker_local.service.checkpoints import CheckpointInfo, CheckpointStore, parse_path
 
 EMBEDDING, UNEMBEDDING = "model.embed_tokens.weight", "lm_head.weight"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
+
+from pydantic import TypeAdapter
 
 from tinker_local.errors import StartupError
 from tinker_local.loading.json_file import shown
@@ -28,64 +31,10 @@ class Architecture:
 # The defaults are those of the configuration classes of transformers 5.23.0, such as
 # models/llama/configuration_llama.py; a test compares them with the installed version's. The base of the
 # positions' frequencies stands in rope_settings.py, since a config.json has several places for it.
-_LLAMA: Mapping[str, Any] = {
-    "vocab_size": 32000,
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": None,
-    "head_dim": None,
-    "hidden_act": "silu",
-    "max_position_embeddings": 2048,
-    "rms_norm_eps": 1e-6,
-    "tie_word_embeddings": False,
-    "layer_types": None,
-    "attention_bias": False,
-    "mlp_bias": False,
-}
-_MISTRAL: Mapping[str, Any] = {
-    "vocab_size": 32000,
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "head_dim": None,
-    "hidden_act": "silu",
-    "max_position_embeddings": 131072,
-    "rms_norm_eps": 1e-6,
-    "tie_word_embeddings": False,
-    "layer_types": None,
-    "sliding_window": 4096,
-}
-_QWEN2: Mapping[str, Any] = {
-    "vocab_size": 151936,
-    "hidden_size": 4096,
-    "intermediate_size": 22016,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 32,
-    "head_dim": None,
-    "hidden_act": "silu",
-    "max_position_embeddings": 32768,
-    "rms_norm_eps": 1e-6,
-    "tie_word_embeddings": False,
-    "layer_types": None,
-    "use_sliding_window": False,
-    "sliding_window": 4096,
-    "max_window_layers": 28,
-}
-_QWEN3: Mapping[str, Any] = {**_QWEN2, "head_dim": 128, "attention_bias": False}
-_KEY_HEADS, _HEAD_DIM = frozenset({"num_key_value_heads"}), frozenset({"head_dim"})
-
 ARCHITECTURES: Mapping[str, Architecture] = {
-    architecture.name: architecture
-    for architecture in (
-        Architecture("LlamaForCausalLM", "llama", {}, _LLAMA, _KEY_HEADS | _HEAD_DIM),
-        Architecture("MistralForCausalLM", "mistral", {}, _MISTRAL, _HEAD_DIM),
-        Architecture("Qwen2ForCausalLM", "qwen2", {"attention_bias": True}, _QWEN2, _KEY_HEADS | _HEAD_DIM),
-        Architecture("Qwen3ForCausalLM", "qwen3", {"query_key_norm": True}, _QWEN3, _KEY_HEADS),
+    one.name: one
+    for one in TypeAdapter(tuple[Architecture, ...]).validate_json(
+        files("tinker_local.loading").joinpath("architectures.json").read_bytes()
     )
 }
 """What is supported, by name."""

@@ -21,7 +21,7 @@ from tinker_local.errors import StartupError
 from tinker_local.loading.architectures import find_architecture
 from tinker_local.loading.config_json import end_tokens, read_config
 from tinker_local.loading.conversions import converted
-from tinker_local.loading.gguf_paths import find_gguf, part_paths
+from tinker_local.loading.gguf.paths import find_gguf, part_paths
 from tinker_local.loading.json_file import read_json
 from tinker_local.loading.other_layouts import refuse_other_layouts
 from tinker_local.loading.safetensors_weights import map_weights, read_weights

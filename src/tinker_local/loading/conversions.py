@@ -24,10 +24,10 @@ from base_models.conversions import ConversionNote, read_conversion_note
 from base_models.files import sync_folder
 from base_models.places import CONVERTED, converted_home
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_paths import part_paths
+from tinker_local.loading.gguf.paths import part_paths
 
 if TYPE_CHECKING:
-    from tinker_local.loading.gguf_conversion import GgufModel
+    from tinker_local.loading.gguf.conversion import GgufModel
 
 CONVERTER = 1
 """To be raised whenever the same file would become something else."""
@@ -80,7 +80,7 @@ def converted(
         if read_conversion_note(folder) is not None:
             return folder
     # Imported here, since its library takes a tenth of a second that only a conversion has to wait for.
-    from tinker_local.loading.gguf_conversion import read_gguf
+    from tinker_local.loading.gguf.conversion import read_gguf
 
     model = read_gguf(path)
     dtype = choose_dtype(model.num_parameters)
@@ -123,7 +123,7 @@ def _check(sha256: str, check_digest: Callable[[str], None]) -> None:
 
 def _convert(model: GgufModel, known: Known, dtype: torch.dtype, folder: Path) -> None:
     """Write the folder under another name and rename it once it is on the disk."""
-    from tinker_local.loading.gguf_conversion import write_folder, write_text
+    from tinker_local.loading.gguf.conversion import write_folder, write_text
 
     partial = folder.with_name(f"{PARTIAL}{folder.name}")
     partial.mkdir()
@@ -149,7 +149,7 @@ def _convert(model: GgufModel, known: Known, dtype: torch.dtype, folder: Path) -
 
 
 def _remember(home: Path, known: Known) -> None:
-    from tinker_local.loading.gguf_conversion import write_text
+    from tinker_local.loading.gguf.conversion import write_text
 
     index = {**_read_index(home), known.files[0].path: known}
     partial = home / f"{PARTIAL}{INDEX}"

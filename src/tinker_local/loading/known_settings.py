@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +15,9 @@ from tinker_local.loading.rope_settings import ROPE_KEYS
 
 HARMLESS: Mapping[str, str] = {
     name: reason
-    for reason, names in {
-        "read elsewhere": "architectures model_type eos_token_id",
-        "where the file comes from": (
-            "_name_or_path _commit_hash transformers_version unsloth_fixed unsloth_version is_llama_config"
-        ),
-        "the stored type is read from the weights": "torch_dtype dtype",
-        "which of several ways to the same numbers": (
-            "use_cache _attn_implementation _attn_implementation_autoset attn_implementation "
-            "_flash_attn_2_enabled chunk_size_feed_forward transformers.js_config"
-        ),
-        "for the training of all weights, which Tinker has not": (
-            "initializer_range attention_dropout gradient_checkpointing"
-        ),
-        "ids that only a tokenizer or a padded batch needs": "bos_token_id pad_token_id unk_token_id",
-        "what else a call hands out": (
-            "output_attentions output_hidden_states return_dict use_return_dict torchscript"
-        ),
-        "for heads of other tasks, or of old": (
-            "id2label label2id num_labels problem_type finetuning_task task_specific_params is_decoder"
-        ),
-        # `_get_default_generation_params` of GenerationConfig in transformers 5.23.0.
-        "how to sample, which each request says for itself": (
-            "assistant_confidence_threshold assistant_lookbehind bad_words_ids begin_suppress_tokens "
-            "diversity_penalty do_sample early_stopping encoder_no_repeat_ngram_size "
-            "encoder_repetition_penalty epsilon_cutoff eta_cutoff exponential_decay_length_penalty "
-            "forced_bos_token_id forced_eos_token_id length_penalty max_length min_length "
-            "no_repeat_ngram_size num_assistant_tokens num_assistant_tokens_schedule num_beam_groups "
-            "num_beams num_return_sequences output_scores remove_invalid_values repetition_penalty "
-            "return_dict_in_generate suppress_tokens target_lookbehind temperature top_k top_p typical_p"
-        ),
-    }.items()
+    for reason, names in tomllib.loads(
+        files("tinker_local.loading").joinpath("harmless_settings.toml").read_text("utf-8")
+    ).items()
     for name in names.split()
 }
 """Settings that change nothing in what is computed here, whatever their value, each with the reason."""

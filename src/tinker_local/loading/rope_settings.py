@@ -37,7 +37,7 @@ class _Llama3Rope(_Rope):
 
 
 class _DividedRope(_Rope):
-    """Of this project's own making, for GGUF files whose divisors no other kind gives: see `gguf_config`."""
+    """Of this project's own making, for GGUF files whose divisors no other kind gives: see `gguf.config`."""
 
     divisors: list[Positive]
 

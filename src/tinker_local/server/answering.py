@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tinker_local.errors import BusyError, NotFoundError, RequestError
+from tinker_local.server.bodies import TOO_LARGE, TooLargeError
 from tinker_local.service.futures import JSON
 from tinker_local.service.server_state import ServerState
 from tinker_local.wire import answers
@@ -23,3 +27,21 @@ def answer(body: answers.Answer) -> Response:
 def problem(status: int, detail: str) -> JSONResponse:
     """One sentence with an HTTP status."""
     return JSONResponse({"detail": detail}, status_code=status)
+
+
+def error_handlers(
+    say: Callable[[int, str], Response],
+) -> dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]:
+    """What an application answers for our own errors; `say` gives a sentence its shape."""
+
+    async def refuse(_request: Request, error: Exception) -> Response:
+        return say(404 if isinstance(error, NotFoundError) else 400, str(error))
+
+    async def busy(_request: Request, error: Exception) -> Response:
+        # The SDK understands this status as backpressure: it waits and sends the request again.
+        return say(429, str(error))
+
+    async def too_large(_request: Request, _error: Exception) -> Response:
+        return say(413, TOO_LARGE)
+
+    return {RequestError: refuse, BusyError: busy, TooLargeError: too_large}

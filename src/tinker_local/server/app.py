@@ -6,7 +6,8 @@ SDK retries most error statuses for minutes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,22 +17,25 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from tinker_local import __version__
-from tinker_local.errors import BusyError, NotFoundError, RequestError
-from tinker_local.server.answering import answer, problem, state_of
-from tinker_local.server.bodies import TooLargeError, read_body
+from tinker_local.errors import RequestError
+from tinker_local.server.answering import answer, error_handlers, problem, state_of
+from tinker_local.server.bodies import read_body
 from tinker_local.server.downloads import Links, download_routes
-from tinker_local.server.guard import HEALTH, TOO_LARGE, Access, Guard
+from tinker_local.server.guard import HEALTH, Access, Guard
 from tinker_local.server.openai import openai_app
 from tinker_local.server.rest import rest_routes
 from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
 from tinker_local.service.sessions import session_of
+from tinker_local.service.training_runs import Runs
 from tinker_local.wire import answers, requests
 from tinker_local.wire.forward_backward import parse_forward_backward
 
 POLL_SECONDS = 30.0
 """A poll is answered with "try again" after this long; the SDK itself gives up at 45 seconds."""
 
+Body = TypeVar("Body")
+JsonBody = TypeVar("JsonBody", bound=requests.WireModel)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -39,39 +43,50 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
     """The application, behind the checks of who may ask."""
     app = Starlette(
         routes=[
-            _post("client/config", _nothing),
-            _post("client/dynamic_config", _dynamic_config),
-            _post("telemetry", _discard_telemetry),
-            _post("create_session", _create_session),
+            # Every flag of the client's configuration has a default that suits this server.
+            _post("client/config", _always({})),
+            _post("client/dynamic_config", _always({"sample_cancel_enabled": True})),
+            # Answered so that the SDK is content, and never read or kept: it may hold people's words.
+            _post("telemetry", _always({"status": "accepted"})),
+            _post("create_session", _answering(requests.CreateSession, ServerState.create_session)),
             _post("session_heartbeat", _session_heartbeat),
             _post("sessions/{session_id}/finish", _finish_session),
-            _post("create_model", _create_model),
-            _post("get_info", _get_info),
-            _post("forward_backward", _forward_backward),
-            _post("optim_step", _optim_step),
-            _post("save_weights", _save_weights),
-            _post("save_weights_for_sampler", _save_weights_for_sampler),
-            _post("save_weights_external", _save_weights_external),
-            _post("load_weights", _load_weights),
+            _post("create_model", _promising(_json(requests.CreateModel), Runs.create)),
+            _post(
+                "get_info", _answering(requests.GetInfo, lambda state, body: state.runs.info(body.model_id))
+            ),
+            _post("forward_backward", _promising(parse_forward_backward, Runs.forward_backward)),
+            _post("optim_step", _promising(_json(requests.OptimStep), Runs.optim_step)),
+            _post("save_weights", _promising(_json(requests.SaveWeights), Runs.save_weights)),
+            _post(
+                "save_weights_for_sampler",
+                _promising(_json(requests.SaveWeightsForSampler), Runs.save_weights_for_sampler),
+            ),
+            _post(
+                "save_weights_external",
+                _promising(_json(requests.SaveWeightsExternal), Runs.save_weights_external),
+            ),
+            _post("load_weights", _promising(_json(requests.LoadWeights), Runs.load_weights)),
             _post("create_sampling_session", _create_sampling_session),
             _post("asample", _sample),
             _post("retrieve_future", _retrieve_future),
             _post("retrieve_futures", _retrieve_futures),
             _post("cancel_future", _cancel_future),
-            _post("join_sampling_session", _join_sampling_session),
-            Route(HEALTH, _health),
+            _post(
+                "join_sampling_session",
+                _answering(
+                    requests.JoinSamplingSession,
+                    lambda state, body: state.samplers.join(body.sampling_session_id),
+                ),
+            ),
+            Route(HEALTH, _always({"status": "ok"})),
             Route("/api/v1/get_server_capabilities", _capabilities),
             Route("/api/v1/samplers/{sampler_id}", _sampler),
             *rest_routes(),
             *download_routes(),
             Mount("/v1", openai_app(state)),
         ],
-        exception_handlers={
-            RequestError: _refuse,
-            HTTPException: _http_error,
-            TooLargeError: _too_large,
-            BusyError: _busy,
-        },
+        exception_handlers={**error_handlers(problem), HTTPException: _http_error},
     )
     app.state.server = state
     app.state.links = Links.new()
@@ -80,19 +95,6 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
 
 def _post(path: str, handler: Handler) -> Route:
     return Route(f"/api/v1/{path}", handler, methods=["POST"])
-
-
-async def _too_large(request: Request, error: Exception) -> Response:
-    return problem(413, TOO_LARGE)
-
-
-async def _busy(request: Request, error: Exception) -> Response:
-    # The SDK understands this status as backpressure: it waits and sends the request again.
-    return problem(429, str(error))
-
-
-async def _refuse(request: Request, error: Exception) -> Response:
-    return problem(404 if isinstance(error, NotFoundError) else 400, str(error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -106,42 +108,44 @@ def _promise(future: Future, sequence_ids: list[str] | None = None) -> Response:
     return answer(answers.Promise(request_id=future.request_id, sample_sequence_ids=sequence_ids))
 
 
-async def _promised(request: Request, submit: Callable[[bytes], Future]) -> Response:
-    """Submit a body; a mistake in it is told through the future."""
-    body = b""
-    try:
-        body = await read_body(request)
-        future = submit(body)
-    except RequestError as error:
-        future = state_of(request).refused(body, error)
-    return _promise(future)
+def _json(kind: type[JsonBody]) -> Callable[[bytes], JsonBody]:
+    return lambda body: requests.parse_json(kind, body)
 
 
-async def _nothing(request: Request) -> Response:
-    # Every flag of the client's configuration has a default that suits this server.
-    return JSONResponse({})
+def _promising(parse: Callable[[bytes], Body], submit: Callable[[Runs, Body], Future]) -> Handler:
+    """Submits a body to the training runs; a mistake in it is told through the future."""
+
+    async def handle(request: Request) -> Response:
+        state, body = state_of(request), b""
+        try:
+            body = await read_body(request)
+            future = submit(state.runs, parse(body))
+        except RequestError as error:
+            future = state.refused(body, error)
+        return _promise(future)
+
+    return handle
 
 
-async def _dynamic_config(request: Request) -> Response:
-    return JSONResponse({"sample_cancel_enabled": True})
+def _answering(kind: type[JsonBody], answer_to: Callable[[ServerState, JsonBody], answers.Answer]) -> Handler:
+    """Answers a body at once; a mistake in it is an HTTP error."""
+
+    async def handle(request: Request) -> Response:
+        wanted = requests.parse_json(kind, await request.body())
+        return answer(answer_to(state_of(request), wanted))
+
+    return handle
 
 
-async def _discard_telemetry(request: Request) -> Response:
-    # Answered so that the SDK is content, and never read or kept: it may hold people's words.
-    return JSONResponse({"status": "accepted"})
+def _always(content: Mapping[str, Any]) -> Handler:
+    async def handle(request: Request) -> Response:
+        return JSONResponse(content)
 
-
-async def _health(request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+    return handle
 
 
 async def _capabilities(request: Request) -> Response:
     return answer(state_of(request).capabilities())
-
-
-async def _create_session(request: Request) -> Response:
-    wanted = requests.parse_json(requests.CreateSession, await request.body())
-    return answer(state_of(request).create_session(wanted))
 
 
 async def _session_heartbeat(request: Request) -> Response:
@@ -156,58 +160,6 @@ async def _session_heartbeat(request: Request) -> Response:
 async def _finish_session(request: Request) -> Response:
     state_of(request).end_session(request.path_params["session_id"])
     return JSONResponse({})
-
-
-async def _create_model(request: Request) -> Response:
-    runs = state_of(request).runs
-    return await _promised(request, lambda body: runs.create(requests.parse_json(requests.CreateModel, body)))
-
-
-async def _get_info(request: Request) -> Response:
-    wanted = requests.parse_json(requests.GetInfo, await request.body())
-    return answer(state_of(request).runs.info(wanted.model_id))
-
-
-async def _forward_backward(request: Request) -> Response:
-    runs = state_of(request).runs
-    return await _promised(request, lambda body: runs.forward_backward(parse_forward_backward(body)))
-
-
-async def _optim_step(request: Request) -> Response:
-    runs = state_of(request).runs
-    return await _promised(
-        request, lambda body: runs.optim_step(requests.parse_json(requests.OptimStep, body))
-    )
-
-
-async def _save_weights(request: Request) -> Response:
-    runs = state_of(request).runs
-    return await _promised(
-        request, lambda body: runs.save_weights(requests.parse_json(requests.SaveWeights, body))
-    )
-
-
-async def _save_weights_for_sampler(request: Request) -> Response:
-    runs = state_of(request).runs
-    return await _promised(
-        request,
-        lambda body: runs.save_weights_for_sampler(requests.parse_json(requests.SaveWeightsForSampler, body)),
-    )
-
-
-async def _save_weights_external(request: Request) -> Response:
-    runs = state_of(request).runs
-    return await _promised(
-        request,
-        lambda body: runs.save_weights_external(requests.parse_json(requests.SaveWeightsExternal, body)),
-    )
-
-
-async def _load_weights(request: Request) -> Response:
-    runs = state_of(request).runs
-    return await _promised(
-        request, lambda body: runs.load_weights(requests.parse_json(requests.LoadWeights, body))
-    )
 
 
 async def _create_sampling_session(request: Request) -> Response:
@@ -254,8 +206,3 @@ async def _cancel_future(request: Request) -> Response:
     wanted = requests.parse_json(requests.RetrieveFuture, await request.body())
     state_of(request).futures.cancel(wanted.request_id)
     return JSONResponse({})
-
-
-async def _join_sampling_session(request: Request) -> Response:
-    wanted = requests.parse_json(requests.JoinSamplingSession, await request.body())
-    return answer(state_of(request).samplers.join(wanted.sampling_session_id))

@@ -10,6 +10,7 @@ from tinker_local.errors import RequestError
 
 MAX_BODY_BYTES = 64 * 2**20
 """The SDK splits batches at 5 MB, so an honest body is far below this, unpacked as well."""
+TOO_LARGE = f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches."
 
 
 class TooLargeError(Exception):

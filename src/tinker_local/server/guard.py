@@ -10,14 +10,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tinker_local.server.answering import problem
-from tinker_local.server.bodies import MAX_BODY_BYTES, limited
+from tinker_local.server.bodies import MAX_BODY_BYTES, TOO_LARGE, limited
 from tinker_local.server.problems import PREFIX, openai_problem
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 HEALTH = "/api/v1/healthz"
 DOWNLOADS = "/api/v1/downloads/"
 """Links that are signed are asked for without a key."""
-TOO_LARGE = f"The body is over {MAX_BODY_BYTES // 2**20} MiB; send smaller batches."
 
 
 @dataclass(frozen=True)
@@ -48,33 +47,36 @@ def name_of(host: str) -> str:
         return ""
 
 
+@dataclass(frozen=True)
 class Guard:
-    """Checks the host, the key of every request but the health check, and the length of bodies."""
+    """Checks the host, the key of every request but the health check, and the length of bodies.
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self._app = app
-        self._access = access
+    Starlette's TrustedHostMiddleware refuses in plain text, which is no answer of this protocol.
+    """
+
+    app: ASGIApp
+    access: Access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request that is refused; pass on what may be asked, with its body counted."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         refused = self._refused(scope["path"], Headers(scope=scope))
         if refused is not None:
             is_openai = scope["path"].startswith(f"{PREFIX}/")
             await (openai_problem if is_openai else problem)(*refused)(scope, receive, send)
             return
-        await self._app(scope, limited(receive), send)
+        await self.app(scope, limited(receive), send)
 
     def _refused(self, path: str, headers: Headers) -> tuple[int, str] | None:
         """Status and sentence of a refusal."""
-        if self._access.hosts is not None and name_of(headers.get("host", "")) not in self._access.hosts:
+        if self.access.hosts is not None and name_of(headers.get("host", "")) not in self.access.hosts:
             # A page elsewhere can make its own name point here (DNS rebinding), but not change this header.
             return 403, "This name is not served here; start the server with --allow-host NAME to serve it."
         if path == HEALTH or path.startswith(DOWNLOADS):
             return None
-        if not hmac.compare_digest(_key_in(headers).encode(), self._access.api_key.encode()):
+        if not hmac.compare_digest(_key_in(headers).encode(), self.access.api_key.encode()):
             return 401, "The API key is not the one this server was started with."
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY_BYTES:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from base_models.files import sync_folder
+
 PARTIAL, REPLACED, DELETED = ".partial-", ".replaced-", ".deleted-"
 """How the names of folders begin that are being written, about to be replaced, about to go."""
 ABANDONED_SECONDS = 3600.0
@@ -24,7 +26,7 @@ def write_folder(target: Path, files: Mapping[str, bytes]) -> None:
         partial.mkdir()
         for name, data in files.items():
             _write_file(partial / name, data)
-        _flush_folder(partial)
+        sync_folder(partial)
         _put_in_place(partial, target)
     # Whatever went wrong, memory included, nothing half written stays.
     except BaseException:
@@ -47,7 +49,7 @@ def _put_in_place(partial: Path, target: Path) -> None:
         if replaced is not None:
             replaced.rename(target)
         raise
-    _flush_folder(target.parent)
+    sync_folder(target.parent)
     if replaced is not None:
         # The save has succeeded; an old copy that will not go is no reason to say otherwise.
         shutil.rmtree(replaced, ignore_errors=True)
@@ -62,7 +64,7 @@ def replace_file(target: Path, data: bytes) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
-    _flush_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _write_file(file: Path, data: bytes) -> None:
@@ -108,16 +110,5 @@ def _make_folders(folder: Path) -> list[Path]:
     missing = missing[: next(index for index, path in enumerate(missing) if path.exists())]
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
-        _flush_folder(path.parent)
+        sync_folder(path.parent)
     return missing[::-1]
-
-
-def _flush_folder(folder: Path) -> None:
-    # A rename is only on the disk once its folder is; systems without open folders do without.
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ from symptoms.cli.options import BaseModelOption
 from symptoms.conformance import ALL_CHECKS, Row, measured_rows, report_on, with_reference
 from symptoms.errors import InputError
 from symptoms.service import connect
-from symptoms.words import counted
+from symptoms.words import counted, say
 
 STYLES = {"as documented": "green", "differs": "bold red", "refused": "red", "not measured": "dim"}
 
@@ -57,13 +57,8 @@ def conformance(
         beside = (
             "our own engine" if probe.reference else "itself alone, as its base model is not on this machine"
         )
-        console.print(
-            f"{counted(len(checks), 'check')} of {service.url}, base model {service.base_model}, "
-            f"beside {beside}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        of = f"{counted(len(checks), 'check')} of {service.url}, base model {service.base_model}"
+        say(console, f"{of}, beside {beside}")
         for row in measured_rows(probe, checks):
             rows.append(row)
             _show(console, row.verdict, row.name, row.came, row.consequence)

@@ -10,11 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from symptoms.cli.tables import print_table
 from symptoms.errors import RunError
 from symptoms.runs import RunDirectory, find_run
 from symptoms.sweep import runs_of_sweep
-
-WIDE = 300
 
 
 def compare(
@@ -51,8 +50,7 @@ def compare(
     table = Table(*(HEADS[place] for place in columns), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(row[place] for place in columns))
-    out = Console()
-    (out if out.is_terminal else Console(width=WIDE)).print(table)
+    print_table(table)
     texts = [MEASURES, *verdicts(comparison), *comparison.notes]
     if comparison.differing:
         texts.append(f"Settings that differ: {', '.join(comparison.differing)}.")

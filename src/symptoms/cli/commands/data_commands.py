@@ -32,7 +32,7 @@ from symptoms.data.terms import terms_for
 from symptoms.data.written_assessment import CONCERN
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.taxonomy import symptom_terms
-from symptoms.words import counted
+from symptoms.words import counted, say
 
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data, check it, split it.")
 
@@ -165,7 +165,7 @@ def labels(
         console.print("\nAny symptom term will do; a symptoms.json beside the file would say which.")
         return
     for group, listed in terms.items():
-        console.print(f"\n{group or 'symptoms'}: {', '.join(listed)}", highlight=False, soft_wrap=True)
+        say(console, f"\n{group or 'symptoms'}: {', '.join(listed)}")
 
 
 def _loaded(file: Path, text_column: str | None, label_column: str | None) -> Dataset:

@@ -21,19 +21,19 @@ from base_models.conversions import conversions
 from base_models.files import in_words, size_of
 from base_models.getting import get as get_model
 from base_models.listing import ListedModel, list_models
-from base_models.package_index import Progress as Report
+from base_models.origins.package_index import Progress as Report
 from base_models.removing import remove, remove_conversions
 from base_models.table import known_models
+from symptoms.cli.tables import print_table
 from symptoms.errors import InputError
 from symptoms.service import LOCAL, choose_service, local_base_model
 from symptoms.service.prices import SOURCE, Price, refresh_prices
 from symptoms.service.prices import prices as read_prices
+from symptoms.words import counted
 
 models_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List, get and remove base models."
 )
-
-WIDE = 200
 
 
 @models_app.command("list")
@@ -52,9 +52,7 @@ def list_all(
     for one in models:
         cells = one.name, _size(one), one.licence or "-", one.where or "no", one.about or ""
         table.add_row(*(Text(readable(cell)) for cell in cells))
-    out = Console()
-    # A pipe has no width to fit into.
-    (out if out.is_terminal else Console(width=WIDE)).print(table)
+    print_table(table)
     for one in models:
         if one.problem is not None:
             typer.echo(readable(f"{one.name}: {one.problem}"))
@@ -117,7 +115,7 @@ def rm(
         removed = remove(name)
         if removed.file is not None:
             of_it = len(removed.conversions)
-            beside = f" and {of_it} conversion{'' if of_it == 1 else 's'} of it" if of_it else ""
+            beside = f" and {counted(of_it, 'conversion')} of it" if of_it else ""
             typer.echo(f"Removed {removed.file}{beside} ({in_words(removed.size)}).")
         if removed.left_in_hub_cache is not None:
             typer.echo(
@@ -127,7 +125,7 @@ def rm(
     if all_conversions:
         found = remove_conversions()
         size = in_words(sum(one.size for one in found))
-        typer.echo(f"Removed {len(found)} conversion{'' if len(found) == 1 else 's'} ({size}).")
+        typer.echo(f"Removed {counted(len(found), 'conversion')} ({size}).")
 
 
 @models_app.command("prices")
@@ -153,8 +151,7 @@ def show_prices(
     for name, price in sorted(known.models.items()):
         cells = ("-",) * 4 if price is None else (*_prices(price), str(price.as_of))
         table.add_row(Text(readable(name)), *cells)
-    out = Console()
-    (out if out.is_terminal else Console(width=WIDE)).print(table)
+    print_table(table)
     typer.echo(f"Dollars for a million tokens on hosted Tinker, from {readable(known.source)}.")
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from symptoms.cli.options import ServiceOption
+from symptoms.cli.tables import print_table
 from symptoms.errors import RunError
 from symptoms.runs import SHIPPED, RunDirectory, all_runs, find_run, run_by_name
 from symptoms.sweep import find_sweep, runs_of_sweep
@@ -21,7 +20,6 @@ from symptoms.words import counted
 runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and remove runs.")
 
 NameArgument = Annotated[str, typer.Argument(help="A run by name or folder, or a sweep.")]
-WIDE = 200
 
 
 @runs_app.command("list")
@@ -80,8 +78,8 @@ def rm(
     runs = [find_run(name)] if of_sweep is None else of_sweep
     folder = runs[0].path if sweep is None else sweep.path
     saved = [(run, [line["path"] for line in run.checkpoints()]) for run in runs]
-    parts = [] if sweep is None else [_counted(len(runs), "run")]
-    parts += [_counted(sum(len(paths) for _, paths in saved), "checkpoint")] if checkpoints else []
+    parts = [] if sweep is None else [counted(len(runs), "run")]
+    parts += [counted(sum(len(paths) for _, paths in saved), "checkpoint")] if checkpoints else []
     what = f"{folder}{' with ' if parts else ''}{' and '.join(parts)}"
     if not yes and not typer.confirm(f"Remove {what}?"):
         raise RunError("Nothing was removed.")
@@ -110,10 +108,6 @@ def _delete_checkpoints(run: RunDirectory, paths: Sequence[str], service: str | 
         connected.delete_checkpoints(paths)
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def _list(runs: Sequence[RunDirectory]) -> None:
     heads = ("run", "started", "state", "base model", "final loss", "dev loss")
     rows = [(run.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
@@ -140,5 +134,4 @@ def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*heads, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
-    # A pipe has no width to fit into.
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+    print_table(table)

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.cli.outcome import going_on_with
+from symptoms.cli.tables import print_table
 from symptoms.errors import InputError, RunError
 from symptoms.service import connect
 from symptoms.sweep import PlannedRun, SweepFolder, SweepPlan, preset_names, read_preset, read_sweep_file
@@ -25,11 +26,10 @@ from symptoms.sweep.requested_runs import (
     count_runs,
     request_runs,
 )
+from symptoms.words import say
 
 if TYPE_CHECKING:
     from symptoms.sweep.folder import Outcome
-
-WIDE = 200
 
 
 @with_settings
@@ -95,7 +95,7 @@ def sweep(
 def _run(folder: SweepFolder, runs: Sequence[RequestedRun], at_once: int, console: Console) -> None:
     with folder.held():
         goes_on = f"if it is cut short, 'symptoms sweep --resume {folder.name}' goes on"
-        _say(console, f"Sweep {folder.name}: {len(runs)} runs in {folder.path}; {goes_on}")
+        say(console, f"Sweep {folder.name}: {len(runs)} runs in {folder.path}; {goes_on}")
         # Imported now, since it takes seconds in which the sentence above can be read.
         from symptoms.sweep.running import Sweep
         from symptoms.sweep.view import SweepView
@@ -107,8 +107,8 @@ def _run(folder: SweepFolder, runs: Sequence[RequestedRun], at_once: int, consol
 
 def _tell(folder: SweepFolder, outcomes: Sequence[tuple[str, Outcome]], console: Console) -> None:
     failed = [(name, outcome) for name, outcome in outcomes if outcome.state == "failed"]
-    _say(console, f"\n{len(outcomes) - len(failed)} of {len(outcomes)} runs finished in {folder.path}")
-    _say(console, f"compare them   symptoms compare {folder.name} --html {folder.path / 'compare.html'}")
+    say(console, f"\n{len(outcomes) - len(failed)} of {len(outcomes)} runs finished in {folder.path}")
+    say(console, f"compare them   symptoms compare {folder.name} --html {folder.path / 'compare.html'}")
     if failed:
         problems = "\n".join(f"{name}: {outcome.problem}" for name, outcome in failed)
         raise RunError(f"{len(failed)} runs failed; the same command tries them again.\n{problems}")
@@ -132,16 +132,12 @@ def _list_the_plan(runs: Sequence[RequestedRun], service: str | None, console: C
             counts = (work.num_steps, work.num_examples, work.num_tokens, work.num_trained_tokens)
             cells = [f"{count:,}" for count in (*counts, work.num_dev_tokens)]
             table.add_row(run.name, *cells, _price(dollars))
-    (console if console.is_terminal else Console(width=WIDE)).print(table)
+    print_table(table)
     known = [price for price in prices if price is not None]
     total = sum(known) if len(known) == len(prices) else None
     counts = f"{len(runs)} runs, {steps:,} steps over {tokens:,} tokens, and {dev_tokens:,} dev tokens"
-    _say(console, f"\n{counts}; cost: {_price(total)}")
+    say(console, f"\n{counts}; cost: {_price(total)}")
 
 
 def _price(dollars: float | None) -> str:
     return "not known" if dollars is None else "none" if dollars == 0 else f"${dollars:.2f}"
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -33,7 +33,7 @@ from symptoms.train.training_loop import new_adapter
 from symptoms.train.watching.interruption import Interruption
 from symptoms.train.watching.live_view import LiveView, Paid
 from symptoms.train.watching.metrics_writers import check_writers
-from symptoms.words import counted
+from symptoms.words import counted, say
 
 
 @with_settings
@@ -104,7 +104,7 @@ def train(
     with connect(request.service, request.base_model, preferred, of_run) as connected:
         resolved = request.resolved(connected.base_model, connected.find_shape)
         if resolved.recommended:
-            console.print(resolved.recommended, markup=False, highlight=False, soft_wrap=True)
+            say(console, resolved.recommended)
         if dry_run:
             _tell_what_it_takes(request, resolved.settings, connected, measure, console)
         else:
@@ -116,19 +116,17 @@ def _known_deviations(settings: TrainingSettings, service: Service, console: Con
     """What this server does otherwise than documented, which is told, too."""
 
     def meet() -> None:
-        console.print(
+        say(
+            console,
             f"Measuring what {service.url} does with weights, layers and alpha, as it was not met before "
             "(--no-server-check leaves it out) ...",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
         )
 
     all_layers = settings.train_attn and settings.train_mlp and settings.train_unembed
     deviations = deviations_at_first_meeting(service, all_layers, meet)
     for row in deviations:
         sentence = f"not as documented: {row.name}: {row.came}; {row.consequence}"
-        console.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        say(console, sentence, "yellow")
     return deviations
 
 
@@ -141,13 +139,13 @@ def _tell_what_it_takes(
     job = prepare(settings, data, request.dev, tokenizer, service.context_length)
     work = count_work(job, len(request.data.labels))
     for sentence in describe(work, service):
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        say(console, sentence)
     if service.kind != LOCAL:
         for sentence in leaving_in_words(service.url):
-            console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+            say(console, sentence)
     if training is None:
         measuring = price_of_measuring(job, service)
-        console.print(f"time: not measured; --measure {measuring}", highlight=False, soft_wrap=True)
+        say(console, f"time: not measured; --measure {measuring}")
         return
     console.print("measuring a few steps on an adapter that is thrown away ...")
     seconds = measure_seconds(job, training, work)
@@ -182,13 +180,10 @@ def _train(
         run, name = opened.run, opened.run.name
         if request.run is None:
             held.enter_context(going_on_with(f"symptoms train --resume {name}"))
-        console.print(
-            f"{service.kind} service, base model {service.base_model}, "
-            f"{counted(opened.job.num_steps, 'step')}; "
-            f"if run {name} is cut short, 'symptoms train --resume {name}' goes on",
-            highlight=False,
-            soft_wrap=True,
-        )
+        begins = f"{service.kind} service, base model {service.base_model}"
+        steps = counted(opened.job.num_steps, "step")
+        goes_on = f"if run {name} is cut short, 'symptoms train --resume {name}' goes on"
+        say(console, f"{begins}, {steps}; {goes_on}")
         view = LiveView(console, opened.job.num_steps, run.metrics(), _paid(run))
         if service.watch is not None:
             service.watch.say = view.say
@@ -196,12 +191,8 @@ def _train(
         with Interruption(service, console) as interruption, view:
             loop, checkpoint = train_opened(opened, view, interruption, evaluator)
         if checkpoint is None:
-            console.print(
-                f"Stopped after step {loop.progress.step} of {opened.job.num_steps}; "
-                f"go on with: symptoms train --resume {name}",
-                highlight=False,
-                soft_wrap=True,
-            )
+            stopped = f"Stopped after step {loop.progress.step} of {opened.job.num_steps}"
+            say(console, f"{stopped}; go on with: symptoms train --resume {name}")
             raise KeyboardInterrupt
         if loop.stopped_early:
             console.print(f"Stopped early: {settings.patience} evaluations without a lower dev loss.")

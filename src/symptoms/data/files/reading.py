@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import tomllib
 from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,6 +95,20 @@ def parse_json(name: str, text: str, first_line: int = 1) -> Any:
         line = first_line + text.count("\n", 0, max(0, text.rfind(json.dumps(repeated[0]))))
         raise DataError([Fault(name, line, repeated[0], "the key stands twice in one object; keep one")])
     return document
+
+
+def parse_toml(name: str, text: str) -> dict[str, Any]:
+    """The document in `text`; raises DataError for one that is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError([Fault(name, 1, "file", f"not valid TOML ({error})")]) from error
+
+
+def line_in_toml(text: str, key: str) -> int:
+    """The first line that begins with a key or with the table of its name; 1 where none does."""
+    lines = enumerate(text.splitlines(), start=1)
+    return next((number for number, line in lines if line.lstrip(" [\"'").startswith(key)), 1)
 
 
 def kind_of(value: object) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from symptoms.data.files.reading import nearest, read_text
+from symptoms.data.files.reading import line_in_toml, nearest, parse_toml, read_text
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.settings import TrainingSettings
 
@@ -15,16 +14,11 @@ from symptoms.settings import TrainingSettings
 def read_settings_file(path: Path) -> dict[str, Any]:
     """The settings in a TOML file; raises DataError for one that is not TOML and for unknown keys."""
     text, _ = read_text(path)
-    try:
-        settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError([Fault(str(path), 1, "file", f"not valid TOML ({error})")]) from error
+    settings, known = parse_toml(str(path), text), TrainingSettings.model_fields
     faults = [
-        Fault(
-            str(path), _line_of(text, key), key, f"unknown key{nearest(key, TrainingSettings.model_fields)}"
-        )
+        Fault(str(path), line_in_toml(text, key), key, f"unknown key{nearest(key, known)}")
         for key in settings
-        if key not in TrainingSettings.model_fields
+        if key not in known
     ]
     if faults:
         raise DataError(faults)
@@ -48,10 +42,3 @@ def left_beside(told: Collection[str], own: Mapping[str, Any]) -> dict[str, Any]
     """A file's own settings without its steps or epochs where the other of the two was told over it."""
     replaced = {one for one in STEPS_AND_EPOCHS if one not in told and set(STEPS_AND_EPOCHS) & set(told)}
     return {key: value for key, value in own.items() if key not in replaced}
-
-
-def _line_of(text: str, key: str) -> int:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.lstrip(" [\"'").startswith(key):
-            return number
-    return 1

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.service.prices import Price
+from symptoms.train.watching.live_console import LiveConsole
 
 RECENT_STEPS = 30
 BARS = "▁▂▃▄▅▆▇█"
@@ -30,7 +28,7 @@ class Paid:
     """Those of a resumed run that were done before."""
 
 
-class LiveView:
+class LiveView(LiveConsole):
     """Progress, the loss, dev metrics, tokens per second, the time that is left and the cost so far."""
 
     def __init__(
@@ -41,7 +39,7 @@ class LiveView:
         paid: Paid | None = None,
     ) -> None:
         """`earlier` are the steps of a resumed run that were done before; without `paid` no cost is shown."""
-        self._console = console
+        super().__init__(console)
         self._paid = paid
         self._num_paid_tokens = sum(line.num_tokens for line in earlier)
         if paid is not None:
@@ -54,18 +52,6 @@ class LiveView:
             TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
         )
         self._task = self._bar.add_task("training", total=num_steps, completed=len(earlier), left="")
-        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4)
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
 
     def step(self, metrics: StepMetrics) -> None:
         """Show one finished step."""
@@ -89,10 +75,6 @@ class LiveView:
         self._dev = f"step {step}: {shown}{', the best so far' if best else ''}"
         if not self._console.is_terminal:
             self.say(self._dev)
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _speed(self) -> str:
         mean = sum(line.loss for line in self._recent) / len(self._recent)

@@ -17,11 +17,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tinker_local.domain.generation import GenerationResult, SampledSequence
-from tinker_local.errors import BusyError, NotFoundError, RequestError
+from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
-from tinker_local.server.answering import state_of
-from tinker_local.server.bodies import TooLargeError
-from tinker_local.server.guard import TOO_LARGE
+from tinker_local.server.answering import error_handlers, state_of
 from tinker_local.server.openai.answers import (
     ChatForm,
     CompletionForm,
@@ -54,27 +52,10 @@ def openai_app(state: ServerState) -> Starlette:
             Route("/completions", _completions, methods=["POST"]),
             Route("/chat/completions", _chat_completions, methods=["POST"]),
         ],
-        exception_handlers={
-            RequestError: _refuse,
-            BusyError: _busy,
-            TooLargeError: _too_large,
-            HTTPException: _http_error,
-        },
+        exception_handlers={**error_handlers(openai_problem), HTTPException: _http_error},
     )
     app.state.server = state
     return app
-
-
-async def _refuse(_request: Request, error: Exception) -> Response:
-    return openai_problem(404 if isinstance(error, NotFoundError) else 400, str(error))
-
-
-async def _busy(_request: Request, error: Exception) -> Response:
-    return openai_problem(429, str(error))
-
-
-async def _too_large(_request: Request, _error: Exception) -> Response:
-    return openai_problem(413, TOO_LARGE)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """The help of every command as one page, so that docs/cli.md and `--help` never differ.
 
-python -m symptoms.cli.help_pages docs/cli.md
+python docs/site/help_pages.py docs/cli.md
 """
 
 from __future__ import annotations

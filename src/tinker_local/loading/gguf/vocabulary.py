@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from importlib.resources import files
 from typing import Any
 
 from tokenizers import pre_tokenizers
 
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_tokenizer_keys import read_list
+from tinker_local.loading.gguf.tokenizer_keys import read_list
 
 BYTE_CHARACTERS = frozenset(pre_tokenizers.ByteLevel.alphabet())
 """The 256 characters that stand for bytes in the tokens of a byte-level vocabulary."""
@@ -30,33 +32,10 @@ class Kind(IntEnum):
 ADDED = (Kind.UNKNOWN, Kind.CONTROL, Kind.USER_DEFINED)
 """The kinds that are looked for in a text before it is cut into words."""
 
-# Where converters have given these tokens another type, llama.cpp corrects it by their names.
-_ENDS = frozenset((
-    "<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>",
-    "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<eos>", "<turn|>", "[e~[",
-    "<｜end▁of▁sentence｜>",  # noqa: RUF001
-))  # fmt: skip
-_FILL_IN_THE_MIDDLE: Mapping[tuple[str, ...], Sequence[str]] = {
-    ("fim_pre", "prefix"): (
-        "<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>",  # noqa: RUF001
-        "<|code_prefix|>", "<|prefix|>",
-    ),
-    ("fim_suf", "suffix"): (
-        "<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>",  # noqa: RUF001
-        "<|code_suffix|>", "<|suffix|>",
-    ),
-    ("fim_mid", "middle"): (
-        "<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>",  # noqa: RUF001
-        "<|code_middle|>", "<|middle|>",
-    ),
-    ("fim_pad",): ("<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"),
-    ("fim_rep",): ("<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"),
-    ("fim_sep",): ("<|file_sep|>",),
-}  # fmt: skip
-"""By the keys that name such a token, the names by which it is found where none of the keys is there."""
-_ALWAYS_SHOWN = frozenset(("<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"))
-_OF_OTHER_FORMATS = frozenset(("<|return|>", "<|call|>", "<|calls|>", "<|flush|>", "<|tool_response>"))
-"""Tokens of gpt-oss, Solar and Gemma 4, which change what other tokens are."""
+# Where converters have given a token another type, llama.cpp corrects it by its name.
+_NAMES: Mapping[str, Any] = tomllib.loads(
+    files("tinker_local.loading.gguf").joinpath("token_names.toml").read_text("utf-8")
+)
 
 
 @dataclass(frozen=True)
@@ -111,28 +90,28 @@ def _kinds(fields: Mapping[str, Any], tokens: Sequence[str], source: str) -> Seq
                 "model's safetensors folder."
             )
     kinds = dict(zip(tokens, map(Kind, types), strict=True))
-    other = sorted(_OF_OTHER_FORMATS & kinds.keys())
+    other = sorted(kinds.keys() & _NAMES["of_other_formats"])
     if other:
         raise StartupError(
             f"{source} holds the token {other[0]!r} of a chat format that is not supported; use the model's "
             "safetensors folder."
         )
-    for token in _ENDS & kinds.keys():
+    for token in kinds.keys() & _NAMES["ends"]:
         kinds[token] = Kind.CONTROL
-    for keys, names in _FILL_IN_THE_MIDDLE.items():
-        given = (fields.get(f"tokenizer.ggml.{key}_token_id") for key in keys)
+    for mark in _NAMES["fill_in_the_middle"]:
+        given = (fields.get(f"tokenizer.ggml.{key}_token_id") for key in mark["keys"])
         if any(isinstance(index, int) and index < len(tokens) for index in given):
             continue
-        found = [name for name in names if name in kinds]
+        found = [name for name in mark["names"] if name in kinds]
         if len(found) == 1:
             kinds[found[0]] = Kind.CONTROL
         elif any(kinds[name] != Kind.CONTROL for name in found):
             # Which one llama.cpp takes depends on the order of a hash table.
             raise StartupError(
                 f"{source} holds {' and '.join(found)} and does not say which of them is "
-                f"tokenizer.ggml.{keys[0]}_token_id; convert it again."
+                f"tokenizer.ggml.{mark['keys'][0]}_token_id; convert it again."
             )
-    for token in _ALWAYS_SHOWN & kinds.keys():
+    for token in kinds.keys() & _NAMES["always_shown"]:
         kinds[token] = Kind.USER_DEFINED
     return list(kinds.values())
 

@@ -12,15 +12,15 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, processors
 
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_pre_tokenizers import PRE_TOKENIZERS, PreTokenizer, build_pre_tokenizer
-from tinker_local.loading.gguf_tokenizer_keys import (
+from tinker_local.loading.gguf.pre_tokenizers import PRE_TOKENIZERS, PreTokenizer, build_pre_tokenizer
+from tinker_local.loading.gguf.tokenizer_keys import (
     check_named_tokens,
     require_known_keys,
     special_token,
     switch,
     text,
 )
-from tinker_local.loading.gguf_vocabulary import ADDED, BYTE_CHARACTERS, Kind, Vocabulary, read_vocabulary
+from tinker_local.loading.gguf.vocabulary import ADDED, BYTE_CHARACTERS, Kind, Vocabulary, read_vocabulary
 
 _NAMED = {"bos_token": "bos", "eos_token": "eos", "pad_token": "padding", "unk_token": "unknown"}
 """What transformers calls a token, and what the key of its id begins with."""

@@ -19,7 +19,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from numpy.typing import NDArray
 
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_paths import MAGIC
+from tinker_local.loading.gguf.paths import MAGIC
 
 VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tinker_local.engine.model.llama import LlamaConfig, weight_shapes
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_config import ROPE_DIVISORS, find_architecture
-from tinker_local.loading.gguf_file import GgufFile
-from tinker_local.loading.gguf_header import GgufTensor
+from tinker_local.loading.gguf.config import ROPE_DIVISORS, find_architecture
+from tinker_local.loading.gguf.file import GgufFile
+from tinker_local.loading.gguf.header import GgufTensor
 
 NAMES: Mapping[str, str] = {
     "model.embed_tokens": "token_embd",

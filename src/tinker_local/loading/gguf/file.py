@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_header import GgufPart, GgufTensor, read_part
-from tinker_local.loading.gguf_paths import part_paths
+from tinker_local.loading.gguf.header import GgufPart, GgufTensor, read_part
+from tinker_local.loading.gguf.paths import part_paths
 
 COUNT, NUMBER, TENSORS = "split.count", "split.no", "split.tensors.count"
 

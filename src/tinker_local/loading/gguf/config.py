@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from tinker_local.errors import StartupError
-from tinker_local.loading.gguf_file import GgufFile
-from tinker_local.loading.gguf_tokenizer_keys import shown_value, special_token
+from tinker_local.loading.gguf.file import GgufFile
+from tinker_local.loading.gguf.tokenizer_keys import shown_value, special_token
 
 ARCHITECTURES: Mapping[str, str] = {
     "llama": "LlamaForCausalLM",

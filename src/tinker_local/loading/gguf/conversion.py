@@ -16,10 +16,10 @@ from torch import Tensor
 from tinker_local.engine.model.llama import weight_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading.config_json import read_config
-from tinker_local.loading.gguf_config import end_tokens, read_settings
-from tinker_local.loading.gguf_file import GgufFile, open_gguf
-from tinker_local.loading.gguf_tensors import GgufWeight, dequantised, used_weights
-from tinker_local.loading.gguf_tokenizer import tokenizer_files
+from tinker_local.loading.gguf.config import end_tokens, read_settings
+from tinker_local.loading.gguf.file import GgufFile, open_gguf
+from tinker_local.loading.gguf.tensors import GgufWeight, dequantised, used_weights
+from tinker_local.loading.gguf.tokenizer import tokenizer_files
 from tinker_local.loading.safetensors_weights import write_weights
 
 

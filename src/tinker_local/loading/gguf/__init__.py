@@ -1,0 +1,1 @@
+"""GGUF files: found, read, checked, and made into what the engine loads."""
