@@ -163,6 +163,23 @@ def test_embeddings_that_come_along_have_to_be_the_bases(base: Path, tmp_path: P
         imported(tmp_path / "theirs", tmp_path / "other")
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_head_that_peft_saves_beside_its_term_is_held_against_the_bases(tied: bool, tmp_path: Path):
+    """PEFT 0.21.2 writes it as lm_head.base_layer.weight; the base's own is taken, another is refused."""
+    base, folder = tmp_path / "base", tmp_path / "theirs"
+    write_tiny_model(base, "LlamaForCausalLM", tie_word_embeddings=tied)
+    expected = made_by_peft(base, folder)
+    file = folder / "adapter_model.safetensors"
+    weights = load_file(file)
+    head = "base_model.model.lm_head.base_layer.weight"
+    assert head in weights
+    done = imported(folder)
+    torch.testing.assert_close(logits_of(done, tmp_path / "home"), expected, atol=1e-4, rtol=1e-4)
+    save_file({**weights, head: weights[head] + 1}, file)
+    with pytest.raises(AdapterError, match=r"brings a lm_head\.weight of its own, which differs"):
+        imported(folder)
+
+
 def test_an_adapted_embedding_is_refused(base: Path, tmp_path: Path):
     """tinker-cookbook 0.6.1 makes one of an unembedding on a tied base, and PEFT computes it wrongly."""
     made_by_peft(base, tmp_path / "theirs")
