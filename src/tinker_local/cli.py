@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import signal
 import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -35,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
         print("Interrupted.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except TinkerLocalError as error:
-        print(on_one_line(f"tinker-local: {error}"), file=sys.stderr)
+        print(on_one_line(f"{options.signed_as}: {error}"), file=sys.stderr)
         sys.exit(EXIT_REFUSED)
 
 
@@ -113,17 +117,46 @@ def _export(options: argparse.Namespace) -> None:
     _let_threads_sleep()
     from tinker_local.export.command import run_export
 
-    run_export(
-        path=options.path,
-        form=options.to,
-        quantize=options.quantize,
-        output=options.output,
-        home=options.home,
-        adapters=options.adapters or [],
-        prompts=options.prompts,
-        card=options.card,
-        checked=not options.unchecked,
-    )
+    with _interrupted_by_every_signal():
+        if options.stop_with_stdin:
+            threading.Thread(target=_end_when_stdin_closes, daemon=True).start()
+        run_export(
+            path=options.path,
+            form=options.to,
+            quantize=options.quantize,
+            output=options.output,
+            home=options.home,
+            adapters=options.adapters or [],
+            prompts=options.prompts,
+            card=options.card,
+            checked=not options.unchecked,
+            name=options.signed_as,
+        )
+
+
+@contextmanager
+def _interrupted_by_every_signal() -> Generator[None, None, None]:
+    """Have each signal to end clear away what was begun, and no second one end that."""
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(_number: int, _frame: object) -> None:
+        for number in ending:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in ending}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_when_stdin_closes() -> None:
+    # Read from the descriptor itself: the buffered stream would hold a lock that interpreter exit needs.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _import(options: argparse.Namespace) -> None:
@@ -190,11 +223,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where save_weights_external leaves a PEFT folder of its name; nothing else is written there",
     )
-    serve.add_argument(
-        "--stop-with-stdin",
-        action="store_true",
-        help="stop when standard input closes, so as to end with the parent",
-    )
     serve.set_defaults(run=_serve)
 
     listing = commands.add_parser("list", help="list saved checkpoints")
@@ -240,6 +268,12 @@ def _parser() -> argparse.ArgumentParser:
         help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
     )
     leaving.set_defaults(run=_export)
+    for command in (serve, leaving):
+        command.add_argument(
+            "--stop-with-stdin",
+            action="store_true",
+            help="stop when standard input closes, so as to end with the parent",
+        )
     coming = commands.add_parser(
         "import", help="make a checkpoint of an adapter that PEFT, mlx-lm or hosted Tinker saved"
     )
@@ -251,4 +285,6 @@ def _parser() -> argparse.ArgumentParser:
     coming.set_defaults(run=_import)
     for command in (serve, listing, remove, leaving, coming):
         command.add_argument("--home", type=Path, default=default_home(), help="where checkpoints are kept")
+        # The name of the command that a person gave, where another program calls this one.
+        command.add_argument("--signed-as", default="tinker-local", help=argparse.SUPPRESS)
     return parser

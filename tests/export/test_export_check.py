@@ -68,8 +68,8 @@ def test_a_file_that_cannot_be_loaded_is_removed(
     """What the other program said stands in the error."""
     write = exporting._write
 
-    def broken(source: Source, form: str, kind: str | None, folder: Path) -> None:
-        write(source, form, kind, folder)
+    def broken(source: Source, form: str, kind: str | None, folder: Path, *more: object) -> None:
+        write(source, form, kind, folder, *more)
         (folder / "config.json").write_text("{")
 
     monkeypatch.setattr(exporting, "_write", broken)

@@ -163,6 +163,39 @@ def test_embeddings_that_come_along_have_to_be_the_bases(base: Path, tmp_path: P
         imported(tmp_path / "theirs", tmp_path / "other")
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_head_that_peft_saves_beside_its_term_is_held_against_the_bases(tied: bool, tmp_path: Path):
+    """PEFT 0.21.2 writes it as lm_head.base_layer.weight; the base's own is taken, another is refused."""
+    base, folder = tmp_path / "base", tmp_path / "theirs"
+    write_tiny_model(base, "LlamaForCausalLM", tie_word_embeddings=tied)
+    expected = made_by_peft(base, folder)
+    file = folder / "adapter_model.safetensors"
+    weights = load_file(file)
+    head = "base_model.model.lm_head.base_layer.weight"
+    assert head in weights
+    done = imported(folder)
+    torch.testing.assert_close(logits_of(done, tmp_path / "home"), expected, atol=1e-4, rtol=1e-4)
+    save_file({**weights, head: weights[head] + 1}, file)
+    with pytest.raises(AdapterError, match=r"brings a lm_head\.weight of its own, which differs"):
+        imported(folder)
+
+
+def test_what_is_no_adapter_is_refused_in_one_sentence(base: Path, tmp_path: Path):
+    """A data set by mistake, and an archive that was cut: what is expected, not how it was tried."""
+    (tmp_path / "mine.jsonl").write_text('{"input": "I lie awake"}\n')
+    made_by_peft(base, tmp_path / "theirs")
+    with tarfile.open(tmp_path / "whole.tar.gz", "w:gz") as opened:
+        opened.add(tmp_path / "theirs", "checkpoint")
+    (tmp_path / "cut.tar.gz").write_bytes((tmp_path / "whole.tar.gz").read_bytes()[:3000])
+    for name in ("mine.jsonl", "cut.tar.gz"):
+        with pytest.raises(AdapterError) as raised:
+            imported(tmp_path / name)
+        said = str(raised.value)
+        assert said.startswith(f"{tmp_path / name} is no archive, or not a whole one; give the folder")
+        assert "\n" not in said
+        assert "method" not in said
+
+
 def test_an_adapted_embedding_is_refused(base: Path, tmp_path: Path):
     """tinker-cookbook 0.6.1 makes one of an unembedding on a tied base, and PEFT computes it wrongly."""
     made_by_peft(base, tmp_path / "theirs")

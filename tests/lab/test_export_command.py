@@ -61,7 +61,23 @@ def test_an_export_that_cannot_be_done_ends_with_a_sentence(
     write_run(tmp_path / "runs" / "mine", "tinker://gone/sampler_weights/1")
     done = in_process(tmp_path, "export", "mine", "--to", "peft")
     assert done.returncode == 2
-    assert "There is no checkpoint tinker://gone/sampler_weights/1" in capfd.readouterr().err
+    assert capfd.readouterr().err.startswith(
+        "symptoms: There is no checkpoint tinker://gone/sampler_weights/1"
+    )
+
+
+def test_a_run_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path):
+    """One of like name, or the newest, and what ships; a checkpoint's path is for the other command."""
+    for name in ("first", "second"):
+        write_run(tmp_path / "runs" / name, "tinker://gone/sampler_weights/1")
+    close = in_process(tmp_path, "export", "secnd", "--to", "hf")
+    assert "There is no run 'secnd'; give second or shipped" in close.stderr
+    other = in_process(tmp_path, "export", "nosuch", "--to", "hf")
+    assert "shipped" in other.stderr
+    assert "first" in other.stderr
+    path = in_process(tmp_path, "export", "tinker://gone/weights/1", "--to", "hf")
+    assert "'tinker-local export tinker://gone/weights/1 --to hf'" in path.stderr
+    assert path.returncode != 0
 
 
 def test_weights_elsewhere_are_not_exported(tmp_path: Path):

@@ -72,7 +72,8 @@ def test_a_deviation_is_told_and_kept(tiny_model: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("fault", "options", "named"),
     [
-        (FLAGS, ["--no-train-unembed"], "train_attn"),
+        (FLAGS, ["--no-train-unembed"], "train_unembed"),
+        (FLAGS, ["--no-train-mlp"], "train_mlp"),
         (regraded(reweighted(lambda weights: weights * 0 + 1)), [], "weights scale the gradient"),
         (
             edited("create_model", set_to("lora_config", "train_mlp", value=False)),
@@ -81,7 +82,12 @@ def test_a_deviation_is_told_and_kept(tiny_model: Path, tmp_path: Path):
             "train_",
         ),
     ],
-    ids=["layers that were switched off", "weights that are ignored", "a layer that is left out"],
+    ids=[
+        "the head switched off",
+        "the MLP switched off",
+        "weights that are ignored",
+        "a layer that is left out",
+    ],
 )
 def test_what_a_run_rests_on_is_refused(
     fault: Wrap, options: list[str], named: str, tiny_model: Path, tmp_path: Path

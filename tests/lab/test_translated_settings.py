@@ -107,9 +107,34 @@ def test_a_share_of_all_steps_becomes_their_number_where_the_examples_are_told()
     without = translate("trl", told)
     assert without.settings["warmup_steps"] == 0
     assert "--examples" in left(without)["warmup_steps"]
-    assert "share" in left(translate("trl", {**LORA, "warmup_ratio": 0.1}))["warmup_ratio"]
     constant = translate("trl", {**LORA, "warmup_steps": 7, "lr_scheduler_type": "constant"})
     assert constant.settings["warmup_steps"] == 0
+
+
+def test_a_warm_up_that_is_a_share_by_its_old_name_becomes_steps():
+    """The `warmup_ratio` of TRL before 1.0 is ceil(ratio x steps); without their number that is asked for."""
+    told = {**LORA, "warmup_ratio": 0.1, "num_train_epochs": 2, "per_device_train_batch_size": 4}
+    known = translate("trl", told, examples=99)
+    assert known.settings["warmup_steps"] == 5
+    assert "0.1 of 50 steps" in reason(known, "warmup_steps")
+    assert "warmup_ratio" not in left(known)
+    assert translate("trl", {**told, "max_steps": 31}).settings["warmup_steps"] == 4
+    unknown = translate("trl", told)
+    assert unknown.settings["warmup_steps"] == 0
+    assert "--examples" in left(unknown)["warmup_ratio"]
+    assert "--data" in left(unknown)["warmup_ratio"]
+
+
+def test_of_two_warm_ups_the_number_of_steps_counts():
+    """As in transformers, where warmup_steps overrules a ratio; a constant rate has neither."""
+    both = translate("trl", {**LORA, "warmup_ratio": 0.5, "warmup_steps": 7, "max_steps": 100})
+    assert both.settings["warmup_steps"] == 7
+    assert "overrules" in left(both)["warmup_ratio"]
+    constant = {**LORA, "warmup_ratio": 0.5, "max_steps": 100, "lr_scheduler_type": "constant"}
+    assert translate("trl", constant).settings["warmup_steps"] == 0
+    wrong = translate("trl", {**LORA, "warmup_ratio": 3, "max_steps": 100})
+    assert wrong.settings["warmup_steps"] == 0
+    assert "between 0 and 1" in left(wrong)["warmup_ratio"]
 
 
 def test_mlx_lm_becomes_ours_with_a_scale_that_no_rank_divides():
@@ -298,6 +323,21 @@ def test_the_command_writes_a_file_once(tmp_path: Path):
     assert "# packing" in shown.stdout
     assert "of TRL 1.16.0's not carried over" in written.stdout
     assert "exists already" in again.stderr
+
+
+def test_the_command_counts_the_examples_of_a_file(tmp_path: Path):
+    """A share of all steps becomes a number by the training file; two numbers of examples are refused."""
+    (tmp_path / "theirs.json").write_text(json.dumps({**LORA, "warmup_ratio": 0.25, "num_train_epochs": 2}))
+    rows = [{"input": f"I am ill in way {number}", "label": "Insomnia"} for number in range(33)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ("settings", "translate", "--from", "trl", "theirs.json", "--data", "mine.jsonl")
+    counted = in_process(tmp_path, *command)
+    assert counted.returncode == 0, counted.stderr
+    assert "warmup_steps = 3" in counted.stdout
+    assert "of 10 steps" in counted.stdout
+    both = in_process(tmp_path, *command, "--examples", "33")
+    assert both.returncode == 2
+    assert "give one of them" in both.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from symptoms.errors import RunError
 from symptoms.runs import run_by_name
 
 
@@ -52,6 +53,10 @@ def export(
     """
     from symptoms.exchange import ExportRequest, export_run
 
+    if run.startswith("tinker://"):
+        raise RunError(
+            f"{run} is a checkpoint and no run; 'tinker-local export {run} --to {to.value}' writes it."
+        )
     code = export_run(ExportRequest(run_by_name(run), to.value, quantize, output, checked=not unchecked))
     if code:
         # The process has said why.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -37,13 +37,13 @@ WAIT = 120.0
 
 
 def deviations_at_first_meeting(
-    service: Service, all_layers: bool, meet: Callable[[], None], folder: Path | None = None
+    service: Service, left_out: Collection[str], meet: Callable[[], None], folder: Path | None = None
 ) -> tuple[Row, ...]:
     """What the server does otherwise than documented, measured now or when it was first met.
 
     Servers of one's own and hosted Tinker itself are not measured. `meet` is called before a measurement,
-    which takes seconds. `all_layers` tells whether the run trains all that a server may adapt.
-    Raises ServiceError where a run would not be what it says it is.
+    which takes seconds. `left_out` are the flags of the layers that the run does not train, such as
+    "train_mlp". Raises ServiceError where a run would not be what it says it is.
     """
     if service.kind != "url":
         return ()
@@ -55,13 +55,22 @@ def deviations_at_first_meeting(
         if all(row.verdict != "not measured" for row in rows):
             _remember(file, rows)
     deviations = tuple(row for row in rows if row.verdict in ("differs", "refused"))
-    for row in deviations:
-        if row.name == DECIDING or (row.name.startswith("train_") and not all_layers):
-            raise ServiceError(
-                f"{service.url} is not as documented in '{row.name}' ({row.came}): {row.consequence}; "
-                "take another server, or train all the same with --no-server-check."
-            )
+    row = _in_the_way(deviations, left_out)
+    if row is not None:
+        raise ServiceError(
+            f"{service.url} is not as documented in '{row.name}' ({row.came}): {row.consequence}; "
+            "take another server, or train all the same with --no-server-check."
+        )
     return deviations
+
+
+def _in_the_way(deviations: Sequence[Row], left_out: Collection[str]) -> Row | None:
+    """What makes the run another one; of the layers' flags one that the run has off before any other."""
+    found = [row for row in deviations if row.name == DECIDING]
+    if left_out:
+        layers = [row for row in deviations if row.name.startswith("train_")]
+        found += sorted(layers, key=lambda row: row.name not in left_out)
+    return found[0] if found else None
 
 
 def _folder() -> Path:

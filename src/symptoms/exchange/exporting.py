@@ -54,7 +54,18 @@ def export_run(asked: ExportRequest) -> int:
         card.write_text(card_of(run, checkpoint), encoding="utf-8")
         command = [sys.executable, "-m", "tinker_local", "export", checkpoint, "--to", asked.form]
         command += ["--output", str(folder), "--prompts", str(prompts), "--card", str(card)]
-        command += ["--adapters", str(SHIPPED)]
+        command += ["--adapters", str(SHIPPED), "--signed-as", "symptoms", "--stop-with-stdin"]
         command += ["--quantize", asked.quantize] if asked.quantize else []
         command += [] if asked.checked else ["--unchecked"]
-        return subprocess.run(command, check=False).returncode
+        return _ends_with_us(command)
+
+
+def _ends_with_us(command: list[str]) -> int:
+    """The exit code of a process that is told to end, by its standard input, when this one ends."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        try:
+            return process.wait()
+        finally:
+            # An interruption from the terminal has reached it as well; it clears away what it had begun.
+            process.stdin.close()

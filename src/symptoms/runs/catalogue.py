@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from base_models import BaseModelError, resolve
@@ -14,6 +15,8 @@ DEMONSTRATION = 100
 """A run on fewer examples is a demonstration: on 90 examples accuracy was no better than 11%."""
 ACCURACY = "accuracy.json"
 """What a run has once it was evaluated."""
+SUGGESTED = 3
+"""So many of the newest runs are named where one is not there."""
 SHIPPED = CLASSIFIER_RUN.name
 """What the classifier that ships is called."""
 
@@ -60,7 +63,21 @@ def run_by_name(name: str, root: Path = RUNS) -> RunDirectory:
     shipped = shipped_run()
     if name == SHIPPED and shipped is not None and not (root / name / "manifest.json").exists():
         return shipped
-    return find_run(name, root)
+    try:
+        return find_run(name, root)
+    except RunError as error:
+        raise RunError(f"There is no run {name!r}; {_instead_of(name, root)}.") from error
+
+
+def _instead_of(name: str, root: Path) -> str:
+    """What can be named where a run is not there: one of like name, else the newest ones, and what ships."""
+    trained = [run.name for run in reversed(all_runs(root))]
+    named = get_close_matches(name, trained, 1) or trained[:SUGGESTED]
+    named += [SHIPPED] if shipped_run() is not None else []
+    if not named:
+        return f"train one, which then lies in {root}/"
+    more = f"; 'symptoms runs list' shows all {len(trained)}" if len(trained) > len(named) else ""
+    return f"give {' or '.join(named)}{more}"
 
 
 def run_to_ask(

@@ -30,15 +30,19 @@ def run_export(
     prompts: Path | None,
     card: Path | None,
     checked: bool,
+    name: str = "tinker-local",
 ) -> None:
-    """Export, with progress on standard error and the table on standard output; raises TinkerLocalError."""
+    """Export, with progress on standard error and the table on standard output; raises TinkerLocalError.
+
+    `name` is what is said to be at work.
+    """
     kind = chosen_kind(form, quantize)
     checkpoint = parse_path(path)
     named = "-".join(filter(None, (checkpoint.run.replace(":", "-"), checkpoint.name, form, kind)))
     folder = output or Path("exports") / named
     check_free(folder)
     about = None if card is None else _text(card)
-    tell, end = _progress()
+    tell, end = _progress(name)
     source = open_source(path, home, adapters, tell)
     tokenizer = source.base.tokenizer
     questions = general_questions(tokenizer) if prompts is None else read_questions(prompts, tokenizer)
@@ -76,12 +80,12 @@ def _table(comparisons: Sequence[Comparison]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
-def _progress() -> tuple[Callable[[str], None], Callable[[], None]]:
+def _progress(name: str) -> tuple[Callable[[str], None], Callable[[], None]]:
     """How to tell what is going on, one line over another on a terminal, and how to end that."""
     shown, last = sys.stderr.isatty(), [0.0, ""]
 
     def tell(what: str) -> None:
-        line = on_one_line(f"tinker-local is {what}")
+        line = on_one_line(f"{name} is {what}")
         stage = what.partition(",")[0]
         if shown:
             sys.stderr.write(f"\r\x1b[K{line}")

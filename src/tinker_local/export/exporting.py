@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import string
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +20,10 @@ from tinker_local.export.folders import (
 from tinker_local.export.forms import Form, chosen_kind, tolerance_of
 from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
 from tinker_local.export.own_answers import OwnAnswer, own_answers
+from tinker_local.export.pace import paced
 from tinker_local.export.questions import Questions
 from tinker_local.export.source import Source
+from tinker_local.export.unfinished import unfinished_folder
 from tinker_local.export.verification import (
     HOW_TO_GET,
     LLAMA_CPP,
@@ -70,33 +70,31 @@ def export(
     """
     kind = chosen_kind(form, quantize)
     check_free(folder)
-    partial = folder.with_name(f".partial-{uuid.uuid4().hex}")
-    readers = _readers(source, form, kind, partial)
     if checked:
-        for reader in readers:
+        for reader in _readers(source, form, kind, folder):
             if reader.missing:
                 raise ExportError(
                     f"{' and '.join(reader.missing)} is not installed, which has to load the export before "
                     f"it is called done; {HOW_TO_GET}, or --unchecked to write it all the same."
                 )
     try:
-        tell(f"writing {form}{f' in {kind}' if kind else ''}")
-        partial.mkdir(parents=True)
-        _write(source, form, kind, partial)
-        comparisons = _check(source, form, kind, readers, questions, own, tell) if checked else ()
-        text = card(source, form, kind, comparisons, questions, about)
-        (partial / "README.md").write_text(text, encoding="utf-8")
-        if form in ("gguf", "gguf-adapter"):
-            (partial / "Modelfile").write_text(modelfile(source, form, kind, questions), encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
+        with unfinished_folder(folder) as partial:
+            what = f"writing {form}{f' in {kind}' if kind else ''}"
+            tell(what)
+            _write(source, form, kind, partial, paced(tell, what, len(source.shapes())))
+            readers = _readers(source, form, kind, partial)
+            comparisons = _check(source, form, kind, readers, questions, own, tell) if checked else ()
+            text = card(source, form, kind, comparisons, questions, about)
+            (partial / "README.md").write_text(text, encoding="utf-8")
+            if form in ("gguf", "gguf-adapter"):
+                (partial / "Modelfile").write_text(modelfile(source, form, kind, questions), encoding="utf-8")
+            if folder.exists():
+                folder.rmdir()
+            partial.rename(folder)
     except OSError as error:
         raise ExportError(
             f"{folder} cannot be written ({error.strerror}); choose another --output."
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Export(folder, form, kind, comparisons)
 
 
@@ -105,15 +103,16 @@ def gguf_file(form: Form, kind: str | None) -> str:
     return "adapter.gguf" if form == "gguf-adapter" else f"model-{kind}.gguf"
 
 
-def _write(source: Source, form: Form, kind: str | None, folder: Path) -> None:
+def _write(source: Source, form: Form, kind: str | None, folder: Path, wrote: Callable[[int], None]) -> None:
+    """`wrote` is given how many tensors are written, where these are those of a whole model."""
     if form == "peft":
         require_plain_positions(source)
-        write_peft_folder(source, folder)
+        write_peft_folder(source, folder, wrote)
     elif form == "hf":
         require_plain_positions(source)
-        write_merged_folder(source, folder, str(kind))
+        write_merged_folder(source, folder, str(kind), wrote)
     elif form == "gguf":
-        write_merged_gguf(source, folder / gguf_file(form, kind), str(kind))
+        write_merged_gguf(source, folder / gguf_file(form, kind), str(kind), wrote)
     else:
         write_adapter_gguf(source, folder / gguf_file(form, kind))
 
@@ -167,7 +166,7 @@ def _check(
     tolerance = tolerance_of(source, form, kind)
     every = len(questions.prompts)
     if own is None:
-        own = own_answers(source, questions, lambda done: tell(f"asking our own engine, {done} of {every}"))
+        own = own_answers(source, questions, paced(tell, "asking our own engine", every))
     comparisons: list[Comparison] = []
     for reader in readers:
         found = compare(
@@ -177,7 +176,7 @@ def _check(
             source.base.end_tokens,
             tolerance.tie,
             lambda tokens: source.base.tokenizer.decode(list(tokens)),
-            lambda done, name=reader.name: tell(f"asking {name}, {done} of {every}"),
+            paced(tell, f"asking {reader.name}", every),
         )
         if not found.passes(tolerance):
             raise CheckFailedError(found)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +36,26 @@ BASE = "base"
 TYPES: Mapping[str, torch.dtype] = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
-def write_merged_folder(source: Source, folder: Path, kind: str) -> None:
-    """The merged model as transformers loads it, stored as f32, f16 or bf16; raises ExportError."""
+def write_merged_folder(
+    source: Source, folder: Path, kind: str, wrote: Callable[[int], None] = lambda _: None
+) -> None:
+    """The merged model as transformers loads it, stored as f32, f16 or bf16; raises ExportError.
+
+    `wrote` is given how many tensors are written, here and below.
+    """
     dtype = TYPES[kind]
     shapes = source.shapes()
+    written = count(1)
 
     def rows_of(name: str) -> Iterator[Tensor]:
         yield finite(source.merged(name).to(dtype), name, kind)
+        wrote(next(written))
 
     write_weights(folder / "model.safetensors", shapes, dtype, rows_of)
     _write_beside(source, folder, dtype)
 
 
-def write_peft_folder(source: Source, folder: Path) -> None:
+def write_peft_folder(source: Source, folder: Path, wrote: Callable[[int], None] = lambda _: None) -> None:
     """The adapter as PEFT loads it, with the base to load it on where no name leads there.
 
     On a base that ties its unembedding to its embedding, an adapter of the unembedding would change both as
@@ -68,14 +76,16 @@ def write_peft_folder(source: Source, folder: Path) -> None:
     _write_json(folder / "adapter_config.json", config)
     _copy_texts(source, folder)
     if carries_base:
-        write_base_folder(source, folder / BASE)
+        write_base_folder(source, folder / BASE, wrote)
 
 
-def write_base_folder(source: Source, folder: Path) -> None:
+def write_base_folder(source: Source, folder: Path, wrote: Callable[[int], None] = lambda _: None) -> None:
     """The base without the adapter, in float32; untied where the adapter needs a head of its own."""
+    written = count(1)
 
     def rows_of(name: str) -> Iterator[Tensor]:
         yield source.plain(name).float()
+        wrote(next(written))
 
     folder.mkdir()
     write_weights(folder / "model.safetensors", source.shapes(), torch.float32, rows_of)

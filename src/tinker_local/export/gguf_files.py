@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,13 @@ FILE_TYPES: Mapping[str, LlamaFileType] = {
 QUANTIZATION_VERSION = 2
 
 
-def write_merged_gguf(source: Source, file: Path, kind: str) -> None:
+def write_merged_gguf(
+    source: Source, file: Path, kind: str, wrote: Callable[[int], None] = lambda _: None
+) -> None:
     """The merged model, its matrices in a type of KINDS; an adapted head becomes its own output.weight.
 
     Vectors stay float32, and so does, as float16, a matrix whose rows are no whole blocks: as llama.cpp's
-    own tools have it. Raises ExportError.
+    own tools have it. `wrote` is given how many tensors are written. Raises ExportError.
     """
     architecture = gguf_architecture(source)
     writer = GGUFWriter(file, architecture)
@@ -64,12 +66,13 @@ def write_merged_gguf(source: Source, file: Path, kind: str) -> None:
     if divisors is not None:
         writer.write_tensor_data(divisors)
     # One after another, so that no more than one lies in memory beside the base.
-    for name, shape in shapes.items():
+    for number, (name, shape) in enumerate(shapes.items(), start=1):
         numbers = _reordered(source, name, source.merged(name).numpy())
         wanted = _kind_of(shape, kind)
         if wanted == KINDS["f16"]:
             finite(source.merged(name).half(), name, kind)
         writer.write_tensor_data(gguf.quantize(np.ascontiguousarray(numbers), wanted))
+        wrote(number)
     writer.close()
 
 

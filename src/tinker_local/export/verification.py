@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -193,8 +194,9 @@ def _answers(
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps(asked))
-            process.stdin.close()
+            # One line, and the pipe stays open: when this process ends, it closes and the reader ends, too.
+            process.stdin.write(json.dumps(asked) + "\n")
+            process.stdin.flush()
             count = 0
             for line in process.stdout:
                 # llama.cpp may say something of its own in between.
@@ -213,3 +215,5 @@ def _answers(
             process.kill()
             process.wait()
             process.stdout.close()
+            with suppress(BrokenPipeError):
+                process.stdin.close()

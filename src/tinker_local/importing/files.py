@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +41,14 @@ def read_adapter_files(path: Path) -> AdapterFiles:
         files = _of_folder(path) if path.is_dir() else _of_archive(path)
     except FileNotFoundError as error:
         raise AdapterError(f"There is no {path}; give the folder of an adapter, or its archive.") from error
-    except (OSError, tarfile.TarError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as error:
         raise AdapterError(
-            f"{path} cannot be read ({error}); give the folder of an adapter, or its archive."
+            f"{path} is no archive, or not a whole one; give the folder that PEFT, mlx-lm or Tinker saved an "
+            "adapter in, or a .tar, .tar.gz or .tgz of it."
+        ) from error
+    except OSError as error:
+        raise AdapterError(
+            f"{path} cannot be read ({error.strerror}); give the folder of an adapter, or its archive."
         ) from error
     if CONFIG not in files:
         raise AdapterError(

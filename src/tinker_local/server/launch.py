@@ -82,9 +82,18 @@ def launch(options: ServeOptions) -> None:
             target=watch, args=(ALL_THREADS, threading.Event()), name="neighbours", daemon=True
         )
         looking.start()
+    if not options.stop_with_stdin:
+        _tell(_key_in_words(options.api_key))
     server.start()
     # This thread computes and the other one serves: see worker.py.
     worker.run()
+
+
+def _key_in_words(key: str) -> str:
+    """Which key clients need; one that somebody chose is not shown, as logs are read by others."""
+    if key == DEFAULT_API_KEY:
+        return f"for clients with TINKER_API_KEY={DEFAULT_API_KEY}, the default that everybody knows"
+    return "for clients with the key that --api-key or TINKER_LOCAL_API_KEY told, as TINKER_API_KEY"
 
 
 def _tell(line: str) -> None:

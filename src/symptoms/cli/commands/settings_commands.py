@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from symptoms.data.files.row_stream import count_rows
 from symptoms.errors import InputError
 from symptoms.settings.translated import Tool, translate
 from symptoms.settings.translated.toml_page import as_toml
@@ -34,8 +35,15 @@ def translate_file(
         int | None,
         typer.Option(min=1, help="So many training examples; turns a share of all steps into a number."),
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The training file, whose examples are counted for that.")
+    ] = None,
 ) -> None:
     """Write settings for `symptoms train` with the reason of each, and name what cannot be carried over."""
+    if data is not None:
+        if examples is not None:
+            raise InputError("--examples and --data both say how many examples there are; give one of them.")
+        examples = count_rows(data)
     translation = translate(tool, read_other_tools_file(file), examples)
     page = as_toml(translation, file.name)
     if out is None:

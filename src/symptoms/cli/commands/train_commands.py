@@ -122,8 +122,9 @@ def _known_deviations(settings: TrainingSettings, service: Service, console: Con
             "(--no-server-check leaves it out) ...",
         )
 
-    all_layers = settings.train_attn and settings.train_mlp and settings.train_unembed
-    deviations = deviations_at_first_meeting(service, all_layers, meet)
+    flags = ("train_attn", "train_mlp", "train_unembed")
+    left_out = [flag for flag in flags if not getattr(settings, flag)]
+    deviations = deviations_at_first_meeting(service, left_out, meet)
     for row in deviations:
         sentence = f"not as documented: {row.name}: {row.came}; {row.consequence}"
         say(console, sentence, "yellow")

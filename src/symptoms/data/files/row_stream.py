@@ -8,10 +8,10 @@ from typing import TextIO
 
 from symptoms.data.files.delimited import rows_of_text
 from symptoms.data.files.reading import lines_of, open_text, read_text, reading
-from symptoms.data.files.records import TEXTS, Columns, ending_fault, rows_of_whole
+from symptoms.data.files.records import TEXTS, Columns, columns_called, ending_fault, rows_of_whole
 from symptoms.data.files.table_files import PARQUET, TABLES, rows_in_parquet, rows_of_folder, rows_of_table
 from symptoms.data.files.text_rows import Found, rows_of_json_lines, rows_of_plain_lines
-from symptoms.errors import DataError
+from symptoms.errors import DataError, Fault
 
 PLAIN = ".txt"
 BEGINNING = 65_536
@@ -73,3 +73,13 @@ class RowStream:
         with open_text(self._path, newline) as stream:
             self._stream = stream
             yield from lines_of(self._path, stream)
+
+
+def count_rows(path: Path) -> int:
+    """How many rows a file holds, whatever its columns are called; raises DataError for one at fault."""
+    number = 0
+    for row in RowStream(path, columns_called(None, None)).rows:
+        if isinstance(row, Fault):
+            raise DataError([row])
+        number += 1
+    return number

@@ -47,6 +47,8 @@ DATA = (
     "dataset_streaming",
 )
 
+HOW_MANY = "tell --examples, or the training file by --data"
+
 
 def from_trl(told: Mapping[str, Any], examples: int | None = None) -> Translation:
     """TRL's settings; raises InputError where they train all weights, which cannot be had here."""
@@ -127,7 +129,7 @@ def _steps(theirs: TheirValues, draft: Draft, examples: int | None) -> int | Non
         draft.carry(
             "epochs",
             math.ceil(epochs),
-            f"num_train_epochs {epochs:g}, rounded up; tell --examples for its steps",
+            f"num_train_epochs {epochs:g}, rounded up; {HOW_MANY}",
         )
     sampling = str(theirs.any("train_sampling_strategy", "random"))
     draft.carry("shuffle", sampling != "sequential", theirs.whence("train_sampling_strategy", sampling))
@@ -148,23 +150,34 @@ def _schedule(theirs: TheirValues, draft: Draft, steps: int | None) -> None:
     if kind == "warmup_stable_decay":
         _decay(more, draft, steps)
     more.leave_the_rest(draft)
-    warmup = theirs.number("warmup_steps", 0)
-    ratio = theirs.number("warmup_ratio", 0)
-    if ratio:
-        draft.leave("warmup_ratio", f"{TRL} has no such setting any more; a warmup_steps below 1 is a share")
-    earlier = "; it starts at rate / warm-up here, and there at 0" if warmup else ""
-    if kind == "constant" and warmup:
+    _warmup(theirs, draft, kind, steps)
+
+
+def _warmup(theirs: TheirValues, draft: Draft, kind: str, steps: int | None) -> None:
+    """Their warm-up as a number of steps, which a share of all becomes by ceil(share x steps), as there.
+
+    Source: `TrainingArguments.get_warmup_steps` of transformers 5.24.0, and of 4.57 for `warmup_ratio`.
+    """
+    warmup, ratio = theirs.number("warmup_steps", 0), theirs.number("warmup_ratio", 0)
+    name, told = ("warmup_steps", warmup) if warmup or not ratio else ("warmup_ratio", ratio)
+    earlier = "; it starts at rate / warm-up here, and there at 0" if told else ""
+    if ratio and name == "warmup_ratio":
+        earlier += f"; {TRL} calls that share warmup_steps"
+    elif ratio:
+        draft.leave("warmup_ratio", f"{ratio:g}, which warmup_steps {warmup:g} beside it overrules")
+    if kind == "constant" and told:
         draft.carry(
-            "warmup_steps", 0, "lr_scheduler_type constant has no warm-up there, whatever warmup_steps says"
+            "warmup_steps", 0, f"lr_scheduler_type constant has no warm-up there, whatever {name} says"
         )
-    elif 0 < warmup < 1 and steps is None:
-        words = f"{warmup:g} is a share of all steps; tell --examples to have it as their number"
-        draft.carry("warmup_steps", 0, f"warmup_steps {words}")
-        draft.leave("warmup_steps", words)
-    elif 0 < warmup < 1 and steps is not None:
-        draft.carry(
-            "warmup_steps", math.ceil(steps * warmup), f"warmup_steps {warmup:g} of {steps} steps{earlier}"
-        )
+    elif 0 < told < 1 and steps is None:
+        words = f"{told:g} is a share of all steps, whose number is not known; {HOW_MANY}"
+        draft.carry("warmup_steps", 0, f"{name} {words}")
+        draft.leave(name, words)
+    elif 0 < told < 1 and steps is not None:
+        draft.carry("warmup_steps", math.ceil(steps * told), f"{name} {told:g} of {steps} steps{earlier}")
+    elif name == "warmup_ratio":
+        draft.carry("warmup_steps", 0, f"warmup_ratio {told:g} is no share between 0 and 1")
+        draft.leave("warmup_ratio", f"{told:g} is no share of all steps, which lies between 0 and 1")
     else:
         draft.carry("warmup_steps", int(warmup), f"{theirs.whence('warmup_steps')}{earlier}")
 
@@ -174,7 +187,7 @@ def _decay(more: TheirValues, draft: Draft, steps: int | None) -> None:
     if decay and steps:
         draft.carry("decay_fraction", round(decay / steps, 6), f"num_decay_steps {decay:g} of {steps} steps")
     else:
-        draft.leave("num_decay_steps", "it needs the number of all steps; tell --examples")
+        draft.leave("num_decay_steps", f"it needs the number of all steps; {HOW_MANY}")
     kind = more.any("decay_type", "cosine")
     if kind != "linear":
         draft.leave("decay_type", f"{kind}; here the decay of wsd is linear")

@@ -1,7 +1,7 @@
 """Answers of llama.cpp, by the package `xllamacpp`.
 
-Standard input: {"file", "adapter": file or null, "vocab_size", "plain", "threads", "prompts", "lines",
-"new_tokens", "end_tokens"} as in `with_transformers.py`, and so is standard output.
+The line of standard input: {"file", "adapter": file or null, "vocab_size", "plain", "threads", "prompts",
+"lines", "new_tokens", "end_tokens"} as in `with_transformers.py`, and so is standard output.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 
 # By its name, since not everybody has it.
 xllamacpp: Any = importlib.import_module("xllamacpp")
+# This file is run by its path, and that one lies beside it.
+asked_by_parent: Any = importlib.import_module("parent").asked_by_parent
 FORCED = 1000.0
 MANY = 8
 """From so many tokens to score at one place on, the whole vocabulary is asked for at once."""
@@ -117,7 +119,7 @@ class LlamaCpp:
 
 def main() -> None:
     """Answer every prompt."""
-    asked = json.load(sys.stdin)
+    asked = asked_by_parent()
     server = serve(asked)
     llama = LlamaCpp(server, asked["vocab_size"], asked["plain"])
     for prompt, lines, count in zip(asked["prompts"], asked["lines"], asked["new_tokens"], strict=True):

@@ -1,7 +1,8 @@
 """Answers of `transformers`, with an adapter of `peft` or without.
 
-Standard input: {"folder", "adapter": folder or null, "merge": bool, "prompts": [{"text", "tokens"}],
-"lines": [[[token, ...], ...] for each prompt], "new_tokens": [count for each prompt], "end_tokens"}.
+The line of standard input: {"folder", "adapter": folder or null, "merge": bool, "prompts": [{"text",
+"tokens"}], "lines": [[[token, ...], ...] for each prompt], "new_tokens": [count for each prompt],
+"end_tokens"}.
 Standard output: for each prompt {"tokenized", "tokens", "scores"}.
 """
 
@@ -17,6 +18,8 @@ import torch
 
 # By its name, since the server itself knows nothing of it.
 transformers: Any = importlib.import_module("transformers")
+# This file is run by its path, and that one lies beside it.
+asked_by_parent: Any = importlib.import_module("parent").asked_by_parent
 # The loaders warn of what is in the folders on purpose.
 warnings.filterwarnings("ignore")
 
@@ -64,7 +67,7 @@ def scores(model: Any, tokens: list[int], lines: list[list[int]]) -> list[float]
 
 def main() -> None:
     """Answer every prompt."""
-    asked = json.load(sys.stdin)
+    asked = asked_by_parent()
     tokenizer: Any = transformers.AutoTokenizer.from_pretrained(asked["folder"])
     model = load(asked)
     with torch.no_grad():

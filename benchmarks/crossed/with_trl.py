@@ -1,0 +1,80 @@
+"""Worker: the texts through TRL's SFTTrainer; the second argument has settings that differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from benchmarks.crossed.ingredients import (
+    BETAS,
+    EPS,
+    LAYERS,
+    RANK,
+    RATE,
+    SCALE,
+    STEPS,
+    TEXTS,
+    folder,
+    tell,
+)  # fmt: skip
+from benchmarks.crossed.with_peft import put_first
+
+
+class Told(TrainerCallback):
+    """Keeps the losses of the trainer's own log."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def on_log(self, *_: Any, logs: dict[str, float] | None = None, **__: Any) -> None:
+        if logs and "loss" in logs:
+            self.losses.append(logs["loss"])
+
+
+def main() -> None:
+    told = Told()
+    with tempfile.TemporaryDirectory() as output:
+        settings: dict[str, Any] = {
+            "per_device_train_batch_size": len(TEXTS),
+            "max_steps": STEPS,
+            "learning_rate": RATE,
+            "adam_beta1": BETAS[0],
+            "adam_beta2": BETAS[1],
+            "adam_epsilon": EPS,
+            "lr_scheduler_type": "constant",
+            "max_grad_norm": 0.0,
+            "bf16": False,
+            "use_cpu": True,
+            "gradient_checkpointing": False,
+            "logging_steps": 1,
+            "save_strategy": "no",
+            "report_to": "none",
+            "disable_tqdm": True,
+        }
+        settings |= json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+        tokenizer = AutoTokenizer.from_pretrained(folder() / "model")
+        trainer = SFTTrainer(
+            model=AutoModelForCausalLM.from_pretrained(folder() / "model", dtype=torch.float32),
+            args=SFTConfig(output_dir=output, **settings),
+            train_dataset=Dataset.from_list([{"text": text} for text in TEXTS]),
+            processing_class=tokenizer,
+            peft_config=LoraConfig(
+                r=RANK, lora_alpha=int(SCALE * RANK), target_modules=list(LAYERS), task_type="CAUSAL_LM"
+            ),
+            callbacks=[told],
+        )
+        put_first(trainer.model)
+        trainer.train()
+    tell(told.losses, rows=len(trainer.train_dataset))
+
+
+if __name__ == "__main__":
+    main()
