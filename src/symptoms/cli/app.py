@@ -1,59 +1,98 @@
-"""The commands and their options."""
+"""The commands; each module of them is imported when its command is asked for."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from symptoms import __version__
-from symptoms.cli.checks.conformance_command import conformance
-from symptoms.cli.checks.doctor_command import doctor
-from symptoms.cli.checks.safety_command import safety_app
-from symptoms.cli.commands.assess_command import assess
-from symptoms.cli.commands.compare_commands import compare
-from symptoms.cli.commands.data_commands import data_app
-from symptoms.cli.commands.evaluate_commands import evaluate, results
-from symptoms.cli.commands.models_commands import models_app
-from symptoms.cli.commands.runs_commands import runs_app
-from symptoms.cli.commands.serve_command import serve
-from symptoms.cli.commands.settings_commands import settings_app
-from symptoms.cli.commands.sweep_commands import sweep
-from symptoms.cli.commands.train_commands import train
-from symptoms.cli.exchange_commands import export
-from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
+from symptoms.cli.on_demand import Entry, on_demand
 from symptoms.cli.outcome import exit_with_a_sentence
-from symptoms.cli.token_view import examples_to_show, print_examples
-from symptoms.data.files.records import columns_called
 from symptoms.disclaimer import DISCLAIMER
-from symptoms.errors import InputError
-from symptoms.words import counted
+
+COMMANDS = (
+    Entry(
+        "assess",
+        "commands.assess_command",
+        "assess",
+        "Say which condition a description resembles. Educational, not a diagnosis.",
+    ),
+    Entry(
+        "train",
+        "commands.train_commands",
+        "train",
+        "Fine-tune on data of your own; every run can be resumed and repeated.",
+    ),
+    Entry(
+        "sweep",
+        "commands.sweep_commands",
+        "sweep",
+        "Train the same with different settings and seeds; what is finished is not done again.",
+    ),
+    Entry(
+        "compare",
+        "commands.compare_commands",
+        "compare",
+        "Show what differs between runs, what came of them, and whether it may be chance.",
+    ),
+    Entry(
+        "evaluate",
+        "commands.evaluate_commands",
+        "evaluate",
+        "Measure a run on held-out examples, next to baselines, with intervals.",
+    ),
+    Entry(
+        "results",
+        "commands.evaluate_commands",
+        "results",
+        "Put results side by side as one table: models over their seeds, and baselines.",
+    ),
+    Entry(
+        "serve",
+        "commands.serve_command",
+        "serve",
+        "Show a page that assesses descriptions and follows trainings, with an API beside it.",
+    ),
+    Entry(
+        "export",
+        "exchange_commands",
+        "export",
+        "Write a run's weights for other programs, and check them there.",
+    ),
+    Entry(
+        "conformance",
+        "checks.conformance_command",
+        "conformance",
+        "Measure what a Tinker-compatible server does, beside what hosted Tinker documents.",
+    ),
+    Entry(
+        "doctor",
+        "checks.doctor_command",
+        "doctor",
+        "Check what is needed, from versions to the service, and say what to do about what is broken.",
+    ),
+    Entry(
+        "tokens",
+        "commands.tokens_command",
+        "tokens",
+        "Show examples with each token coloured by its weight, and count what is trained.",
+    ),
+    Entry("data", "commands.data_commands", "data_app", "Look at data, check it, split it."),
+    Entry("runs", "commands.runs_commands", "runs_app", "List, show and remove runs."),
+    Entry("models", "commands.models_commands", "models_app", "List, get and remove base models."),
+    Entry("safety", "checks.safety_command", "safety_app", "Measure the crisis screen."),
+    Entry("settings", "commands.settings_commands", "settings_app", "Bring settings from another tool."),
+)
 
 app = typer.Typer(
+    cls=on_demand(COMMANDS),
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help=f"Fine-tune a small language model on symptom descriptions. {DISCLAIMER}",
 )
-
-app.add_typer(data_app, name="data")
-app.add_typer(runs_app, name="runs")
-app.add_typer(models_app, name="models")
-app.add_typer(safety_app, name="safety")
-app.add_typer(settings_app, name="settings")
-app.command()(assess)
-app.command()(train)
-app.command()(sweep)
-app.command()(compare)
-app.command()(evaluate)
-app.command()(results)
-app.command()(serve)
-app.command()(export)
-app.command()(conformance)
-app.command()(doctor)
 
 
 def main() -> None:
@@ -76,30 +115,3 @@ def _options(
     ] = False,
 ) -> None:
     del version
-
-
-@app.command()
-def tokens(
-    file: Annotated[Path, typer.Argument(help="Any data file, such as mental_health_data.json.")],
-    example: Annotated[
-        int | None, typer.Option(min=1, help="Show only this example, counted from 1.")
-    ] = None,
-    service: ServiceOption = None,
-    base_model: BaseModelOption = None,
-    text_column: TextColumnOption = None,
-    label_column: LabelColumnOption = None,
-) -> None:
-    """Show examples with each token coloured by its weight, and count what is trained."""
-    shown = examples_to_show(file, columns_called(text_column, label_column))
-    if example is not None and example > len(shown.examples):
-        count = counted(len(shown.examples), "example")
-        raise InputError(f"{file} has {count}; choose --example from those.")
-    from symptoms.service import connect
-
-    console = Console()
-    with (
-        console.status("loading the tokenizer"),
-        connect(service, base_model, preferred=shown.base_model) as connected,
-    ):
-        tokenizer, context = connected.tokenizer(), connected.context_length
-    print_examples(console, shown, example, tokenizer, context)

@@ -88,8 +88,9 @@ def learned_scores(text: str) -> Scores:
 
 def _read(text: str) -> tuple[Finding | None, Scores]:
     """What each of the two layers finds in a text."""
-    found = shipped_rules().screen(text)
-    return found, scores_of(features_of(text, None if found is None else found.category), shipped_weights())
+    found, weights = shipped_rules().screen(text), shipped_weights()
+    category = None if found is None else found.category
+    return found, scores_of(features_of(text, category, weights.vocabulary), weights)
 
 
 def _screening(

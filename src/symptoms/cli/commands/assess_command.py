@@ -154,6 +154,9 @@ def _assess_one(
     if result.crisis_notice is not None and result.crisis_notice != notice:
         # The model's own answer has raised it, or nobody was asked whose answer it could have waited for.
         print_notice(console, result.crisis_notice)
+    if result.language_notice is not None and result.language_notice != unread:
+        # Which languages it has learnt from is known with the model.
+        print_notice(console, result.language_notice)
     if result.crisis and not show_anyway:
         print_kept_back(console)
     else:

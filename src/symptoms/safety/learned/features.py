@@ -13,12 +13,14 @@ from itertools import pairwise
 from zlib import crc32
 
 from symptoms.safety.languages import language_of_tokens
+from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.learned.reading import concepts_of, tokens_of
 from symptoms.safety.rulebook import Category
 
 CONCEPTS_APART = 6
 """Tokens within which two concepts count as a pair, in their order."""
 PIECES = (3, 4, 5)
+ENGLISH = "en"
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,22 @@ BLOCKS = (CONCEPTS, WORDS, LETTERS, RULES)
 PLACES = RULES.start + RULES.size
 
 
-def features_of(text: str, by_rule: Category | None) -> dict[Block, dict[int, float]]:
+def features_of(
+    text: str, by_rule: Category | None, vocabulary: Vocabulary | None
+) -> dict[Block, dict[int, float]]:
     """For each block the places of what is in the text, with 1 + log of its count.
 
-    `by_rule` is what the readable rules found in the same text.
+    `by_rule` is what the readable rules found in the same text; by the `vocabulary` misspelt words are read
+    as what was meant, without one as they are written.
     """
     tokens = tokens_of(text)
+    language = language_of_tokens(tokens)
+    if language == ENGLISH and vocabulary is not None:
+        tokens = vocabulary.mended(tokens)
     counted: dict[Block, dict[int, float]] = {
         WORDS: _hashed(WORDS, _words(tokens)),
         LETTERS: _hashed(LETTERS, _pieces(tokens)),
-        CONCEPTS: _hashed(CONCEPTS, _concepts(tokens)),
+        CONCEPTS: _hashed(CONCEPTS, _concepts(tokens, language)),
     }
     if by_rule is not None:
         counted[RULES] = {RULES.start: 1.0, RULES.start + 1 + list(Category).index(by_rule): 1.0}
@@ -72,8 +80,8 @@ def _pieces(tokens: list[str]) -> Iterable[str]:
                     yield whole[at : at + length]
 
 
-def _concepts(tokens: list[str]) -> Iterable[str]:
-    found = concepts_of(tokens, language_of_tokens(tokens))
+def _concepts(tokens: list[str], language: str) -> Iterable[str]:
+    found = concepts_of(tokens, language)
     for at, (place, name) in enumerate(found):
         yield name
         for other_place, other in found[at + 1 :]:

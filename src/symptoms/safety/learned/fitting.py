@@ -12,7 +12,7 @@ import json
 import lzma
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
+from symptoms.safety.learned.features import BLOCKS, ENGLISH, PLACES, Block, features_of
+from symptoms.safety.learned.mending import Vocabulary
+from symptoms.safety.learned.reading import tokens_of
 from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of, write_weights
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import shipped_rules
@@ -39,6 +41,9 @@ WEIGHT_OF_ORDINARY = 0.05
 WEIGHT_OF_EXAMPLES = 1.0
 """What ordinary sentences and symptom descriptions weigh for `danger`; for `topic` sentences weigh 1."""
 TOLERANCE = 1e-3
+
+MISSPELT = "misspelling_or_no_punctuation"
+"""A kind whose true texts are misspelt, so that what only they have must not pass for a word of its own."""
 
 RECALL = 0.92
 """Share of the held-out true texts that `danger` and the rules are to find."""
@@ -115,11 +120,20 @@ Matrix = Any
 Counted = dict[Block, dict[int, float]]
 
 
-def counts_of(texts: Sequence[Text]) -> list[Counted]:
-    """The features of each text, with what the rules found in it."""
+def vocabulary_of(texts: Sequence[Text]) -> Vocabulary:
+    """The words of the texts that are not held out, but for those that are misspelt on purpose."""
+    by_language: dict[bool, list[str]] = {True: [], False: []}
+    for text in texts:
+        if not text.held_out and text.kind != MISSPELT:
+            by_language[text.language == ENGLISH] += tokens_of(text.text)
+    return Vocabulary.counted(by_language[True], by_language[False])
+
+
+def counts_of(texts: Sequence[Text], vocabulary: Vocabulary) -> list[Counted]:
+    """The features of each text, with what the rules found in it; what is learned from is read as written."""
     found = [shipped_rules().screen(text.text) for text in texts]
     return [
-        features_of(text.text, None if one is None else one.category)
+        features_of(text.text, None if one is None else one.category, vocabulary if text.held_out else None)
         for text, one in zip(texts, found, strict=True)
     ]
 
@@ -155,7 +169,8 @@ def matrix_of(counted: Sequence[Counted], rarity: NDArray[np.float64]) -> Matrix
 def fit(texts: Sequence[Text], ordinary: Sequence[Text]) -> Weights:
     """The weights from the texts that are not held out, and the thresholds from those that are."""
     every = [*texts, *ordinary]
-    counted = counts_of(every)
+    vocabulary = vocabulary_of(every)
+    counted = counts_of(every, vocabulary)
     learned = np.array([not text.held_out for text in every])
     exact = rarity_of([blocks for blocks, used in zip(counted, learned, strict=True) if used])
     step = float(exact.max()) / 255
@@ -188,9 +203,9 @@ def fit(texts: Sequence[Text], ordinary: Sequence[Text]) -> Weights:
     rows, steps = _quantised(np.stack([row for row, _ in models]))
     unset = Thresholds(math.inf, math.inf, math.inf, math.inf)
     biases = np.array([bias for _, bias in models], dtype=np.float32)
-    weights = Weights(rows, steps, biases, rarity, step, unset)
+    weights = Weights(rows, steps, biases, rarity, step, unset, vocabulary)
     held_out = [(text, blocks) for text, blocks in zip(every, counted, strict=True) if text.held_out]
-    return Weights(rows, steps, biases, rarity, step, fit_thresholds(held_out, weights))
+    return replace(weights, thresholds=fit_thresholds(held_out, weights))
 
 
 def _logistic(

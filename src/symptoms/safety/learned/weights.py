@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symptoms.safety.learned.features import BLOCKS, Block
+from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.rulebook import Category
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Weights:
     """One row a linear model, in the order topic, danger, then the categories; one column a place.
 
     `rows` are int8 (models, PLACES), to be multiplied by `steps` (models, blocks); `rarity` is uint8
-    (PLACES,), to be multiplied by `rarity_step`; `biases` are (models,).
+    (PLACES,), to be multiplied by `rarity_step`; `biases` are (models,). `vocabulary` has the words of the
+    texts that they were learned from.
     """
 
     rows: NDArray[np.int8]
@@ -54,6 +56,7 @@ class Weights:
     rarity: NDArray[np.uint8]
     rarity_step: float
     thresholds: Thresholds
+    vocabulary: Vocabulary
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def read_weights(content: bytes) -> Weights:
             rarity=kept["rarity"],
             rarity_step=settings["rarity_step"],
             thresholds=Thresholds(**settings["thresholds"]),
+            vocabulary=Vocabulary.from_text(kept["words"].tobytes().decode("utf-8")),
         )
 
 
@@ -115,6 +119,7 @@ def weights_archive(weights: Weights) -> bytes:
         "steps": weights.steps,
         "biases": weights.biases,
         "rarity": weights.rarity,
+        "words": np.frombuffer(weights.vocabulary.to_text().encode("utf-8"), dtype=np.uint8),
         "settings": np.array(json.dumps(settings)),
     }
     archive = io.BytesIO()

@@ -55,7 +55,8 @@ def strongest(
     for passage in passages(text):
         # What the rest of the text excuses, it excuses here, too.
         found = shipped_rules().screen(passage) if found_by_rule else None
-        scores = scores_of(features_of(passage, None if found is None else found.category), weights)
+        category = None if found is None else found.category
+        scores = scores_of(features_of(passage, category, weights.vocabulary), weights)
         if read_alone and scores.topic >= topic:
             best = max(best, scores.danger)
         if found is not None:

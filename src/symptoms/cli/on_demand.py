@@ -1,0 +1,85 @@
+"""Commands that are imported when they are asked for, so that the help of all of them needs none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
+
+Command = TyperCommand | TyperGroup
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command of this name: a function, or an app of several commands, in a module of `symptoms.cli`.
+
+    `summary` is what its help begins with, as the help of all commands lists it.
+    """
+
+    name: str
+    module: str
+    attribute: str
+    summary: str
+
+    def loaded(self) -> Command:
+        """The command itself."""
+        found = getattr(import_module(f"symptoms.cli.{self.module}"), self.attribute)
+        # Typer makes commands as part of an app alone.
+        app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=self.name)
+        else:
+            app.command(self.name)(found)
+            app.callback()(_nothing)
+        [command] = get_group(app).commands.values()
+        assert isinstance(command, Command)
+        return command
+
+    def listed(self) -> Command:
+        """What stands for it in the list of commands."""
+        return TyperCommand(self.name, help=self.summary)
+
+
+class OnDemand(MutableMapping[str, Any]):
+    """Commands by name, in their order, each loaded when it is looked up."""
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        self._entries = {entry.name: entry for entry in entries}
+
+    def __getitem__(self, name: str) -> Command:
+        return self._entries[name].loaded()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __setitem__(self, name: str, command: Command) -> None:
+        raise TypeError("Commands are told by their entries.")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("Commands are told by their entries.")
+
+
+def on_demand(entries: tuple[Entry, ...]) -> type[TyperGroup]:
+    """The kind of group that has these commands and loads each when it is asked for."""
+
+    class OnDemandGroup(TyperGroup):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**{**settings, "commands": OnDemand(entries)})
+
+        def format_commands(self, ctx: Any, formatter: Any) -> None:
+            listed = TyperGroup(commands=[entry.listed() for entry in entries])
+            listed.format_commands(ctx, formatter)
+
+    return OnDemandGroup
+
+
+def _nothing() -> None:
+    """Makes an app of one command a group, too."""
