@@ -1,9 +1,9 @@
 """Which symptom terms fit a text, by what the training set shows of each.
 
-Three things speak for a term, each in log-odds: how often it goes with the conditions that the text resembles,
-what the text's words say (TF-IDF and logistic regression, one for each term), and whether a cue of the term
-stands in the text, which tells much of some terms and little of others. A logistic regression that is the same
-for all terms weighs the three; it is fitted on dev, with the probability from which on a term is named.
+Three things speak for a term, each in log-odds: how often it goes with the conditions that the text
+resembles, what the text's words say (TF-IDF and logistic regression, one for each term), and whether a cue of
+the term stands in the text, which tells much of some terms and little of others. A logistic regression that is
+the same for all terms weighs the three; it is fitted on dev, with the probability from which a term is named.
 
 The model's own list, which it writes greedily after the concern, stops at what is likeliest one by one, and
 was right less often (docs/log.md). So nothing is written where the run has this.
@@ -113,8 +113,12 @@ def fit_symptom_model(
         return None
     overall = has.mean(axis=0)
     places = np.array([list(labels).index(condition) for condition in conditions])
-    shares = np.stack([_smoothed(has[places == place], overall, SHARE_EXAMPLES) for place in range(len(labels))])
-    cued = np.array([[term in found for term in terms] for found in (supported_terms(t, terms) for t in texts)])
+    shares = np.stack(
+        [_smoothed(has[places == place], overall, SHARE_EXAMPLES) for place in range(len(labels))]
+    )
+    cued = np.array(
+        [[term in found for term in terms] for found in (supported_terms(t, terms) for t in texts)]
+    )
     precision = (has & cued).sum() / max(1, cued.sum())
     with_cue = _share((has & cued).sum(axis=0), cued.sum(axis=0), precision, CUE_EXAMPLES)
     without = _share((has & ~cued).sum(axis=0), (~cued).sum(axis=0), UNCUED * overall, CUE_EXAMPLES)
@@ -148,9 +152,7 @@ def _of_arrays(stored: Mapping[str, NDArray[Any]]) -> SymptomModel:
     return SymptomModel(labels, stored["shares"], stored["cues"], WordModel.of_arrays(stored))
 
 
-def _smoothed(
-    has: NDArray[np.bool_], overall: NDArray[np.float64], weight: float
-) -> NDArray[np.float64]:
+def _smoothed(has: NDArray[np.bool_], overall: NDArray[np.float64], weight: float) -> NDArray[np.float64]:
     return _share(has.sum(axis=0), len(has), overall, weight)
 
 

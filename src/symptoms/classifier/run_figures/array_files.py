@@ -1,4 +1,4 @@
-"""Arrays that an evaluation keeps in a run directory: one file each, and a sentence where one cannot be read."""
+"""Arrays that an evaluation keeps in a run directory, several in a file."""
 
 from __future__ import annotations
 
