@@ -2,8 +2,8 @@
 
 Three things speak for a term, each in log-odds: how often it goes with the conditions that the text
 resembles, what the text's words say (TF-IDF and logistic regression, one for each term), and whether a cue of
-the term stands in the text, which tells much of some terms and little of others. A logistic regression that is
-the same for all terms weighs the three; it is fitted on dev, with the probability from which a term is named.
+the term stands in the text, which tells much of some terms and little of others. One logistic regression for
+all terms weighs the three; it is fitted on dev, with the probability from which on a term is named.
 
 The model's own list, which it writes greedily after the concern, stops at what is likeliest one by one, and
 was right less often (docs/log.md). So nothing is written where the run has this.
@@ -70,7 +70,8 @@ class SymptomModel:
         found = supported_terms(text, self.terms)
         cued = np.array([term in found for term in self.terms])
         by_conditions = log_odds(probabilities @ self.shares.astype(np.float64))
-        return np.stack([by_conditions, self.words.scores(text), np.where(cued, *self.cues[::-1])], axis=1)
+        by_cues = np.where(cued, self.cues[1], self.cues[0]).astype(np.float64)
+        return np.stack([by_conditions, self.words.scores(text), by_cues], axis=1)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ def fit_symptom_reader(
         reader.named(probabilities[row], model.mended(one.input))
         for row, one in zip(rows, examples, strict=True)
     ]
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(WRITTEN_ON_DEV, len(rows))).astype(int)).tolist()
+    count = min(WRITTEN_ON_DEV, len(rows))
+    chosen = [number * len(rows) // count for number in range(count)]
     advance = track("symptoms on dev", len(chosen))
     asked = [examples[place] for place in chosen]
     written = [one.written_symptoms or () for one in predict(model, asked, dev.labels, advance, most_whole=0)]
