@@ -187,7 +187,7 @@ def summary_of(evaluation: Evaluation) -> dict[str, Any]:
         if scores.abstention is None
         else scores.abstention.accuracy_when_answered,
         "symptom_micro_f1_written": None if written is None else written.micro_f1,
-        **_figures_of(evaluation.symptoms),
+        **_figures_of(evaluation.symptoms, written),
         "accuracy_at_80_coverage": scores.accuracy_at_80_coverage,
         "out_of_scope_auroc": scores.out_of_scope.auroc,
         "over_diagnosis_rate": scores.out_of_scope.over_diagnosis_rate,
@@ -210,9 +210,14 @@ def summary_of(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _figures_of(symptoms: KeySymptoms | None) -> dict[str, Any]:
+def _figures_of(symptoms: KeySymptoms | None, written: SymptomScores | None = None) -> dict[str, Any]:
+    """What is `written` stands for what is named in results of before that was told apart."""
     if symptoms is None:
-        return {"symptom_micro_f1": None, "symptom_micro_f1_interval": None, "symptom_micro_f1_shown": None}
+        return {
+            "symptom_micro_f1": None if written is None else written.micro_f1,
+            "symptom_micro_f1_interval": None,
+            "symptom_micro_f1_shown": None,
+        }
     interval = symptoms.named_micro_f1
     return {
         "symptom_micro_f1": interval.value,
