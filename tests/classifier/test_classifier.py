@@ -231,7 +231,6 @@ def test_a_run_that_reads_symptoms_writes_nothing(
 
     monkeypatch.setattr(TrainedModel, "submit_continuation", written)
     with Classifier.load(str(folder)) as loaded:
-        loaded.prepare()
         found = loaded.assess("I am exhausted, and the wool is red.")
     assert [one.symptom for one in found.key_symptoms] == ["fatigue"]
     assert found.key_symptoms[0].evidence[0].text == "exhausted"

@@ -68,9 +68,9 @@ class SymptomModel:
         import numpy as np
 
         found = supported_terms(text, self.terms)
-        cued = np.array([term in found for term in self.terms])
+        cued = np.array([term in found for term in self.terms], dtype=np.int64)
         by_conditions = log_odds(probabilities @ self.shares.astype(np.float64))
-        by_cues = np.where(cued, self.cues[1], self.cues[0]).astype(np.float64)
+        by_cues = self.cues.astype(np.float64)[cued, np.arange(len(cued))]
         return np.stack([by_conditions, self.words.scores(text), by_cues], axis=1)
 
 
