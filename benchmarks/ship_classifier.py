@@ -1,7 +1,7 @@
 """`python -m benchmarks.ship_classifier RUN`: put an evaluated run among what ships, as the classifier there.
 
 Its adapter goes where `ship_adapter` puts one, and beside it what is known of the run: settings, labels,
-calibration, accuracy and the model of words. Nothing that tells of the machine goes along.
+calibration, accuracy and the models of words and symptoms. Nothing that tells of the machine goes along.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ship_adapter import main as ship_adapter
+from symptoms.classifier.symptom_reading import FILE as SYMPTOMS
 from symptoms.classifier.word_vote import FILE as WORDS
 from symptoms.runs import find_run
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
@@ -50,8 +51,9 @@ def main(name: str) -> None:
         for further in told.get("further", []):
             further["data"] = f"data/{Path(further['data']).name}"
         write(file, told, indent=1)
-    if (run.path / WORDS).exists():
-        shutil.copy(run.path / WORDS, CLASSIFIER_RUN / WORDS)
+    for file in (WORDS, SYMPTOMS):
+        if (run.path / file).exists():
+            shutil.copy(run.path / file, CLASSIFIER_RUN / file)
     size = sum(file.stat().st_size for file in CLASSIFIER_RUN.iterdir())
     print(f"{CLASSIFIER_RUN}: {size / 1e6:.1f} MB")
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
 from odd_texts import ODD_TEXTS
 from symptoms import Classifier
+from symptoms.classifier import (
+    RunCalibration,
+    SymptomCalibration,
+    TrainedModel,
+    fit_symptom_model,
+    write_calibration,
+    write_symptom_model,
+)
 from symptoms.data import load_experiment
 from symptoms.errors import InputError, RunError
 from training_runs import run, write_experiment
@@ -188,3 +197,40 @@ def test_preparing_changes_no_answer(classifier: Classifier):
     before = [classifier.assess(text).to_json() for text in texts]
     classifier.prepare()
     assert [classifier.assess(text).to_json() for text in texts] == before
+
+
+def test_a_run_that_reads_symptoms_writes_nothing(
+    classifier: Classifier, colour_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The symptoms are those that conditions, words and cues speak for, and only with words in the text."""
+    monkeypatch.setenv("TINKER_LOCAL_HOME", str(colour_run / "home"))
+    folder = tmp_path / "runs" / "tiny"
+    shutil.copytree(colour_run / "runs" / "tiny", folder)
+    labels = ("red", "green", "blue", "grey")
+    model = fit_symptom_model(
+        ["I lie awake", "I lie awake again", "I lie here", "all is well"] * 4,
+        sorted(labels * 4),
+        [("fatigue", "loneliness"), ("fatigue",), (), ()] * 4,
+        labels,
+    )
+    assert model is not None
+    weighed = SymptomCalibration(weights=(0.0, 0.0, 0.0), offset=1.0, threshold=0.5, examples=1)
+    write_calibration(
+        folder,
+        RunCalibration(
+            temperature=1.0, threshold=0.0, risk=0.3, fitted_on="dev.jsonl", examples=1,
+            checkpoint=classifier.checkpoint, labels=labels, symptoms=weighed,
+        ),
+    )  # fmt: skip
+    with pytest.raises(RunError, match=r"has no symptoms.npz"):
+        Classifier.load(str(folder))
+    write_symptom_model(folder, model)
+
+    def written(*_: object) -> None:
+        raise AssertionError("the model was asked to write")
+
+    monkeypatch.setattr(TrainedModel, "submit_continuation", written)
+    with Classifier.load(str(folder)) as loaded:
+        found = loaded.assess("I am exhausted, and the wool is red.")
+    assert [one.symptom for one in found.key_symptoms] == ["fatigue"]
+    assert found.key_symptoms[0].evidence[0].text == "exhausted"

@@ -36,7 +36,8 @@ def assessed(
     scores: dict[str, float], chooser: Chooser, written: str = WRITTEN, ended: bool = True, text: str = TEXT
 ) -> Assessment:
     logprobs = np.array([scores.get(label.id, -50.0) for label in LABELS])
-    return chooser.compose(text, chooser.choose(logprobs), written, ended, None)
+    named = named_symptoms(written, ended, chooser.terms)
+    return chooser.compose(text, chooser.choose(logprobs), named, None)
 
 
 SPANISH = "No puedo dormir por las noches y me despierto con el corazón a mil, no sé qué me pasa."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from symptoms.classifier import read_accuracy, read_calibration
+from symptoms.classifier.symptom_reading import read_symptom_model
 from symptoms.classifier.word_vote import read_word_model
 from symptoms.data import labels_of_taxonomy
 from symptoms.runs import RunDirectory
@@ -15,7 +16,7 @@ MOST_BYTES = 12e6
 
 
 def test_all_of_it_is_of_one_checkpoint_and_one_set_of_labels() -> None:
-    """Calibration, accuracy and words are those of the adapter that lies beside them."""
+    """Calibration, accuracy, words and symptoms are those of the adapter that lies beside them."""
     ids = tuple(label.id for label in labels_of_taxonomy())
     calibration, words = read_calibration(RUN.path), read_word_model(RUN.path)
     assert RUN.final_checkpoint() == CLASSIFIER.checkpoint
@@ -24,6 +25,11 @@ def test_all_of_it_is_of_one_checkpoint_and_one_set_of_labels() -> None:
     assert calibration.labels == tuple(label.id for label in RUN.labels()) == ids
     assert words is not None
     assert words.labels == ids
+    symptoms = read_symptom_model(RUN.path)
+    assert calibration.symptoms is not None
+    assert symptoms is not None
+    assert symptoms.labels == ids
+    assert set(symptoms.terms) == set(RUN.manifest()["symptoms"])
     assert read_accuracy(RUN.path, CLASSIFIER.checkpoint) is not None
     assert RUN.reads_sentence_case
 

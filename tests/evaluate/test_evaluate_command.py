@@ -94,6 +94,7 @@ def test_an_evaluation_writes_its_figures_predictions_and_report(trained: Traine
     assert done.returncode == 0, done.stderr
     result = json.loads((folder / "out" / "result.json").read_text())
     names = {"n", "accuracy", "macro_f1", "macro_f1_interval", "parse_rate", "ece", "symptom_micro_f1"}
+    names |= {"symptom_micro_f1_interval", "symptom_micro_f1_shown", "symptom_micro_f1_written"}
     assert names | {"accuracy_at_80_coverage", "seconds"} <= set(result)
     assert result["n"] == 15
     assert result["parse_rate"] == 0.0

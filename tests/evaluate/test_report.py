@@ -22,8 +22,10 @@ from symptoms.evaluate.evaluation_file import (
     summary_of,
     write_evaluation,
 )
+from symptoms.evaluate.key_symptoms import KeySymptoms
 from symptoms.evaluate.measures.abstention import Abstention
-from symptoms.evaluate.measures.metrics import ConditionScore, confusion
+from symptoms.evaluate.measures.intervals import Interval
+from symptoms.evaluate.measures.metrics import ConditionScore, SymptomScores, confusion
 from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.predictions import Prediction
 from symptoms.evaluate.scoring import (
@@ -147,10 +149,40 @@ def test_a_second_test_is_stored_told_and_reported(tmp_path: Path):
     assert "test-2" not in plain.read_text()
 
 
+@pytest.mark.parametrize("are_read", [True, False])
+def test_key_symptoms_are_told_for_every_test_set(tmp_path: Path, are_read: bool):
+    """As named, as shown, and beside them as the model writes them where they were read otherwise."""
+    scores = SymptomScores(0.71, 0.5, 0.25, 40)
+    symptoms = KeySymptoms(scores, Interval(0.71, 0.6, 0.8), scores, Interval(0.33, 0.3, 0.4), are_read)
+    evaluation = with_second_test(made_evaluation())
+    [second] = evaluation.further
+    elsewhere = replace(symptoms, named_micro_f1=Interval(0.62, 0.5, 0.7))
+    evaluation = replace(
+        evaluation,
+        symptoms=symptoms,
+        written=replace(evaluation.written, symptoms=replace(scores, micro_f1=0.44)),
+        further=(replace(second, symptoms=elsewhere),),
+    )
+    summary = summary_of(evaluation)
+    assert (summary["symptom_micro_f1"], summary["symptom_micro_f1_interval"]) == (0.71, [0.6, 0.8])
+    assert (summary["symptom_micro_f1_shown"], summary["symptom_micro_f1_written"]) == (0.33, 0.44)
+    assert summary["further_tests"]["test-2.jsonl"]["symptom_micro_f1"] == 0.62
+    write_evaluation(tmp_path / "result.json", evaluation)
+    assert read_evaluation(tmp_path / "result.json") == evaluation
+    page = write_report(tmp_path, evaluation)
+    for file in (page, page.with_suffix(".md")):
+        told = file.read_text()
+        for figure in ("0.71 (0.60 to 0.80)", "0.33 (0.30 to 0.40)", "on test-2.jsonl 0.62 (0.50 to 0.70)"):
+            assert figure in told
+        assert ("0.44 as the model writes them" in told) == are_read
+
+
 def test_a_result_from_before_further_tests_can_still_be_read():
     """The stored results of this repository are of one test set, and make a table with ours."""
     stored = read_evaluation(ROOT / "results" / "large-seed0.json")
     assert stored.further == ()
+    assert stored.written.symptoms is not None
+    assert summary_of(stored)["symptom_micro_f1"] == stored.written.symptoms.micro_f1
     assert "test-2" not in results_table([stored])
 
 

@@ -26,8 +26,15 @@ from symptoms.classifier.run_figures.run_accuracy import (
 )
 from symptoms.classifier.run_figures.run_calibration import (
     RunCalibration,
+    SymptomCalibration,
     read_calibration,
     write_calibration,
+)
+from symptoms.classifier.symptom_reading import (
+    SymptomModel,
+    SymptomReader,
+    fit_symptom_model,
+    write_symptom_model,
 )
 from symptoms.classifier.word_vote import WordModel, WordVote, fit_word_model, write_word_model
 
@@ -46,12 +53,16 @@ __all__ = [
     "FurtherAccuracy",
     "RunAccuracy",
     "RunCalibration",
+    "SymptomCalibration",
+    "SymptomModel",
+    "SymptomReader",
     "TrainedModel",
     "Writing",
     "WordModel",
     "WordVote",
     "assessment_without_model",
     "check_description",
+    "fit_symptom_model",
     "fit_word_model",
     "kept_back",
     "language_notice_of",
@@ -63,5 +74,6 @@ __all__ = [
     "read_calibration",
     "write_accuracy",
     "write_calibration",
+    "write_symptom_model",
     "write_word_model",
 ]

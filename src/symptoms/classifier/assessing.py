@@ -14,10 +14,13 @@ from typing import Self, TypeVar
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.classifier.assessment import Assessment, language_notice_of, notice_for, notice_of
 from symptoms.classifier.composing import Chooser, assessment_without_model
+from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.introduction import introduction
 from symptoms.classifier.run_figures.run_accuracy import read_accuracy
 from symptoms.classifier.run_figures.run_calibration import read_calibration
 from symptoms.classifier.shipped_crisis_layer import ShippedCrisisLayer
+from symptoms.classifier.symptom_reading import FILE as SYMPTOMS_FILE
+from symptoms.classifier.symptom_reading import SymptomReader, read_symptom_model
 from symptoms.classifier.word_vote import FILE as WORDS_FILE
 from symptoms.classifier.word_vote import WordVote, read_word_model
 from symptoms.data import labels_of_taxonomy
@@ -51,6 +54,7 @@ class Classifier:
         country: str | None,
         sentence_case: bool = False,
         words: WordVote | None = None,
+        symptoms: SymptomReader | None = None,
         of_run: str | None = None,
     ) -> None:
         self.checkpoint = checkpoint
@@ -58,6 +62,7 @@ class Classifier:
         self.model_layer: ModelLayer | None = None
         """The crisis screen's third layer, asked beside the labels; None where there is none to ask."""
         self._chooser = chooser
+        self._symptoms = symptoms
         self._held = ExitStack()
         try:
             self._service = self._held.enter_context(connect_to_ask(service, base_model, of_run))
@@ -119,6 +124,7 @@ class Classifier:
             country,
             sentence_case=run.reads_sentence_case,
             words=_word_vote(run, chooser),
+            symptoms=_symptom_reader(run, chooser),
             of_run=run.name if base_model is None and not run.is_shipped else None,
         )
 
@@ -145,7 +151,7 @@ class Classifier:
     def prepare(self) -> None:
         """Spend a second or two so that single answers come sooner, for whoever will ask one by one."""
         # Other services guess by other means, and take money for what they read.
-        if self._service.kind == LOCAL:
+        if self._service.kind == LOCAL and self._symptoms is None:
             self._model.show_terms(sorted(self._chooser.terms))
 
     @property
@@ -241,9 +247,12 @@ class Classifier:
         seen = self._ask_layer(readable)
         yield
         choice = self._chooser.choose(self._waited(scores).logprobs)
-        continuation = self._model.submit_continuation(read, choice.best)
-        yield
-        written, ended = self._waited(continuation)
+        if self._symptoms is None:
+            continuation = self._model.submit_continuation(read, choice.best)
+            yield
+            named = named_symptoms(*self._waited(continuation), self._chooser.terms)
+        else:
+            named = self._symptoms.named(choice.probabilities, read)
         found = self._level_of(seen)
         if found is not None:
             screening = screening.raised_to(found)
@@ -251,7 +260,7 @@ class Classifier:
             # It has failed, so that the first two layers say all they see.
             screening = screen(text)
         notice = notice_of(screening, country)
-        assessment = self._chooser.compose(readable, choice, written, ended, notice, read)
+        assessment = self._chooser.compose(readable, choice, named, notice, read)
         return replace(assessment, language_notice=language_notice_of(screening, country))
 
     def _ask_layer(self, text: str) -> Callable[[], Level] | None:
@@ -295,6 +304,20 @@ def _word_vote(run: RunDirectory, chooser: Chooser) -> WordVote | None:
             f"'symptoms evaluate {run.name}'."
         )
     return WordVote(model, fitted.word_weight)
+
+
+def _symptom_reader(run: RunDirectory, chooser: Chooser) -> SymptomReader | None:
+    """The reader that the calibration in use has weights for; None where the model writes the symptoms."""
+    fitted = chooser.calibration
+    if fitted is None or fitted.symptoms is None:
+        return None
+    model = read_symptom_model(run.path)
+    if model is None:
+        raise RunError(
+            f"{run.path} has no {SYMPTOMS_FILE}, which its calibration counts on; write it anew with "
+            f"'symptoms evaluate {run.name}'."
+        )
+    return SymptomReader(model, fitted.symptoms)
 
 
 def _crisis_layer(service: Service, model: TrainedModel) -> ModelLayer | None:

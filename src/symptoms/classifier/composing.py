@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from symptoms.classifier.assessment import (
     KeySymptom,
     LabelProbability,
 )
-from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
@@ -42,12 +42,14 @@ THIRD_NEAREST = 0.5
 class Choice:
     """The label that scored best, and the leading labels with their probabilities.
 
-    `kept_back` is whether that one is a condition, and the text may give no reason to name any.
+    `probabilities` float64 [labels] are those of all labels, in the order of the chooser's. `kept_back` is
+    whether the best one is a condition, and the text may give no reason to name any.
     """
 
     best: Label
     leading: tuple[LabelProbability, ...]
     kept_back: bool
+    probabilities: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class Chooser:
         )
         outside = out_of_scope_columns([label.id for label in self.labels])
         bound = None if self.calibration is None else self.calibration.out_of_scope_bound
-        return Choice(self.labels[order[0]], leading, bool(kept_back(probabilities[None], outside, bound)[0]))
+        unnamed = bool(kept_back(probabilities[None], outside, bound)[0])
+        return Choice(self.labels[order[0]], leading, unnamed, probabilities)
 
     def _unread(self, text: str) -> str | None:
         """Why a text in a language that the model has not learnt from gets no answer; None for others."""
@@ -112,21 +115,17 @@ class Chooser:
         self,
         text: str,
         choice: Choice,
-        written: str,
-        ended: bool,
+        named: Iterable[str],
         notice: CrisisNotice | None,
         read: str | None = None,
     ) -> Assessment:
-        """The assessment of a text from the choice and from what the model wrote after that label.
+        """The assessment of a text from the choice and the symptoms that were named for it.
 
         `read` is the text as the model read it, as long letter by letter, where it was written otherwise.
-        A symptom stands where words of the text bear it out; what else the model named is left out.
+        A symptom stands where words of the text bear it out; what else was named is left out.
         """
-        named = (
-            _key_symptom(text, read or text, symptom)
-            for symptom in named_symptoms(written, ended, self.terms)
-        )
-        symptoms = tuple(one for one in named if one.evidence)
+        looked_up = (_key_symptom(text, read or text, symptom) for symptom in named)
+        symptoms = tuple(one for one in looked_up if one.evidence)
         standing = tuple(one.symptom for one in symptoms)
         first = choice.leading[0]
         unread = self._unread(text)

@@ -1,4 +1,4 @@
-"""The symptoms that a model names after the concern's line, as far as they can be used.
+"""The symptoms that a model writes after the concern's line, as far as they can be used.
 
 Nothing of it is shown raw: a symptom has to be a known term. What is missing or malformed is left out.
 """

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any
 
-from symptoms.errors import RunError
+from symptoms.classifier.run_figures.array_files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,8 +51,8 @@ class WordModel:
     def _places(self) -> Mapping[str, int]:
         return {term: place for place, term in enumerate(self.terms)}
 
-    def log_probabilities(self, text: str) -> NDArray[np.float64]:
-        """Of each label, float64 [labels], in nats; they add up to one as probabilities."""
+    def scores(self, text: str) -> NDArray[np.float64]:
+        """What a text's words add up to for each label, float64 [labels], in nats."""
         import numpy as np
 
         known = [
@@ -66,8 +65,38 @@ class WordModel:
             places = [place for place, _ in known]
             values = np.array([value for _, value in known]) * self.rarity[places]
             scores = scores + (values / np.linalg.norm(values)) @ self.weights[places].astype(np.float64)
+        return scores
+
+    def log_probabilities(self, text: str) -> NDArray[np.float64]:
+        """Of each label, float64 [labels], in nats; they add up to one as probabilities."""
+        import numpy as np
+
+        scores = self.scores(text)
         shifted = scores - scores.max()
         return shifted - np.log(np.exp(shifted).sum())
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it by name, as a file keeps it."""
+        import numpy as np
+
+        return {
+            "labels": np.array(self.labels),
+            "terms": np.array("\n".join(self.terms)),
+            "rarity": self.rarity,
+            "weights": self.weights,
+            "offsets": self.offsets,
+        }
+
+    @classmethod
+    def of_arrays(cls, stored: Mapping[str, NDArray[Any]]) -> WordModel:
+        """What `arrays` made; raises KeyError where something is missing."""
+        return cls(
+            labels=tuple(str(label) for label in stored["labels"]),
+            terms=tuple(str(stored["terms"]).split("\n")),
+            rarity=stored["rarity"],
+            weights=stored["weights"],
+            offsets=stored["offsets"],
+        )
 
 
 @dataclass(frozen=True)
@@ -113,44 +142,21 @@ def fit_word_model(
 
 def write_word_model(folder: Path, model: WordModel) -> None:
     """Keep it in a folder, in place of an earlier one."""
-    import numpy as np
-
-    partial = folder / f".{FILE}.partial.npz"
-    np.savez_compressed(
-        partial,
-        labels=np.array(model.labels),
-        terms=np.array("\n".join(model.terms)),
-        rarity=model.rarity,
-        weights=model.weights,
-        offsets=model.offsets,
-    )
-    partial.replace(folder / FILE)
+    write_arrays(folder / FILE, model.arrays())
 
 
 def read_word_model(folder: Path) -> WordModel | None:
     """That of a folder, None where there is none; raises RunError for a file that is none."""
-    import numpy as np
-
-    file = folder / FILE
-    if not file.is_file():
-        return None
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            return WordModel(
-                labels=tuple(str(label) for label in stored["labels"]),
-                terms=tuple(str(stored["terms"]).split("\n")),
-                rarity=stored["rarity"],
-                weights=stored["weights"],
-                offsets=stored["offsets"],
-            )
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise RunError(
-            f"{file} cannot be read; remove it, or write it anew with 'symptoms evaluate {folder.name}'."
-        ) from error
+    return read_arrays(folder / FILE, WordModel.of_arrays)
 
 
 def _terms_of(text: str) -> Iterable[str]:
-    words = _WORD.findall(text.lower())
+    words = single_words(text)
     yield from words
     for first, second in pairwise(words):
         yield f"{first} {second}"
+
+
+def single_words(text: str) -> list[str]:
+    """The words of a text in small letters, one by one."""
+    return _WORD.findall(text.lower())

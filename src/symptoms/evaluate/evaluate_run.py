@@ -16,6 +16,7 @@ from symptoms.classifier import (
     read_calibration,
     write_accuracy,
     write_calibration,
+    write_symptom_model,
     write_word_model,
 )
 from symptoms.data import Dataset, load_dataset
@@ -37,6 +38,7 @@ from symptoms.evaluate.external import ExternalSet, read_external, within_labels
 from symptoms.evaluate.fitted_on_dev import NOTHING_FITTED, FittedOnDev, fit_on_dev, score_alone
 from symptoms.evaluate.further_tests import check_tests, further_paths, score_further_test
 from symptoms.evaluate.kept_in_run import accuracy_of_run, calibration_of_run, folder_root
+from symptoms.evaluate.key_symptoms import score_key_symptoms
 from symptoms.evaluate.measures.abstention import RISK
 from symptoms.evaluate.measures.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
@@ -72,7 +74,8 @@ class EvaluationRequest:
 
     `also` are further test sets, of which the headline is reported; None for those beside `data`. The
     columns are those of the files told here, None for what the run's own files have. `words` is whether the
-    words of the training set may have a vote beside the model.
+    words of the training set may have a vote beside the model, `read_symptoms` whether key symptoms may be
+    read from conditions, words and cues in place of what the model writes.
     """
 
     run_or_path: str
@@ -84,6 +87,7 @@ class EvaluationRequest:
     label_column: str | None = None
     full: bool = False
     words: bool = True
+    read_symptoms: bool = True
     baselines: bool = True
     beside: tuple[str, ...] = ()
     external: tuple[tuple[str, Path], ...] = ()
@@ -152,16 +156,24 @@ def _evaluate(
     model = TrainedModel.load(service, subject.checkpoint, run is not None and run.reads_sentence_case)
     fitted = NOTHING_FITTED
     if sets.dev is not None:
-        fitted = fit_on_dev(model, sets.dev, sets.train if request.words else None, request.risk, track)
+        fitted = fit_on_dev(
+            model,
+            sets.dev,
+            sets.train,
+            request.risk,
+            track,
+            words=request.words,
+            read_symptoms=request.read_symptoms,
+        )
     model, calibrator = replace(model, words=fitted.words), fitted.calibrator
     # What ships is left as it is.
     written_to = None if run is None or run.is_shipped else run.path
     if written_to is not None and sets.dev is not None and calibrator is not None:
         if fitted.words is not None:
             write_word_model(written_to, fitted.words.model)
-        write_calibration(
-            written_to, calibration_of_run(calibrator, fitted.words, sets.dev, subject.checkpoint)
-        )
+        if fitted.symptoms is not None:
+            write_symptom_model(written_to, fitted.symptoms.model)
+        write_calibration(written_to, calibration_of_run(fitted, calibrator, sets.dev, subject.checkpoint))
     predictions, seconds = predict_test(model, sets.test, track, None if request.full else WHOLE_ANSWERS)
     evaluation = _evaluation(request, subject, sets, fitted, predictions, seconds)
     folder = evaluation_folder(folder_root(run), evaluation.test)
@@ -172,6 +184,7 @@ def _evaluate(
     temperature = calibrator.temperature if calibrator else 1.0
     evaluation = replace(
         evaluation,
+        symptoms=score_key_symptoms(model, predictions, fitted.symptoms, temperature, request.seed),
         baselines=tuple(baselines),
         left_out=tuple(left_out),
         robustness=score_robustness(model, sets.test, predictions, temperature, request.seed, track)

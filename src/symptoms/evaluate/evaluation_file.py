@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from symptoms.errors import InputError
 from symptoms.evaluate.baselines import LeftOut
+from symptoms.evaluate.key_symptoms import KeySymptoms
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.evaluate.measures.metrics import SymptomScores
 from symptoms.evaluate.measures.scores import Scores
@@ -112,6 +113,7 @@ class FurtherTest:
     by_label: LabelScores
     parse_rate: float
     baselines: tuple[BaselineScores, ...]
+    symptoms: KeySymptoms | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,7 @@ class Evaluation:
 
     `threshold` is None, too, where none is known to keep `risk`. `left_out` are baselines that could not be
     had, with the reasons. `word_weight` is what the words' vote counts beside the model, 0 for none.
+    `symptoms` are the key symptoms as the classifier names them, `written.symptoms` as the model wrote them.
     """
 
     subject: Subject
@@ -155,6 +158,7 @@ class Evaluation:
     left_out: tuple[LeftOut, ...] = ()
     risk: float | None = None
     word_weight: float = 0.0
+    symptoms: KeySymptoms | None = None
 
 
 _ADAPTER = TypeAdapter(Evaluation)
@@ -162,7 +166,7 @@ _ADAPTER = TypeAdapter(Evaluation)
 
 def summary_of(evaluation: Evaluation) -> dict[str, Any]:
     """The figures that other programs rely on."""
-    scores, symptoms, abstention = (
+    scores, written, abstention = (
         evaluation.scores,
         evaluation.written.symptoms,
         evaluation.scores.abstention,
@@ -176,13 +180,18 @@ def summary_of(evaluation: Evaluation) -> dict[str, Any]:
         "risk": evaluation.risk,
         "answered": abstention and abstention.coverage,
         "accuracy_when_answered": abstention and abstention.accuracy_when_answered,
-        "symptom_micro_f1": symptoms and symptoms.micro_f1,
+        "symptom_micro_f1_written": written and written.micro_f1,
+        **_figures_of(evaluation.symptoms, written),
         "accuracy_at_80_coverage": scores.accuracy_at_80_coverage,
         "out_of_scope_auroc": scores.out_of_scope.auroc,
         "over_diagnosis_rate": scores.out_of_scope.over_diagnosis_rate,
         "seconds": evaluation.seconds,
         "further_tests": {
-            one.path: _headline(one.scores, one.by_label, one.parse_rate) for one in evaluation.further
+            one.path: {
+                **_headline(one.scores, one.by_label, one.parse_rate),
+                **_figures_of(one.symptoms),
+            }
+            for one in evaluation.further
         },
     }
 
@@ -199,6 +208,22 @@ def _headline(scores: Scores, by_label: LabelScores, parse_rate: float) -> dict[
         "label_macro_f1": by_label.macro_f1.value,
         "parse_rate": parse_rate,
         "ece": scores.calibration.ece,
+    }
+
+
+def _figures_of(symptoms: KeySymptoms | None, written: SymptomScores | None = None) -> dict[str, Any]:
+    """What is `written` stands for what is named in results of before that was told apart."""
+    if symptoms is None:
+        return {
+            "symptom_micro_f1": None if written is None else written.micro_f1,
+            "symptom_micro_f1_interval": None,
+            "symptom_micro_f1_shown": None,
+        }
+    interval = symptoms.named_micro_f1
+    return {
+        "symptom_micro_f1": interval.value,
+        "symptom_micro_f1_interval": [interval.low, interval.high],
+        "symptom_micro_f1_shown": symptoms.shown_micro_f1.value,
     }
 
 

@@ -1,4 +1,4 @@
-"""What dev decides of a model: how much the words' own vote counts, the temperature, and when to abstain."""
+"""What dev decides of a model: the words' weight, temperature, when to abstain, how symptoms are read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from symptoms.classifier import TrainedModel, WordModel, WordVote, fit_word_model, probabilities_of
+from symptoms.classifier import (
+    SymptomReader,
+    TrainedModel,
+    WordModel,
+    WordVote,
+    fit_word_model,
+    probabilities_of,
+)
 from symptoms.data import Dataset
 from symptoms.evaluate.evaluation_file import BaselineScores
 from symptoms.evaluate.measures.calibration import fit_temperature, negative_log_likelihood
 from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.predictions import Prediction, logprobs_of
 from symptoms.evaluate.scoring import Track, score_baseline, scored_labels, wanted_indices
+from symptoms.evaluate.symptoms_on_dev import fit_symptom_reader
 
 WEIGHTS = (0.0, 0.25, 0.5)
 """No more than half of what the model says.
@@ -30,20 +38,46 @@ MODEL_ALONE = "the language model alone"
 
 @dataclass(frozen=True)
 class FittedOnDev:
-    """The vote of words beside a model, and the calibrators of both together and of the model alone."""
+    """The vote of words beside a model, and the calibrators of both together and of the model alone.
+
+    `symptoms` names the key symptoms, None where the model writes them.
+    """
 
     words: WordVote | None = None
     calibrator: Calibrator | None = None
     alone: Calibrator | None = None
+    symptoms: SymptomReader | None = None
 
 
 NOTHING_FITTED = FittedOnDev()
 
 
 def fit_on_dev(
-    model: TrainedModel, dev: Dataset, train: Dataset | None, risk: float, track: Track
+    model: TrainedModel,
+    dev: Dataset,
+    train: Dataset | None,
+    risk: float,
+    track: Track,
+    *,
+    words: bool = True,
+    read_symptoms: bool = True,
 ) -> FittedOnDev:
-    """Ask the model about the dev set, labels only. Without `train` the words have no vote."""
+    """Ask the model about the dev set, labels only, and the symptoms of some.
+
+    Without `train` the words have no vote, and the model writes the symptoms; so where the switches say it.
+    """
+    fitted, logprobs = _fit_labels(model, dev, train if words else None, risk, track)
+    if train is None or not read_symptoms or fitted.calibrator is None:
+        return fitted
+    probabilities = probabilities_of(logprobs, fitted.calibrator.temperature)
+    reader = fit_symptom_reader(replace(model, words=fitted.words), train, dev, probabilities, track)
+    return replace(fitted, symptoms=reader)
+
+
+def _fit_labels(
+    model: TrainedModel, dev: Dataset, train: Dataset | None, risk: float, track: Track
+) -> tuple[FittedOnDev, NDArray[np.float64]]:
+    """And the log-probabilities of dev's labels [n, labels], with the words' vote where they have one."""
     wanted = wanted_indices(dev)
     labels = [label.id for label in dev.labels]
     words = None if train is None else _words_of(train, labels)
@@ -53,13 +87,14 @@ def fit_on_dev(
     logprobs = scored_labels(model, dev.examples, dev.labels, track, "dev set")
     alone = Calibrator.fit(logprobs, wanted, risk, labels)
     if words is None:
-        return FittedOnDev(None, alone, alone)
+        return FittedOnDev(None, alone, alone), logprobs
     said = _said(words, model, [one.input for one in dev.examples])
     weight = min(WEIGHTS, key=lambda weight: _cost(logprobs + weight * said, wanted))
     if not weight:
-        return FittedOnDev(None, alone, alone)
-    together = Calibrator.fit(logprobs + weight * said, wanted, risk, labels)
-    return FittedOnDev(WordVote(words, weight), together, alone)
+        return FittedOnDev(None, alone, alone), logprobs
+    logprobs = logprobs + weight * said
+    together = Calibrator.fit(logprobs, wanted, risk, labels)
+    return FittedOnDev(WordVote(words, weight), together, alone), logprobs
 
 
 def score_alone(

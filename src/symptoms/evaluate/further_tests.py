@@ -15,6 +15,7 @@ from symptoms.data import Dataset, check_leakage
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import FurtherTest
 from symptoms.evaluate.fitted_on_dev import FittedOnDev, score_alone
+from symptoms.evaluate.key_symptoms import score_key_symptoms
 from symptoms.evaluate.predictions import predict, write_predictions
 from symptoms.evaluate.scoring import (
     Track,
@@ -63,6 +64,13 @@ def score_further_test(
         scores=score_predictions(test, predictions, fitted.calibrator, seed),
         by_label=score_labels(predictions, seed),
         parse_rate=float(np.mean([prediction.is_parsed for prediction in predictions])),
+        symptoms=score_key_symptoms(
+            model,
+            predictions,
+            fitted.symptoms,
+            fitted.calibrator.temperature if fitted.calibrator else 1.0,
+            seed,
+        ),
         baselines=(
             *score_alone(fitted, model, test, predictions, seed),
             *score_classic_baselines(baselines, test, predictions, seed),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration, WordVote
+from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration
 from symptoms.data import Dataset
 from symptoms.evaluate.evaluation_file import Evaluation
+from symptoms.evaluate.fitted_on_dev import FittedOnDev
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.runs import RUNS, RunDirectory
@@ -45,7 +46,7 @@ def accuracy_of_run(evaluation: Evaluation) -> RunAccuracy:
 
 
 def calibration_of_run(
-    calibrator: Calibrator, words: WordVote | None, dev: Dataset, checkpoint: str
+    fitted: FittedOnDev, calibrator: Calibrator, dev: Dataset, checkpoint: str
 ) -> RunCalibration:
     """What the classifier of this run needs of it."""
     return RunCalibration(
@@ -56,8 +57,9 @@ def calibration_of_run(
         examples=len(dev.examples),
         checkpoint=checkpoint,
         labels=tuple(label.id for label in dev.labels),
-        word_weight=0.0 if words is None else words.weight,
+        word_weight=0.0 if fitted.words is None else fitted.words.weight,
         out_of_scope_bound=calibrator.out_of_scope_bound,
+        symptoms=None if fitted.symptoms is None else fitted.symptoms.fitted,
     )
 
 

@@ -10,6 +10,7 @@ runs/<name>/config.json        the settings that it was trained with
             summary.json       losses, test cases, the final checkpoint
             calibration.json   temperature and threshold, once the run was evaluated with dev data
             words.npz          the model of words that has a vote beside it, once it was evaluated so
+            symptoms.npz       the model of symptoms by which key symptoms are named, likewise
             accuracy.json      how often its likeliest label was right, once it was evaluated
             loss.png           the loss curve
             report.html        the same for people

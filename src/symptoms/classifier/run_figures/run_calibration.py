@@ -11,6 +11,21 @@ from symptoms.classifier.run_figures.run_files import read_file, write_file
 FILE = "calibration.json"
 
 
+class SymptomCalibration(BaseModel):
+    """How symptom terms are named: a logistic regression over all terms, and its threshold.
+
+    `weights` are those of what conditions, words and cues say, in this order, each in log-odds. A term is
+    named from a probability of `threshold` on, the one with the best micro-F1 on the `examples`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    weights: tuple[float, float, float]
+    offset: float
+    threshold: float = Field(ge=0, le=1)
+    examples: int = Field(ge=1)
+
+
 class RunCalibration(BaseModel):
     """The temperature of the probabilities, and the probability below which no label is the answer.
 
@@ -23,6 +38,8 @@ class RunCalibration(BaseModel):
 
     From a probability of `out_of_scope_bound` on that a text gives no reason to name a condition, none is
     named; None for no such bound.
+
+    `symptoms` is how the run's model of symptoms is read; without it the model writes them.
 
     `symptoms evaluate` fits them on the file `fitted_on`. They hold for one checkpoint and one set of
     labels, by their ids, alone.
@@ -39,6 +56,7 @@ class RunCalibration(BaseModel):
     labels: tuple[str, ...]
     word_weight: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     out_of_scope_bound: float | None = Field(default=None, ge=0, le=1)
+    symptoms: SymptomCalibration | None = None
 
 
 def write_calibration(run: Path, calibration: RunCalibration) -> None:

@@ -80,6 +80,13 @@ def evaluate(
             help="Give the words of the training set a vote beside the model, with a weight fitted on dev."
         ),
     ] = True,
+    read_symptoms: Annotated[
+        bool,
+        typer.Option(
+            help="Name key symptoms by conditions, words and cues, weighed on dev, where that is better than "
+            "what the model writes."
+        ),
+    ] = True,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap and of the changed texts.")] = 0,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
@@ -101,6 +108,7 @@ def evaluate(
         label_column=label_column,
         full=full,
         words=words,
+        read_symptoms=read_symptoms,
         beside=tuple(beside or ()),
         external=tuple(_kind_and_path(one) for one in external or ()),
         allowed_duplicates=tuple(allow_duplicate or ()),
@@ -164,11 +172,11 @@ def _print_result(evaluation: Evaluation, page: Path) -> None:
     console.print(table)
     for one in evaluation.left_out:
         console.print(f"Left out: {one.name}, because {one.reason}.", highlight=False)
-    symptoms = evaluation.written.symptoms
+    symptoms = evaluation.symptoms
     console.print(
         f"\nthe likeliest label is right in {interval_text(evaluation.by_label.accuracy)}, readable answers "
         f"{percent_text(evaluation.written.parse_rate)}"
-        + (f", key symptoms micro-F1 {symptoms.micro_f1:.2f}" if symptoms else "")
+        + (f", key symptoms micro-F1 {interval_text(symptoms.named_micro_f1)}" if symptoms else "")
         + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n"
         + f"{answering(evaluation)}\n{page}\n\n{DISCLAIMER}",
         highlight=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,19 @@ def accuracy_statistic(wanted: Sequence[str], answered: Sequence[str | None]) ->
     """`metrics.accuracy` of resampled examples."""
     right = np.array([answer == want for want, answer in zip(wanted, answered, strict=True)], dtype=float)
     return lambda chosen: float(right[chosen].mean())
+
+
+def micro_f1_statistic(wanted: Sequence[Collection[str]], named: Sequence[Collection[str]]) -> Statistic:
+    """The micro-F1 of `metrics.symptom_scores` of resampled examples, by counting."""
+    pairs = [(set(want), set(terms)) for want, terms in zip(wanted, named, strict=True)]
+    right = np.array([len(want & terms) for want, terms in pairs])
+    both = np.array([len(want) + len(terms) for want, terms in pairs])
+
+    def statistic(chosen: NDArray[np.int64]) -> float:
+        total = both[chosen].sum()
+        return float(2 * right[chosen].sum() / total) if total else 1.0
+
+    return statistic
 
 
 def macro_f1_statistic(wanted: Sequence[str], answered: Sequence[str | None]) -> Statistic:
