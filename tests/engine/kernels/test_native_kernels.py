@@ -169,6 +169,20 @@ def test_attention_over_pages_is_torchs(heads: tuple[int, int], width: int):
     torch.testing.assert_close(found, torch.cat(expected), atol=2e-5, rtol=1e-4)
 
 
+@needs_kernels
+def test_what_is_no_number_does_not_vanish():
+    """Diverged weights are noticed by their results, so no kernel may make a number of them."""
+    both = torch.ones((2, 64))
+    both[1, 3] = torch.nan
+    assert gated(both).isnan().sum() == 1
+    keys, values = torch.ones((2, 1, 32, 16)), torch.ones((2, 16, 1, 32))
+    inputs = torch.ones((2, 96))
+    inputs[1, 0] = torch.nan
+    found = attend(inputs, Shape(1, 1, 32), Reading.of([[1]], [(0, 5), (0, 5)]), (keys, values))
+    assert not found[0].isnan().any()
+    assert found[1].isnan().all()
+
+
 def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Neither a machine without a compiler, nor one whose compiler fails, nor the switch, is an error."""
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))

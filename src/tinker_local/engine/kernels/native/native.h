@@ -49,13 +49,14 @@ static inline floats larger(floats one, floats other) {
     return (floats)_mm512_max_ps((__m512)one, (__m512)other);
 }
 
-/* e to each, to about one unit in the last place; zero far below, and never infinite.
+/* e to each, to about one unit in the last place; zero far below, and never infinite. What is no number stays
+   none: of two operands these instructions take the second where one is not.
 
    x = n ln 2 + r with |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7, whose rest is below 2^-26. */
 static inline floats exponential(floats x) {
     const floats least = broadcast(-87.33654f), most = broadcast(88.37626f);
     const __mmask16 vanishes = _mm512_cmp_ps_mask((__m512)x, (__m512)least, _CMP_LT_OQ);
-    x = larger((floats)_mm512_min_ps((__m512)x, (__m512)most), least);
+    x = larger(least, (floats)_mm512_min_ps((__m512)most, (__m512)x));
     const floats n = (floats)_mm512_roundscale_ps((__m512)(x * 1.44269504f), 0);
     /* ln 2 in two parts, of which the first times n is exact */
     const floats r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
