@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
-from tinker_local.engine.infer.network import TorchNetwork
-from tinker_local.engine.infer.networks import Networks
+from tinker_local.engine.infer.networks.network import TorchNetwork
+from tinker_local.engine.infer.networks.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.infer.speculation import PromptLookup

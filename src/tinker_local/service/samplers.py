@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
-from tinker_local.engine.infer.networks import Networks
+from tinker_local.engine.infer.networks.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.model.lora import Adapter

@@ -10,10 +10,10 @@ import torch
 
 from sampling_requests import Submitted, random_prompt, request
 from tinker_local.domain.generation import GenerationResult
-from tinker_local.engine.infer import native_network
-from tinker_local.engine.infer.native_network import NativeNetwork
-from tinker_local.engine.infer.network import Network, TorchNetwork
-from tinker_local.engine.infer.networks import Networks
+from tinker_local.engine.infer.networks import native_network
+from tinker_local.engine.infer.networks.native_network import NativeNetwork
+from tinker_local.engine.infer.networks.network import Network, TorchNetwork
+from tinker_local.engine.infer.networks.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.kernels.native.library import library

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sampling_requests import Submitted, random_prompt, request, weights_of
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.infer.network import TorchNetwork
+from tinker_local.engine.infer.networks.network import TorchNetwork
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS

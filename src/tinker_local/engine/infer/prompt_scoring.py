@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tinker_local.domain.generation import GenerationRequest, PromptScores, TokenLogprobs
-from tinker_local.engine.infer.network import Network
+from tinker_local.engine.infer.networks.network import Network
 
 TOKENS_AT_ONCE = 256
 """Scores over the vocabulary are made for this many tokens at a time at most,"""

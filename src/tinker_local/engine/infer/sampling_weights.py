@@ -8,7 +8,7 @@ from itertools import count
 
 from tokenizers import Tokenizer
 
-from tinker_local.engine.infer.network import Network
+from tinker_local.engine.infer.networks.network import Network
 from tinker_local.engine.infer.speculation import PromptLookup
 from tinker_local.engine.model.llama import Llama
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary, finalize
 
 from tinker_local.engine.infer.jobs import Feed, Job, release
-from tinker_local.engine.infer.native_network import is_native
+from tinker_local.engine.infer.networks.native_network import is_native
 from tinker_local.engine.infer.step import Step
 from tinker_local.engine.infer.step_plan import StepPlan
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from tinker_local.engine.infer.jobs import Feed
-from tinker_local.engine.infer.network import Pass
+from tinker_local.engine.infer.networks.network import Pass
 from tinker_local.engine.kv_cache.paged_attention import Segment
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
 

@@ -154,7 +154,7 @@ def kernels() -> ctypes.CDLL:
 
 def _target(compiler: str) -> Path:
     """The library's file; another processor, compiler or torch, or other sources, get one of their own."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent / "sources"
     known = [" ".join(sorted(cpu_flags())), compiler, torch.__version__, *OPTIONS]
     known += [(folder / name).read_text() for name in (*SOURCES, HEADER)]
     digest = hashlib.sha256("\0".join(known).encode()).hexdigest()[:24]
@@ -169,7 +169,7 @@ def _compiled(compiler: str) -> Path | None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            made = _compile(compiler, Path(__file__).parent, Path(scratch))
+            made = _compile(compiler, Path(__file__).parent / "sources", Path(scratch))
             if made is not None:
                 made.replace(target)
     except OSError:

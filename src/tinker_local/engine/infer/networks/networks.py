@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
-from tinker_local.engine.infer.native_network import NativeBase, NativeNetwork, is_native
-from tinker_local.engine.infer.network import Network, TorchNetwork
+from tinker_local.engine.infer.networks.native_network import NativeBase, NativeNetwork, is_native
+from tinker_local.engine.infer.networks.network import Network, TorchNetwork
 from tinker_local.engine.kernels.native.few_rows import BlockLengths
 from tinker_local.engine.model.kept_copies import KeptCopies
 from tinker_local.engine.model.llama import Llama, plain_projection

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.infer.network import Pass
+from tinker_local.engine.infer.networks.network import Pass
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
 from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, LowRank, Matrix
