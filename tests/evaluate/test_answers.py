@@ -18,7 +18,7 @@ from symptoms.classifier.label_scoring import paths_through
 from symptoms.data import RECOMMENDATION, Example, Label
 from symptoms.errors import InputError
 from symptoms.evaluate.predictions import predict, read_predictions, write_predictions
-from symptoms.evaluate.scoring import score_labels
+from symptoms.evaluate.scoring import score_labels, score_written
 from symptoms.service import LocalServer, connect
 from symptoms.tokens import completion_text, concern_beginnings, concern_tokens, prompt_tokens
 
@@ -135,11 +135,24 @@ def test_predictions_are_read_as_they_were_written(model: TrainedModel, tmp_path
 @pytest.mark.parametrize(("most", "whole"), [(None, 4), (0, 0), (1, 1), (2, 2), (9, 4)])
 def test_recommendations_are_written_for_as_many_as_asked(model: TrainedModel, most: int | None, whole: int):
     """Of the others only concern and symptoms are, and what stands of these is the same either way."""
-    predictions = predict(model, examples(), LABELS, most_whole=most)
+    predictions = predict(model, examples(), LABELS, most=most)
     assert sum(one.asked_for_recommendation for one in predictions) == whole
     for one, full in zip(predictions, predict(model, examples(), LABELS), strict=True):
         assert full.written.split(RECOMMENDATION)[0].startswith(one.written.split(RECOMMENDATION)[0])
         assert one.logprobs == full.logprobs
+
+
+def test_answers_that_nobody_reads_are_not_written(model: TrainedModel):
+    """The others are scored alone, count by their label, and are left out of what was written."""
+    predictions = predict(model, examples(), LABELS, most=2, rest=Writing.NOTHING)
+    assert [one.asked_to_write for one in predictions] == [False, True, False, True]
+    for one, full in zip(predictions, predict(model, examples(), LABELS), strict=True):
+        assert one.logprobs == full.logprobs
+        assert one.written == (full.written if one.asked_to_write else "")
+        assert one.answered == (None if one.asked_to_write else one.predicted)
+    written = score_written(predictions, 0)
+    assert written.answers == 2
+    assert written.parse_rate == 0.0
 
 
 def test_a_text_beyond_the_context_is_refused(model: TrainedModel):

@@ -77,7 +77,7 @@ def fit(model: Knowing | None = None, train: Dataset = TRAIN, dev: Dataset = DEV
 
 
 def predictions(model: Knowing, test: Dataset) -> list[Prediction]:
-    return predict(cast(TrainedModel, model), test.examples, test.labels, most_whole=0)
+    return predict(cast(TrainedModel, model), test.examples, test.labels, most=0)
 
 
 def test_conditions_words_and_cues_all_speak_for_a_term() -> None:

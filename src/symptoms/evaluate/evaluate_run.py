@@ -44,7 +44,7 @@ from symptoms.evaluate.measures.metrics import confusion
 from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scoring import (
     SHOTS,
-    WHOLE_ANSWERS,
+    WRITTEN_ANSWERS,
     Track,
     predict_test,
     score_classic_baselines,
@@ -174,7 +174,8 @@ def _evaluate(
         if fitted.symptoms is not None:
             write_symptom_model(written_to, fitted.symptoms.model)
         write_calibration(written_to, calibration_of_run(fitted, calibrator, sets.dev, subject.checkpoint))
-    predictions, seconds = predict_test(model, sets.test, track, None if request.full else WHOLE_ANSWERS)
+    most = None if request.full else WRITTEN_ANSWERS
+    predictions, seconds = predict_test(model, sets.test, track, most, fitted.asked_of_all)
     evaluation = _evaluation(request, subject, sets, fitted, predictions, seconds)
     folder = evaluation_folder(folder_root(run), evaluation.test)
     folder.mkdir(parents=True, exist_ok=True)

@@ -60,8 +60,9 @@ def evaluation_folder(root: Path, test: TestSet) -> Path:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written next to the label: `parse_rate` is the share of answers that are three proper lines.
+    """What was written next to the label: `parse_rate` is the share of these answers that are proper lines.
 
+    `answers` is how many were written; None in results of before, when all were.
     `accuracy` is that of the concern as written; `agreement` the share whose written concern is the label
     that scored highest.
     """
@@ -71,6 +72,7 @@ class Written:
     agreement: float
     symptoms: SymptomScores | None
     recommendations: RecommendationChecks
+    answers: int | None = None
 
 
 @dataclass(frozen=True)

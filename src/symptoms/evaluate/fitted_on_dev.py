@@ -14,6 +14,7 @@ from symptoms.classifier import (
     TrainedModel,
     WordModel,
     WordVote,
+    Writing,
     fit_word_model,
     probabilities_of,
 )
@@ -47,6 +48,11 @@ class FittedOnDev:
     calibrator: Calibrator | None = None
     alone: Calibrator | None = None
     symptoms: SymptomReader | None = None
+
+    @property
+    def asked_of_all(self) -> Writing:
+        """What the model writes of every text of a test set: nothing where nobody reads it."""
+        return Writing.FINDINGS if self.symptoms is None else Writing.NOTHING
 
 
 NOTHING_FITTED = FittedOnDev()

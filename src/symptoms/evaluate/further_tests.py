@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from symptoms.classifier import TrainedModel
+from symptoms.classifier import TrainedModel, Writing
 from symptoms.data import Dataset, check_leakage
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import FurtherTest
 from symptoms.evaluate.fitted_on_dev import FittedOnDev, score_alone
 from symptoms.evaluate.key_symptoms import score_key_symptoms
-from symptoms.evaluate.predictions import predict, write_predictions
+from symptoms.evaluate.predictions import parse_rate, predict, write_predictions
 from symptoms.evaluate.scoring import (
+    WRITTEN_ANSWERS,
     Track,
     score_classic_baselines,
     score_labels,
@@ -55,7 +54,15 @@ def score_further_test(
 ) -> FurtherTest:
     """Ask about one of them and score it as the first is scored; its predictions are kept in `folder`."""
     advance = track(test.path.stem, len(test.examples))
-    predictions = predict(model, test.examples, test.labels, advance, most_whole=0)
+    predictions = predict(
+        model,
+        test.examples,
+        test.labels,
+        advance,
+        WRITTEN_ANSWERS,
+        Writing.FINDINGS,
+        fitted.asked_of_all,
+    )
     write_predictions(folder / f"predictions-{test.path.stem}.jsonl", predictions)
     return FurtherTest(
         path=str(test.path),
@@ -63,7 +70,7 @@ def score_further_test(
         n=len(test.examples),
         scores=score_predictions(test, predictions, fitted.calibrator, seed),
         by_label=score_labels(predictions, seed),
-        parse_rate=float(np.mean([prediction.is_parsed for prediction in predictions])),
+        parse_rate=parse_rate(predictions),
         symptoms=score_key_symptoms(
             model,
             predictions,

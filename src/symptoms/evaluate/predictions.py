@@ -22,7 +22,7 @@ class Prediction:
     `logprobs` are those of each label's line, in the order of the labels, in nats. `predicted` is the label
     with the highest one. `written` is what the model wrote; the three fields read from it are None where it
     is not an assessment, and the recommendation where it was not asked for. `token_logprobs` belong to the
-    predicted label's line.
+    predicted label's line. Where nothing was `asked_to_write`, `written` is empty.
     """
 
     id: str
@@ -37,6 +37,7 @@ class Prediction:
     written_recommendation: str | None
     symptoms: tuple[str, ...] | None
     asked_for_recommendation: bool = True
+    asked_to_write: bool = True
 
     @property
     def is_parsed(self) -> bool:
@@ -46,7 +47,7 @@ class Prediction:
     @property
     def answered(self) -> str | None:
         """The predicted label; None where what was written cannot be read, which counts as wrong."""
-        return self.predicted if self.is_parsed else None
+        return self.predicted if self.is_parsed or not self.asked_to_write else None
 
 
 _ADAPTER = TypeAdapter(Prediction)
@@ -57,19 +58,20 @@ def predict(
     examples: Sequence[Example],
     labels: Sequence[Label],
     advance: Callable[[], None] = lambda: None,
-    most_whole: int | None = None,
+    most: int | None = None,
+    how: Writing = Writing.WHOLE,
+    rest: Writing = Writing.FINDINGS,
 ) -> list[Prediction]:
     """Ask the model about every example; `advance` is called after each.
 
-    Of no more than `most_whole` examples, spread evenly, the recommendation is written, too. It takes half
-    of the tokens, and `symptoms assess` shows one written by hand.
+    So much as `how` says is written of no more than `most` examples, spread evenly, and as `rest` says of the
+    others. To write takes twice the time of scoring, and `symptoms assess` shows little or nothing of it.
     """
     count = len(examples)
-    whole = count if most_whole is None else min(most_whole, count)
+    chosen = count if most is None else min(most, count)
     # The next of the evenly spread ones begins where the count of those so far grows.
     writing = [
-        Writing.WHOLE if (number + 1) * whole // count > number * whole // count else Writing.FINDINGS
-        for number in range(count)
+        how if (number + 1) * chosen // count > number * chosen // count else rest for number in range(count)
     ]
     asked = ((example.input, how) for example, how in zip(examples, writing, strict=True))
     predictions: list[Prediction] = []
@@ -96,6 +98,7 @@ def _prediction(example: Example, how: Writing, answer: Answer, labels: Sequence
         written_symptoms=None if found is None else found.symptoms,
         written_recommendation=advice,
         asked_for_recommendation=how is Writing.WHOLE,
+        asked_to_write=how is not Writing.NOTHING,
         symptoms=example.symptoms,
     )
 
@@ -109,6 +112,12 @@ def _parsed(written: str, how: Writing) -> tuple[WrittenFindings | None, str | N
     except AssessmentFormatError:
         return None, None
     return whole, whole.recommendation
+
+
+def parse_rate(predictions: Sequence[Prediction]) -> float:
+    """The share that can be read of what was written; not a number where nothing was."""
+    readable = [prediction.is_parsed for prediction in predictions if prediction.asked_to_write]
+    return float(np.mean(readable)) if readable else float("nan")
 
 
 def logprobs_of(predictions: Sequence[Prediction]) -> NDArray[np.float64]:

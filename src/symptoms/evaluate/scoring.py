@@ -23,7 +23,7 @@ from symptoms.evaluate.measures.intervals import (
 )
 from symptoms.evaluate.measures.metrics import SymptomScores, accuracy, symptom_scores
 from symptoms.evaluate.measures.scores import Asked, Calibrator, Scores, leading_labels, score
-from symptoms.evaluate.predictions import Prediction, logprobs_of, predict
+from symptoms.evaluate.predictions import Prediction, logprobs_of, parse_rate, predict
 from symptoms.evaluate.recommendations import check_recommendations
 from symptoms.evaluate.robustness import FailureRow, failure_table, trials
 from symptoms.taxonomy import OUT_OF_SCOPE
@@ -32,8 +32,8 @@ WORST_MISTAKES = 20
 LEADING = 3
 SHOTS = 5
 ROBUSTNESS_EXAMPLES = 60
-WHOLE_ANSWERS = 60
-"""Answers of a test set that are written with the recommendation, unless the full evaluation is asked for."""
+WRITTEN_ANSWERS = 60
+"""Answers of a test set that are written whole, unless the full evaluation is asked for."""
 
 Track = Callable[[str, int], Callable[[], None]]
 """Begins a stretch of so many items under a name, and returns what to call after each."""
@@ -68,12 +68,12 @@ def scored_labels(
 
 
 def predict_test(
-    model: TrainedModel, test: Dataset, track: Track, most_whole: int | None
+    model: TrainedModel, test: Dataset, track: Track, most: int | None, rest: Writing
 ) -> tuple[list[Prediction], float]:
-    """Predictions for the test set, and the seconds that they took; `most_whole` is as of `predict`."""
+    """Predictions for the test set, and the seconds that they took; `most` and `rest` are as of `predict`."""
     started = time.monotonic()
     advance = track("test set", len(test.examples))
-    predictions = predict(model, test.examples, test.labels, advance, most_whole)
+    predictions = predict(model, test.examples, test.labels, advance, most, rest=rest)
     return predictions, time.monotonic() - started
 
 
@@ -97,11 +97,13 @@ def score_labels(predictions: Sequence[Prediction], seed: int) -> LabelScores:
 
 
 def score_written(predictions: Sequence[Prediction], seed: int) -> Written:
-    """Scores of what was written next to the label."""
+    """Scores of what was written next to the label, where the model was asked to."""
+    predictions = [prediction for prediction in predictions if prediction.asked_to_write]
     wanted = [prediction.condition for prediction in predictions]
     written = [prediction.written_condition for prediction in predictions]
     return Written(
-        parse_rate=float(np.mean([prediction.is_parsed for prediction in predictions])),
+        parse_rate=parse_rate(predictions),
+        answers=len(predictions),
         accuracy=bootstrap_interval(accuracy_statistic(wanted, written), len(wanted), seed),
         agreement=accuracy([prediction.predicted for prediction in predictions], written),
         symptoms=_symptoms(predictions),

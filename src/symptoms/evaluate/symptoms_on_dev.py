@@ -59,7 +59,7 @@ def fit_symptom_reader(
     chosen = [number * len(rows) // count for number in range(count)]
     advance = track("symptoms on dev", len(chosen))
     asked = [examples[place] for place in chosen]
-    written = [one.written_symptoms or () for one in predict(model, asked, dev.labels, advance, most_whole=0)]
+    written = [one.written_symptoms or () for one in predict(model, asked, dev.labels, advance, most=0)]
     if _micro_f1(wanted, written, chosen) > _micro_f1(wanted, [named[place] for place in chosen], chosen):
         return None
     return reader

@@ -247,7 +247,7 @@ def _statistics(runs: Sequence[ComparedRun], digest: str | None) -> _Statistics 
         accuracies.append(accuracy_statistic(wanted, answered))
         macro_f1s.append(macro_f1_statistic(wanted, answered))
         label_accuracies.append(accuracy_statistic(wanted, [one.predicted for one in run.answers]))
-        readable += [one.is_parsed for one in run.answers]
+        readable += [one.is_parsed for one in run.answers if one.asked_to_write]
     return _Statistics(
         ids,
         reduce_to_mean(accuracies),

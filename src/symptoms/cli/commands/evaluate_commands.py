@@ -175,12 +175,18 @@ def _print_result(evaluation: Evaluation, page: Path) -> None:
     symptoms = evaluation.symptoms
     console.print(
         f"\nthe likeliest label is right in {interval_text(evaluation.by_label.accuracy)}, readable answers "
-        f"{percent_text(evaluation.written.parse_rate)}"
+        f"{percent_text(evaluation.written.parse_rate)}{_of_written(evaluation)}"
         + (f", key symptoms micro-F1 {interval_text(symptoms.named_micro_f1)}" if symptoms else "")
         + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n"
         + f"{answering(evaluation)}\n{page}\n\n{DISCLAIMER}",
         highlight=False,
     )
+
+
+def _of_written(evaluation: Evaluation) -> str:
+    """How many answers were written, where not all were."""
+    number = evaluation.written.answers
+    return "" if number in (None, evaluation.scores.n) else f" of {number} that were written"
 
 
 def results(
