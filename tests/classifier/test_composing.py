@@ -264,7 +264,15 @@ def test_json_has_the_names_that_programs_rely_on():
     lost = assessment_without_model(notice, InputError("Too long; shorten it.")).to_json()
     assert set(lost) == names
     assert lost["crisis"] is True
-    assert set(lost["crisis_notice"]) == {"level", "category", "text", "country", "emergency", "lines"}
+    assert set(lost["crisis_notice"]) == {
+        "level",
+        "category",
+        "text",
+        "country",
+        "emergency",
+        "lines",
+        "opens_in",
+    }
     assert lost["crisis_notice"]["country"] == "GB"
     assert set(lost["crisis_notice"]["lines"][0]) == {"name", "call", "text", "url", "hours"}
 

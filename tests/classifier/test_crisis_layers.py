@@ -11,6 +11,7 @@ from symptoms.safety import Level
 
 CALM = "I sleep badly and I am tired."
 DANGER = "I want to die."
+SPANISH = "Desde hace meses reviso tres veces si la cocina está apagada antes de salir."
 DUTCH = "Ik slaap slecht en ik weet niet wat er met mij is, het gaat niet goed met me."
 
 
@@ -79,3 +80,33 @@ def test_a_language_that_is_not_read_is_said(classifier: Classifier):
     assert told["language"] == "Dutch"
     assert told["emergency"] == "999"
     assert classifier.assess(CALM).language_notice is None
+
+
+def test_a_language_that_only_the_model_has_not_learnt_is_said(classifier: Classifier):
+    """The screen reads Spanish and the model, of English texts, does not: both are told, with helplines."""
+    assessment = classifier.assess(SPANISH)
+    assert assessment.abstained
+    told = assessment.to_json()["language_notice"]
+    assert (told["language"], told["screened"], told["opens_in"]) == ("Spanish", True, "es")
+    first, second, *_ = told["text"].splitlines()
+    assert first.startswith("Esto parece estar escrito en español")
+    assert "the crisis screen reads and the model does not" in second
+    assert told["emergency"] == "999"
+    elsewhere = assessment.in_country("US").to_json()["language_notice"]
+    assert {**elsewhere, "text": "", "lines": [], "country": "GB", "emergency": "999"} == {
+        **told,
+        "text": "",
+        "lines": [],
+    }
+    assert "988" in elsewhere["text"]
+
+
+def test_a_notice_of_the_assessment_is_said_in_the_language_of_the_text(classifier: Classifier):
+    """In JSON with its code, also after another country was asked for."""
+    for notice in (
+        classifier.assess("Ich will nicht mehr leben.").crisis_notice,
+        classifier.assess("Ich will nicht mehr leben.").in_country("US").crisis_notice,
+    ):
+        assert notice is not None
+        assert notice.opens_in == "de"
+        assert notice.text.startswith("Du musst da nicht allein durch.")

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from symptoms.safety import (
     Category,
+    Language,
     Level,
     Screening,
     country_of_locale,
+    covered_languages,
     crisis_notice,
     helplines,
     language_notice,
+    notice_language,
     screen,
 )
+from symptoms.safety.languages import language_of
+
+DATA = Path(__file__).parents[2] / "data" / "crisis"
 
 COUNTRIES = ["US", "CA", "GB", "IE", "AU", "NZ", "IN", "DE", "FR"]
 METHODS = re.compile(r"\b(pill|rope|gun|bridge|knife|blade|overdose|hang|jump|cut)", re.IGNORECASE)
@@ -114,6 +123,78 @@ def test_a_language_that_is_not_read_is_said_with_the_helplines(text: str, langu
 def test_a_language_that_is_read_needs_no_word(text: str):
     """Covered languages, and texts that tell too little, get no notice of this kind."""
     assert language_notice(screen(text), "GB") == ""
+
+
+IN_THEIR_LANGUAGE = [
+    ("quiero matarme esta noche", "es", "No tienes que pasar por esto a solas", "llama ahora al 112"),
+    ("je veux me tuer ce soir", "fr", "Vous n'avez pas à traverser cela", "appelez maintenant le 112"),
+    ("ich will mich heute nacht umbringen", "de", "Du musst da nicht allein durch", "wähle jetzt 112"),
+    ("eu quero me matar hoje", "pt", "Você não precisa passar por isso", "ligue agora para 112"),
+    ("mi voglio uccidere stasera", "it", "Non devi affrontare tutto questo", "chiama adesso il 112"),
+    ("main apni jaan lena chahta hoon aaj raat", "hi", "Aapko ye sab akele nahi", "abhi 112 par call kijiye"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "opening", "call"), IN_THEIR_LANGUAGE)
+def test_a_notice_is_said_in_the_language_of_the_text_and_then_in_english(
+    text: str, code: str, opening: str, call: str
+):
+    """Each covered language has its own first line, with the number to call, and the English one next."""
+    found = screen(text)
+    assert found.crisis
+    assert (found.language.code, notice_language(found.language)) == (code, code)
+    first, second, *_ = crisis_notice(replace(found, level=Level.CLEAR), "DE").splitlines()
+    assert first.startswith(opening)
+    assert call in first
+    assert second == notice(found.category or Category.SUICIDE, "DE").splitlines()[0]
+    calm = crisis_notice(replace(found, level=Level.POSSIBLE), "DE").splitlines()
+    assert calm[0] != first
+    assert "112" in calm[0]
+    assert calm[1].startswith("If any of this is about wanting to die")
+
+
+@pytest.mark.parametrize("language", covered_languages(), ids=lambda language: language.code)
+@pytest.mark.parametrize("category", Category)
+@pytest.mark.parametrize("level", [Level.CLEAR, Level.POSSIBLE])
+@pytest.mark.parametrize("country", ["IE", None])
+def test_each_language_has_words_for_each_danger(
+    language: Language, category: Category, level: Level, country: str | None
+):
+    """With the country's number or, where it is not known, the words for that; nothing is left to fill in."""
+    told = crisis_notice(Screening(level=level, category=category, language=language), country)
+    *openings, _ = told.splitlines()[: 2 if language.code == "en" else 3]
+    assert len(set(openings)) == len(openings) == (1 if language.code == "en" else 2)
+    for opening in openings:
+        assert ("112 or 999" if country else "112") in opening
+        assert opening.endswith(":")
+        assert "{" not in opening
+        assert not METHODS.search(opening)
+
+
+def test_a_language_that_only_the_model_does_not_read_is_told_with_the_helplines():
+    """In that language and in English; nothing of the kind stands beside a crisis notice."""
+    spanish = screen("Duermo mal y estoy cansada, no tengo ganas de nada.").language
+    first, second, *lines = language_notice(Screening(), "GB", spanish).splitlines()
+    assert first.startswith("Esto parece estar escrito en español")
+    assert second.startswith(
+        "This seems to be written in Spanish, which the crisis screen reads and the model does not"
+    )
+    assert "116 123" in "".join(lines)
+    assert language_notice(Screening(Level.POSSIBLE, Category.SUICIDE), "GB", spanish) == ""
+
+
+def test_a_notice_is_rarely_in_a_language_that_is_not_the_texts():
+    """Of all texts of data/crisis at most one in a hundred; most in another language get their own."""
+    rows = [
+        json.loads(row)
+        for file in sorted(DATA.glob("*.jsonl"))
+        for row in file.read_text(encoding="utf-8").splitlines()
+    ]
+    found = [(notice_language(language_of(row["input"])), row["language"][:2]) for row in rows]
+    wrong = [pair for pair in found if pair[0] not in ("en", pair[1])]
+    assert len(wrong) <= 0.01 * len(found)
+    others = [pair for pair in found if pair[1] != "en"]
+    assert sum(said == written for said, written in others) >= 0.9 * len(others)
 
 
 def test_no_danger_no_notice():

@@ -13,7 +13,16 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from symptoms.runs import RunDirectory
 from waiting import PATIENCE
-from web_texts import DANGER, POSSIBLE_DANGER, SLEEP, UNCLEAR, UNREAD
+from web_texts import (
+    DANGER,
+    GERMAN_WORRY,
+    POSSIBLE_DANGER,
+    SLEEP,
+    SPANISH,
+    SPANISH_DANGER,
+    UNCLEAR,
+    UNREAD,
+)
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 INJECTION = (
@@ -209,6 +218,56 @@ def test_a_language_that_is_not_read_is_told(open_page: OpenPage):
     expect(page.locator("#crisis")).to_contain_text("116 123")
     expect(page.locator("#result")).to_be_visible()
     expect(page.locator("#help")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "title", "opening", "tag"),
+    [
+        (
+            SPANISH_DANGER,
+            "clear",
+            "Nos importas, y ahora hay ayuda",
+            "No tienes que pasar por esto a solas",
+            "es",
+        ),
+        (GERMAN_WORRY, "possible", "Hier ist Hilfe", "Wenn es hier darum geht, sterben zu wollen", "de"),
+    ],
+)
+def test_the_panel_speaks_the_language_of_the_text(
+    open_page: OpenPage, text: str, level: str, title: str, opening: str, tag: str
+):
+    """First in that, marked for screen readers, and then in English, with the number as a link in both."""
+    page = open_page(viewport={"width": 390, "height": 844})
+    send(page, text)
+    panel = page.locator("#crisis")
+    expect(panel).to_have_attribute("data-level", level)
+    expect(page.locator("#crisis-title")).to_have_text(title)
+    for place, words, language in (
+        ("#crisis-opening", opening, tag),
+        ("#crisis-english", "You do not have to go" if level == "clear" else "If any of this is about", "en"),
+    ):
+        expect(page.locator(place)).to_contain_text(words)
+        expect(page.locator(place)).to_have_attribute("lang", language)
+        expect(page.locator(place).get_by_role("link", name="999")).to_have_attribute("href", "tel:999")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert serious(page) == []
+    send(page, DANGER)
+    expect(page.locator("#crisis-title")).to_have_text("You matter, and help is there now")
+    expect(page.locator("#crisis-english")).to_be_hidden()
+
+
+def test_a_language_that_only_the_model_does_not_read_is_told(open_page: OpenPage):
+    """With the helplines of the chosen country, in that language and in English."""
+    page = open_page()
+    send(page, SPANISH)
+    panel = page.locator("#crisis")
+    expect(page.locator("#crisis-title")).to_have_text("Not read by the model: Spanish")
+    expect(page.locator("#crisis-opening")).to_contain_text("Esto parece estar escrito en español")
+    expect(page.locator("#crisis-english")).to_contain_text("the crisis screen reads and the model does not")
+    expect(panel).to_contain_text("116 123")
+    page.get_by_label("Helplines of").select_option("US")
+    expect(panel).to_contain_text("988")
+    expect(page.locator("#crisis-title")).to_have_text("Not read by the model: Spanish")
 
 
 def test_a_danger_that_the_model_alone_has_found_stays_with_another_country(open_page: OpenPage):

@@ -261,7 +261,8 @@ class Classifier:
             screening = screen(text)
         notice = notice_of(screening, country)
         assessment = self._chooser.compose(readable, choice, named, notice, read)
-        return replace(assessment, language_notice=language_notice_of(screening, country))
+        unread = language_notice_of(screening, country, self._chooser.unlearnt(readable))
+        return replace(assessment, language_notice=unread)
 
     def _ask_layer(self, text: str) -> Callable[[], Level] | None:
         if self.model_layer is None:

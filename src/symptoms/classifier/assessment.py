@@ -13,10 +13,12 @@ from symptoms.safety import (
     Screening,
     country_code,
     country_of_locale,
+    covered_languages,
     crisis_notice,
     helplines,
     language_notice,
     lines_for,
+    notice_language,
     screen,
 )
 
@@ -71,9 +73,10 @@ class CrisisNotice:
     """What is said to someone who may be in danger.
 
     `level` is `clear`, then help stands before everything, or `possible`, then the opening is one calm
-    line. `text` is the whole notice: its first line the opening words, then one line for each of `lines`,
-    the last of which is an international directory. `emergency` is None where the country's number is not
-    known here.
+    line. `opens_in` is the ISO 639 code of what the opening is said in, the text's where there are words.
+    `text` is the whole notice: its first line the opening, then the same in English where the first is not,
+    then one line for each of `lines`, the last of which is an international directory. `emergency` is None
+    where the country's number is not known here.
     """
 
     level: str
@@ -82,13 +85,15 @@ class CrisisNotice:
     country: str | None
     emergency: str | None
     lines: tuple[NoticeLine, ...]
+    opens_in: str = "en"
 
 
 @dataclass(frozen=True)
 class LanguageNotice:
-    """That a text is in a language which the crisis screen does not read, with the helplines.
+    """That a text is in a language which is not read, with the helplines.
 
-    `text`, `country`, `emergency` and `lines` are as in CrisisNotice.
+    `language` is its name, and `screened` whether the crisis screen reads it, so that only the model does
+    not. `text`, `country`, `emergency`, `lines` and `opens_in` are as in CrisisNotice.
     """
 
     language: str
@@ -96,6 +101,8 @@ class LanguageNotice:
     country: str | None
     emergency: str | None
     lines: tuple[NoticeLine, ...]
+    screened: bool = False
+    opens_in: str = "en"
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,8 @@ class Assessment:
     `recommendation` is None for what resembles everyday life. `calibrated` tells whether the probabilities,
     and when to abstain, were fitted on held-out examples; `about_the_model` says what the model is and how
     often it was right. `crisis_notice` is there whatever the model did, and then `crisis` is true.
-    `language_notice` is there where the description is in a language that the crisis screen does not read.
+    `language_notice` is there where the description is in a language that the crisis screen or the model does
+    not read, and there is no crisis notice.
     """
 
     condition: str | None
@@ -155,12 +163,19 @@ class Assessment:
         """
         notice, unread = self.crisis_notice, self.language_notice
         if notice is not None:
-            found = Screening(Level(notice.level), Category(notice.category))
+            found = Screening(
+                Level(notice.level),
+                Category(notice.category),
+                language=Language(notice.opens_in, notice.opens_in, covered=True),
+            )
             notice = notice_of(found, country)
         if unread is not None:
-            unread = language_notice_of(
-                Screening(language=Language(None, unread.language, covered=False)), country
+            language = next(
+                (one for one in covered_languages() if one.name == unread.language),
+                Language(None, unread.language, covered=False),
             )
+            screening = Screening() if unread.screened else Screening(language=language)
+            unread = language_notice_of(screening, country, language)
         return replace(self, crisis_notice=notice, language_notice=unread)
 
     def to_json(self) -> dict[str, Any]:
@@ -212,16 +227,26 @@ def notice_of(screening: Screening, country: str | None = None) -> CrisisNotice 
         country=code,
         emergency=helplines(code).emergency,
         lines=lines,
+        opens_in=notice_language(screening.language),
     )
 
 
-def language_notice_of(screening: Screening, country: str | None = None) -> LanguageNotice | None:
-    """The notice that a description is in a language which the crisis screen does not read, else None."""
-    text = language_notice(screening, country_code(country) or country_of_locale())
+def language_notice_of(
+    screening: Screening, country: str | None = None, unlearnt: Language | None = None
+) -> LanguageNotice | None:
+    """The notice that a description is in a language which is not read, else None.
+
+    `unlearnt` is the language, where the model has not learnt from the one that the description is in.
+    """
+    text = language_notice(screening, country_code(country) or country_of_locale(), unlearnt)
     if not text:
         return None
     code, lines = _lines_for(Category.SUICIDE, country)
-    return LanguageNotice(screening.language.name, text, code, helplines(code).emergency, lines)
+    screened = screening.language.covered
+    language = unlearnt if screened and unlearnt is not None else screening.language
+    return LanguageNotice(
+        language.name, text, code, helplines(code).emergency, lines, screened, notice_language(language)
+    )
 
 
 def _lines_for(category: Category, country: str | None) -> tuple[str | None, tuple[NoticeLine, ...]]:

@@ -20,7 +20,7 @@ from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, 
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
 from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
 from symptoms.errors import SymptomsError
-from symptoms.safety import language_other_than
+from symptoms.safety import Language, language_other_than
 from symptoms.taxonomy import symptom_terms
 
 if TYPE_CHECKING:
@@ -99,9 +99,13 @@ class Chooser:
         unnamed = bool(kept_back(probabilities[None], outside, bound)[0])
         return Choice(self.labels[order[0]], leading, unnamed, probabilities)
 
+    def unlearnt(self, text: str) -> Language | None:
+        """The language of a text, where it is clearly one that the model has not learnt from."""
+        return language_other_than(text, self.languages) if self.languages else None
+
     def _unread(self, text: str) -> str | None:
         """Why a text in a language that the model has not learnt from gets no answer; None for others."""
-        language = language_other_than(text, self.languages) if self.languages else None
+        language = self.unlearnt(text)
         if language is None:
             return None
         return UNREAD.format(language=language.name, learnt=" and ".join(sorted(self.languages)))

@@ -17,6 +17,7 @@ from symptoms.safety.helplines import (
     known_countries,
     language_notice,
     lines_for,
+    notice_language,
 )
 from symptoms.safety.languages import (
     ENGLISH,
@@ -51,6 +52,7 @@ __all__ = [
     "learned_scores",
     "lines_for",
     "names_a_drug_or_dose",
+    "notice_language",
     "says_you_have",
     "screen",
 ]

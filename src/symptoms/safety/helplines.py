@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
+from collections.abc import Iterator
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -13,57 +15,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from symptoms.errors import InputError
-from symptoms.safety.layers import Level, Screening
+from symptoms.safety.languages import Language
+from symptoms.safety.layers import ENGLISH, Level, Screening
 from symptoms.safety.rulebook import Category
 
 ALIASES = {"UK": "GB", "EL": "GR"}
-EMERGENCY_ELSEWHERE = "your local emergency number (112 works on most mobile phones)"
 COUNTRY = re.compile(r"[a-zA-Z]{2}")
 LOCALE = re.compile(r"[a-zA-Z]{2,3}[_-]([a-zA-Z]{2})\b")
 
-OPENINGS = {
-    Category.COMMAND_VOICES: (
-        "You do not have to do what a voice tells you, however strong it is. If you might act on it, call "
-        "{emergency} now, and stay near someone you trust. There is help for this; these people will listen:"
-    ),
-    Category.SUICIDE: (
-        "You do not have to go through this alone. If you might act on these thoughts, or already have, call "
-        "{emergency} now. If you can, be with someone, and away from anything that could harm you. People "
-        "who know these thoughts well are there to talk:"
-    ),
-    Category.HARM_TO_OTHERS: (
-        "If someone could get hurt, put distance between you and them now, and call {emergency}. Frightening "
-        "thoughts about harm can be talked about, and asking for help is the right thing to do. These people "
-        "listen without judging:"
-    ),
-    Category.DANGER_AT_HOME: (
-        "You deserve to be safe, and what someone does to you is not your fault. In danger now, call "
-        "{emergency} as soon as you can do so safely. These people help in confidence; if somebody may look "
-        "at your phone or computer, use another one if you can:"
-    ),
-    Category.SELF_HARM: (
-        "You deserve care, also for this. If you are badly hurt, or afraid that you may be, call {emergency} "
-        "now. These people listen without judging:"
-    ),
-    Category.SOMEONE_ELSE: (
-        "It is good that you are there for them. If they are in danger now, call {emergency}, and stay with "
-        "them if it is safe. You can ask them openly about suicide: asking does not put the idea in their "
-        "head. These lines are for people who worry about someone, too:"
-    ),
-}
-POSSIBLE = (
-    "If any of this is about wanting to die, being hurt or hurting someone, help is here. In danger now, "
-    "call {emergency}:"
-)
-POSSIBLE_SOMEONE_ELSE = (
-    "If you are worried that someone may want to die or may be hurt, help is here for you and for them. In "
-    "danger now, call {emergency}:"
-)
-UNREAD = (
-    "This seems to be written in {language}, which the crisis screen does not read, so it cannot notice "
-    "danger here. If any of this is about wanting to die, being hurt or hurting someone, help is here. In "
-    "danger now, call {emergency}:"
-)
 ORDER = {Category.DANGER_AT_HOME: ("home", "child", "crisis")}
 USUAL_ORDER = ("crisis", "child")
 LEADS = {"crisis": "", "home": "", "child": "For children and young people: "}
@@ -157,32 +116,62 @@ def check_country(told: str | None) -> None:
 def crisis_notice(screening: Screening, country: str | None) -> str:
     """Calm words with numbers to call and text, help first; empty where the screening found no danger.
 
-    At the level `possible` the opening is one line that supposes nothing.
+    At the level `possible` the opening is one line that supposes nothing. Where the text is in another
+    language than English, the opening is said in that first, and in English on the next line: the text may
+    be shown to someone else, and the language may be taken for another.
     """
     if screening.category is None:
         return ""
-    if screening.level is Level.CLEAR:
-        opening = OPENINGS[screening.category]
-    elif screening.category is Category.SOMEONE_ELSE:
-        opening = POSSIBLE_SOMEONE_ELSE
-    else:
-        opening = POSSIBLE
-    return _notice(opening, screening.category, country)
+    key = screening.category.value
+    if screening.level is not Level.CLEAR:
+        key = "possible_someone_else" if screening.category is Category.SOMEONE_ELSE else "possible"
+    return _notice(key, screening.language, screening.category, country)
 
 
-def language_notice(screening: Screening, country: str | None) -> str:
-    """That a text is in a language which the screen does not read, with the helplines; else empty."""
-    if screening.language.covered or screening.crisis:
+def language_notice(screening: Screening, country: str | None, unlearnt: Language | None = None) -> str:
+    """That a text is in a language which is not read, with the helplines; else empty.
+
+    It is the crisis screen that does not read it, or, where that does, the model: `unlearnt` is the
+    language that the text is in and that the model has not learnt from.
+    """
+    if screening.crisis:
         return ""
-    opening = UNREAD.replace("{language}", screening.language.name)
-    return _notice(opening, Category.SUICIDE, country)
+    if not screening.language.covered:
+        return _notice("unread", screening.language, Category.SUICIDE, country)
+    if unlearnt is None:
+        return ""
+    return _notice("only_screened", unlearnt, Category.SUICIDE, country)
 
 
-def _notice(opening: str, category: Category, country: str | None) -> str:
+def _notice(key: str, language: Language, category: Category, country: str | None) -> str:
     *lines, directory = lines_for(category, country)
-    first = opening.format(emergency=helplines(country).emergency or EMERGENCY_ELSEWHERE)
     lead = "In another country: " if lines else ""
-    return "\n".join([first, *(f"  {LEADS[line.serves]}{line}" for line in lines), f"  {lead}{directory}"])
+    return "\n".join(
+        [
+            *_openings(key, language, country),
+            *(f"  {LEADS[line.serves]}{line}" for line in lines),
+            f"  {lead}{directory}",
+        ]
+    )
+
+
+def _openings(key: str, language: Language, country: str | None) -> Iterator[str]:
+    known = _words()
+    for code in dict.fromkeys([notice_language(language), ENGLISH.code]):
+        words = known[code or ""]
+        emergency = helplines(country).emergency or words["elsewhere"]
+        yield words[key].replace("{language}", language.name).replace("{emergency}", emergency)
+
+
+def notice_language(language: Language) -> str:
+    """The code of the language in which a notice for a text in this one opens, `en` where it has no words."""
+    return language.code if language.covered and language.code in _words() else "en"
+
+
+@cache
+def _words() -> dict[str, dict[str, str]]:
+    text = files(__package__ or __name__).joinpath("openings.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
 
 
 def lines_for(category: Category, country: str | None) -> tuple[Helpline, ...]:

@@ -117,7 +117,9 @@ def _by_words(tokens: Sequence[str]) -> Language:
     known, found = _common_words(tokens)
     best = max(known, key=lambda code: (found[code], known[code].covered, code == "en"))
     if known[best].covered:
-        return known[best]
+        tied = [code for code in known if known[code].covered and found[code] == found[best]]
+        # Words for people in danger are said in it: rather in English than in the wrong one.
+        return known[best] if len(tied) == 1 else known["en"]
     covered = max(found[code] for code in known if known[code].covered)
     if found[best] >= SURE_WORDS and found[best] >= SURE_LEAD * max(covered, 1):
         return known[best]

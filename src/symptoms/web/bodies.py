@@ -100,7 +100,7 @@ class NoticeLineAnswer(_Answer):
 
 
 class CrisisNoticeAnswer(_Answer):
-    """Words and numbers for someone who may be in danger; the first line of `text` is the opening."""
+    """Words and numbers for someone who may be in danger; `text` opens in `opens_in`, then in English."""
 
     level: Literal["possible", "clear"]
     category: str
@@ -108,16 +108,19 @@ class CrisisNoticeAnswer(_Answer):
     country: str | None
     emergency: str | None
     lines: list[NoticeLineAnswer]
+    opens_in: str = Field(description="ISO 639 code of what the first line of `text` is said in.")
 
 
 class LanguageNoticeAnswer(_Answer):
-    """That a text is in a language which the crisis screen does not read, with the helplines."""
+    """That a text is in a language which is not read, with the helplines."""
 
     language: str
     text: str
     country: str | None
     emergency: str | None
     lines: list[NoticeLineAnswer]
+    screened: bool = Field(description="Whether the crisis screen reads it, so that only the model does not.")
+    opens_in: str = Field(description="ISO 639 code of what the first line of `text` is said in.")
 
 
 class AssessmentAnswer(_Answer):

@@ -1,10 +1,9 @@
 """Misspelt words read as what was meant, since the learned screen has no weight for `evrything`.
 
 A word that no text had which the screen learned from is read as the common one of those texts that a single
-slip turned into it: a letter too few, one too many, two exchanged, or one in place of another that is beside it or that
-is a vowel as it is. What is known
-stays as it is, so that the texts which were learned from are read as they were. Letters written twice are one
-long before (`squeezed`). Only English has enough texts here to tell a slip from a word that is merely rare.
+slip turned into it: a letter too few, one too many, two exchanged, or in place of one that beside it on the
+keyboard, or a vowel in place of another. What is known stays as it is. Letters written twice are one before
+this (`squeezed`). Only English has enough texts here to tell a slip from a word that is merely rare.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ VOWELS = "aeiouy"
 LEAD = 3
 """Powers of two by which one word has to be more frequent than all others that are as near."""
 MOST_UNKNOWN = 40
-"""Unknown words read of a text; one with more of them is of other matters, and has to take little time, too."""
+"""Unknown words of a text that are looked up, so that a text of nothing else takes little time, too."""
 
 
 @dataclass(frozen=True)

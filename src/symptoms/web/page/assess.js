@@ -99,13 +99,17 @@ async function followCountry() {
   try {
     let notices = await ask("api/screen", asked);
     // What the model has changed, the screen alone does not know.
-    if (!isSameDanger(notices, before.notices)) notices = await ask("api/assess", asked);
+    if (!isSameNotice(notices, before.notices)) notices = await ask("api/assess", asked);
     if (shown === before && asked.country === chosenCountry()) showNotices(before.text, notices);
   } catch (error) {
     show("problem", error.message);
   }
 }
 
-function isSameDanger(one, other) {
-  return one.crisis_level === other.crisis_level && one.crisis_notice?.category === other.crisis_notice?.category;
+function isSameNotice(one, other) {
+  return (
+    one.crisis_level === other.crisis_level &&
+    one.crisis_notice?.category === other.crisis_notice?.category &&
+    one.language_notice?.screened === other.language_notice?.screened
+  );
 }

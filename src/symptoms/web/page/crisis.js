@@ -1,8 +1,16 @@
 // The panel that comes before everything else: calm words, and numbers of the chosen country.
 import { byId, element, show } from "./elements.js";
 
-// What the panel is headed with, by level; a notice without one says that the language is not read.
-const TITLES = { clear: "You matter, and help is there now", possible: "Help is here" };
+// What the panel is headed with, by what its notice opens in and by level; one without says what is not read.
+const TITLES = {
+  en: { clear: "You matter, and help is there now", possible: "Help is here" },
+  es: { clear: "Nos importas, y ahora hay ayuda", possible: "Aquí hay ayuda" },
+  fr: { clear: "Vous comptez, et il y a de l'aide maintenant", possible: "Il y a de l'aide ici" },
+  de: { clear: "Du bist wichtig, und es gibt jetzt Hilfe", possible: "Hier ist Hilfe" },
+  pt: { clear: "Você importa, e há ajuda agora", possible: "Aqui há ajuda" },
+  it: { clear: "Tu conti, e adesso c'è aiuto", possible: "Qui c'è aiuto" },
+  hi: { clear: "Aap mayne rakhte hain, aur madad abhi hai", possible: "Yahan madad hai" },
+};
 
 // `notice` is about danger, `unread` about a language that the screen does not read; the former comes first.
 export function showCrisis({ crisis_notice: danger, language_notice: unread }) {
@@ -16,8 +24,16 @@ export function showCrisis({ crisis_notice: danger, language_notice: unread }) {
     return;
   }
   panel.dataset.level = notice.level ?? "unread";
-  byId("crisis-title").textContent = TITLES[notice.level] ?? `Not read: ${notice.language}`;
-  byId("crisis-opening").replaceChildren(...withLinks(notice.text.split("\n")[0], notice.emergency));
+  const titles = TITLES[notice.opens_in] ?? TITLES.en;
+  const unreadBy = notice.screened ? "Not read by the model" : "Not read";
+  byId("crisis-title").textContent = titles[notice.level] ?? `${unreadBy}: ${notice.language}`;
+  byId("crisis-title").lang = notice.level ? tagOf(notice) : "en";
+  // In the language of the text, and then in English: whoever helps may read that, and a language may be mistaken.
+  const [opening, inEnglish] = notice.text.split("\n").slice(0, -notice.lines.length);
+  byId("crisis-opening").replaceChildren(...withLinks(opening, notice.emergency));
+  byId("crisis-opening").lang = tagOf(notice);
+  byId("crisis-english").replaceChildren(...withLinks(inEnglish ?? "", notice.emergency));
+  byId("crisis-english").hidden = inEnglish === undefined;
   show("crisis-unread", danger && unread ? `The crisis screen does not read ${unread.language}.` : "");
   const emergency = byId("crisis-emergency");
   emergency.replaceChildren();
@@ -43,6 +59,11 @@ export function goToCrisis() {
   byId("crisis").scrollIntoView({ block: "start" });
 }
 
+// For screen readers; Hindi is written in Latin letters here.
+function tagOf({ opens_in: code }) {
+  return code === "hi" ? "hi-Latn" : code;
+}
+
 // A sentence's text with the emergency numbers in it as links.
 function withLinks(sentence, emergency) {
   const numbers = emergency ? emergency.split(" or ") : [];
@@ -51,7 +72,7 @@ function withLinks(sentence, emergency) {
 
 // What stands before a line's name, such as for whom it is; the notice's text has a line for each.
 function leadOf(notice, { name }, place) {
-  const written = notice.text.split("\n")[place + 1] ?? "";
+  const written = notice.text.split("\n").slice(-notice.lines.length)[place] ?? "";
   return written.slice(0, Math.max(0, written.indexOf(name))).trimStart();
 }
 
