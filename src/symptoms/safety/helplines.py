@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from symptoms.errors import InputError
 from symptoms.safety.languages import Language
-from symptoms.safety.layers import ENGLISH, Level, Screening
+from symptoms.safety.layers import Level, Screening
 from symptoms.safety.rulebook import Category
 
 ALIASES = {"UK": "GB", "EL": "GR"}
@@ -157,8 +157,8 @@ def _notice(key: str, language: Language, category: Category, country: str | Non
 
 def _openings(key: str, language: Language, country: str | None) -> Iterator[str]:
     known = _words()
-    for code in dict.fromkeys([notice_language(language), ENGLISH.code]):
-        words = known[code or ""]
+    for code in dict.fromkeys([notice_language(language), "en"]):
+        words = known[code]
         emergency = helplines(country).emergency or words["elsewhere"]
         yield words[key].replace("{language}", language.name).replace("{emergency}", emergency)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from zlib import crc32
 
-from symptoms.safety.languages import language_of_tokens
+from symptoms.safety.languages import ENGLISH, language_of_tokens
 from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.learned.reading import concepts_of, tokens_of
 from symptoms.safety.rulebook import Category
@@ -20,7 +20,6 @@ from symptoms.safety.rulebook import Category
 CONCEPTS_APART = 6
 """Tokens within which two concepts count as a pair, in their order."""
 PIECES = (3, 4, 5)
-ENGLISH = "en"
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def features_of(
     """
     tokens = tokens_of(text)
     language = language_of_tokens(tokens)
-    if language == ENGLISH and vocabulary is not None:
+    if language == ENGLISH.code and vocabulary is not None:
         tokens = vocabulary.mended(tokens)
     counted: dict[Block, dict[int, float]] = {
         WORDS: _hashed(WORDS, _words(tokens)),

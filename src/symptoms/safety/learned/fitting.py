@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from symptoms.safety.learned.features import BLOCKS, ENGLISH, PLACES, Block, features_of
+from symptoms.safety.languages import ENGLISH
+from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
 from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.learned.reading import tokens_of
 from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of, write_weights
@@ -125,7 +126,7 @@ def vocabulary_of(texts: Sequence[Text]) -> Vocabulary:
     by_language: dict[bool, list[str]] = {True: [], False: []}
     for text in texts:
         if not text.held_out and text.kind != MISSPELT:
-            by_language[text.language == ENGLISH] += tokens_of(text.text)
+            by_language[text.language == ENGLISH.code] += tokens_of(text.text)
     return Vocabulary.counted(by_language[True], by_language[False])
 
 
