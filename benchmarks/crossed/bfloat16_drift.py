@@ -3,8 +3,8 @@
 python -m benchmarks.crossed.bfloat16_drift 2000      # steps; some ten minutes on one core
 
 Three trainings of the bundled base in turn, step by step, on the same examples of data/train.jsonl, one a
-step: in float32; in float32 from an A that differs in the last digit, which shows how far any two trainings part;
-and with the base's weights and products in bfloat16, adapter and Adam in float32 as always.
+step: in float32; in float32 from an A that differs in the last digit, which shows how far any two trainings
+part; and with the base's weights and products in bfloat16, adapter and Adam in float32 as always.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ def main() -> None:
     start = trainings["float32"].adapter.flat.clone()
     order = np.random.default_rng(0).permutation(len(data))
     recent: dict[str, list[float]] = {name: [] for name in WAYS}
-    print(
-        "| step | training | loss, mean since the row above | dev loss | apart of the way |\n|---|---|---|---|---|"
-    )
+    print("| step | training | loss since the step above | dev loss | apart, of the way |")
+    print("|---|---|---|---|---|")
     for step in range(1, steps + 1):
         one = data[order[(step - 1) % len(order)]]
         rate = RATE * fraction_of_peak("linear", step, steps, warmup_steps=0)
