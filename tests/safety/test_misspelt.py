@@ -1,4 +1,4 @@
-"""Misspelt words are read by the learned layer as what was meant, so that slips of the fingers change little."""
+"""Misspelt words are read by the learned layer as what was meant, so that slips change little."""
 
 from __future__ import annotations
 
