@@ -44,7 +44,7 @@ from tinker_local.export.own_answers import OwnAnswer
 from tinker_local.export.questions import Questions
 from tinker_local.export.source import EMBEDDING, Source
 from tinker_local.export.verification import LLAMA_CPP, Reader, _answers
-from tinker_local.loading.gguf_tensors import gguf_name
+from tinker_local.loading.gguf.tensors import gguf_name
 
 Array = NDArray[np.float32]
 

@@ -72,7 +72,8 @@ def on_demand(entries: tuple[Entry, ...]) -> type[TyperGroup]:
 
     class OnDemandGroup(TyperGroup):
         def __init__(self, **settings: Any) -> None:
-            super().__init__(**{**settings, "commands": OnDemand(entries)})
+            told: dict[str, Any] = {**settings, "commands": OnDemand(entries)}
+            super().__init__(**told)
 
         def format_commands(self, ctx: Any, formatter: Any) -> None:
             listed = TyperGroup(commands=[entry.listed() for entry in entries])
