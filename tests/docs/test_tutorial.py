@@ -66,7 +66,6 @@ def test_the_tutorial_has_every_step_of_the_way():
     assert "curl" in commands
 
 
-@pytest.mark.timeout(1800)  # two minutes of one core, which a busy machine does not give at once
 @pytest.mark.skipif(shutil.which("curl") is None, reason="its last commands need curl, which is not here")
 def test_the_tutorial_can_be_followed(folder: Path):
     """Each block ends well, one after the other in one folder; what is served answers until Ctrl-C."""

@@ -97,7 +97,7 @@ def start(tiny_model: Path, name: str) -> tuple[str, ...]:
     return (*SETTINGS, "--base-model", str(tiny_model), "--run", name)
 
 
-@pytest.mark.timeout(600 + 60 * KILLS)
+@pytest.mark.timeout(1800 + 60 * KILLS)
 def test_a_run_killed_at_any_moment_goes_on_exactly(undisturbed: Path, tiny_model: Path):
     """Kill -9 of the trainer at random moments, one after the other, loses no step and does none twice."""
     choose = random.Random(os.environ.get("RESUME_SEED", "0"))

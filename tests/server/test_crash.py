@@ -88,7 +88,7 @@ def check(server: ServerProcess, home: Path, saved: Saved, losses: list[float]) 
     return len(saved.steps)
 
 
-@pytest.mark.timeout(600 + 60 * KILLS)
+@pytest.mark.timeout(1800 + 60 * KILLS)
 def test_acknowledged_states_survive_kills(tiny_model: Path, tmp_path: Path, uninterrupted: list[float]):
     """After kill -9 at a random moment every acknowledged state loads and trains on as if undisturbed."""
     choose = random.Random(f"kill {os.environ.get('SOAK_SEED', '0')}")

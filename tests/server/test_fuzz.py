@@ -24,7 +24,7 @@ from tinker_local.service import ordering
 from tinker_local.wire import tinker_public_pb2 as proto
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
-pytestmark = pytest.mark.timeout(600 + EXAMPLES // 5)
+pytestmark = pytest.mark.timeout(1800 + EXAMPLES // 5)
 fuzz = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 
 import psutil
-import pytest
 
 from raw_client import RawClient, ServerProcess, tokens_of_step
 
@@ -32,7 +31,6 @@ def whole_session(server: ServerProcess) -> None:
         client.finish()
 
 
-@pytest.mark.timeout(600)
 def test_memory_stays_where_it_was(tiny_model: Path, tmp_path: Path):
     """Thousands of steps and hundreds of sessions leave the resident size within a tenth."""
     with ServerProcess(tiny_model, tmp_path) as server, RawClient(server) as client:
