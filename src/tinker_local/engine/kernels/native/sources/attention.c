@@ -9,6 +9,7 @@
 #include "native.h"
 
 #define PAGE LANES
+#define ALONE 8 /* rows that one thread has done before another has come */
 
 struct shape {
     long heads, kv_heads, width;
@@ -27,7 +28,7 @@ static void rotate(float *head, const float *cosines, const float *sines, long w
 void rotate_rows(float *inputs, struct shape shape, const int64_t *positions, const float *cosines,
                  const float *sines, long rows, int threads) {
     const long stride = (shape.heads + 2 * shape.kv_heads) * shape.width;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(threads) schedule(static) if (rows > ALONE)
     for (long row = 0; row < rows; row++) {
         const long angle = positions[row] * shape.width;
         for (long head = 0; head < shape.heads + shape.kv_heads; head++)
@@ -98,7 +99,7 @@ void attend(const float *inputs, struct shape shape, const float *keys, const fl
     const long stride = (shape.heads + 2 * shape.kv_heads) * shape.width, all = shape.kv_heads * shape.width;
     const long shared = shape.heads / shape.kv_heads;
     const float scale = 1 / sqrtf(shape.width);
-#pragma omp parallel num_threads(threads)
+#pragma omp parallel num_threads(threads) if (rows * longest > 128 * ALONE)
     {
         float *weights = malloc((longest + PAGE) * sizeof *weights);
 #pragma omp for schedule(static)

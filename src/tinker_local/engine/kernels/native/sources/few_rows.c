@@ -130,49 +130,60 @@ static void bring_together(const float *x, long stride, long rows, long first, l
     }
 }
 
-/* y [rows, outputs] of x [rows, inputs], or that added to y, by threads that share the panels. Strides are in
-   numbers. */
-void few_rows(const struct panels *matrix, const float *x, long stride, float *y, long y_stride, int add,
-              long rows, int threads) {
+/* The threads of a team share the panels; none waits at the end. */
+static void multiply(const struct panels *matrix, const float *together, float *y, long y_stride, int add,
+                     long rows) {
     const enum form form = matrix->form;
     const long groups = matrix->groups, block_groups = matrix->block_groups, inputs = groups * GROUP;
     const long panel_bytes = groups * panel_group_bytes[form], panels = matrix->outputs / LANES;
     /* Panels that a thread takes at once: as many as a tile has. */
     const long taken = tiles[tile_for(rows)].panels;
-    float *together = rows > 1 ? malloc(rows * inputs * sizeof *together) : NULL;
-#pragma omp parallel num_threads(threads)
-    {
-        if (together) {
-#pragma omp for schedule(static)
-            for (long group = 0; group < groups; group++)
-                bring_together(x, stride, rows, group * GROUP, group * GROUP + GROUP, inputs, together);
-        }
-#pragma omp for schedule(dynamic)
-        for (long chunk = 0; chunk < (panels + taken - 1) / taken; chunk++) {
-            const long end = chunk * taken + taken < panels ? chunk * taken + taken : panels;
-            const float *mine = together ? together : x;
-            for (long row = 0; row < rows;) {
-                const int kind = tile_for(rows - row);
-                const long size = tiles[kind].rows;
-                for (long panel = chunk * taken; panel < end;) {
-                    const char *from = matrix->weights + panel * panel_bytes;
-                    float *to = y + row * y_stride + panel * LANES;
-                    if (panel + tiles[kind].panels <= end) {
-                        tiles[kind].run(mine, 1, from, panel_bytes, form, groups, block_groups, to, y_stride, add);
-                        panel += tiles[kind].panels;
-                    } else { /* the last panels, one by one and row by row */
-                        for (long i = 0; i < size; i++)
-                            tile_single(mine + i, size, from, panel_bytes, form, groups, block_groups,
-                                        to + i * y_stride, y_stride, add);
-                        panel++;
-                    }
+#pragma omp for schedule(dynamic) nowait
+    for (long chunk = 0; chunk < (panels + taken - 1) / taken; chunk++) {
+        const long end = chunk * taken + taken < panels ? chunk * taken + taken : panels;
+        const float *x = together;
+        for (long row = 0; row < rows;) {
+            const int kind = tile_for(rows - row);
+            const long size = tiles[kind].rows;
+            for (long panel = chunk * taken; panel < end;) {
+                const char *from = matrix->weights + panel * panel_bytes;
+                float *to = y + row * y_stride + panel * LANES;
+                if (panel + tiles[kind].panels <= end) {
+                    tiles[kind].run(x, 1, from, panel_bytes, form, groups, block_groups, to, y_stride, add);
+                    panel += tiles[kind].panels;
+                } else { /* the last panels, one by one and row by row */
+                    for (long i = 0; i < size; i++)
+                        tile_single(x + i, size, from, panel_bytes, form, groups, block_groups, to + i * y_stride,
+                                    y_stride, add);
+                    panel++;
                 }
-                mine += size * inputs;
-                row += size;
             }
+            x += size * inputs;
+            row += size;
         }
     }
-    free(together);
+}
+
+#define SMALL 16384 /* numbers that one thread brings together sooner than several would meet */
+
+/* y [rows, outputs] of x [rows, inputs], or that added to y, by threads that share the panels. Strides are in
+   numbers. */
+void few_rows(const struct panels *matrix, const float *x, long stride, float *y, long y_stride, int add,
+              long rows, int threads) {
+    const long inputs = matrix->groups * GROUP;
+    float *room = rows > 1 ? malloc(rows * inputs * sizeof *room) : NULL;
+    const int at_once = rows * inputs <= SMALL;
+    if (room && at_once) bring_together(x, stride, rows, 0, inputs, inputs, room);
+#pragma omp parallel num_threads(threads)
+    {
+        if (room && !at_once) {
+#pragma omp for schedule(static)
+            for (long group = 0; group < matrix->groups; group++)
+                bring_together(x, stride, rows, group * GROUP, group * GROUP + GROUP, inputs, room);
+        }
+        multiply(matrix, room ? room : x, y, y_stride, add, rows);
+    }
+    free(room);
 }
 
 /* y = x W^T, and to the columns of each layer x A^T B^T: `a` holds all A below each other, `b` one matrix for
@@ -180,10 +191,26 @@ void few_rows(const struct panels *matrix, const float *x, long stride, float *y
 void adapted_few_rows(const struct panels *base, const struct panels *a, const struct panels *b, long layers,
                       const float *x, long stride, float *low, float *y, long y_stride, long rows,
                       int threads) {
-    few_rows(base, x, stride, y, y_stride, 0, rows, threads);
-    few_rows(a, x, stride, low, a->outputs, 0, rows, threads);
-    for (long layer = 0; layer < layers; layer++) {
-        few_rows(b + layer, low + layer * (a->outputs / layers), a->outputs, y, y_stride, 1, rows, threads);
-        y += b[layer].outputs;
+    const long inputs = base->groups * GROUP, width = a->outputs / layers;
+    float *room = rows > 1 ? malloc(rows * inputs * sizeof *room) : NULL;
+    const int at_once = rows * inputs <= SMALL;
+    if (room && at_once) bring_together(x, stride, rows, 0, inputs, inputs, room);
+#pragma omp parallel num_threads(threads)
+    {
+        if (room && !at_once) {
+#pragma omp for schedule(static)
+            for (long group = 0; group < base->groups; group++)
+                bring_together(x, stride, rows, group * GROUP, group * GROUP + GROUP, inputs, room);
+        }
+        multiply(base, room ? room : x, y, y_stride, 0, rows);
+        multiply(a, room ? room : x, low, a->outputs, 0, rows);
+#pragma omp barrier
+        float mine[rows * width], *to = y;
+        for (long layer = 0; layer < layers; layer++) {
+            bring_together(low + layer * width, a->outputs, rows, 0, width, width, mine);
+            multiply(b + layer, mine, to, y_stride, 1, rows);
+            to += b[layer].outputs;
+        }
     }
+    free(room);
 }
