@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ship_adapter import main as ship_adapter
-from symptoms.classifier.symptom_reading import FILE as SYMPTOMS
-from symptoms.classifier.word_vote import FILE as WORDS
+from symptoms.classifier.beside_model.symptom_reading import FILE as SYMPTOMS
+from symptoms.classifier.beside_model.word_vote import FILE as WORDS
 from symptoms.runs import find_run
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
 

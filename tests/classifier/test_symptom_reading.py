@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symptoms.classifier import SymptomCalibration, SymptomModel, SymptomReader, fit_symptom_model
-from symptoms.classifier.symptom_reading import FILE, read_symptom_model, write_symptom_model
+from symptoms.classifier.beside_model.symptom_reading import FILE, read_symptom_model, write_symptom_model
 from symptoms.data import load_dataset
 from symptoms.errors import RunError
 

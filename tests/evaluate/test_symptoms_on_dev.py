@@ -12,10 +12,10 @@ import pytest
 
 from symptoms.classifier import Answer, SymptomReader, TrainedModel, Writing
 from symptoms.data import Dataset, Example, Label, load_dataset
-from symptoms.evaluate.fitted_on_dev import fit_on_dev
 from symptoms.evaluate.key_symptoms import score_key_symptoms
+from symptoms.evaluate.on_dev.fitted_on_dev import fit_on_dev
+from symptoms.evaluate.on_dev.symptoms_on_dev import FEWEST_ON_DEV, best_threshold, fit_symptom_reader
 from symptoms.evaluate.predictions import Prediction, predict
-from symptoms.evaluate.symptoms_on_dev import FEWEST_ON_DEV, best_threshold, fit_symptom_reader
 
 LABELS = ("panic", "ocd", "insomnia", "hoarding", "bulimia", "adhd")
 

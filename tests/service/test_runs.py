@@ -259,7 +259,7 @@ def test_a_sampler_is_made_ready_before_it_is_asked(tiny_model: Path, tmp_path: 
             )
             await service.state.samplers.create(wanted)
             async with asyncio.timeout(PATIENCE):
-                while not service.state.samplers._merged.num_copies:
+                while not service.state.samplers._networks.num_copies:
                     await asyncio.sleep(0.01)
 
     asyncio.run(scenario())

@@ -15,6 +15,13 @@ from symptoms.classifier.assessment import (
     notice_for,
     notice_of,
 )
+from symptoms.classifier.beside_model.symptom_reading import (
+    SymptomModel,
+    SymptomReader,
+    fit_symptom_model,
+    write_symptom_model,
+)
+from symptoms.classifier.beside_model.word_vote import WordModel, WordVote, fit_word_model, write_word_model
 from symptoms.classifier.composing import assessment_without_model
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
@@ -30,13 +37,6 @@ from symptoms.classifier.run_figures.run_calibration import (
     read_calibration,
     write_calibration,
 )
-from symptoms.classifier.symptom_reading import (
-    SymptomModel,
-    SymptomReader,
-    fit_symptom_model,
-    write_symptom_model,
-)
-from symptoms.classifier.word_vote import WordModel, WordVote, fit_word_model, write_word_model
 
 __all__ = [
     "UNCALIBRATED_THRESHOLD",

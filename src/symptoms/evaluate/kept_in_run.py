@@ -7,9 +7,9 @@ from pathlib import Path
 from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration
 from symptoms.data import Dataset
 from symptoms.evaluate.evaluation_file import Evaluation
-from symptoms.evaluate.fitted_on_dev import FittedOnDev
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.evaluate.measures.scores import Calibrator
+from symptoms.evaluate.on_dev.fitted_on_dev import FittedOnDev
 from symptoms.runs import RUNS, RunDirectory
 from symptoms.safety.measuring import Share
 

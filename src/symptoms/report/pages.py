@@ -10,9 +10,9 @@ from symptoms import __version__
 from symptoms.classifier import UNCALIBRATED_THRESHOLD
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.evaluate.evaluation_file import Evaluation
-from symptoms.evaluate.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.measures.abstention import CONFIDENCE
 from symptoms.evaluate.measures.intervals import Interval
+from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE
 from symptoms.report import figures
 from symptoms.words import counted
 

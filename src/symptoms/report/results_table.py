@@ -10,8 +10,8 @@ import numpy as np
 
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluation_file import Evaluation, FurtherTest
-from symptoms.evaluate.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.measures.scores import Scores
+from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE
 
 BASE_MODEL = "base model"
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"

@@ -23,6 +23,11 @@ class Networks:
         self._bases: WeakKeyDictionary[Llama, NativeBase] = WeakKeyDictionary()
         self._native: KeptCopies[NativeNetwork] = KeptCopies(MEMORY)
 
+    @property
+    def num_copies(self) -> int:
+        """How many were laid out for sampling and are held."""
+        return self._merged.num_copies + self._native.number
+
     def get(self, base: Llama, adapter: Adapter | None) -> Network:
         """What computes the base with the adapter beside it, or folded in where that is faster."""
         if is_native(base):

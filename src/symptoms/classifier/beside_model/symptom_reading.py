@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symptoms.classifier.beside_model.word_vote import WordModel, single_words
 from symptoms.classifier.run_figures.array_files import read_arrays, write_arrays
 from symptoms.classifier.run_figures.run_calibration import SymptomCalibration
-from symptoms.classifier.word_vote import WordModel, single_words
 from symptoms.data import supported_terms
 
 if TYPE_CHECKING:
