@@ -61,8 +61,12 @@ class FewRows:
     def _into(self, output: Tensor, x: Tensor, add: bool) -> None:
         self._run(
             self._address,
+            None,
+            None,
+            0,
             x.data_ptr(),
             x.stride(0),
+            None,
             output.data_ptr(),
             output.stride(0),
             add,
@@ -96,7 +100,7 @@ class LowRank:
         few = [one.few for one in self._b if one.few is not None]
         self._all_few = a.few is not None and len(few) == len(self._b)
         self._b_structures = (PanelsStructure * len(few))(*(one.structure for one in few))
-        self._run = kernels().adapted_few_rows
+        self._run = kernels().few_rows
 
     def applied(self, base: Matrix, x: Tensor) -> Tensor:
         """`x` float32 [rows, inputs] times the base's matrix, and the adapters' terms: [rows, outputs]."""
@@ -132,6 +136,7 @@ class LowRank:
             low.data_ptr(),
             outputs.data_ptr(),
             outputs.stride(0),
+            False,
             rows,
             torch.get_num_threads(),
         )

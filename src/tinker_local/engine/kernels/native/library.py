@@ -71,10 +71,9 @@ class PanelsStructure(ctypes.Structure):
 
 _POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
 _ARGUMENTS = {
-    "few_rows": (_POINTER, _POINTER, _LONG, _POINTER, _LONG, _INT, _LONG, _INT),
-    "adapted_few_rows": (
+    "few_rows": (
         *(_POINTER, _POINTER, _POINTER, _LONG),
-        *(_POINTER, _LONG, _POINTER, _POINTER, _LONG, _LONG, _INT),
+        *(_POINTER, _LONG, _POINTER, _POINTER, _LONG, _INT, _LONG, _INT),
     ),
     "add_and_norm": (_POINTER, _POINTER, _POINTER, _FLOAT, _POINTER, _LONG, _LONG, _INT),
     "gated": (_POINTER, _POINTER, _LONG, _LONG, _INT),

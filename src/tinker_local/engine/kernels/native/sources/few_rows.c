@@ -166,35 +166,16 @@ static void multiply(const struct panels *matrix, const float *together, float *
 
 #define SMALL 16384 /* numbers that one thread brings together sooner than several would meet */
 
-/* y [rows, outputs] of x [rows, inputs], or that added to y, by threads that share the panels. Strides are in
-   numbers. */
-void few_rows(const struct panels *matrix, const float *x, long stride, float *y, long y_stride, int add,
-              long rows, int threads) {
-    const long inputs = matrix->groups * GROUP;
+/* y [rows, outputs] of x [rows, inputs] and W, or that added to y, and to the columns of each of `layers` also
+   x A^T B^T: `a` holds all A below each other, `b` one matrix for each layer, and `low` [rows, a->outputs] is room
+   for what lies between. Threads share the panels; strides are in numbers. */
+void few_rows(const struct panels *base, const struct panels *a, const struct panels *b, long layers,
+              const float *x, long stride, float *low, float *y, long y_stride, int add, long rows, int threads) {
+    const long inputs = base->groups * GROUP, width = layers ? a->outputs / layers : 0;
     float *room = rows > 1 ? malloc(rows * inputs * sizeof *room) : NULL;
     const int at_once = rows * inputs <= SMALL;
     if (room && at_once) bring_together(x, stride, rows, 0, inputs, inputs, room);
-#pragma omp parallel num_threads(threads)
-    {
-        if (room && !at_once) {
-#pragma omp for schedule(static)
-            for (long group = 0; group < matrix->groups; group++)
-                bring_together(x, stride, rows, group * GROUP, group * GROUP + GROUP, inputs, room);
-        }
-        multiply(matrix, room ? room : x, y, y_stride, add, rows);
-    }
-    free(room);
-}
-
-/* y = x W^T, and to the columns of each layer x A^T B^T: `a` holds all A below each other, `b` one matrix for
-   each of `layers`, and `low` [rows, a->outputs] is room for what lies between. */
-void adapted_few_rows(const struct panels *base, const struct panels *a, const struct panels *b, long layers,
-                      const float *x, long stride, float *low, float *y, long y_stride, long rows,
-                      int threads) {
-    const long inputs = base->groups * GROUP, width = a->outputs / layers;
-    float *room = rows > 1 ? malloc(rows * inputs * sizeof *room) : NULL;
-    const int at_once = rows * inputs <= SMALL;
-    if (room && at_once) bring_together(x, stride, rows, 0, inputs, inputs, room);
+    const float *together = room ? room : x;
 #pragma omp parallel num_threads(threads)
     {
         if (room && !at_once) {
@@ -202,14 +183,16 @@ void adapted_few_rows(const struct panels *base, const struct panels *a, const s
             for (long group = 0; group < base->groups; group++)
                 bring_together(x, stride, rows, group * GROUP, group * GROUP + GROUP, inputs, room);
         }
-        multiply(base, room ? room : x, y, y_stride, 0, rows);
-        multiply(a, room ? room : x, low, a->outputs, 0, rows);
+        multiply(base, together, y, y_stride, add, rows);
+        if (layers) {
+            multiply(a, together, low, a->outputs, 0, rows);
 #pragma omp barrier
-        float mine[rows * width], *to = y;
-        for (long layer = 0; layer < layers; layer++) {
-            bring_together(low + layer * width, a->outputs, rows, 0, width, width, mine);
-            multiply(b + layer, mine, to, y_stride, 1, rows);
-            to += b[layer].outputs;
+            float mine[rows * width], *to = y;
+            for (long layer = 0; layer < layers; layer++) {
+                bring_together(low + layer * width, a->outputs, rows, 0, width, width, mine);
+                multiply(b + layer, mine, to, y_stride, 1, rows);
+                to += b[layer].outputs;
+            }
         }
     }
     free(room);
