@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -184,15 +184,24 @@ def test_what_is_no_number_does_not_vanish():
 
 
 def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Neither a machine without a compiler, nor one whose compiler fails, nor the switch, is an error."""
+    """No compiler, one that fails, a cache that is taken, the switch: no error, and the reason is told."""
+    monkeypatch.setattr(library_module, "_suits", lambda: True)
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
+
+    def told() -> str:
+        monkeypatch.setattr(library_module, "library", library.__wrapped__)
+        lines: list[str] = []
+        library_module.prepare(lines.append)
+        assert library.__wrapped__() is None
+        return " ".join(lines)
+
     monkeypatch.setattr(library_module.shutil, "which", lambda _name: None)
-    assert library.__wrapped__() is None
-    told: list[str] = []
-    library_module.prepare(told.append)
-    assert all("install a C compiler" in line for line in told)
+    assert "install a C compiler" in told()
     monkeypatch.setattr(library_module.shutil, "which", lambda _name: "/bin/false")
-    assert library.__wrapped__() is None
+    assert "/bin/false cannot compile its kernels (it says nothing)" in told()
+    (tmp_path / "taken").touch()
+    monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path / "taken"))
+    assert "taken/kernels cannot be written" in told()
     monkeypatch.undo()
     monkeypatch.setenv(SWITCH, "0")
     assert library.__wrapped__() is None
@@ -200,12 +209,28 @@ def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch
 
 @needs_kernels
 def test_the_kernels_are_compiled_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """The first call compiles into the user's cache; the next finds the file there and runs no compiler."""
+    """The first call compiles into the user's cache; the next finds the file, and needs no compiler."""
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
     assert library.__wrapped__() is not None
-    [made] = (tmp_path / "kernels").iterdir()
-    runs = itertools.count()
-    monkeypatch.setattr(library_module.subprocess, "run", lambda *_a, **_k: next(runs))
+    [made] = (tmp_path / "kernels").glob("*.so")
+    monkeypatch.setattr(library_module.shutil, "which", lambda _name: None)
     assert library.__wrapped__() is not None
-    assert next(runs) == 0
-    assert [*(tmp_path / "kernels").iterdir()] == [made]
+    assert {file.suffix for file in (tmp_path / "kernels").iterdir()} == {".so", ".sha256"}
+    assert made.exists()
+
+
+@needs_kernels
+def test_a_part_of_a_library_is_not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A file that was cut off is made anew, and what a process left that was ended meanwhile is removed."""
+    monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
+    left = tmp_path / "kernels" / "unfinished-1"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    whole = library_module._make().read_bytes()
+    assert not left.exists()
+    file = library_module._make()
+    for damaged in (whole[: len(whole) // 2], b""):
+        file.write_bytes(damaged)
+        assert library_module._make().read_bytes() != damaged
+    file.with_suffix(".sha256").unlink()
+    assert library.__wrapped__() is not None

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
 
 SOURCES = ("few_rows.c", "pointwise.c", "attention.c", "training.c", "training_attention.c", "low_rank.c")
 HEADER = "native.h"
+FOLDER = Path(__file__).parent / "sources"
+UNFINISHED = "unfinished-"
 COMPILERS = ("cc", "gcc", "clang")
 OPTIONS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=fast", "-fPIC", "-std=gnu11")
 NEEDED = {"avx512bw", "avx512_bf16"}
@@ -102,32 +105,31 @@ _ARGUMENTS = {
 }
 
 
+class _CannotCompileError(Exception):
+    """Why the kernels cannot be made here, as what has to be done about it."""
+
+
 def prepare(tell: Callable[[str], None]) -> None:
     """Compile the kernels if they are not yet; `tell` is given a line where that takes time or cannot be."""
     if not _suits():
         return
-    compiler = _compiler()
-    if compiler is None:
-        tell(f"several times slower than it can be here: install a C compiler ({' or '.join(COMPILERS)})")
-        return
-    if not _target(compiler).exists():
+    if not _is_whole(_target()):
         tell("compiling its kernels in C, once on this machine")
     if library() is None:
-        tell(f"several times slower than it can be here: {compiler} cannot compile its kernels")
+        try:
+            _make()
+        except _CannotCompileError as error:
+            tell(f"several times slower than it can be here: {error}")
 
 
 @cache
 def library() -> ctypes.CDLL | None:
     """The kernels, compiled if they are not yet; None where they cannot be, or are switched off."""
-    compiler = _compiler()
-    if not _suits() or compiler is None:
-        return None
-    file = _compiled(compiler)
-    if file is None:
+    if not _suits():
         return None
     try:
-        loaded = ctypes.CDLL(str(file))
-    except OSError:
+        loaded = ctypes.CDLL(str(_make()))
+    except (_CannotCompileError, OSError):
         return None
     for name, arguments in _ARGUMENTS.items():
         function = getattr(loaded, name)
@@ -140,10 +142,6 @@ def _suits() -> bool:
     return os.environ.get(SWITCH) != "0" and can_pack() and cpu_flags() >= NEEDED
 
 
-def _compiler() -> str | None:
-    return next(filter(None, map(shutil.which, COMPILERS)), None)
-
-
 def kernels() -> ctypes.CDLL:
     """The kernels, asked for where `library` has them."""
     found = library()
@@ -151,46 +149,71 @@ def kernels() -> ctypes.CDLL:
     return found
 
 
-def _target(compiler: str) -> Path:
-    """The library's file; another processor, compiler or torch, or other sources, get one of their own."""
-    folder = Path(__file__).parent / "sources"
-    known = [" ".join(sorted(cpu_flags())), compiler, torch.__version__, *OPTIONS]
-    known += [(folder / name).read_text() for name in (*SOURCES, HEADER)]
+def _target() -> Path:
+    """The library's file; another processor or torch, or other sources, get one of their own."""
+    known = [" ".join(sorted(cpu_flags())), torch.__version__, *OPTIONS]
+    known += [(FOLDER / name).read_text() for name in (*SOURCES, HEADER)]
     digest = hashlib.sha256("\0".join(known).encode()).hexdigest()[:24]
     return Path(platformdirs.user_cache_dir("tinker-local")) / "kernels" / f"{digest}.so"
 
 
-def _compiled(compiler: str) -> Path | None:
-    """The library's file, from an earlier time or made now; None where this machine cannot make it."""
-    target = _target(compiler)
-    if target.exists():
+def _is_whole(library_file: Path) -> bool:
+    """Whether the file is as it was made: to load a part of one would end the process without a word."""
+    try:
+        made = library_file.with_suffix(".sha256").read_text()
+        return made == hashlib.sha256(library_file.read_bytes()).hexdigest()
+    except OSError:
+        return False
+
+
+def _make() -> Path:
+    """The library's file, from an earlier time or made now; raises _CannotCompileError."""
+    target = _target()
+    if _is_whole(target):
         return target
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        raise _CannotCompileError(f"install a C compiler ({' or '.join(COMPILERS)})")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            made = _compile(compiler, Path(__file__).parent / "sources", Path(scratch))
-            if made is not None:
-                made.replace(target)
-    except OSError:
-        return None
-    return target if target.exists() else None
+        _forget_unfinished(target.parent)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=UNFINISHED) as scratch:
+            made = _compile(compiler, Path(scratch))
+            digest = Path(scratch) / "digest"
+            digest.write_text(hashlib.sha256(made.read_bytes()).hexdigest())
+            # Two that make it at once make the same, so it does not matter whose file stands.
+            digest.replace(target.with_suffix(".sha256"))
+            made.replace(target)
+    except OSError as error:
+        raise _CannotCompileError(f"{target.parent} cannot be written ({error.strerror})") from error
+    return target
 
 
-def _compile(compiler: str, folder: Path, scratch: Path) -> Path | None:
+def _forget_unfinished(folder: Path) -> None:
+    """Remove what a process left that was ended while it compiled."""
+    for left in folder.glob(f"{UNFINISHED}*"):
+        if time.time() - left.stat().st_mtime > 2 * SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _compile(compiler: str, scratch: Path) -> Path:
     made = scratch / "kernels.so"
     objects = [scratch / name.replace(".c", ".o") for name in SOURCES]
     commands = [
-        [compiler, *OPTIONS, "-fopenmp", "-c", str(folder / source), "-o", str(target)]
+        [compiler, *OPTIONS, "-fopenmp", "-c", str(FOLDER / source), "-o", str(target)]
         for source, target in zip(SOURCES, objects, strict=True)
     ]
     commands.append([compiler, "-shared", *map(str, objects), *_threads_library(), "-lm", "-o", str(made)])
     for command in commands:
         try:
-            done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            return None
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=SECONDS, check=False, errors="replace"
+            )
+        except subprocess.TimeoutExpired as error:
+            raise _CannotCompileError(f"{compiler} did not compile its kernels in {SECONDS} s") from error
         if done.returncode != 0:
-            return None
+            said = done.stderr.strip().splitlines()[-1:] or ["it says nothing"]
+            raise _CannotCompileError(f"{compiler} cannot compile its kernels ({said[0]})")
     return made
 
 
