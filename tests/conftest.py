@@ -33,6 +33,7 @@ from real_models import SMOLLM2  # noqa: F401 - looked for before the tests get 
 from running_order import LongestFirst, place
 from symptoms import Classifier
 from symptoms.service import LocalServer
+from tinker_local.engine.kernels.native.library import library
 from tiny_models import write_tiny_llama
 from training_in_process import trained  # noqa: F401 - a fixture of tests/lab
 from training_runs import write_examples
@@ -49,6 +50,11 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_sessionstart() -> None:
+    """Compile the kernels, so that no test's server is the first on its machine and says so."""
+    library()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
