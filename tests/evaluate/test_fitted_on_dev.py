@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from dataset_parts import part_with
 from symptoms.classifier import Answer, TrainedModel, WordVote, Writing
-from symptoms.data import Dataset, Label, load_dataset
+from symptoms.data import Dataset, Label
 from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE, fit_on_dev, score_alone
 from symptoms.evaluate.predictions import Prediction
 
 LABELS = ("panic", "ocd", "insomnia")
 
 
-def part(path: str) -> Dataset:
-    """The examples of three labels, which are the only ones there are."""
-    whole = load_dataset(Path(path))
-    by_id = {label.id: label for label in whole.labels}
-    examples = tuple(one for one in whole.examples if one.condition in LABELS)
-    return replace(whole, labels=tuple(by_id[one] for one in LABELS), examples=examples)
-
-
-TRAIN, DEV, TEST = (part(f"data/{name}.jsonl") for name in ("train-900", "dev", "test"))
+TRAIN, DEV, TEST = (part_with(LABELS, f"data/{name}.jsonl") for name in ("train-900", "dev", "test"))
 
 
 RIGHT = {one.input: LABELS.index(one.condition) for one in (*DEV.examples, *TEST.examples)}

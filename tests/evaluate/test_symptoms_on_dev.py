@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 import pytest
 
+from dataset_parts import part_with
 from symptoms.classifier import Answer, SymptomReader, TrainedModel, Writing
-from symptoms.data import Dataset, Example, Label, load_dataset
+from symptoms.data import Dataset, Example, Label
 from symptoms.evaluate.key_symptoms import score_key_symptoms
 from symptoms.evaluate.on_dev.fitted_on_dev import fit_on_dev
 from symptoms.evaluate.on_dev.symptoms_on_dev import FEWEST_ON_DEV, best_threshold, fit_symptom_reader
@@ -20,15 +20,7 @@ from symptoms.evaluate.predictions import Prediction, predict
 LABELS = ("panic", "ocd", "insomnia", "hoarding", "bulimia", "adhd")
 
 
-def part(path: str) -> Dataset:
-    """The examples of some labels, which are the only ones there are."""
-    whole = load_dataset(Path(path))
-    by_id = {label.id: label for label in whole.labels}
-    examples = tuple(one for one in whole.examples if one.condition in LABELS)
-    return replace(whole, labels=tuple(by_id[one] for one in LABELS), examples=examples)
-
-
-TRAIN, DEV, TEST = (part(f"data/{name}.jsonl") for name in ("train-900", "dev", "test"))
+TRAIN, DEV, TEST = (part_with(LABELS, f"data/{name}.jsonl") for name in ("train-900", "dev", "test"))
 BY_TEXT = {one.input: one for one in (*DEV.examples, *TEST.examples)}
 
 

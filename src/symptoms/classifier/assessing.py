@@ -300,10 +300,7 @@ def _word_vote(run: RunDirectory, chooser: Chooser) -> WordVote | None:
         return None
     model = read_word_model(run.path)
     if model is None:
-        raise RunError(
-            f"{run.path} has no {WORDS_FILE}, which its calibration counts on; write it anew with "
-            f"'symptoms evaluate {run.name}'."
-        )
+        raise _lacks(run, WORDS_FILE)
     return WordVote(model, fitted.word_weight)
 
 
@@ -314,11 +311,15 @@ def _symptom_reader(run: RunDirectory, chooser: Chooser) -> SymptomReader | None
         return None
     model = read_symptom_model(run.path)
     if model is None:
-        raise RunError(
-            f"{run.path} has no {SYMPTOMS_FILE}, which its calibration counts on; write it anew with "
-            f"'symptoms evaluate {run.name}'."
-        )
+        raise _lacks(run, SYMPTOMS_FILE)
     return SymptomReader(model, fitted.symptoms)
+
+
+def _lacks(run: RunDirectory, file: str) -> RunError:
+    return RunError(
+        f"{run.path} has no {file}, which its calibration counts on; write it anew with "
+        f"'symptoms evaluate {run.name}'."
+    )
 
 
 def _crisis_layer(service: Service, model: TrainedModel) -> ModelLayer | None:

@@ -163,6 +163,7 @@ class Llama:
         self.device = weights["model.embed_tokens.weight"].device
         self.dtype = weights["model.embed_tokens.weight"].dtype
         self.num_parameters = sum(weight.numel() for weight in weights.values())
+        self.num_bytes = sum(weight.nbytes for weight in weights.values())
         self._shapes = linear_layer_shapes(config)
         positions = torch.arange(config.max_position_embeddings, dtype=torch.float32)
         angles = torch.outer(positions, rope_frequencies(config)).repeat(1, 2)

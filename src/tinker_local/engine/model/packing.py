@@ -27,8 +27,7 @@ LINEAR = ("_proj.weight", "lm_head.weight")
 
 def packed(model: Llama) -> Llama:
     """The same model with packed matrices, or itself where the processor gains nothing or memory is dear."""
-    num_bytes = sum(weight.nbytes for weight in model.weights.values())
-    if not can_pack() or model.device.type != "cpu" or num_bytes > MOST_BYTES:
+    if not can_pack() or model.device.type != "cpu" or model.num_bytes > MOST_BYTES:
         return model
     weights = dict(model.weights)
     if model.config.tie_word_embeddings:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.infer.networks.network import Pass
+from tinker_local.engine.infer.networks.network import Pass, filled_up
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
 from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, LowRank, Matrix
@@ -54,7 +54,6 @@ class _Group:
 
     names: tuple[str, ...]
     matrix: Matrix
-    sizes: tuple[int, ...]
     bias: Tensor | None
 
 
@@ -89,6 +88,15 @@ class _Block:
         ]
         return cls(norms[0], groups[0], groups[1], norms[1], groups[2], groups[3])
 
+    @property
+    def groups(self) -> tuple[_Group, ...]:
+        return (
+            self.attention_inputs,
+            self.attention_output,
+            self.feed_forward_inputs,
+            self.feed_forward_output,
+        )
+
 
 class NativeBase:
     """A base model's matrices laid out both for many rows and for few, for every adapter beside it."""
@@ -102,7 +110,7 @@ class NativeBase:
         self.norm = base.weights["model.norm.weight"]
         self.angles = (base.cosines, base.sines)
         self._only_compact = not self.is_small(base)
-        self._lay_out = packed_matrix if _num_bytes(base) <= MOST_BYTES else _as_it_is
+        self._lay_out = packed_matrix if base.num_bytes <= MOST_BYTES else _as_it_is
         self._lengths = lengths
         self.shape = Shape(config.num_attention_heads, config.num_key_value_heads, config.head_dim)
         self.blocks: list[_Block] = []
@@ -118,7 +126,7 @@ class NativeBase:
     @staticmethod
     def is_small(base: Llama) -> bool:
         """Whether an adapter is better folded in."""
-        return _num_bytes(base) <= SMALL_BYTES
+        return base.num_bytes <= SMALL_BYTES
 
     def _group(self, base: Llama, names: Sequence[str], folded: Adapter | None) -> _Group:
         parts = [folded_weight(base, folded, name) for name in names]
@@ -127,13 +135,8 @@ class NativeBase:
         return _Group(
             tuple(names),
             self._lengths.matrix(parts, many, only_compact=self._only_compact),
-            tuple(len(part) for part in parts),
             torch.cat(biases) if biases else None,
         )
-
-
-def _num_bytes(base: Llama) -> int:
-    return sum(weight.nbytes for weight in base.weights.values())
 
 
 def _as_it_is(weight: Tensor) -> Tensor:
@@ -148,17 +151,9 @@ class NativeNetwork:
         self.num_parameters = base.num_parameters
         self.base = base
         self._low_ranks: dict[str, LowRank] = {}
-        groups = [base.unembedding]
-        for block in base.blocks:
-            groups += [
-                block.attention_inputs,
-                block.attention_output,
-                block.feed_forward_inputs,
-                block.feed_forward_output,
-            ]
         if adapter is None:
             return
-        for group in groups:
+        for group in (base.unembedding, *(group for block in base.blocks for group in block.groups)):
             low_rank = _low_rank(adapter, group.names, lengths)
             if low_rank is not None:
                 self._low_ranks[group.names[0]] = low_rank
@@ -190,8 +185,7 @@ class NativeNetwork:
 
     def logits(self, states: Tensor) -> Tensor:
         """As in `Network`."""
-        missing = _filled(len(states)) - len(states)
-        filled = torch.cat([states, states[:1].expand(missing, -1)]) if missing else states.contiguous()
+        filled = filled_up(states, _filled(len(states))).contiguous()
         return self._linear(self.base.unembedding, filled)[: len(states)]
 
     def _linear(self, group: _Group, x: Tensor) -> Tensor:

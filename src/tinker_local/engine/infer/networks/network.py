@@ -59,6 +59,12 @@ class Network(Protocol):
         ...
 
 
+def filled_up(states: Tensor, num_rows: int) -> Tensor:
+    """States [n, hidden], with the first again up to so many rows."""
+    missing = num_rows - len(states)
+    return torch.cat([states, states[:1].expand(missing, -1)]) if missing else states
+
+
 @dataclass(frozen=True)
 class TorchNetwork:
     """A model and how it computes a linear layer, operation by operation."""
@@ -86,8 +92,7 @@ class TorchNetwork:
 
     def logits(self, states: Tensor) -> Tensor:
         """As in `Network`."""
-        missing = self._filled(len(states)) - len(states)
-        filled = torch.cat([states, states[:1].expand(missing, -1)]) if missing else states
+        filled = filled_up(states, self._filled(len(states)))
         return self.model.logits(filled, self.project)[: len(states)]
 
     def _filled(self, num_rows: int) -> int:

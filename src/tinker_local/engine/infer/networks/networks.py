@@ -40,7 +40,7 @@ class Networks:
     def _made(self, base: Llama, adapter: Adapter | None) -> tuple[NativeNetwork, int]:
         if NativeBase.is_small(base):
             own = NativeBase(base, self._lengths, adapter)
-            return NativeNetwork(own, None, self._lengths), 2 * sum(w.nbytes for w in base.weights.values())
+            return NativeNetwork(own, None, self._lengths), 2 * base.num_bytes
         if base not in self._bases:
             self._bases[base] = NativeBase(base, self._lengths)
         # An adapter's matrices are held as they are, and in panels.

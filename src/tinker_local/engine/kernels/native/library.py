@@ -15,6 +15,7 @@ from pathlib import Path
 
 import platformdirs
 import torch
+from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
 
@@ -36,7 +37,7 @@ MOST_LAYERS = 3
 
 
 class Shape(ctypes.Structure):
-    """`struct shape` of attention.c and training_attention.c."""
+    """`struct shape` of native.h."""
 
     _fields_ = [("heads", ctypes.c_long), ("kv_heads", ctypes.c_long), ("width", ctypes.c_long)]
 
@@ -115,11 +116,10 @@ def prepare(tell: Callable[[str], None]) -> None:
         return
     if not _is_whole(_target()):
         tell("compiling its kernels in C, once on this machine")
-    if library() is None:
-        try:
-            _make()
-        except _CannotCompileError as error:
-            tell(f"several times slower than it can be here: {error}")
+    try:
+        _make()
+    except _CannotCompileError as error:
+        tell(f"several times slower than it can be here: {error}")
 
 
 @cache
@@ -135,6 +135,11 @@ def library() -> ctypes.CDLL | None:
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, None
     return loaded
+
+
+def takes_bfloat16(x: Tensor) -> bool:
+    """Whether this is bfloat16 on the CPU, and the kernels are there for it."""
+    return x.dtype == torch.bfloat16 and x.device.type == "cpu" and library() is not None
 
 
 def _suits() -> bool:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import rounded_up
-from tinker_local.engine.kernels.native.library import MOST_LAYERS, LowRankStructure, kernels, library
+from tinker_local.engine.kernels.native.library import MOST_LAYERS, LowRankStructure, kernels, takes_bfloat16
 from tinker_local.engine.kernels.native.panels import LANES
 
 EIGHT = 8
@@ -21,12 +21,10 @@ def can_train(a: Tensor, b: Sequence[Tensor]) -> bool:
     """Whether the kernels take adapters of these shapes: bfloat16, ranks by eights and widths by sixteens."""
     sizes = (a.shape[1], *(len(matrix) for matrix in b))
     return (
-        a.dtype == torch.bfloat16
-        and a.device.type == "cpu"
+        takes_bfloat16(a)
         and len(b) <= MOST_LAYERS
         and b[0].shape[1] % EIGHT == 0
         and all(size % LANES == 0 for size in sizes)
-        and library() is not None
     )
 
 

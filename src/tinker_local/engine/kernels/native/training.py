@@ -5,20 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tinker_local.engine.kernels.native.library import kernels, library
+from tinker_local.engine.kernels.native.library import kernels, takes_bfloat16
 from tinker_local.engine.kernels.native.panels import LANES
 
 
 def computes(x: Tensor) -> bool:
     """Whether the kernels take this tensor: bfloat16 rows of a multiple of sixteen, one behind another."""
-    return (
-        x.dtype == torch.bfloat16
-        and x.device.type == "cpu"
-        and x.dim() == 2
-        and x.shape[1] % LANES == 0
-        and x.is_contiguous()
-        and library() is not None
-    )
+    return takes_bfloat16(x) and x.dim() == 2 and x.shape[1] % LANES == 0 and x.is_contiguous()
 
 
 def norm(x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
@@ -88,13 +81,7 @@ def rotate_(x: Tensor, cosines: Tensor, sines: Tensor, direction: int) -> None:
 
 def can_rotate(x: Tensor) -> bool:
     """Whether the kernels take these heads."""
-    return (
-        x.dtype == torch.bfloat16
-        and x.device.type == "cpu"
-        and x.shape[2] % (2 * LANES) == 0
-        and x.stride()[1:] == (x.shape[2], 1)
-        and library() is not None
-    )
+    return takes_bfloat16(x) and x.shape[2] % (2 * LANES) == 0 and x.stride()[1:] == (x.shape[2], 1)
 
 
 def gated(gate_and_up: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tinker_local.engine.kernels.native.library import Shape, kernels, library
+from tinker_local.engine.kernels.native.library import Shape, kernels, takes_bfloat16
 
 WIDTHS = 64
 """The width of a head is a multiple of this."""
@@ -13,13 +13,7 @@ WIDTHS = 64
 
 def can_attend(inputs: Tensor) -> bool:
     """Whether the kernels take queries, keys and values [rows, all heads, width]."""
-    return (
-        inputs.dtype == torch.bfloat16
-        and inputs.device.type == "cpu"
-        and inputs.shape[2] % WIDTHS == 0
-        and inputs.is_contiguous()
-        and library() is not None
-    )
+    return takes_bfloat16(inputs) and inputs.shape[2] % WIDTHS == 0 and inputs.is_contiguous()
 
 
 def attention(

@@ -11,10 +11,6 @@
 #define PAGE LANES
 #define ALONE 8 /* rows that one thread has done before another has come */
 
-struct shape {
-    long heads, kv_heads, width;
-};
-
 /* Turn a head by the angles of its position, in the half-split layout. */
 static void rotate(float *head, const float *cosines, const float *sines, long width) {
     for (long i = 0; i < width / 2; i++) {

@@ -8,9 +8,6 @@
 
 #include "native.h"
 
-typedef uint16_t half;
-typedef uint32_t pair;
-
 static inline __m512bh load_pairs(const pair *from) {
     __m512bh value;
     memcpy(&value, from, sizeof value);

@@ -14,6 +14,14 @@
 typedef float floats __attribute__((vector_size(4 * LANES)));
 typedef int32_t integers __attribute__((vector_size(4 * LANES)));
 
+typedef uint16_t half; /* bfloat16, the upper half of float32 */
+typedef uint32_t pair; /* two of them, of neighbouring inputs */
+
+/* Queries, keys and values of a row stand beside each other, so many heads of so many numbers. */
+struct shape {
+    long heads, kv_heads, width;
+};
+
 static inline floats load(const float *from) {
     floats value;
     memcpy(&value, from, sizeof value);

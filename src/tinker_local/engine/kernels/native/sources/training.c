@@ -8,8 +8,6 @@
 
 #include "native.h"
 
-typedef uint16_t half;
-
 /* x += y where y is given; states = x * inverse * weight, with inverse = 1 / sqrt(mean of squares + eps). */
 void half_norm(half *x, const half *y, const half *weight, float eps, half *states, float *inverses, long rows,
                long width, int threads) {

@@ -9,14 +9,8 @@
 
 #include "native.h"
 
-typedef uint16_t half;
-
 #define QUERIES 4
 #define CHUNK (4 * LANES) /* numbers of a head that are taken together; its width is a multiple */
-
-struct shape {
-    long heads, kv_heads, width;
-};
 
 static long rounded_up(long count) { return (count + 2 * LANES - 1) / (2 * LANES) * (2 * LANES); }
 
