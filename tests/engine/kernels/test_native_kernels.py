@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tinker_local.engine.kernels.native import library as library_module
+from tinker_local.engine.kernels.native import vocabulary
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
 from tinker_local.engine.kernels.native.few_rows import BlockLengths, LowRank
 from tinker_local.engine.kernels.native.library import SWITCH, Shape, library
@@ -20,6 +21,7 @@ from tinker_local.engine.kernels.native.panels import Form, compact_panels, floa
 from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
 from tinker_local.engine.kernels.norm import norm
 from tinker_local.engine.kernels.pointwise import rotate
+from tinker_local.engine.kernels.vocabulary import MOST_BEST, likeliest, log_sums, token_behind_the_best
 from tinker_local.engine.model.packing import packed_matrix
 
 needs_kernels = pytest.mark.skipif(library() is None, reason="no kernels in C on this machine")
@@ -234,3 +236,84 @@ def test_a_part_of_a_library_is_not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_
         assert library_module._make().read_bytes() != damaged
     file.with_suffix(".sha256").unlink()
     assert library.__wrapped__() is not None
+
+
+@needs_kernels
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 4),
+    st.integers(1, 700),
+    st.sampled_from(["spread", "ties", "falling", "one"]),
+    st.floats(0.1, 3),
+    st.integers(0, 2**31),
+)
+def test_the_likeliest_of_a_vocabulary_are_those_of_a_full_sort(
+    rows: int, width: int, kind: str, temperature: float, seed: int
+):
+    """Best scores, the first of equals, masses and sums are those of float64, for any width."""
+    scores = torch.randn((rows, width), generator=torch.Generator().manual_seed(seed)) * 5
+    if kind == "ties":
+        scores = scores.round()
+    elif kind == "falling":
+        scores = scores.sort(dim=-1, descending=True).values
+    elif kind == "one":
+        scores = torch.full_like(scores, -2.5)
+    temperatures = torch.tensor([temperature, *[1.0] * rows])[:rows]
+    count = min(MOST_BEST, width)
+    found = likeliest(scores, temperatures, count)
+    ordered = scores.double().sort(dim=-1, descending=True, stable=True)
+    assert torch.equal(found.tokens.long(), ordered.indices[:, :count])
+    assert torch.equal(found.scores.double(), ordered.values[:, :count])
+    scaled = (scores.double() - ordered.values[:, :1]) / temperatures.double()[:, None]
+    torch.testing.assert_close(found.masses.double(), scaled.exp().sum(dim=-1), rtol=3e-6, atol=0)
+    torch.testing.assert_close(
+        found.log_sums.double(), scores.double().logsumexp(dim=-1), rtol=1e-6, atol=1e-5
+    )
+    assert torch.equal(found.log_sums, log_sums(scores))
+
+
+@needs_kernels
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_a_row_with_what_is_no_number_has_no_sum_and_the_others_have(odd: float):
+    """One odd score leaves its row without a sum; rows beside it are as they were."""
+    scores = torch.randn((3, 300), generator=torch.Generator().manual_seed(1))
+    whole = likeliest(scores, torch.ones(3), MOST_BEST)
+    scores[1, 200] = odd
+    found = likeliest(scores, torch.ones(3), MOST_BEST)
+    assert found.log_sums.isnan().tolist() == [False, True, False]
+    for row in (0, 2):
+        assert torch.equal(found.tokens[row], whole.tokens[row])
+
+
+@needs_kernels
+def test_tokens_that_cannot_be_come_last():
+    """Scores of minus infinity are the last of the best, each of them once."""
+    scores = torch.full((1, 200), -torch.inf)
+    scores[0, 150:160] = torch.arange(10.0)
+    found = likeliest(scores, torch.ones(1), MOST_BEST)
+    assert found.tokens[0].tolist() == [*range(159, 149, -1), *range(MOST_BEST - 10)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(70, 400), st.booleans(), st.floats(0.3, 2), st.floats(0, 1), st.integers(0, 2**31))
+@pytest.mark.parametrize("native", [pytest.param(True, marks=needs_kernels), False])
+def test_what_is_behind_the_best_is_drawn_by_its_mass(
+    native: bool, width: int, ties: bool, temperature: float, share: float, seed: int
+):
+    """A point falls on the token whose part of the rest's mass holds it, in the vocabulary's order."""
+    scores = torch.randn((1, width), generator=torch.Generator().manual_seed(seed)) * 3
+    scores = scores.round() if ties else scores
+    with pytest.MonkeyPatch.context() as patch:
+        if not native:
+            patch.setattr(vocabulary, "computes", lambda _: False)
+        best = likeliest(scores, torch.tensor([temperature]), MOST_BEST)
+        tokens = best.tokens[0].tolist()
+        masses = ((scores[0].double() - scores.max().double()) / temperature).exp()
+        masses[tokens] = 0
+        ends = masses.cumsum(0)
+        point = share * float(ends[-1]) * 1.01
+        found = token_behind_the_best(scores[0], best.scores[0].tolist(), tokens, temperature, point)
+    assert found not in tokens
+    slack = 1e-5 * float(ends[-1])
+    assert float(ends[found] - masses[found]) <= point + slack
+    assert point <= float(ends[found]) + slack or not masses[found + 1 :].any()

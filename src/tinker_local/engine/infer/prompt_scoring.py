@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tinker_local.domain.generation import GenerationRequest, PromptScores, TokenLogprobs
 from tinker_local.engine.infer.networks.network import Network
+from tinker_local.engine.kernels.vocabulary import log_sums
 
 TOKENS_AT_ONCE = 256
 """Scores over the vocabulary are made for this many tokens at a time at most,"""
@@ -45,9 +46,10 @@ def continuation_logprobs(network: Network, states: Tensor, before: Tensor, targ
     at_once = scored_at_once(network.config.vocab_size)
     for start in range(0, len(distinct), at_once):
         chosen = distinct[start : start + at_once]
-        scored = torch.log_softmax(network.logits(states[chosen]), dim=-1)
+        scores = network.logits(states[chosen])
         mine = (rows >= start) & (rows < start + at_once)
-        logprobs[mine] = scored[rows[mine] - start, targets[mine]]
+        of = rows[mine] - start
+        logprobs[mine] = scores[of, targets[mine]] - log_sums(scores)[of]
     return logprobs
 
 
@@ -110,7 +112,7 @@ class PromptScoring:
         for start in range(0, len(positions), at_once):
             mine = positions[start : start + at_once]
             scores = network.logits(states[torch.from_numpy(mine - first).to(states.device)])
-            logprobs = torch.log_softmax(scores, dim=-1)
+            logprobs = scores - log_sums(scores)[:, None]
             if request.top_prompt_logprobs:
                 best = logprobs.topk(request.top_prompt_logprobs, dim=-1)
                 self._top.append(_cells(best.indices.cpu().numpy(), best.values.cpu().numpy()))

@@ -11,7 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-HEAD, LONGER_HEAD = 64, 1024
+from tinker_local.engine.kernels.vocabulary import MOST_BEST, likeliest, token_behind_the_best
+
+HEAD, LONGER_HEAD = MOST_BEST, 1024
 """The likeliest tokens, of which most samples are one, and more of them for the others; sorting a whole
 vocabulary takes 20 times longer."""
 SMALLEST = 1e-30
@@ -28,45 +30,75 @@ class SamplingSettings:
     generator: np.random.Generator
 
 
-def sample_tokens(scores: Tensor, settings: Sequence[SamplingSettings]) -> list[int]:
-    """One token for each row of scores over the vocabulary, float32 [rows, vocab_size]."""
-    tokens = cast(list[int], scores.argmax(dim=-1).tolist())
-    sampled = [row for row, one in enumerate(settings) if one.temperature != 0]
-    if sampled:
-        chosen = scores if len(sampled) == len(settings) else scores[sampled]
-        for row, token in zip(sampled, _sample(chosen, [settings[row] for row in sampled]), strict=True):
-            tokens[row] = token
-    return tokens
+@dataclass(frozen=True)
+class ScoredRows:
+    """Rows of scores over the vocabulary, float32 [rows, vocab_size], and what sampling needs of them."""
+
+    scores: Tensor
+    best: npt.NDArray[np.float64]
+    """The likeliest tokens' scores, the greatest first [rows, HEAD],"""
+    tokens: npt.NDArray[np.int64]
+    """and which tokens these are."""
+    masses: list[float]
+    """What e to (score - best) / temperature adds up to in each row."""
+    log_sums: Tensor
+    """A score less this one of its row [rows] is a log-probability, before temperature and truncation."""
+
+    @classmethod
+    def of(cls, scores: Tensor, temperatures: Sequence[float]) -> ScoredRows:
+        """One temperature for each row."""
+        coarse = torch.tensor([_above_zero(one) for one in temperatures], device=scores.device)
+        found = likeliest(scores, coarse, min(HEAD, scores.shape[1]))
+        return cls(
+            scores,
+            found.scores.cpu().numpy().astype(np.float64),
+            found.tokens.cpu().numpy().astype(np.int64),
+            cast(list[float], found.masses.tolist()),
+            found.log_sums,
+        )
+
+    def logprobs(self, rows: Sequence[int], tokens: Sequence[int]) -> list[float]:
+        """The log-probability of a token after each of these rows, in nats."""
+        chosen = torch.tensor([rows, tokens], device=self.scores.device)
+        return cast(list[float], (self.scores[chosen[0], chosen[1]] - self.log_sums[chosen[0]]).tolist())
 
 
-def _sample(scores: Tensor, settings: Sequence[SamplingSettings]) -> list[int]:
-    """Inverse-transform sampling over the tokens that top_k and top_p leave, likeliest first."""
-    best, tokens = scores.topk(min(HEAD, scores.shape[1]), dim=-1)
+def _above_zero(temperature: float) -> float:
+    """The temperature to divide by; a greedy choice divides by none."""
+    return 1.0 if temperature == 0 else max(temperature, SMALLEST)
+
+
+def sample_tokens(scored: ScoredRows, rows: Sequence[int], settings: Sequence[SamplingSettings]) -> list[int]:
+    """A token after each of these rows, of which some may be the same.
+
+    The likeliest, or inverse-transform sampling over the tokens that top_k and top_p leave: likeliest first,
+    and where all are left, those behind the likeliest ones in the order of the vocabulary.
+    """
+    return [_sampled(scored, row, one) for row, one in zip(rows, settings, strict=True)]
+
+
+def _sampled(scored: ScoredRows, row: int, one: SamplingSettings) -> int:
+    best = scored.best[row]
+    if one.temperature == 0:
+        return int(scored.tokens[row, 0])
+    temperature, vocab_size = _above_zero(one.temperature), scored.scores.shape[1]
+    point = one.generator.random()
     # The best score is taken off first, so that dividing by a tiny temperature gives no infinity.
-    wide = np.array([[max(one.temperature, SMALLEST)] for one in settings])
-    coarse = torch.from_numpy(wide).float().to(scores.device)
-    masses = (scores - best[:, :1]).div_(coarse).exp_()
-    # A row alone would be summed in parts by several threads, and so come out otherwise than in company.
-    masses = masses.expand(2, -1) if len(masses) == 1 else masses
-    totals = cast(list[float], masses.sum(dim=-1).tolist())
-    differences = best.cpu().numpy().astype(np.float64)
-    heads = np.exp((differences - differences[:, :1]) / wide)
-    chosen: list[int] = []
-    for row, one in enumerate(settings):
-        point = one.generator.random()
-        index = _index_at(heads[row], totals[row], one, point, whole=best.shape == scores.shape)
+    head = np.exp((best - best[0]) / temperature)
+    index = _index_at(head, scored.masses[row], one, point, whole=len(best) == vocab_size)
+    if index is not None:
+        return int(scored.tokens[row, index])
+    if one.top_k <= 0 and one.top_p == 1:
+        tokens = scored.tokens[row].tolist()
+        beyond = point * scored.masses[row] - float(head.sum())
+        return token_behind_the_best(scored.scores[row], best.tolist(), tokens, temperature, beyond)
+    for count in (LONGER_HEAD, vocab_size):
+        values, tokens = _likeliest(scored.scores[row].double(), count)
+        masses = ((values - values[0]) / temperature).exp().cpu().numpy()
+        index = _index_at(masses, scored.masses[row], one, point, whole=len(values) == vocab_size)
         if index is not None:
-            chosen.append(int(tokens[row, index]))
-            continue
-        for head in (LONGER_HEAD, scores.shape[1]):
-            values, indices = _likeliest(scores[row].double(), head)
-            everything = ((values - values[0]) / wide[row, 0]).exp().cpu().numpy()
-            index = _index_at(everything, totals[row], one, point, whole=len(values) == scores.shape[1])
-            if index is not None:
-                chosen.append(int(indices[index]))
-                break
-        assert index is not None, "the whole vocabulary holds every point"
-    return chosen
+            return int(tokens[index])
+    raise AssertionError("the whole vocabulary holds every point")
 
 
 def _likeliest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:

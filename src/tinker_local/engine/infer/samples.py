@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from tinker_local.domain.generation import Array, GenerationRequest, SampledSequence, TokenLogprobs
-from tinker_local.engine.infer.sampler import SamplingSettings, sample_tokens
+from tinker_local.engine.infer.sampler import SamplingSettings, ScoredRows, sample_tokens
 
 
 @dataclass(eq=False)
@@ -45,25 +44,25 @@ class Sample:
         return SampledSequence(self.tokens[since:], self.logprobs[since:], self.stopped, top)
 
 
-def extend(samples: Sequence[Sample], scores: Tensor, logprobs: Tensor, tokenizer: Tokenizer) -> None:
-    """Sample one more token for every sequence from float32 [sequences, vocab_size]."""
-    tokens = sample_tokens(scores, [sample.settings for sample in samples])
-    chosen = torch.tensor(tokens, device=scores.device)[:, None]
+def extend(samples: Sequence[Sample], scored: ScoredRows, rows: Sequence[int], tokenizer: Tokenizer) -> None:
+    """Sample one more token for every sequence, each from its row of scores."""
+    tokens = sample_tokens(scored, rows, [sample.settings for sample in samples])
     # The reported log-probability is the model's own, before temperature and truncation.
-    reported = cast(list[float], logprobs.gather(1, chosen)[:, 0].tolist())
-    for index, (sample, token) in enumerate(zip(samples, tokens, strict=True)):
+    reported = scored.logprobs(rows, tokens)
+    for index, (sample, row, token) in enumerate(zip(samples, rows, tokens, strict=True)):
         request = sample.request
         sample.tokens.append(token)
         sample.logprobs.append(reported[index])
         if request.top_sample_logprobs:
-            best = logprobs[index].topk(request.top_sample_logprobs)
-            sample.top.append((best.indices.int().cpu().numpy(), best.values.cpu().numpy()))
+            best = scored.scores[row].topk(request.top_sample_logprobs)
+            logprobs = best.values - scored.log_sums[row]
+            sample.top.append((best.indices.int().cpu().numpy(), logprobs.cpu().numpy()))
         sample.stopped = token in request.stop_tokens or _ends_with_stop(sample, tokenizer)
 
 
-def are_numbers(logprobs: Tensor) -> list[bool]:
-    """Of each row whether it holds numbers: one score that is none makes all of its row none."""
-    return [not math.isnan(first) for first in cast(list[float], logprobs[:, 0].tolist())]
+def are_numbers(values: Tensor) -> list[bool]:
+    """Of each of `values` [n] whether it is a number."""
+    return [not math.isnan(one) for one in cast(list[float], values.tolist())]
 
 
 def _ends_with_stop(sample: Sample, tokenizer: Tokenizer) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tinker_local.engine.infer.jobs import Feed, Growing, Job, release
 from tinker_local.engine.infer.prompt_scoring import continuation_logprobs
+from tinker_local.engine.infer.sampler import ScoredRows
 from tinker_local.engine.infer.samples import Sample, are_numbers, extend
 from tinker_local.engine.infer.speculation import MOST_SPECULATED
 from tinker_local.engine.infer.step_plan import StepPlan
@@ -147,7 +148,8 @@ class Step:
 
     def _fail_unsound(self, plan: StepPlan, states: Tensor) -> None:
         """Let go of what was computed with numbers that are none, before it is remembered."""
-        sound = are_numbers(states)
+        # One that is none makes all of its row none.
+        sound = are_numbers(states[:, 0])
         if not all(sound):
             for job in self._jobs:
                 rows = [row for feed in job.feeds() for row in plan.rows_of(feed)[1]]
@@ -198,14 +200,13 @@ class Step:
             job.num_started += count
         if not parts:
             return
-        scores = self._network.logits(torch.cat(parts))
-        logprobs = torch.log_softmax(scores, dim=-1)
-        sound = are_numbers(logprobs)
         everything = [*runs, *beginning]
+        scored = self._scored(torch.cat(parts), everything)
+        sound = are_numbers(scored.log_sums)
         for job in {job: None for job, _, row in everything if not sound[row]}:
             self._fail(job)
         everything = [one for one in everything if one[0] not in self._failed]
-        self._extend(everything, scores, logprobs)
+        self._extend(everything, scored)
         begun = {grown for _, grown, _ in beginning}
         for job, grown, _ in everything:
             self._settle(job, grown, grown in begun)
@@ -213,15 +214,22 @@ class Step:
             if job.num_started == job.request.num_samples:
                 release(self._memory.pages, job.prompt)
 
-    def _extend(self, runs: Sequence[tuple[Job, Growing, int]], scores: Tensor, logprobs: Tensor) -> None:
+    def _scored(self, states: Tensor, runs: Sequence[tuple[Job, Growing, int]]) -> ScoredRows:
+        """Scores after states [rows, hidden], of which those of a run follow its first one."""
+        temperatures = list[float]()
+        starts = {row: job.request.temperature for job, _, row in runs}
+        for row in range(len(states)):
+            temperatures.append(starts[row] if row in starts else temperatures[-1])
+        return ScoredRows.of(self._network.logits(states), temperatures)
+
+    def _extend(self, runs: Sequence[tuple[Job, Growing, int]], scored: ScoredRows) -> None:
         """Sample from each run of rows as long as the tokens are those that were speculated on."""
         going = list(runs)
         for depth in range(MOST_SPECULATED + 1):
             if not going:
                 return
-            chosen = torch.tensor([row + depth for _, _, row in going], device=scores.device)
-            samples = [grown.sample for _, grown, _ in going]
-            extend(samples, scores[chosen], logprobs[chosen], self._weights.tokenizer)
+            rows = [row + depth for _, _, row in going]
+            extend([grown.sample for _, grown, _ in going], scored, rows, self._weights.tokenizer)
             still: list[tuple[Job, Growing, int]] = []
             for job, grown, row in going:
                 token = grown.sample.tokens[-1]

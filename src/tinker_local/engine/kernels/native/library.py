@@ -19,7 +19,10 @@ from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
 
-SOURCES = ("few_rows.c", "pointwise.c", "attention.c", "training.c", "training_attention.c", "low_rank.c")
+SOURCES = (
+    *("few_rows.c", "pointwise.c", "attention.c", "vocabulary.c"),
+    *("training.c", "training_attention.c", "low_rank.c"),
+)
 HEADER = "native.h"
 FOLDER = Path(__file__).parent / "sources"
 UNFINISHED = "unfinished-"
@@ -73,7 +76,8 @@ class PanelsStructure(ctypes.Structure):
     ]
 
 
-_POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
+_POINTER, _LONG, _INT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
+_FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
 _ARGUMENTS = {
     "few_rows": (
         *(_POINTER, _POINTER, _POINTER, _LONG),
@@ -87,6 +91,9 @@ _ARGUMENTS = {
         *(_POINTER, Shape, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _LONG),
         *(_POINTER, _LONG, _INT),
     ),
+    "log_sums": (_POINTER, _POINTER, _LONG, _LONG, _INT),
+    "likeliest": (_POINTER, _POINTER, _LONG, *(_POINTER,) * 6, _LONG, _LONG, _INT),
+    "place_at": (_POINTER, _LONG, _FLOAT, _FLOAT, _FLOAT, _LONG, _DOUBLE, _POINTER),
     "half_norm": (*(_POINTER, _POINTER, _POINTER, _FLOAT), *(_POINTER, _POINTER, _LONG, _LONG, _INT)),
     "half_normed": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
     "half_norm_backward": (*(_POINTER,) * 6, _LONG, _LONG, _INT),
