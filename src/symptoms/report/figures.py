@@ -82,11 +82,12 @@ def reliability(scores: Scores) -> str | None:
     for one in bins:
         bounds = Share(round(one.accuracy * one.count), one.count).bounds
         axes.plot([one.confidence] * 2, bounds, color=BLUE, linewidth=2.5, alpha=0.35)
-        axes.plot(
-            one.confidence, one.accuracy, "o", color=BLUE, markersize=4 + 10 * (one.count / most) ** 0.5
-        )
+        size = 4 + 10 * (one.count / most) ** 0.5
+        axes.plot(one.confidence, one.accuracy, "o", color=BLUE, markersize=size, clip_on=False)
+        # Beside the dot, and not on the axis below one at zero.
+        beside = (8, -10 if one.accuracy > 0.05 else 6)
         axes.annotate(
-            str(one.count), (one.confidence, one.accuracy), (8, -10), textcoords="offset points", fontsize=8
+            str(one.count), (one.confidence, one.accuracy), beside, textcoords="offset points", fontsize=8
         )
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="how sure the model was", ylabel="share that was right")
     axes.set_aspect("equal")
@@ -114,7 +115,7 @@ def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str | None:
     axes.set(
         xlim=(0, 1), ylim=(0, 1), xlabel="share of texts answered, surest first", ylabel="error among those"
     )
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     axes.grid(alpha=0.3)
     return as_svg(figure)
 
