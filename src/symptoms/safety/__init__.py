@@ -7,8 +7,6 @@ model: docs/safety.md explains its two layers, how they were measured, and what 
 from __future__ import annotations
 
 from symptoms.safety.helplines import (
-    Helpline,
-    Helplines,
     check_country,
     country_code,
     country_of_locale,
@@ -33,8 +31,6 @@ from symptoms.safety.rulebook import Category
 __all__ = [
     "ENGLISH",
     "Category",
-    "Helpline",
-    "Helplines",
     "Language",
     "Level",
     "ModelLayer",

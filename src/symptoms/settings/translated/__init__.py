@@ -8,7 +8,7 @@ from typing import Any, Literal
 from symptoms.settings.translated.cookbook import from_cookbook
 from symptoms.settings.translated.mlx_lm import from_mlx_lm
 from symptoms.settings.translated.peft import from_peft
-from symptoms.settings.translated.translation import Carried, Left, Translation
+from symptoms.settings.translated.translation import Translation
 from symptoms.settings.translated.trl import from_trl
 
 Tool = Literal["trl", "mlx", "cookbook", "peft"]
@@ -26,4 +26,4 @@ def translate(tool: Tool, told: Mapping[str, Any], examples: int | None = None) 
     return _TRANSLATED[tool](told, examples)
 
 
-__all__ = ["Carried", "Left", "Tool", "Translation", "translate"]
+__all__ = ["Tool", "Translation", "translate"]
