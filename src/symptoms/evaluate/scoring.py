@@ -219,7 +219,7 @@ def score_robustness(
     count = min(ROBUSTNESS_EXAMPLES, len(test.examples))
     chosen = sorted(random.Random(seed).sample(range(len(test.examples)), count))
     changed = trials([test.examples[index] for index in chosen], seed)
-    asked = [_as_example(trial.text, number) for number, trial in enumerate(changed)]
+    asked = [Example(trial.text, id=str(number), line=number) for number, trial in enumerate(changed)]
     logprobs = scored_labels(model, asked, test.labels, track, "robustness")
     before = probabilities_of(logprobs_of(predictions), temperature)
     originals = {test.examples[index].id: before[index] for index in chosen}
@@ -248,7 +248,3 @@ def score_external(
     asked = Asked(tuple(example.condition for example in examples), ids, external.clusters or None)
     scored = score(asked, probabilities, calibrator, seed)
     return ExternalScores(external.name, external.note, True, scored, None)
-
-
-def _as_example(text: str, number: int) -> Example:
-    return Example(text, id=str(number), line=number)

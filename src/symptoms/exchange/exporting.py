@@ -8,7 +8,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from symptoms.errors import RunError
 from symptoms.exchange.card import card_of
@@ -17,7 +17,6 @@ from symptoms.runs import RunDirectory
 from symptoms.shipped import FOLDER as SHIPPED
 
 Form = Literal["peft", "hf", "gguf", "gguf-adapter"]
-FORMS: tuple[Form, ...] = get_args(Form)
 LOCAL = "local"
 
 

@@ -108,9 +108,7 @@ def _text(theirs: TheirValues, of_data: TheirValues, draft: Draft) -> None:
     cut = "no length" if length is None else f"{length}"
     draft.leave("max_length", f"{cut}; nothing is cut here, and a text longer than the context is refused")
     leave_dtype(draft, "the type of the weights", "the service chooses it")
-    if theirs.told("load_checkpoint_path"):
+    if theirs.any("load_checkpoint_path") is not None:
         draft.leave("load_checkpoint_path", "a training here begins with a new adapter")
-    theirs.any("load_checkpoint_path")
-    if theirs.told("dataset"):
+    if theirs.any("dataset") is not None:
         draft.leave("dataset", "name a file of your own with --data")
-    theirs.any("dataset")
