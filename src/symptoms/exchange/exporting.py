@@ -14,10 +14,10 @@ from symptoms.errors import RunError
 from symptoms.exchange.card import card_of
 from symptoms.exchange.questions import questions_to
 from symptoms.runs import RunDirectory
+from symptoms.service import LOCAL
 from symptoms.shipped import FOLDER as SHIPPED
 
 Form = Literal["peft", "hf", "gguf", "gguf-adapter"]
-LOCAL = "local"
 
 
 @dataclass(frozen=True)
