@@ -25,7 +25,6 @@ from symptoms.safety.languages import (
     languages_of,
 )
 from symptoms.safety.layers import Level, ModelLayer, Screening, learned_scores, screen
-from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category
 
 __all__ = [
@@ -47,8 +46,6 @@ __all__ = [
     "languages_of",
     "learned_scores",
     "lines_for",
-    "names_a_drug_or_dose",
     "notice_language",
-    "says_you_have",
     "screen",
 ]
