@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from symptoms.classifier import TrainedModel, Writing, probabilities_of
 from symptoms.data import Dataset, Example, Label, supported_terms
-from symptoms.evaluate.baselines import Baseline
+from symptoms.evaluate.baselines import Baseline, wanted_indices
 from symptoms.evaluate.evaluation_file import BaselineScores, ExternalScores, LabelScores, Mistake, Written
 from symptoms.evaluate.external import ExternalSet, within_labels
-from symptoms.evaluate.measures.calibration import label_indices
 from symptoms.evaluate.measures.intervals import (
     accuracy_statistic,
     bootstrap_interval,
@@ -44,11 +43,6 @@ def asked_of(test: Dataset) -> Asked:
     return Asked(
         tuple(example.condition for example in test.examples), tuple(label.id for label in test.labels)
     )
-
-
-def wanted_indices(dataset: Dataset) -> NDArray[np.int64]:
-    """Where each example's condition stands among the labels, int64 [n]."""
-    return label_indices([one.condition for one in dataset.examples], [label.id for label in dataset.labels])
 
 
 def scored_labels(

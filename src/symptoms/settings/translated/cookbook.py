@@ -24,9 +24,8 @@ OF_THE_SERVICE = (
 TRAINED_BY_DEFAULT = "all_assistant_messages"
 
 
-def from_cookbook(told: Mapping[str, Any], examples: int | None = None) -> Translation:
+def from_cookbook(told: Mapping[str, Any]) -> Translation:
     """The cookbook's settings, whose adapters and optimizer are the same API's as ours."""
-    del examples
     theirs, draft = TheirValues(COOKBOOK, told), Draft(COOKBOOK)
     if theirs.any("model_name"):
         carry_base_model(draft, str(theirs.any("model_name")), "model_name")

@@ -25,9 +25,8 @@ OF_THE_MACHINE = (
 )  # fmt: skip
 
 
-def from_mlx_lm(told: Mapping[str, Any], examples: int | None = None) -> Translation:
+def from_mlx_lm(told: Mapping[str, Any]) -> Translation:
     """mlx-lm's settings; raises InputError where they train no LoRA."""
-    del examples
     theirs, draft = TheirValues(MLX_LM, told), Draft(MLX_LM)
     kind = theirs.any("fine_tune_type", "lora")
     if kind != "lora":

@@ -50,7 +50,7 @@ DATA = (
 HOW_MANY = "tell --examples, or the training file by --data"
 
 
-def from_trl(told: Mapping[str, Any], examples: int | None = None) -> Translation:
+def from_trl(told: Mapping[str, Any], examples: int | None) -> Translation:
     """TRL's settings; raises InputError where they train all weights, which cannot be had here."""
     theirs, draft = TheirValues(TRL, told), Draft(TRL)
     if theirs.any("model_name_or_path"):

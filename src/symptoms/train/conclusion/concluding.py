@@ -16,10 +16,10 @@ from symptoms.disclaimer import DISCLAIMER
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.summary import TestCase, summarise
 from symptoms.service import Service
-from symptoms.settings import ExperimentSettings, TrainingSettings, in_words
+from symptoms.settings import ExperimentSettings, TrainingSettings
 from symptoms.train.conclusion.loss_figure import draw_loss
 from symptoms.train.conclusion.run_report import best_in_words, write_report
-from symptoms.words import counted
+from symptoms.words import counted, in_words
 from symptoms.words import say as say_on
 
 ORIGINAL_INITIAL, ORIGINAL_FINAL, ORIGINAL_MATCHES = 4.0, 0.25, "3 of 3"
