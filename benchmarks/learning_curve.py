@@ -14,7 +14,7 @@ from statistics import mean
 from symptoms.data import load_dataset
 from symptoms.data.subset import part_of
 from symptoms.evaluate.baselines import fit_baselines
-from symptoms.evaluate.evaluation_file import read_evaluations
+from symptoms.evaluate.evaluation_file import read_evaluation
 from symptoms.report.figures import new_figure
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +24,7 @@ SEEDS = (0, 1, 2)
 
 def main() -> None:
     ours: defaultdict[int, list[float]] = defaultdict(list)
-    for evaluation in read_evaluations(sorted((ROOT / "results").glob("*.json"))):
+    for evaluation in map(read_evaluation, sorted((ROOT / "results").glob("*.json"))):
         if evaluation.subject.base_model == "symptoms-base":
             assert evaluation.subject.num_trained_on is not None
             ours[evaluation.subject.num_trained_on].append(evaluation.by_label.accuracy.value)

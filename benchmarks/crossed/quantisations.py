@@ -42,9 +42,10 @@ from tinker_local.export.gguf_files import _add_keys, _reordered
 from tinker_local.export.gguf_keys import gguf_architecture, model_keys
 from tinker_local.export.own_answers import OwnAnswer
 from tinker_local.export.questions import Questions
-from tinker_local.export.source import EMBEDDING, Source
+from tinker_local.export.source import Source
 from tinker_local.export.verification import LLAMA_CPP, Reader, _answers
 from tinker_local.loading.gguf.tensors import gguf_name
+from tinker_local.loading.stored_tensors import EMBEDDING
 
 Array = NDArray[np.float32]
 

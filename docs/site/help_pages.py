@@ -59,8 +59,10 @@ def with_help_pages(page: str) -> str:
 def _commands(name: str, command: Command) -> Iterator[tuple[str, Command]]:
     yield name, command
     if isinstance(command, TyperGroup):
-        for called, inner in sorted(command.commands.items()):
-            if not inner.hidden:
+        for called, listed in sorted(command.commands.items()):
+            if not listed.hidden:
+                # The very command, and not what stands for it in the list.
+                _, inner, _ = command.resolve_command(typer.Context(command), [called])
                 yield from _commands(f"{name} {called}", cast(Command, inner))
 
 

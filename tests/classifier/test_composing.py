@@ -13,7 +13,7 @@ from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.recommending import STANDING_RECOMMENDATION, recommendation_for
 from symptoms.data import Label, labels_of_taxonomy
 from symptoms.errors import InputError, RunError
-from symptoms.safety import names_a_drug_or_dose, says_you_have
+from symptoms.evaluate.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.taxonomy import symptom_terms
 
 LABELS = labels_of_taxonomy()

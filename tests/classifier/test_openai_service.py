@@ -22,7 +22,7 @@ from starlette.routing import Route
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from symptoms import Classifier
-from symptoms.classifier.answers import TrainedModel
+from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.data import Label
 from symptoms.errors import ServiceError
 from symptoms.service import LocalServer, connect
@@ -108,10 +108,11 @@ def test_the_same_model_scores_and_writes_the_same_there(
 ):
     """The log-probability of every label's line to 1e-4, and the greedy text, as by our own server."""
     monkeypatch.setenv("TINKER_API_KEY", server.api_key)
+    asked = [(text, Writing.WHOLE) for text in TEXTS]
     with connect(server.url, server.base_model) as service:
-        ours = [TrainedModel.load(service, None).answer(text, LABELS) for text in TEXTS]
+        ours = [*TrainedModel.load(service, None).answers(asked, LABELS)]
     with connect_to_ask(exported, str(tiny_model)) as service:
-        theirs = [TrainedModel.load(service, "tinker://any").answer(text, LABELS) for text in TEXTS]
+        theirs = [*TrainedModel.load(service, "tinker://any").answers(asked, LABELS)]
         assert service.context_length == CONTEXT
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(other.logprobs, one.logprobs, atol=1e-4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from symptoms.classifier import TrainedModel, Writing
+from symptoms.classifier import Answer, TrainedModel, Writing
 from symptoms.classifier.label_scoring import paths_through
 from symptoms.data import RECOMMENDATION, Example, Label
 from symptoms.errors import InputError
@@ -34,6 +34,11 @@ def model(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trai
         yield TrainedModel.load(service, None)
 
 
+def answer_of(model: TrainedModel, text: str, labels: Sequence[Label]) -> Answer:
+    [answer] = model.answers([(text, Writing.WHOLE)], labels)
+    return answer
+
+
 def examples(condition: str = "panic") -> list[Example]:
     return [
         Example(text, Label(condition, condition), ("fatigue",), id=str(number), line=number)
@@ -44,7 +49,7 @@ def examples(condition: str = "panic") -> list[Example]:
 def test_scores_are_the_log_probabilities_of_the_lines(model: TrainedModel, tiny_model: Path):
     """They equal what transformers gives, token by token, to what tells each label's line from the others."""
     reference = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
-    answer = model.answer(TEXTS[0], LABELS)
+    answer = answer_of(model, TEXTS[0], LABELS)
     prompt = prompt_tokens(model.tokenizer, TEXTS[0])
     lines = concern_beginnings(model.tokenizer, [label.text for label in LABELS])
     for line, logprob, by_token in zip(lines, answer.logprobs, answer.token_logprobs, strict=True):
@@ -61,8 +66,8 @@ def test_naming_tokens_gives_the_same_scores_with_fewer_requests(model: TrainedM
     labels = [Label(name, name) for name in names]
     lines = concern_beginnings(model.tokenizer, names)
     assert len(paths_through(lines)) < len(lines) / 2
-    one_by_one = model.answer(TEXTS[0], labels)
-    named = replace(model, scores_named_tokens=True).answer(TEXTS[0], labels)
+    one_by_one = answer_of(model, TEXTS[0], labels)
+    named = answer_of(replace(model, scores_named_tokens=True), TEXTS[0], labels)
     assert [len(tokens) for tokens in named.token_logprobs] == [len(line) for line in lines]
     np.testing.assert_allclose(named.logprobs, one_by_one.logprobs, atol=1e-4)
 
@@ -83,7 +88,7 @@ def test_many_answers_are_those_of_one_by_one(model: TrainedModel):
     """Asking at once neither mixes answers up nor changes them."""
     together = list(model.answers(((text, Writing.WHOLE) for text in TEXTS), LABELS))
     for text, answer in zip(TEXTS, together, strict=True):
-        alone = model.answer(text, LABELS)
+        alone = answer_of(model, text, LABELS)
         assert answer.written == alone.written
         np.testing.assert_allclose(answer.logprobs, alone.logprobs, atol=1e-4)
 
@@ -109,8 +114,8 @@ def test_a_scored_beginning_belongs_to_one_label_alone(model: TrainedModel):
 
 def test_examples_shown_before_change_the_scores(model: TrainedModel):
     """Shots stand in the prompt of every description."""
-    plain = model.answer(TEXTS[0], LABELS).logprobs
-    shown = replace(model, shots="Symptoms: a\nAssessment: b\n\n").answer(TEXTS[0], LABELS).logprobs
+    plain = answer_of(model, TEXTS[0], LABELS).logprobs
+    shown = answer_of(replace(model, shots="Symptoms: a\nAssessment: b\n\n"), TEXTS[0], LABELS).logprobs
     assert np.abs(plain - shown).max() > 1e-3
 
 
@@ -158,4 +163,4 @@ def test_answers_that_nobody_reads_are_not_written(model: TrainedModel):
 def test_a_text_beyond_the_context_is_refused(model: TrainedModel):
     """Nothing is cut: the sentence says how long the text is and how long it may be."""
     with pytest.raises(InputError, match="of the model's 256 tokens"):
-        model.answer("x" * 300, LABELS)
+        answer_of(model, "x" * 300, LABELS)

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import fit_crisis_screen as fitting
+from benchmarks.fit_crisis_screen import DATA, SHIPPED, weights_archive
 from symptoms.safety import Category, Level, screen
-from symptoms.safety.learned import fitting
-from symptoms.safety.learned.weights import FILE, read_weights, weights_archive
+from symptoms.safety.learned.weights import read_weights
 from symptoms.safety.text.normalising import closed_up, normalised
 
 REPOSITORY = Path(__file__).parents[2]
-DATA = REPOSITORY / "data" / "crisis"
 CORPORA = REPOSITORY.parent / "shared" / "corpora"
 SENTENCES_OF_EACH = 530
 
@@ -139,7 +139,7 @@ def test_a_text_takes_under_five_milliseconds():
 
 def test_the_weights_are_small_and_no_pickle():
     """They take less than two megabytes, and reading and writing them gives the same bytes."""
-    content = Path(fitting.__file__).with_name(FILE).read_bytes()
+    content = SHIPPED.read_bytes()
     assert len(content) < 2_000_000
     assert weights_archive(read_weights(content)) == content
 

@@ -125,10 +125,6 @@ class TrainedModel:
             raise InputError(f"The description leaves only {room} tokens for the answer; shorten it.")
         return written
 
-    def answer(self, description: str, labels: Sequence[Label]) -> Answer:
-        """One description's answer; raises InputError where it does not fit the model's context."""
-        return self.submit(self.mended(description), labels, Writing.WHOLE)()
-
     def answers(
         self, descriptions: Iterable[tuple[str, Writing]], labels: Sequence[Label]
     ) -> Generator[Answer, None, None]:
@@ -144,7 +140,7 @@ class TrainedModel:
     def submit(self, read: str, labels: Sequence[Label], writing: Writing) -> Callable[[], Answer]:
         """Ask about a description as it is read (see `mended`); waits when what it returns is called.
 
-        Raises InputError as `answer` does.
+        Raises InputError where it does not fit the model's context.
         """
         prompt = self._prompt(read)
         lines = _lines_of(self.tokenizer, tuple(label.text for label in labels))

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from symptoms.taxonomy import recommendations
+from symptoms.taxonomy import EVERYDAY, recommendations
 
-EVERYDAY = "no_clinical_concern"
-"""The taxonomy's label for everyday life, for which nothing is recommended."""
 STANDING_RECOMMENDATION = (
     "If this troubles you or does not pass, a doctor or a psychologist is a good person to talk it over with."
 )
@@ -21,6 +19,7 @@ def recommendation_for(condition: str | None, symptoms: Collection[str]) -> str 
 
     Own labels, which no sentence was written for, get the standing one.
     """
+    # Nobody needs advice for everyday life.
     if condition == EVERYDAY:
         return None
     known = recommendations()

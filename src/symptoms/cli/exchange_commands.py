@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from symptoms.errors import RunError
+from symptoms.exchange import ExportRequest, Form, export_run
 from symptoms.runs import run_by_name
-
-
-class Form(StrEnum):
-    """The forms, as the command line offers them."""
-
-    PEFT = "peft"
-    HF = "hf"
-    GGUF = "gguf"
-    GGUF_ADAPTER = "gguf-adapter"
 
 
 def export(
@@ -51,13 +42,9 @@ def export(
     export that answers otherwise is removed. PEFT and llama.cpp come with
     pip install 'mental-health-symptom-classifier[export]'.
     """
-    from symptoms.exchange import ExportRequest, export_run
-
     if run.startswith("tinker://"):
-        raise RunError(
-            f"{run} is a checkpoint and no run; 'tinker-local export {run} --to {to.value}' writes it."
-        )
-    code = export_run(ExportRequest(run_by_name(run), to.value, quantize, output, checked=not unchecked))
+        raise RunError(f"{run} is a checkpoint and no run; 'tinker-local export {run} --to {to}' writes it.")
+    code = export_run(ExportRequest(run_by_name(run), to, quantize, output, checked=not unchecked))
     if code:
         # The process has said why.
         raise typer.Exit(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -45,39 +44,17 @@ class Entry:
         return TyperCommand(self.name, help=self.summary)
 
 
-class OnDemand(MutableMapping[str, Any]):
-    """Commands by name, in their order, each loaded when it is looked up."""
-
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
-        self._entries = {entry.name: entry for entry in entries}
-
-    def __getitem__(self, name: str) -> Command:
-        return self._entries[name].loaded()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __setitem__(self, name: str, command: Command) -> None:
-        raise TypeError("Commands are told by their entries.")
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError("Commands are told by their entries.")
-
-
 def on_demand(entries: tuple[Entry, ...]) -> type[TyperGroup]:
-    """The kind of group that has these commands and loads each when it is asked for."""
+    """The kind of group that lists these commands and loads each when it is asked for."""
+    by_name = {entry.name: entry for entry in entries}
 
     class OnDemandGroup(TyperGroup):
         def __init__(self, **settings: Any) -> None:
-            super().__init__(**settings)
-            self.commands = OnDemand(entries)
+            super().__init__(**{**settings, "commands": [entry.listed() for entry in entries]})
 
-        def format_commands(self, ctx: Any, formatter: Any) -> None:
-            listed = TyperGroup(commands=[entry.listed() for entry in entries])
-            listed.format_commands(ctx, formatter)
+        def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+            name, listed, rest = super().resolve_command(ctx, args)
+            return name, listed if name is None else by_name[name].loaded(), rest
 
     return OnDemandGroup
 

@@ -35,11 +35,10 @@ def exit_with_a_sentence() -> Generator[None, None, None]:
         typer.echo("Interrupted.", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        # The SDK's errors can be told apart only once it was imported, which takes seconds.
-        tinker = sys.modules.get("tinker")
-        if tinker is None or not isinstance(error, tinker.TinkerError):
+        reported = _reported(error)
+        if reported is None:
             raise
-        typer.echo(readable(f"The Tinker service reports: {_said(error)}"), err=True)
+        typer.echo(readable(reported), err=True)
         sys.exit(ServiceError.exit_code)
     finally:
         # Nothing is left to be collected, and looking through the SDK's objects takes half a second.
@@ -54,18 +53,19 @@ def going_on_with(command: str) -> Generator[None, None, None]:
     except ServiceError as error:
         raise ServiceError(f"{str(error).rstrip('.')}; go on with: {command}") from error
     except Exception as error:
-        tinker = sys.modules.get("tinker")
-        if tinker is None or not isinstance(error, tinker.TinkerError):
+        reported = _reported(error)
+        if reported is None:
             raise
-        said = f"The Tinker service reports: {_said(error)}"
-        raise ServiceError(f"{said.rstrip('.')}; go on with: {command}") from error
+        raise ServiceError(f"{reported.rstrip('.')}; go on with: {command}") from error
 
 
-def _said(error: Exception) -> str:
-    """What the service said, without the request ids and status codes that the SDK puts around it."""
+def _reported(error: Exception) -> str | None:
+    """What the service said, without what the SDK puts around it; None for errors that are not the SDK's."""
+    # They can be told apart only once the SDK was imported, which takes seconds.
+    tinker = sys.modules.get("tinker")
+    if tinker is None or not isinstance(error, tinker.TinkerError):
+        return None
     body = getattr(error, "body", None)
-    if isinstance(body, dict):
-        detail = cast(dict[str, object], body).get("detail")
-        if isinstance(detail, str):
-            return detail
-    return str(error).removeprefix("Request failed: ").split(" for self.request_id=")[0]
+    detail = cast(dict[str, object], body).get("detail") if isinstance(body, dict) else None
+    said = str(error).removeprefix("Request failed: ").split(" for self.request_id=")[0]
+    return f"The Tinker service reports: {detail if isinstance(detail, str) else said}"

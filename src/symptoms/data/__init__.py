@@ -3,9 +3,9 @@
 from symptoms.data.checking.duplicates import check_leakage
 from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, Descriptions
-from symptoms.data.evidence import Span, evidence, supported_terms
+from symptoms.data.evidence import evidence, supported_terms
 from symptoms.data.example import Example, assessment_of, symptoms_of
-from symptoms.data.experiment import Experiment, load_experiment
+from symptoms.data.experiment import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
 from symptoms.data.written_assessment import (
     RECOMMENDATION,
@@ -24,9 +24,7 @@ __all__ = [
     "Description",
     "Descriptions",
     "Example",
-    "Experiment",
     "Label",
-    "Span",
     "assessment_of",
     "check_leakage",
     "evidence",

@@ -66,7 +66,7 @@ def fit_baselines(train: Dataset, dev: Dataset | None, seed: int, risk: float = 
     With dev each has a temperature and a threshold that keeps `risk` there, as the model itself has.
     """
     ids = [label.id for label in train.labels]
-    counts = np.bincount(_wanted(train), minlength=len(ids)).astype(np.float64) + 1e-3
+    counts = np.bincount(wanted_indices(train), minlength=len(ids)).astype(np.float64) + 1e-3
     prior = counts / counts.sum()
     kinds: tuple[tuple[str, Callable[[], _Probabilities]], ...] = (
         ("majority", lambda: lambda asked: np.tile(prior, (len(asked), 1))),
@@ -87,7 +87,8 @@ def fit_baselines(train: Dataset, dev: Dataset | None, seed: int, risk: float = 
     return Baselines(tuple(fitted), tuple(left_out))
 
 
-def _wanted(dataset: Dataset) -> NDArray[np.int64]:
+def wanted_indices(dataset: Dataset) -> NDArray[np.int64]:
+    """Where each example's condition stands among the labels, int64 [n]."""
     return label_indices([one.condition for one in dataset.examples], [label.id for label in dataset.labels])
 
 
@@ -98,9 +99,8 @@ def _calibrated(baseline: Baseline, dev: Dataset, risk: float) -> Baseline:
     def logprobs(texts: Sequence[str]) -> NDArray[np.float64]:
         return np.log(np.clip(raw(texts), 1e-12, None))
 
-    calibrator = Calibrator.fit(
-        logprobs([one.input for one in dev.examples]), _wanted(dev), risk, [one.id for one in dev.labels]
-    )
+    wanted, ids = wanted_indices(dev), [label.id for label in dev.labels]
+    calibrator = Calibrator.fit(logprobs([one.input for one in dev.examples]), wanted, risk, ids)
     return Baseline(
         baseline.name, lambda texts: probabilities_of(logprobs(texts), calibrator.temperature), calibrator
     )
@@ -147,7 +147,7 @@ def _fitted_vectorizer(parts: str, texts: Sequence[str]) -> Any:
 
 def _nearest_neighbour(train: Dataset) -> _Probabilities:
     """The condition of the most similar training text, by the cosine of TF-IDF vectors."""
-    texts, wanted, labels = [one.input for one in train.examples], _wanted(train), len(train.labels)
+    texts, wanted, labels = [one.input for one in train.examples], wanted_indices(train), len(train.labels)
     vectorizer = _fitted_vectorizer(WORDS_ONLY, texts)
     known = vectorizer.transform(texts)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -365,10 +364,8 @@ def _run_beside(
 ) -> BaselineScores:
     run = run_by_name(name)
     manifest = run.manifest()
-    with ExitStack() as stack:
-        service = stack.enter_context(
-            connect(manifest["service_url"] or manifest["service"], manifest["base_model"], of_run=name)
-        )
+    where = manifest["service_url"] or manifest["service"]
+    with connect(where, manifest["base_model"], of_run=name) as service:
         model = TrainedModel.load(service, run.final_checkpoint(), run.reads_sentence_case)
         return score_other_model(
             name, model, sets.dev, sets.test, predictions, request.risk, request.seed, track

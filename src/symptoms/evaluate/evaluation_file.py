@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -244,8 +243,3 @@ def read_evaluation(path: Path) -> Evaluation:
         raise InputError(
             f"{path} is not the result of an evaluation; give a file that --json wrote."
         ) from error
-
-
-def read_evaluations(paths: Sequence[Path]) -> list[Evaluation]:
-    """Several results."""
-    return [read_evaluation(path) for path in paths]

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from symptoms.classifier import TrainedModel, Writing, probabilities_of
 from symptoms.data import Dataset, Example, Label, supported_terms
-from symptoms.evaluate.baselines import Baseline
+from symptoms.evaluate.baselines import Baseline, wanted_indices
 from symptoms.evaluate.evaluation_file import BaselineScores, ExternalScores, LabelScores, Mistake, Written
 from symptoms.evaluate.external import ExternalSet, within_labels
-from symptoms.evaluate.measures.calibration import label_indices
 from symptoms.evaluate.measures.intervals import (
     accuracy_statistic,
     bootstrap_interval,
@@ -44,11 +43,6 @@ def asked_of(test: Dataset) -> Asked:
     return Asked(
         tuple(example.condition for example in test.examples), tuple(label.id for label in test.labels)
     )
-
-
-def wanted_indices(dataset: Dataset) -> NDArray[np.int64]:
-    """Where each example's condition stands among the labels, int64 [n]."""
-    return label_indices([one.condition for one in dataset.examples], [label.id for label in dataset.labels])
 
 
 def scored_labels(
@@ -219,7 +213,7 @@ def score_robustness(
     count = min(ROBUSTNESS_EXAMPLES, len(test.examples))
     chosen = sorted(random.Random(seed).sample(range(len(test.examples)), count))
     changed = trials([test.examples[index] for index in chosen], seed)
-    asked = [_as_example(trial.text, number) for number, trial in enumerate(changed)]
+    asked = [Example(trial.text, id=str(number), line=number) for number, trial in enumerate(changed)]
     logprobs = scored_labels(model, asked, test.labels, track, "robustness")
     before = probabilities_of(logprobs_of(predictions), temperature)
     originals = {test.examples[index].id: before[index] for index in chosen}
@@ -248,7 +242,3 @@ def score_external(
     asked = Asked(tuple(example.condition for example in examples), ids, external.clusters or None)
     scored = score(asked, probabilities, calibrator, seed)
     return ExternalScores(external.name, external.note, True, scored, None)
-
-
-def _as_example(text: str, number: int) -> Example:
-    return Example(text, id=str(number), line=number)

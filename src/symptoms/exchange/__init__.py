@@ -3,6 +3,6 @@
 The weights are written by `tinker-local export`, in a process of its own.
 """
 
-from symptoms.exchange.exporting import FORMS, ExportRequest, export_run
+from symptoms.exchange.exporting import ExportRequest, Form, export_run
 
-__all__ = ["FORMS", "ExportRequest", "export_run"]
+__all__ = ["ExportRequest", "Form", "export_run"]

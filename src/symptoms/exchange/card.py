@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+from symptoms.classifier import FurtherAccuracy, RunAccuracy, read_accuracy
 from symptoms.disclaimer import DISCLAIMER
-from symptoms.runs import ACCURACY, RunDirectory
+from symptoms.runs import RunDirectory
 from symptoms.tokens import prompt_text
 
 SETTINGS = (
@@ -45,7 +43,7 @@ def card_of(run: RunDirectory, checkpoint: str) -> str:
 - **Data**: SHA-256 `{manifest["data_sha256"]}`
 - **Settings**: {settings}
 - **Loss**: {manifest["loss"]}
-{_figures(run)}
+{_figures(run, checkpoint)}
 
 ## How to ask
 
@@ -63,19 +61,18 @@ Answer greedily, up to a blank line.
 """
 
 
-def _figures(run: RunDirectory) -> str:
-    file = run.path / ACCURACY
-    if not file.exists():
+def _figures(run: RunDirectory, checkpoint: str) -> str:
+    told = read_accuracy(run.path, checkpoint)
+    if told is None:
         return f"- **Measured**: not yet; `symptoms evaluate {run.name}` does it"
-    told = json.loads(file.read_text(encoding="utf-8"))
     words = ", with the words' vote, which does not leave" if (run.path / "words.npz").exists() else ""
     lines = [f"- **Measured** in `symptoms evaluate`, on texts that it was not trained on{words}:"]
-    lines += [f"  - {_figure(each)}" for each in (told, *told.get("further", []))]
+    lines += [f"  - {_figure(each)}" for each in (told, *told.further)]
     return "\n".join(lines)
 
 
-def _figure(told: dict[str, Any]) -> str:
+def _figure(told: RunAccuracy | FurtherAccuracy) -> str:
     return (
-        f"{told['data']}, {told['examples']} texts: the right one of its labels in {told['accuracy']:.0%} "
-        f"({told['low']:.0%} to {told['high']:.0%})"
+        f"{told.data}, {told.examples} texts: the right one of its labels in {told.accuracy:.0%} "
+        f"({told.low:.0%} to {told.high:.0%})"
     )

@@ -8,17 +8,16 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from symptoms.errors import RunError
 from symptoms.exchange.card import card_of
 from symptoms.exchange.questions import questions_to
 from symptoms.runs import RunDirectory
+from symptoms.service import LOCAL
 from symptoms.shipped import FOLDER as SHIPPED
 
 Form = Literal["peft", "hf", "gguf", "gguf-adapter"]
-FORMS: tuple[Form, ...] = get_args(Form)
-LOCAL = "local"
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FEWEST_GROUPS = 3
 """A reliability diagram of one or two dots looks good or bad by chance."""
 
+BASELINES_SHOWN = 3
+
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
 
 
@@ -94,7 +96,7 @@ def reliability(scores: Scores) -> str | None:
     return as_svg(figure)
 
 
-def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str | None:
+def risk_coverage(evaluation: Evaluation) -> str | None:
     """Error among the answers that are kept, from the surest to all, for the model and the best baselines.
 
     None where all of the model's answers are equally sure, so that none can be kept before another.
@@ -103,7 +105,7 @@ def risk_coverage(evaluation: Evaluation, shown: int = 3) -> str | None:
     if len(own.coverage) < 2:
         return None
     figure, axes = new_figure(5.6, 4.4)
-    best = sorted(evaluation.baselines, key=lambda one: -one.scores.macro_f1.value)[:shown]
+    best = sorted(evaluation.baselines, key=lambda one: -one.scores.macro_f1.value)[:BASELINES_SHOWN]
     styles = ((ORANGE, "--"), (GREEN, "-."), (GREY, ":"))
     for baseline, (colour, style) in zip(best, styles, strict=False):
         curve = baseline.scores.risk_coverage

@@ -13,8 +13,7 @@ from symptoms.runs.catalogue import (
     shipped_run,
 )
 from symptoms.runs.directory import RUNS, RunDirectory
-from symptoms.runs.step_metrics import StepMetrics
-from symptoms.runs.summary import TestCase, summarise
+from symptoms.runs.summary import TestCase
 
 __all__ = [
     "ACCURACY",
@@ -22,7 +21,6 @@ __all__ = [
     "RUNS",
     "SHIPPED",
     "RunDirectory",
-    "StepMetrics",
     "TestCase",
     "all_runs",
     "find_run",
@@ -31,5 +29,4 @@ __all__ = [
     "run_of_checkpoint",
     "run_to_ask",
     "shipped_run",
-    "summarise",
 ]

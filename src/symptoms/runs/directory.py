@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,6 @@ from symptoms.runs.files import append_line, read_lines, rewrite_lines, write_js
 from symptoms.runs.final_loss import final_loss
 from symptoms.runs.lock import locked
 from symptoms.runs.manifest import DataFile, manifest_of
-from symptoms.runs.progress import Progress
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import CHOSEN, evaluation_of_used_weights
 from symptoms.service import Service
@@ -47,6 +46,22 @@ from symptoms.shipped import CLASSIFIER_RUN
 RUNS = Path("runs")
 BEFORE_THE_MANIFEST = {"lock", "config.json", ".config.json.partial", ".manifest.json.partial"}
 """What a run directory may hold before it is a run."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is needed to go on after `step`: the state of adapter and optimizer, and which weights are kept.
+
+    Those of `kept_step` are the best so far, or the last that were evaluated, as `best_by` says; `best_loss`
+    is the lowest in either case.
+    """
+
+    step: int = 0
+    state: str | None = None
+    kept_step: int | None = None
+    best_loss: float | None = None
+    kept_checkpoint: str | None = None
+    evaluations_since_best: int = 0
 
 
 class RunDirectory:

@@ -11,7 +11,7 @@ from typing import Any
 
 def write_json(file: Path, content: Mapping[str, Any]) -> None:
     """Write one JSON object, in place of what was there."""
-    _replace(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    replace_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def append_line(file: Path, line: Mapping[str, Any]) -> None:
@@ -23,7 +23,7 @@ def append_line(file: Path, line: Mapping[str, Any]) -> None:
 def rewrite_lines(file: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     """Write these lines in place of what was there; no lines make no file where there was none."""
     if lines or file.exists():
-        _replace(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        replace_text(file, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_text(file: Path, text: str) -> None:
     """Write a file so that a reader finds the old or the new one, whatever happens in between."""
     partial = file.with_name(f".{file.name}.partial")
     with open(partial, "w", encoding="utf-8") as opened:

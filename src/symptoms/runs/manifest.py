@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from symptoms.data import Example, Label, symptoms_of
-from symptoms.runs.git_revision import git_revision
 from symptoms.safety import languages_of
 from symptoms.service import HOSTED, Service
 from symptoms.service.prices import price_of
@@ -71,7 +71,7 @@ def manifest_of(
         "loss": "mean negative log-likelihood per trained token, in nats, from returned logprobs",
         "loss_reduction": loss_reduction,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
-        "git_revision": git_revision(),
+        "git_revision": _git_revision(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 
@@ -80,3 +80,19 @@ def _price_in_json(service: Service) -> dict[str, Any] | None:
     """Dollars for a million tokens as the run begins; None off hosted Tinker, or where not known."""
     price = price_of(service.base_model) if service.kind == HOSTED else None
     return None if price is None else price.in_json
+
+
+def _git_revision() -> str | None:
+    """The revision of this code, marked where files were changed; None where it is not in a repository."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

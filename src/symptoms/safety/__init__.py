@@ -7,8 +7,6 @@ model: docs/safety.md explains its two layers, how they were measured, and what 
 from __future__ import annotations
 
 from symptoms.safety.helplines import (
-    Helpline,
-    Helplines,
     check_country,
     country_code,
     country_of_locale,
@@ -27,14 +25,11 @@ from symptoms.safety.languages import (
     languages_of,
 )
 from symptoms.safety.layers import Level, ModelLayer, Screening, learned_scores, screen
-from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category
 
 __all__ = [
     "ENGLISH",
     "Category",
-    "Helpline",
-    "Helplines",
     "Language",
     "Level",
     "ModelLayer",
@@ -51,8 +46,6 @@ __all__ = [
     "languages_of",
     "learned_scores",
     "lines_for",
-    "names_a_drug_or_dose",
     "notice_language",
-    "says_you_have",
     "screen",
 ]

@@ -172,11 +172,7 @@ def offered_models(service: str | None = None) -> tuple[str, dict[str, int | Non
         _check_here(name)
         with LocalServer(name) as server:
             return server.url, _context_lengths(_capabilities(server.url, server.api_key))
-    _check_form(chosen)
-    key = _checked_key()
-    url = chosen.rstrip("/")
-    if chosen == HOSTED:
-        url = sdk.hosted_url()
+    url, key = _address_and_key(chosen)
     return url, _context_lengths(_capabilities(url, key))
 
 
@@ -213,12 +209,10 @@ def connect(
             exempt = [host for host in os.environ.get("NO_PROXY", "").split(",") if host]
             os.environ["NO_PROXY"] = ",".join(dict.fromkeys([*exempt, "127.0.0.1"]))
         else:
-            _check_form(chosen)
-            key = _checked_key()
             with collector_at_rest():
+                url, key = _address_and_key(chosen)
                 import tinker
 
-            url = sdk.hosted_url() if chosen == HOSTED else chosen.rstrip("/")
             model = base_model or preferred or ""
         told = _capabilities(url, key)
         offered = _context_lengths(told)
@@ -288,18 +282,16 @@ def _setting(name: str) -> str:
     return os.environ.get(name) or dotenv_values(".env").get(name) or ""
 
 
-def _checked_key() -> str:
+def _address_and_key(chosen: str) -> tuple[str, str]:
+    """Of a service that is not started here; raises ServiceError for what cannot be either."""
+    if chosen != HOSTED and not chosen.startswith(("http://", "https://")):
+        raise ServiceError(f"--service {chosen!r} is none; use local, hosted, or http://host:port.")
     key = _setting("TINKER_API_KEY")
     if not key:
         raise ServiceError("There is no TINKER_API_KEY; put it in .env, or use --service local.")
     if not key.isascii() or not key.startswith(("tml-", "eyJ")):
         raise ServiceError("TINKER_API_KEY does not begin with 'tml-'; copy the whole key again.")
-    return key
-
-
-def _check_form(chosen: str) -> None:
-    if chosen != HOSTED and not chosen.startswith(("http://", "https://")):
-        raise ServiceError(f"--service {chosen!r} is none; use local, hosted, or http://host:port.")
+    return sdk.hosted_url() if chosen == HOSTED else chosen.rstrip("/"), key
 
 
 def _capabilities(url: str, key: str) -> dict[str, dict[str, Any]]:

@@ -21,15 +21,6 @@ OTHER_KIND = 0.5
 _FAMILY = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
 
-class NotOfferedError(ServiceError):
-    """A base model that the service does not offer: misspelt, retired, or never there."""
-
-    def __init__(self, message: str, base_model: str, nearest: tuple[str, ...]) -> None:
-        self.base_model = base_model
-        self.nearest = nearest
-        super().__init__(message)
-
-
 def check_offered(
     url: str,
     base_model: str,
@@ -37,7 +28,7 @@ def check_offered(
     of_run: str | None = None,
     option: str = "--base-model",
 ) -> None:
-    """Raises NotOfferedError for a model that is not among those on offer; with none told, all may be.
+    """Raises ServiceError for a model that is not among those on offer; with none told, all may be.
 
     `of_run` is the run that was trained on the model, which cannot go on or be asked without it, and
     `option` how another one is chosen where there is no run.
@@ -62,10 +53,10 @@ def check_offered(
             f"{url} does not offer {base_model}; nearest of the {len(offered)} that it offers: "
             f"{', '.join(nearest)}; choose one with {option}, 'symptoms doctor' lists all."
         )
-    raise NotOfferedError(said, base_model, nearest)
+    raise ServiceError(said)
 
 
-def nearest_of(base_model: str, offered: Collection[str], most: int = MOST_NAMED) -> tuple[str, ...]:
+def nearest_of(base_model: str, offered: Collection[str]) -> tuple[str, ...]:
     """Those on offer that come nearest, the nearest first.
 
     A name that may have been meant, then the same family by size, then others by size. Variants for longer
@@ -90,7 +81,7 @@ def nearest_of(base_model: str, offered: Collection[str], most: int = MOST_NAMED
             name,
         )
 
-    return tuple(sorted(offered, key=distance)[:most])
+    return tuple(sorted(offered, key=distance)[:MOST_NAMED])
 
 
 def size_of(name: str) -> float | None:

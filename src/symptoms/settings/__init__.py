@@ -2,6 +2,5 @@
 
 from symptoms.settings.experiment import ExperimentSettings
 from symptoms.settings.training import TrainingSettings
-from symptoms.settings.wording import in_words
 
-__all__ = ["ExperimentSettings", "TrainingSettings", "in_words"]
+__all__ = ["ExperimentSettings", "TrainingSettings"]

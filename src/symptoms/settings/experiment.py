@@ -12,7 +12,7 @@ from base_models import known_models
 from symptoms.errors import InputError
 from symptoms.schedules import fraction_of_peak
 from symptoms.settings.lora_and_adam import LoraAndAdam
-from symptoms.settings.wording import in_words
+from symptoms.words import in_words
 
 
 class ExperimentSettings(LoraAndAdam):

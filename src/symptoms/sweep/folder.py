@@ -7,8 +7,6 @@ runs/<sweep>/sweep.json    the plan and the outcomes
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import threading
 from collections.abc import Generator, Mapping, Sequence
@@ -21,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from symptoms.errors import RunError
 from symptoms.runs.directory import RUNS, RunDirectory
+from symptoms.runs.files import write_json
 from symptoms.runs.lock import locked
 from symptoms.sweep.plan import PlannedRun
 
@@ -147,11 +146,7 @@ class SweepFolder:
             self._write()
 
     def _write(self) -> None:
-        partial = self.path / f".{PLAN_FILE}.partial"
-        partial.write_text(
-            json.dumps(asdict(self.record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        os.replace(partial, self.path / PLAN_FILE)
+        write_json(self.path / PLAN_FILE, asdict(self.record))
 
 
 def find_sweep(name: str) -> SweepFolder | None:

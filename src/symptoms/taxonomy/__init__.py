@@ -40,7 +40,9 @@ class Recommendations(BaseModel):
     symptoms: dict[str, str]
 
 
-OUT_OF_SCOPE = ("no_clinical_concern", "not_enough_information")
+EVERYDAY = "no_clinical_concern"
+"""The taxonomy's label for everyday life."""
+OUT_OF_SCOPE = (EVERYDAY, "not_enough_information")
 """The taxonomy's labels for texts that give no reason to name a condition."""
 
 

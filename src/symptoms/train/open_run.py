@@ -18,9 +18,15 @@ from symptoms.train.request.training_data import TrainingData
 from symptoms.train.request.training_request import TrainingRequest
 from symptoms.train.step_datums import loss_in_words
 from symptoms.train.tokenized_job import Job, prepare
-from symptoms.train.training_loop import Evaluator, StopWish, TrainingLoop, new_adapter, resumed_adapter
+from symptoms.train.training_loop import (
+    Evaluator,
+    StopWish,
+    TrainingLoop,
+    View,
+    new_adapter,
+    resumed_adapter,
+)
 from symptoms.train.watching.metrics_writers import open_writers
-from symptoms.train.watching.view import View
 
 if TYPE_CHECKING:
     import tinker

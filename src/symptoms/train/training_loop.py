@@ -26,13 +26,24 @@ from symptoms.train.optimizer_step import SubmittedStep, adam_of, submit_step
 from symptoms.train.step_plan import Step, plan_steps
 from symptoms.train.tokenized_job import Job
 from symptoms.train.watching.metrics_writers import MetricsWriter
-from symptoms.train.watching.view import View
 
 if TYPE_CHECKING:
     import tinker
 
 Evaluator = Callable[["tinker.SamplingClient"], Mapping[str, float]]
 """Further figures of the present weights, from whoever calls for training."""
+
+
+class View(Protocol):
+    """Shows training as it happens."""
+
+    def step(self, metrics: StepMetrics) -> None:
+        """Show one finished step."""
+        ...
+
+    def evaluated(self, step: int, figures: Mapping[str, float], best: bool) -> None:
+        """Show an evaluation on the dev data."""
+        ...
 
 
 class StopWish(Protocol):

@@ -35,16 +35,7 @@ def shown_run(name: str, after: int, answering: Path | None) -> RunAnswer:
         steps, evaluations = [], []
     return RunAnswer(
         run=_outline(run, answering),
-        metrics=[
-            StepPoint(
-                step=line.step,
-                epoch=line.epoch,
-                loss=line.loss,
-                learning_rate=line.learning_rate,
-                seconds=line.seconds,
-            )
-            for line in steps
-        ],
+        metrics=[StepPoint.model_validate(line, from_attributes=True) for line in steps],
         dev=[DevPoint(step=line["step"], loss=line["dev_loss"]) for line in evaluations],
     )
 

@@ -1,18 +1,12 @@
 """Checkpoints in forms that other programs load, each checked by such a program before it is called done."""
 
-from tinker_local.export.exporting import CheckFailedError, Export, export
-from tinker_local.export.forms import FORMS, Form
-from tinker_local.export.own_answers import OwnAnswer, own_answers
-from tinker_local.export.questions import Questions, general_questions, read_questions
+from tinker_local.export.exporting import CheckFailedError, export
+from tinker_local.export.own_answers import own_answers
+from tinker_local.export.questions import general_questions, read_questions
 from tinker_local.export.source import Source, open_source
 
 __all__ = [
-    "FORMS",
     "CheckFailedError",
-    "Export",
-    "Form",
-    "OwnAnswer",
-    "Questions",
     "Source",
     "export",
     "general_questions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinker_local.export.folders import BASE
-from tinker_local.export.forms import Form
+from tinker_local.export.forms import Form, gguf_file
 from tinker_local.export.questions import Questions
 from tinker_local.export.source import Source
 from tinker_local.export.verification import HEADS, Comparison, row
@@ -41,10 +41,10 @@ def modelfile(source: Source, form: Form, kind: str | None, questions: Questions
         lines = [
             "# The base has to be the very file that the adapter was trained on; put it beside this one.",
             f"FROM ./{source.gguf.name}",
-            "ADAPTER ./adapter.gguf",
+            f"ADAPTER ./{gguf_file(form, kind)}",
         ]
     else:
-        lines = [f"FROM ./model-{kind}.gguf"]
+        lines = [f"FROM ./{gguf_file(form, kind)}"]
     lines += [f'TEMPLATE """{questions.template or "{{ .Prompt }}"}"""', "PARAMETER temperature 0"]
     if questions.stop:
         lines.append(f'PARAMETER stop "{_escaped(questions.stop)}"')
@@ -118,7 +118,7 @@ def _checked(comparisons: Sequence[Comparison], questions: Questions) -> str:
 def _how(source: Source, form: Form, kind: str | None, checked: bool) -> str:
     run = RUN if checked else NOT_RUN
     base = f"FOLDER/{BASE}" if source.needs_own_head or source.base_is_only_here else source.info.base_model
-    file = "adapter.gguf" if form == "gguf-adapter" else f"model-{kind}.gguf"
+    file = gguf_file(form, kind)
     commands: list[tuple[str, str, str]]
     if form == "hf":
         commands = [

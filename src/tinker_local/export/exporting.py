@@ -17,7 +17,7 @@ from tinker_local.export.folders import (
     write_merged_folder,
     write_peft_folder,
 )
-from tinker_local.export.forms import Form, chosen_kind, tolerance_of
+from tinker_local.export.forms import Form, chosen_kind, gguf_file, tolerance_of
 from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
 from tinker_local.export.own_answers import OwnAnswer, own_answers
 from tinker_local.export.pace import paced
@@ -96,11 +96,6 @@ def export(
             f"{folder} cannot be written ({error.strerror}); choose another --output."
         ) from error
     return Export(folder, form, kind, comparisons)
-
-
-def gguf_file(form: Form, kind: str | None) -> str:
-    """The name of the file in the folder."""
-    return "adapter.gguf" if form == "gguf-adapter" else f"model-{kind}.gguf"
 
 
 def _write(source: Source, form: Form, kind: str | None, folder: Path, wrote: Callable[[int], None]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from tinker_local.errors import ExportError
 from tinker_local.export.gguf_files import KINDS
@@ -11,7 +11,6 @@ from tinker_local.export.source import Source
 from tinker_local.loading.gguf.file import open_gguf
 
 Form = Literal["peft", "hf", "gguf", "gguf-adapter"]
-FORMS: tuple[Form, ...] = get_args(Form)
 OFFERED = {"hf": ("f32", "f16", "bf16"), "gguf": tuple(KINDS)}
 """How weights can be stored, by form, the others store none."""
 DEFAULTS = {"hf": "f32", "gguf": "f16"}
@@ -54,6 +53,11 @@ def chosen_kind(form: Form, quantize: str | None) -> str | None:
             f"{', '.join(OFFERED[form])}{other}."
         )
     return kind
+
+
+def gguf_file(form: Form, kind: str | None) -> str:
+    """The name of the file in the folder, of a form that is GGUF."""
+    return "adapter.gguf" if form == "gguf-adapter" else f"model-{kind}.gguf"
 
 
 def tolerance_of(source: Source, form: Form, kind: str | None) -> Tolerance:

@@ -7,21 +7,21 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from tinker_local.engine.model.llama import LlamaConfig
 from tinker_local.errors import ExportError, StartupError
 from tinker_local.export.source import Source
+from tinker_local.loading.chat_template import stored_chat_template
 from tinker_local.loading.gguf.file import open_gguf
 from tinker_local.loading.gguf.tokenizer import tokenizer_files
-from tinker_local.loading.gguf.vocabulary import BYTE_CHARACTERS
+from tinker_local.loading.gguf.vocabulary import BYTE_CHARACTERS, Kind
 from tinker_local.loading.json_file import read_json
 
 ARCHITECTURES: Mapping[str, str] = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """GGUF's name of an architecture by `model_type`; Mistral's files say llama."""
-NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5
 WRITTEN_ANEW = ("general.architecture", "general.file_type", "general.quantization_version")
 PRE_TOKENIZERS = ("gpt-2", "smollm", "llama-bpe", "qwen2")
 """One name for each way to cut texts that llama.cpp knows and `gguf_pre_tokenizers` has."""
@@ -124,7 +124,7 @@ def _tokenizer_keys(source: Source, architecture: str) -> dict[str, Any]:
         f"tokenizer.ggml.{name}_token_id": token for name, token in zip(("eot", "eom"), others, strict=False)
     }
     keys["tokenizer.ggml.add_bos_token"] = bool(before)
-    template = _chat_template(folder)
+    template = stored_chat_template(folder)
     if template is not None:
         keys["tokenizer.chat_template"] = template
     keys["tokenizer.ggml.pre"] = _pre_tokenizer(source, architecture, keys)
@@ -140,17 +140,17 @@ def _vocabulary_keys(stored: Mapping[str, Any], tokenizer: Tokenizer, vocab_size
         )
     ids = tokenizer.get_vocab(with_added_tokens=True)
     tokens = [f"[PAD{index}]" for index in range(vocab_size)]
-    kinds = [UNUSED] * vocab_size
+    kinds = [Kind.UNUSED] * vocab_size
     for token, index in ids.items():
-        tokens[index], kinds[index] = token, NORMAL
+        tokens[index], kinds[index] = token, Kind.NORMAL
     for index, added in tokenizer.get_added_tokens_decoder().items():
-        kinds[index] = CONTROL if added.special else USER_DEFINED
+        kinds[index] = Kind.CONTROL if added.special else Kind.USER_DEFINED
     # Newer files hold pairs, older ones a text with a space between.
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     return {
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.tokens": tokens,
-        "tokenizer.ggml.token_type": kinds,
+        "tokenizer.ggml.token_type": [kind.value for kind in kinds],
         "tokenizer.ggml.merges": merges,
     }
 
@@ -184,15 +184,3 @@ def _no_gguf(source: Source, why: str) -> ExportError:
         f"The tokenizer of {source.info.base_model} {why}, so this base cannot go to GGUF; use --to hf or "
         "--to peft."
     )
-
-
-def _chat_template(folder: Path) -> str | None:
-    file = folder / "chat_template.jinja"
-    if file.exists():
-        return file.read_text(encoding="utf-8")
-    settings = folder / "tokenizer_config.json"
-    found: Any = read_json(settings).get("chat_template") if settings.exists() else None
-    if isinstance(found, list):
-        named = cast(list[dict[str, str]], found)
-        found = next((each.get("template") for each in named if each.get("name") == "default"), None)
-    return found if isinstance(found, str) else None

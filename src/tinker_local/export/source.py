@@ -12,12 +12,12 @@ from torch import Tensor
 from base_models import BaseModelError, is_bundled, resolve
 from tinker_local.engine.model.llama import weight_shapes
 from tinker_local.engine.model.lora import Adapter
+from tinker_local.engine.model.merging import folded_weight
 from tinker_local.errors import ExportError
 from tinker_local.loading import BaseModel, load_base_model
 from tinker_local.loading.gguf.paths import find_gguf
+from tinker_local.loading.stored_tensors import EMBEDDING, UNEMBEDDING
 from tinker_local.service.checkpoints import CheckpointInfo, CheckpointStore, parse_path
-
-EMBEDDING, UNEMBEDDING = "model.embed_tokens.weight", "lm_head.weight"
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,10 @@ class Source:
 
     def merged(self, name: str) -> Tensor:
         """One tensor of the merged model, float32: W + alpha / rank * B A, or W where nothing is added."""
-        weight = self.plain(name).float()
-        pair = self.adapter.matrices.get(name.removesuffix(".weight"))
-        if pair is None:
-            return weight
-        return torch.addmm(weight, pair[1], pair[0], alpha=self.adapter.scale)
+        layer = name.removesuffix(".weight")
+        if layer not in self.adapter.matrices:
+            return self.plain(name)
+        return folded_weight(self.base.model, self.adapter, layer)
 
     def plain(self, name: str) -> Tensor:
         """One tensor of the base; an unembedding that it lacks is its embedding."""

@@ -96,13 +96,13 @@ def _tokens_beside(file: Path) -> Iterator[tuple[str, int | None]]:
             if not isinstance(value, dict):
                 raise _wrong_value(file, key)
             for number, token in cast(dict[str, Any], value).items():
-                content = _content(token)
+                content = content_of(token)
                 if content is None or not number.isdecimal():
                     raise _wrong_value(file, key)
                 yield content, int(number)
         # Such as eos_token, and image_token of those who add their own; add_bos_token is a switch.
-        elif key.endswith("_token") and _content(value):
-            yield cast(str, _content(value)), None
+        elif key.endswith("_token") and content_of(value):
+            yield cast(str, content_of(value)), None
 
 
 def _token_list(file: Path, key: str, value: Any) -> list[str]:
@@ -112,13 +112,13 @@ def _token_list(file: Path, key: str, value: Any) -> list[str]:
     if not isinstance(value, list | dict):
         raise _wrong_value(file, key)
     given = cast(list[Any], list(cast(dict[str, Any], value).values()) if isinstance(value, dict) else value)
-    tokens = [_content(token) for token in given]
+    tokens = [content_of(token) for token in given]
     if None in tokens:
         raise _wrong_value(file, key)
     return cast(list[str], tokens)
 
 
-def _content(token: Any) -> str | None:
+def content_of(token: Any) -> str | None:
     """A token that is written as it is or as an object with its properties; None for anything else."""
     content = cast(dict[str, Any], token).get("content") if isinstance(token, dict) else token
     return content if isinstance(content, str) else None

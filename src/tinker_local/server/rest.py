@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from tinker_local.errors import RequestError
-from tinker_local.server.answering import answer, state_of
+from tinker_local.server.answering import answer, problem, state_of
 from tinker_local.service.catalogue import page
 from tinker_local.service.checkpoints import CheckpointPath, parse_path
 from tinker_local.service.training_runs import expiry
@@ -56,7 +56,7 @@ def refusal(sentence: str) -> Callable[[Request], Awaitable[Response]]:
     """A handler for what makes no sense on one machine. The SDK does not retry this status."""
 
     async def refuse(_request: Request) -> Response:
-        return JSONResponse({"detail": sentence}, status_code=400)
+        return problem(400, sentence)
 
     return refuse
 

@@ -6,6 +6,8 @@ release. What a field means is checked where it is used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -265,16 +267,14 @@ class RetrieveFutures(WireModel):
     retrieved_request_ids: list[str] = []
 
 
-Body = TypeVar("Body", bound=WireModel)
+Body = TypeVar("Body", bound=BaseModel)
 
 
-def parse_json(kind: type[Body], body: bytes) -> Body:
-    """A request of this kind; raises RequestError that names each wrong field."""
+def parse_json(kind: type[Body], body: bytes, in_words: Callable[[Any], str] = itemgetter("msg")) -> Body:
+    """A request of this kind; raises RequestError that names each wrong field, with the fault `in_words`."""
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']) or 'body'}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise RequestError(f"The request is not valid: {faults}.") from error
+        faults = {".".join(map(str, fault["loc"])): in_words(fault) for fault in error.errors()}
+        told = "; ".join(f"{where or 'body'}: {what}" for where, what in faults.items())
+        raise RequestError(f"The request is not valid: {told}.") from error

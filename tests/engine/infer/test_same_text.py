@@ -14,7 +14,7 @@ from tinker_local.engine.infer import step as step_module
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.kernels.matmul import matmul, rounded_up
 from tinker_local.engine.kv_cache.paged_attention import row_unit
-from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, pages_for
+from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
 from tinker_local.loading import BaseModel, load_base_model
 
 NEW_TOKENS = 24
@@ -76,7 +76,7 @@ def test_company_changes_no_bit(base: BaseModel, length: int, temperature: float
     assert bits(Submitted(scheduler, weights, asked).result()) == expected
     assert isinstance(running[-1].outcome, GenerationResult)
 
-    tight = Scheduler(num_pages=max(pages_for(length + NEW_TOKENS), pages_for(110)) + 2)
+    tight = Scheduler(num_pages=-(-max(length + NEW_TOKENS, 110) // PAGE_TOKENS) + 2)
     weights = weights_of(base)
     crowd = [Submitted(tight, weights, other) for other in others]
     late = Submitted(tight, weights, asked)

@@ -8,15 +8,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from symptoms.errors import RunError
+from symptoms.runs.files import replace_text
 
 Kept = TypeVar("Kept", bound=BaseModel)
 
 
 def write_file(file: Path, kept: BaseModel) -> None:
     """Keep it under this name, in place of what was there."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)
+    replace_text(file, kept.model_dump_json(indent=1) + "\n")
 
 
 def read_file(file: Path, form: type[Kept]) -> Kept | None:

@@ -197,10 +197,10 @@ def results(
     ] = None,
 ) -> None:
     """Put results side by side as one table: models over their seeds, and baselines."""
-    from symptoms.evaluate.evaluation_file import read_evaluations
+    from symptoms.evaluate.evaluation_file import read_evaluation
     from symptoms.report.results_table import replace_table, results_table
 
-    table = results_table(read_evaluations(files))
+    table = results_table([read_evaluation(file) for file in files])
     if readme is None:
         typer.echo(table)
     else:

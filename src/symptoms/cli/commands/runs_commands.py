@@ -110,8 +110,10 @@ def _delete_checkpoints(run: RunDirectory, paths: Sequence[str], service: str | 
 
 def _list(runs: Sequence[RunDirectory]) -> None:
     heads = ("run", "started", "state", "base model", "final loss", "dev loss")
-    rows = [(run.name, str(run.manifest()["started"])[:16], *_outline(run)) for run in runs]
-    _print_table(heads, rows)
+    table = Table(*heads, box=None, pad_edge=False)
+    for run in runs:
+        table.add_row(run.name, str(run.manifest()["started"])[:16], *_outline(run))
+    print_table(table)
 
 
 def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
@@ -128,10 +130,3 @@ def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
     final = "-" if final_loss is None else f"{final_loss:.3f}"
     dev_loss = run.used_dev_loss()
     return state, manifest["base_model"], final, "-" if dev_loss is None else f"{dev_loss:.3f}"
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(*heads, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    print_table(table)

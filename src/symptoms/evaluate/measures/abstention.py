@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symptoms.classifier import kept_back, out_of_scope_columns
-from symptoms.taxonomy import OUT_OF_SCOPE
+from symptoms.taxonomy import EVERYDAY, OUT_OF_SCOPE
 
 COVERAGE = 0.8
 RISK, CONFIDENCE = 0.3, 0.9
@@ -46,29 +46,26 @@ def risk_coverage(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> 
 
 
 def threshold_for_risk(
-    confidence: NDArray[np.float64],
-    right: NDArray[np.bool_],
-    risk: float = RISK,
-    sure: float = CONFIDENCE,
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], risk: float = RISK
 ) -> float | None:
-    """The confidence from which on at most the share `risk` of the answers is wrong, with probability `sure`.
+    """The confidence from which on at most the share `risk` of the answers is wrong, as sure as `CONFIDENCE`.
 
     To be chosen on dev only, from the confidence [n] of its answers and whether they are right [n]. None
     where no threshold is known to keep the risk, as with few examples or poor answers.
 
     The bound is that of selection with guaranteed risk (Geifman and El-Yaniv 2017, "Selective classification
-    for deep neural networks", lemma 3.1). Their binary search shares the doubt 1 - `sure` among its steps and
-    so needs many examples; instead the surest `FIRST_COVERAGE` is tried, then ever more until the bound is
-    broken for the first time, each with the whole doubt (testing in a fixed sequence: Angelopoulos et al.
-    2021, "Learn then test", section 3.2). The guarantee is for texts of the same kind, and for a confidence
-    that was not fitted on the same examples; one fitted temperature strains that a little.
+    for deep neural networks", lemma 3.1). Their binary search shares the doubt 1 - `CONFIDENCE` among its
+    steps and so needs many examples; instead the surest `FIRST_COVERAGE` is tried, then ever more until the
+    bound is broken for the first time, each with the whole doubt (testing in a fixed sequence: Angelopoulos
+    et al. 2021, "Learn then test", section 3.2). The guarantee is for texts of the same kind, and for a
+    confidence that was not fitted on the same examples; one fitted temperature strains that a little.
     """
     surest_first = np.sort(confidence)[::-1]
     found: float | None = None
     for share in np.arange(FIRST_COVERAGE, 1 + COVERAGE_STEP / 2, COVERAGE_STEP):
         threshold = float(surest_first[min(len(confidence), int(np.ceil(share * len(confidence)))) - 1])
         answered = confidence >= threshold
-        if risk_bound(int((~right[answered]).sum()), int(answered.sum()), 1 - sure) > risk:
+        if risk_bound(int((~right[answered]).sum()), int(answered.sum()), 1 - CONFIDENCE) > risk:
             break
         found = threshold
     return found
@@ -143,12 +140,10 @@ def abstention(
     )
 
 
-def accuracy_at_coverage(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], coverage: float = COVERAGE
-) -> float:
-    """Accuracy among the surest answers, at least this share of them; equals are kept together."""
+def accuracy_at_coverage(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Accuracy among the surest answers, at least the share `COVERAGE` of them; equals are kept together."""
     surest_first = np.sort(confidence)[::-1]
-    kept = confidence >= surest_first[int(np.ceil(coverage * len(confidence))) - 1]
+    kept = confidence >= surest_first[int(np.ceil(COVERAGE * len(confidence))) - 1]
     return float(right[kept].mean())
 
 
@@ -179,6 +174,6 @@ def out_of_scope(
         from sklearn.metrics import roc_auc_score
 
         auroc = float(roc_auc_score(outside, probabilities[:, columns].sum(axis=1)))
-    benign = [answer for want, answer in zip(wanted, answered, strict=True) if want == OUT_OF_SCOPE[0]]
+    benign = [answer for want, answer in zip(wanted, answered, strict=True) if want == EVERYDAY]
     rate = float(np.mean([answer not in OUT_OF_SCOPE for answer in benign])) if benign else None
     return OutOfScope(auroc, rate)

@@ -19,12 +19,13 @@ from symptoms.classifier import (
     probabilities_of,
 )
 from symptoms.data import Dataset
+from symptoms.evaluate.baselines import wanted_indices
 from symptoms.evaluate.evaluation_file import BaselineScores
 from symptoms.evaluate.measures.calibration import fit_temperature, negative_log_likelihood
 from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.on_dev.symptoms_on_dev import fit_symptom_reader
 from symptoms.evaluate.predictions import Prediction, logprobs_of
-from symptoms.evaluate.scoring import Track, score_baseline, scored_labels, wanted_indices
+from symptoms.evaluate.scoring import Track, score_baseline, scored_labels
 
 WEIGHTS = (0.0, 0.25, 0.5)
 """No more than half of what the model says.

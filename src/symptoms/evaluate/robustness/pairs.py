@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-NO_CONCERN = "no_clinical_concern"
+from symptoms.taxonomy import EVERYDAY
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def minimal_pairs() -> tuple[Pair, ...]:
 def negations() -> tuple[Pair, ...]:
     """Texts with their negation: what mattered is denied or long past, and life is fine."""
     return tuple(
-        Pair(line["id"], line["text"], line["condition"], line["negated"], NO_CONCERN)
+        Pair(line["id"], line["text"], line["condition"], line["negated"], EVERYDAY)
         for line in map(json.loads, _lines("negations.jsonl"))
     )
 

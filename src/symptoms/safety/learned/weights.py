@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 import json
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symptoms.safety.learned.features import BLOCKS, Block
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE = "weights.npz"
-ZIP_DATE = (2026, 1, 1, 0, 0, 0)
-"""The date in the archive, so that the same weights are the same bytes."""
 SMALLEST_NORM = 1e-9
 
 
@@ -93,7 +89,7 @@ def shipped_weights() -> Weights:
 
 
 def read_weights(content: bytes) -> Weights:
-    """The weights in an archive that `weights_archive` made; no pickle is read."""
+    """The weights in an archive that `benchmarks.fit_crisis_screen` made; no pickle is read."""
     import numpy as np
 
     with np.load(io.BytesIO(content), allow_pickle=False) as kept:
@@ -107,31 +103,3 @@ def read_weights(content: bytes) -> Weights:
             thresholds=Thresholds(**settings["thresholds"]),
             vocabulary=Vocabulary.from_text(kept["words"].tobytes().decode("utf-8")),
         )
-
-
-def weights_archive(weights: Weights) -> bytes:
-    """The weights as an .npz archive; equal weights are equal bytes."""
-    import numpy as np
-
-    settings = {"rarity_step": weights.rarity_step, "thresholds": vars(weights.thresholds)}
-    arrays = {
-        "rows": weights.rows,
-        "steps": weights.steps,
-        "biases": weights.biases,
-        "rarity": weights.rarity,
-        "words": np.frombuffer(weights.vocabulary.to_text().encode("utf-8"), dtype=np.uint8),
-        "settings": np.array(json.dumps(settings)),
-    }
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        for name, array in arrays.items():
-            content = io.BytesIO()
-            np.lib.format.write_array(content, array, allow_pickle=False)
-            entry = zipfile.ZipInfo(f"{name}.npy", ZIP_DATE)
-            file.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, 9)
-    return archive.getvalue()
-
-
-def write_weights(weights: Weights, path: Path) -> None:
-    """Writes `weights_archive` to a file."""
-    path.write_bytes(weights_archive(weights))

@@ -8,13 +8,13 @@ from typing import Any, Literal
 from symptoms.settings.translated.cookbook import from_cookbook
 from symptoms.settings.translated.mlx_lm import from_mlx_lm
 from symptoms.settings.translated.peft import from_peft
-from symptoms.settings.translated.translation import Carried, Left, Translation
+from symptoms.settings.translated.translation import Translation
 from symptoms.settings.translated.trl import from_trl
 
 Tool = Literal["trl", "mlx", "cookbook", "peft"]
 """The tools whose configurations can be read."""
 
-_TRANSLATED = {"trl": from_trl, "mlx": from_mlx_lm, "cookbook": from_cookbook, "peft": from_peft}
+_TRANSLATED = {"mlx": from_mlx_lm, "cookbook": from_cookbook, "peft": from_peft}
 
 
 def translate(tool: Tool, told: Mapping[str, Any], examples: int | None = None) -> Translation:
@@ -23,7 +23,8 @@ def translate(tool: Tool, told: Mapping[str, Any], examples: int | None = None) 
     `examples` is the size of the training set, where a share of all steps has to become their number.
     Raises InputError for a value that cannot be what it says, and for a configuration without LoRA.
     """
-    return _TRANSLATED[tool](told, examples)
+    # No other tool tells anything as a share of all steps.
+    return from_trl(told, examples) if tool == "trl" else _TRANSLATED[tool](told)
 
 
-__all__ = ["Carried", "Left", "Tool", "Translation", "translate"]
+__all__ = ["Tool", "Translation", "translate"]

@@ -43,7 +43,7 @@ def carry_adapter(
     if rank < 1:
         raise InputError(f"{rank_name} is {rank}, and 1 or more was expected; correct it in the file.")
     alpha = theirs.number("lora_alpha", alpha)
-    root = theirs.flag("use_rslora", False)
+    root = theirs.flag("use_rslora")
     words = (
         f"theirs is lora_alpha {alpha:g} / {'the root of ' if root else ''}rank {rank} = "
         f"{alpha / (math.sqrt(rank) if root else rank):g}"

@@ -55,11 +55,9 @@ def carry_our_own(draft: Draft) -> None:
         draft.carry(name, value, f"{reason}; told, so that no recommendation takes its place")
 
 
-def steps_of(examples: int | None, per_step: int, epochs: int, drop_last: bool = False) -> int | None:
+def steps_of(examples: int | None, per_step: int, epochs: int) -> int | None:
     """How many steps a training takes, None where nobody tells how many examples there are."""
-    if examples is None:
-        return None
-    return epochs * (examples // per_step if drop_last else -(-examples // per_step))
+    return None if examples is None else epochs * -(-examples // per_step)
 
 
 def leave_end_tokens(draft: Draft, name: str, theirs: str) -> None:

@@ -24,9 +24,8 @@ OF_THE_SERVICE = (
 TRAINED_BY_DEFAULT = "all_assistant_messages"
 
 
-def from_cookbook(told: Mapping[str, Any], examples: int | None = None) -> Translation:
+def from_cookbook(told: Mapping[str, Any]) -> Translation:
     """The cookbook's settings, whose adapters and optimizer are the same API's as ours."""
-    del examples
     theirs, draft = TheirValues(COOKBOOK, told), Draft(COOKBOOK)
     if theirs.any("model_name"):
         carry_base_model(draft, str(theirs.any("model_name")), "model_name")
@@ -108,9 +107,7 @@ def _text(theirs: TheirValues, of_data: TheirValues, draft: Draft) -> None:
     cut = "no length" if length is None else f"{length}"
     draft.leave("max_length", f"{cut}; nothing is cut here, and a text longer than the context is refused")
     leave_dtype(draft, "the type of the weights", "the service chooses it")
-    if theirs.told("load_checkpoint_path"):
+    if theirs.any("load_checkpoint_path") is not None:
         draft.leave("load_checkpoint_path", "a training here begins with a new adapter")
-    theirs.any("load_checkpoint_path")
-    if theirs.told("dataset"):
+    if theirs.any("dataset") is not None:
         draft.leave("dataset", "name a file of your own with --data")
-    theirs.any("dataset")

@@ -25,9 +25,8 @@ OF_THE_MACHINE = (
 )  # fmt: skip
 
 
-def from_mlx_lm(told: Mapping[str, Any], examples: int | None = None) -> Translation:
+def from_mlx_lm(told: Mapping[str, Any]) -> Translation:
     """mlx-lm's settings; raises InputError where they train no LoRA."""
-    del examples
     theirs, draft = TheirValues(MLX_LM, told), Draft(MLX_LM)
     kind = theirs.any("fine_tune_type", "lora")
     if kind != "lora":
@@ -135,7 +134,7 @@ def _optimizer(theirs: TheirValues, draft: Draft, scale: Scale, rate: float) -> 
     for place, name in enumerate(("adam_beta1", "adam_beta2")):
         value = TheirValues(MLX_LM, {name: cast("list[Any]", betas)[place]}).number(name, 0.9)
         draft.carry(name, value, own.whence("betas"))
-    if not own.flag("bias_correction", False):
+    if not own.flag("bias_correction"):
         draft.leave(
             own.whence("bias_correction"),
             "false: their Adam divides by averages that are still near zero, so that with betas 0.9 and "
@@ -174,7 +173,7 @@ def _text(theirs: TheirValues, draft: Draft) -> None:
         theirs.whence("max_seq_length"),
         f"{length}; nothing is cut here, and a text longer than the context is refused",
     )
-    if not theirs.flag("mask_prompt", False):
+    if not theirs.flag("mask_prompt"):
         draft.leave(
             theirs.whence("mask_prompt"), "false trains the prompt, too; here only the completion is trained"
         )
@@ -184,14 +183,11 @@ def _text(theirs: TheirValues, draft: Draft) -> None:
         "they end a text in the tokenizer's end token, and train one token of padding after it",
     )
     leave_dtype(draft, "the type of the weights", "they train in the checkpoint's own")
-    if theirs.told("resume_adapter_file"):
+    if theirs.any("resume_adapter_file") is not None:
         draft.leave("resume_adapter_file", "a training here begins with a new adapter")
-    theirs.any("resume_adapter_file")
-    named = [name for name in ("data", "hf_dataset") if theirs.told(name)]
+    named = [name for name in ("data", "hf_dataset") if theirs.any(name) is not None]
     if named:
         draft.leave(", ".join(named), "name a file of your own with --data")
-    for name in ("data", "hf_dataset"):
-        theirs.any(name)
     draft.leave(
         "order of the data",
         "their batches are neighbours of the file, and the rows at its end that fill no batch are never "

@@ -15,12 +15,11 @@ PEFT = "PEFT 0.21.2"
 ITS_OWN = frozenset({"peft_type", "r", "lora_alpha", "target_modules", "base_model_name_or_path"})
 
 
-def from_peft(told: Mapping[str, Any], examples: int | None = None) -> Translation:
+def from_peft(told: Mapping[str, Any]) -> Translation:
     """The adapter of a file that says nothing of its training.
 
     Raises InputError for a file without any of PEFT's names, which is another tool's.
     """
-    del examples
     if told and not ITS_OWN & told.keys():
         raise InputError(
             f"The file has none of PEFT's names ({', '.join(sorted(ITS_OWN))}); say whose it is with --from."

@@ -50,9 +50,9 @@ class TheirValues:
             raise InputError(f"{name} is {number}, and a whole number was expected; correct it in the file.")
         return int(number)
 
-    def flag(self, name: str, default: bool) -> bool:
-        """True or false, also where it was written as text; raises InputError."""
-        value = self.any(name, default)
+    def flag(self, name: str) -> bool:
+        """True or false, false by default, also where it was written as text; raises InputError."""
+        value = self.any(name, False)
         if isinstance(value, str) and value.lower() in ("true", "false"):
             value = value.lower() == "true"
         if not isinstance(value, bool):

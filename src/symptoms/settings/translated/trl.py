@@ -50,7 +50,7 @@ DATA = (
 HOW_MANY = "tell --examples, or the training file by --data"
 
 
-def from_trl(told: Mapping[str, Any], examples: int | None = None) -> Translation:
+def from_trl(told: Mapping[str, Any], examples: int | None) -> Translation:
     """TRL's settings; raises InputError where they train all weights, which cannot be had here."""
     theirs, draft = TheirValues(TRL, told), Draft(TRL)
     if theirs.any("model_name_or_path"):
@@ -72,7 +72,7 @@ def _adapter(theirs: TheirValues, draft: Draft) -> Scale:
         scale = carry_adapter(draft, nested, "", alpha=8, rank=8, dropout=0.0)
         nested.leave_the_rest(draft, ("peft_", "task_type", "auto_mapping", "base_model", "inference_mode"))
         return scale
-    if not theirs.flag("use_peft", False):
+    if not theirs.flag("use_peft"):
         raise InputError(
             "Without use_peft or peft_config TRL trains all weights, and only LoRA can be trained here; "
             "add use_peft: true with lora_r and lora_alpha to the file."
@@ -199,7 +199,7 @@ def _evaluation(theirs: TheirValues, draft: Draft) -> None:
         every = theirs.number("eval_steps", theirs.number("logging_steps", 10))
         if every >= 1:
             draft.carry("evaluate_every", int(every), theirs.whence("eval_steps"))
-    best = theirs.flag("load_best_model_at_end", False)
+    best = theirs.flag("load_best_model_at_end")
     chosen = "the weights with the lowest loss are taken" if best else "the last weights are taken"
     draft.carry(
         "best_by", "dev_loss" if best else "last", f"{theirs.whence('load_best_model_at_end')}: {chosen}"

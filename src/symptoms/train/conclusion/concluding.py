@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from symptoms.disclaimer import DISCLAIMER
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.summary import TestCase, summarise
 from symptoms.service import Service
-from symptoms.settings import ExperimentSettings, TrainingSettings, in_words
+from symptoms.settings import ExperimentSettings, TrainingSettings
 from symptoms.train.conclusion.loss_figure import draw_loss
 from symptoms.train.conclusion.run_report import best_in_words, write_report
-from symptoms.words import counted
+from symptoms.words import counted, in_words
+from symptoms.words import say as say_on
 
 ORIGINAL_INITIAL, ORIGINAL_FINAL, ORIGINAL_MATCHES = 4.0, 0.25, "3 of 3"
 """What the original experiment claims for Llama-3.2-1B: the loss at its start and end, and the test cases."""
@@ -63,11 +65,7 @@ def _tell(
     tests: Sequence[TestCase],
     console: Console,
 ) -> None:
-    checkpoint = summary["checkpoint"]
-
-    def say(text: str = "", style: str | None = None) -> None:
-        console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
+    say = partial(say_on, console)
     for number, test in enumerate(tests, start=1):
         verdict = "exact match" if test.match else "DIFFERENT"
         say()
@@ -98,7 +96,7 @@ def _tell(
         say(_verdict(settings, reached), style="green" if reached else "yellow")
     say()
     say(f"run directory  {run.path}  (loss.png, report.html)")
-    say(f"checkpoint     {checkpoint}")
+    say(f"checkpoint     {summary['checkpoint']}")
     say(f'use it         {_command()} assess --run {run.name} "I have not slept properly for weeks"')
     say()
     say(DISCLAIMER)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from base_models import known_models
-from symptoms.settings import ExperimentSettings, TrainingSettings, in_words
+from symptoms.settings import ExperimentSettings, TrainingSettings
 from symptoms.train.request.learning_rate_by_width import FindShape, rate_by_width, unknown_shape
 from symptoms.train.step_plan import count_all_steps
+from symptoms.words import in_words
 
 SHORTEST_AFTER_WARMUP = 5
 """So many times as long as a recommended warm-up is a whole training, or the warm-up is shorter."""

@@ -28,11 +28,6 @@ def token_bytes(config: LlamaConfig, dtype: torch.dtype) -> int:
     return 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * dtype.itemsize
 
 
-def pages_for(num_tokens: int) -> int:
-    """Pages that hold so many tokens."""
-    return -(-num_tokens // PAGE_TOKENS)
-
-
 def default_pages(config: LlamaConfig, dtype: torch.dtype, device: torch.device) -> int:
     """As many pages as the budget holds, at least enough for a short text."""
     on_gpu = device.type == "cuda"

@@ -9,7 +9,6 @@ a clipping norm, a snapshot and a reset are then one operation each instead of o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -91,17 +90,6 @@ class Adapter:
         """A copy that no later training step changes."""
         return Adapter(self.model, self.config, self.flat.detach().clone())
 
-    def trainable(self) -> tuple[Adapter, Tensor]:
-        """The same numbers as autograd leaves, and the flat buffer in which their gradients gather."""
-        gradients = torch.zeros_like(self.flat)
-        leaves = Adapter(self.model, self.config, self.flat)
-        shadow = Adapter(self.model, self.config, gradients)
-        for name, pair in leaves.matrices.items():
-            for leaf, gradient in zip(pair, shadow.matrices[name], strict=True):
-                leaf.requires_grad_()
-                leaf.grad = gradient
-        return leaves, gradients
-
     def project(self, name: str, x: Tensor, weight: Tensor) -> Tensor:
         """The base layer plus this adapter's term, which is computed in float32.
 
@@ -115,19 +103,6 @@ class Adapter:
             term = self.scale * F.linear(F.linear(x.float(), pair[0]), pair[1])
             return linear(x, weight) + term.to(x.dtype)
         return _adapted(x, matmul(x.float(), pair[0]), weight, pair[1], self.scale)
-
-    def merged(self, weights: Mapping[str, Tensor], tied: bool) -> dict[str, Tensor]:
-        """New weights with the adapter folded in; `weights` is left as it was.
-
-        A tied unembedding becomes a tensor of its own, because the adapter changes how tokens are
-        scored and not how they are read.
-        """
-        folded = dict(weights)
-        for name, (a, b) in self.matrices.items():
-            source = "model.embed_tokens" if name == "lm_head" and tied else name
-            base = weights[f"{source}.weight"]
-            folded[f"{name}.weight"] = (base.float() + self.scale * (b @ a)).to(base.dtype)
-        return folded
 
 
 def _adapted(x: Tensor, low: Tensor, weight: Tensor, b: Tensor, scale: float) -> Tensor:

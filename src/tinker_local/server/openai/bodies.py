@@ -6,9 +6,9 @@ those that say nothing about the answer are passed over.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from tinker_local.errors import RequestError
 from tinker_local.wire import requests
@@ -179,20 +179,8 @@ def is_checkpoint(model: str) -> bool:
     return model.startswith("tinker://")
 
 
-Body = TypeVar("Body", bound=Asked)
-
-
-def parse(kind: type[Body], body: bytes) -> Body:
-    """A request of this kind; raises RequestError that names each wrong field."""
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        faults = {".".join(str(part) for part in fault["loc"]): _words(fault) for fault in error.errors()}
-        told = "; ".join(f"{where or 'body'}: {what}" for where, what in faults.items())
-        raise RequestError(f"The request is not valid: {told}.") from error
-
-
-def _words(fault: Any) -> str:
+def fault_in_words(fault: Any) -> str:
+    """What is wrong with a field of a body, as pydantic tells it."""
     if fault["type"] == "extra_forbidden":
         return "not offered here, leave it out"
     if fault["type"] == "literal_error":

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import jinja2
 from jinja2.ext import Extension, loopcontrols
@@ -20,7 +20,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tinker_local.errors import RequestError, StartupError
 from tinker_local.loading import BaseModel
+from tinker_local.loading.chat_template import stored_chat_template
 from tinker_local.loading.json_file import read_json
+from tinker_local.loading.tokenizer_file import SETTINGS, content_of
 
 TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 LONGEST = 2**20
@@ -64,26 +66,17 @@ def chat_prompt(base: BaseModel, messages: Sequence[Mapping[str, Any]], more: Ma
 def _template_of(folder: Path, name: str) -> tuple[str, dict[str, str]]:
     """The template's source and the texts of the special tokens."""
     try:
-        file = folder / "tokenizer_config.json"
+        file = folder / SETTINGS
         settings = read_json(file) if file.exists() else {}
-        alone = folder / "chat_template.jinja"
-        found: Any = alone.read_text(encoding="utf-8") if alone.exists() else settings.get("chat_template")
+        found = stored_chat_template(folder)
     except (StartupError, OSError, UnicodeDecodeError) as error:
         raise RequestError(f"The chat template of {name} cannot be read: {error}") from error
-    if isinstance(found, list):
-        named = [cast(dict[str, Any], each) for each in cast(list[Any], found) if isinstance(each, dict)]
-        found = next((each.get("template") for each in named if each.get("name") == "default"), None)
-    if not isinstance(found, str):
+    if found is None:
         raise RequestError(
             f"{name} has no chat template; send a prompt to /v1/completions, or choose a base that has one."
         )
-    tokens = {key: text for key in TOKENS if (text := _text(settings.get(key))) is not None}
+    tokens = {key: text for key in TOKENS if (text := content_of(settings.get(key))) is not None}
     return found, tokens
-
-
-def _text(token: Any) -> str | None:
-    content = cast(dict[str, Any], token).get("content") if isinstance(token, dict) else token
-    return content if isinstance(content, str) else None
 
 
 def _environment() -> jinja2.Environment:

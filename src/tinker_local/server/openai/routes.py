@@ -29,12 +29,13 @@ from tinker_local.server.openai.answers import (
     Piece,
     Usage,
 )
-from tinker_local.server.openai.bodies import Asked, ChatBody, CompletionBody, is_checkpoint, parse
+from tinker_local.server.openai.bodies import Asked, ChatBody, CompletionBody, fault_in_words, is_checkpoint
 from tinker_local.server.openai.chat_template import chat_prompt
 from tinker_local.server.openai.generating import Generating, NewTokens
 from tinker_local.server.openai.texts import GrowingText
 from tinker_local.server.problems import error_body, openai_problem
 from tinker_local.service.server_state import ServerState
+from tinker_local.wire.requests import parse_json
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def _base_of(state: ServerState, model: str) -> BaseModel:
 
 
 async def _completions(request: Request) -> Response:
-    body = parse(CompletionBody, await request.body())
+    body = parse_json(CompletionBody, await request.body(), fault_in_words)
     base = _base_of(state_of(request), body.model)
     # In a thread, since a long text takes a while.
     prompts = [
@@ -115,7 +116,7 @@ async def _completions(request: Request) -> Response:
 
 
 async def _chat_completions(request: Request) -> Response:
-    body = parse(ChatBody, await request.body())
+    body = parse_json(ChatBody, await request.body(), fault_in_words)
     base = _base_of(state_of(request), body.model)
     messages = [message.as_template_reads() for message in body.messages]
     text = await asyncio.to_thread(chat_prompt, base, messages, body.chat_template_kwargs)

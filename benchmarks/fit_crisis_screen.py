@@ -1,4 +1,4 @@
-"""Fits the learned screen to the texts of data/crisis: `python -m symptoms.safety.learned.fitting`.
+"""`python -m benchmarks.fit_crisis_screen`: fit the learned crisis screen to the texts of data/crisis.
 
 Two linear models are asked of a text, since one cannot do both: `topic`, whether it is about anything near
 danger at all, learned from all crisis texts, the harmless ones too, against ordinary sentences; and `danger`,
@@ -8,9 +8,11 @@ category. Texts that are held out set the thresholds and are learned from by non
 
 from __future__ import annotations
 
+import io
 import json
 import lzma
 import math
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,14 +23,20 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from symptoms.safety import learned
 from symptoms.safety.languages import ENGLISH
 from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
 from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.learned.reading import tokens_of
-from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of, write_weights
+from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import shipped_rules
 from symptoms.safety.text.passages import strongest
+
+DATA = Path(__file__).parents[1] / "data" / "crisis"
+SHIPPED = Path(learned.__file__).with_name(FILE)
+ZIP_DATE = (2026, 1, 1, 0, 0, 0)
+"""The date in the archive, so that the same weights are the same bytes."""
 
 TEXTS = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written")
 ORDINARY = "ordinary.jsonl.xz"
@@ -266,11 +274,31 @@ def _above(score: float) -> float:
     return math.nextafter(score, math.inf)
 
 
+def weights_archive(weights: Weights) -> bytes:
+    """The weights as an .npz archive; equal weights are equal bytes."""
+    settings = {"rarity_step": weights.rarity_step, "thresholds": vars(weights.thresholds)}
+    arrays = {
+        "rows": weights.rows,
+        "steps": weights.steps,
+        "biases": weights.biases,
+        "rarity": weights.rarity,
+        "words": np.frombuffer(weights.vocabulary.to_text().encode("utf-8"), dtype=np.uint8),
+        "settings": np.array(json.dumps(settings)),
+    }
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, array, allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy", ZIP_DATE)
+            file.writestr(entry, content.getvalue(), zipfile.ZIP_DEFLATED, 9)
+    return archive.getvalue()
+
+
 def main() -> None:
-    """Fits the weights that ship, from data/crisis in the folder where it is run."""
-    folder = Path("data") / "crisis"
-    weights = fit(read_texts(folder), read_ordinary(folder))
-    write_weights(weights, Path(__file__).with_name(FILE))
+    """Fit the weights and write them where they ship."""
+    weights = fit(read_texts(DATA), read_ordinary(DATA))
+    SHIPPED.write_bytes(weights_archive(weights))
 
 
 if __name__ == "__main__":
