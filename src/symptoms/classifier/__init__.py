@@ -15,6 +15,7 @@ from symptoms.classifier.assessment import (
     notice_for,
     notice_of,
 )
+from symptoms.classifier.beside_model.spelling import Speller
 from symptoms.classifier.beside_model.symptom_reading import (
     SymptomModel,
     SymptomReader,
@@ -53,6 +54,7 @@ __all__ = [
     "FurtherAccuracy",
     "RunAccuracy",
     "RunCalibration",
+    "Speller",
     "SymptomCalibration",
     "SymptomModel",
     "SymptomReader",

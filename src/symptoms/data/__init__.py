@@ -3,7 +3,7 @@
 from symptoms.data.checking.duplicates import check_leakage
 from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, Descriptions
-from symptoms.data.evidence import Span, evidence, supported_terms
+from symptoms.data.evidence import Span, cue_forms, evidence, supported_terms
 from symptoms.data.example import Example, assessment_of, symptoms_of
 from symptoms.data.experiment import Experiment, load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
@@ -29,6 +29,7 @@ __all__ = [
     "Span",
     "assessment_of",
     "check_leakage",
+    "cue_forms",
     "evidence",
     "labels_of_taxonomy",
     "load_dataset",

@@ -204,6 +204,14 @@ def _forms(element: _Element) -> tuple[str, ...]:
     return (*sorted(element.words), *(stem + "~" for stem in element.stems))
 
 
+def cue_forms(terms: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The words of the terms' cues, and the stems to which any ending belongs; without apostrophes."""
+    cues = (cue for term in terms for cue in (*symptom_cues().get(term, ()), own_words(term)))
+    elements = [element for cue in cues for element in _elements(cue)]
+    words = (word for element in elements for word in element.words)
+    return frozenset(words), frozenset(stem for element in elements for stem in element.stems)
+
+
 def own_words(term: str) -> str:
     """The cue that a term is by itself: its words but for `of`, `the` and the like, with any ending."""
     words = [_plain(found.group()) for found in _WORD.finditer(term)]

@@ -26,9 +26,10 @@ from symptoms.safety.languages import (
     language_other_than,
     languages_of,
 )
-from symptoms.safety.layers import Level, ModelLayer, Screening, learned_scores, screen
+from symptoms.safety.layers import Level, ModelLayer, Screening, known_words, learned_scores, screen
 from symptoms.safety.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.safety.rulebook import Category
+from symptoms.safety.text.folding import squeezed
 
 __all__ = [
     "ENGLISH",
@@ -46,6 +47,7 @@ __all__ = [
     "crisis_notice",
     "helplines",
     "known_countries",
+    "known_words",
     "language_notice",
     "language_other_than",
     "languages_of",
@@ -55,4 +57,5 @@ __all__ = [
     "notice_language",
     "says_you_have",
     "screen",
+    "squeezed",
 ]
