@@ -19,7 +19,7 @@ from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
-from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
+from symptoms.data import Label, WrittenAssessment, evidence, phrases, render_assessment
 from symptoms.errors import SymptomsError
 from symptoms.safety import Language, language_other_than
 from symptoms.taxonomy import symptom_terms
@@ -193,7 +193,7 @@ def _three_lines(concern: str, symptoms: tuple[str, ...], recommendation: str | 
 
 
 def _key_symptom(text: str, read: SpeltText, symptom: str) -> KeySymptom:
-    spans = (read.as_written(span) for span in evidence(read.text, symptom))
+    spans = (read.as_written(span) for span in phrases(read.text, evidence(read.text, symptom)))
     return KeySymptom(
         symptom, tuple(Evidence(span.start, span.end, text[span.start : span.end]) for span in spans)
     )

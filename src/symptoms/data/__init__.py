@@ -7,6 +7,7 @@ from symptoms.data.evidence import Span, cue_forms, evidence, supported_terms
 from symptoms.data.example import Example, assessment_of, symptoms_of
 from symptoms.data.experiment import Experiment, load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
+from symptoms.data.phrases import phrases
 from symptoms.data.written_assessment import (
     RECOMMENDATION,
     WrittenAssessment,
@@ -36,6 +37,7 @@ __all__ = [
     "load_experiment",
     "parse_assessment",
     "parse_findings",
+    "phrases",
     "render_assessment",
     "supported_terms",
     "symptoms_of",
