@@ -29,6 +29,8 @@ def main(
     console = Console()
     experiment = load_experiment(data)
     experiment.settings.with_changes(changes)  # what cannot be is told before anything is started
+    if run_name is not None:
+        RunDirectory.check_name(run_name)
     console.print("Connecting to the Tinker service ...")
     with connect(service_name, base_model, preferred=experiment.settings.base_model) as service:
         from tinker import AdamParams  # here, because the import takes seconds in which the server starts

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety import learned
 from symptoms.safety.languages import ENGLISH
 from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
-from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.learned.reading import tokens_of
 from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of
 from symptoms.safety.rulebook import Category

@@ -77,7 +77,11 @@ def resolve(name: str) -> ResolvedModel:
         return ResolvedModel(name, lm_studio.find(name.removeprefix(LM_STUDIO)))
     # With a slash at its end, the name of a table's model looks like the hub's.
     if is_hub_name(name) and not name.endswith("/") and not _has_prefix_in_another_case(name):
-        return ResolvedModel(name, download(name))
+        try:
+            return ResolvedModel(name, download(name))
+        except BaseModelError as error:
+            known = _known_here(name)
+            raise BaseModelError(f"{str(error).rstrip('.')}; {known}." if known else str(error)) from error
     raise BaseModelError(f"There are no weights at {name!r}; {_what_instead(name)}")
 
 
@@ -112,6 +116,29 @@ def _of_the_table(name: str, row: KnownModel) -> ResolvedModel:
         f"{name} is not on this machine; {how_to_get(name, row)}, "
         f"or --base-model {BUNDLED_BASE} needs no download."
     )
+
+
+def _known_here(hub_name: str) -> str | None:
+    """A clause on the model of the table that a hub's name means, or that it is the unadapted base of."""
+    wanted = _without_instruct(hub_name)
+    for name, row in known_models().items():
+        for repository in (source.repository for source in row.sources if source.kind == "hub"):
+            if wanted != _without_instruct(repository):
+                continue
+            try:
+                is_here = find_known(name, row) is not None
+            except BaseModelError:
+                is_here = False
+            what = "the same model" if hub_name.lower() == repository.lower() else repository
+            if is_here:
+                return f"{name}, which is on this machine, is {what}"
+            return f"{name} is {what} without the hub, and {how_to_get(name, row)}"
+    return None
+
+
+def _without_instruct(hub_name: str) -> str:
+    """The last part of a hub's name without the ending of a model that follows instructions."""
+    return hub_name.lower().rpartition("/")[2].removesuffix("-instruct")
 
 
 def _what_instead(name: str) -> str:

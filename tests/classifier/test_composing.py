@@ -258,7 +258,7 @@ def test_json_has_the_names_that_programs_rely_on():
     assert set(answered["leading"][0]) == {"condition", "primary_concern", "probability"}
     [symptom] = answered["key_symptoms"]
     assert set(symptom) == {"symptom", "evidence"}
-    assert symptom["evidence"] == [{"start": 5, "end": 10, "text": "tired"}]
+    assert symptom["evidence"] == [{"start": 5, "end": 18, "text": "tired all day"}]
     notice = notice_for("I want to die", "uk")
     assert notice is not None
     lost = assessment_without_model(notice, InputError("Too long; shorten it.")).to_json()

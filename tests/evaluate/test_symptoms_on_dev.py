@@ -130,6 +130,19 @@ def test_a_test_set_is_scored_as_it_is_named_and_as_it_is_shown() -> None:
     assert read.shown.unsupported_rate == 0.0 < read.named.unsupported_rate
 
 
+def test_what_misspelt_words_bear_out_counts_as_shown() -> None:
+    """A test set is scored as `assess` shows it, which reads misspelt words as they were meant."""
+    one = replace(
+        predictions(Knowing(), DEV)[0],
+        input="I cant slep",
+        symptoms=("difficulty falling asleep",),
+        written_symptoms=("difficulty falling asleep",),
+    )
+    found = score_key_symptoms(cast(TrainedModel, Knowing()), [one], None, 1.0, 0)
+    assert found is not None
+    assert found.shown.micro_f1 == found.named.micro_f1 == 1.0
+
+
 def test_a_test_set_without_annotations_has_no_scores() -> None:
     """Nothing is said of symptoms that nobody annotated."""
     bare = [replace(one, symptoms=None) for one in predictions(Knowing(), TEST)]

@@ -103,7 +103,7 @@ def test_a_slip_in_a_name_is_a_fault_and_no_extra_column(tmp_path: Path):
 def test_faults_speak_of_the_files_own_columns(tmp_path: Path):
     """Whoever calls the text body is told of body."""
     assert told_of(tmp_path, "a.csv", "body,dx\n,ocd\nx,ocdd\n") == [
-        "2 body: expected text, found no such field",
+        "2 body: expected text, found an empty cell; fill it in, or take the row out",
         "3 dx: unknown condition 'ocdd'; did you mean 'ocd'? "
         "(labels of your own go into a taxonomy.json beside the file)",
     ]
@@ -198,6 +198,35 @@ def test_excel_and_parquet_are_read_like_the_others(tmp_path: Path, write: Calla
     assert are_two(dataset)
     assert len(dataset.digest) == 64
     assert dataset.notes == ()
+
+
+def test_the_index_that_pandas_writes_into_excel_is_noted(tmp_path: Path):
+    """It is left out as that of a CSV file is, and so it is said, to who trains and to who asks."""
+    pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    file = tmp_path / "a.xlsx"
+    pandas.DataFrame(TWO).to_excel(file)
+    dataset = load_dataset(file, columns=THEIRS)
+    assert are_two(dataset)
+    [note] = dataset.notes
+    assert "a.xlsx: the first column has no name" in note
+    assert "to_excel(..., index=False) writes none" in note
+    descriptions = Descriptions(file, "body")
+    assert len(list(descriptions)) == 2
+    assert note in descriptions.notes
+
+
+def test_an_empty_cell_of_a_table_is_told_by_its_row_and_column(tmp_path: Path):
+    """Of Excel and Parquet as of CSV; a column that is not there is told otherwise."""
+    pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    rows = [{"body": "x", "dx": "ocd"}, {"body": "y", "dx": None}]
+    pandas.DataFrame(rows).to_excel(tmp_path / "a.xlsx", index=False)
+    pandas.DataFrame(rows).to_parquet(tmp_path / "a.parquet")
+    for name, row in (("a.xlsx", 3), ("a.parquet", 2)):
+        with pytest.raises(DataError) as caught:
+            load_dataset(tmp_path / name, columns=THEIRS)
+        [fault] = caught.value.faults
+        assert (fault.line, fault.field) == (row, "dx")
+        assert fault.problem == "expected text, found an empty cell; fill it in, or take the row out"
 
 
 def test_cells_of_tables_are_read_as_text_and_lists(tmp_path: Path):

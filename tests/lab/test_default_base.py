@@ -12,7 +12,7 @@ import pytest
 from base_models import DEFAULT_BASE, KnownModel, known_models
 from symptoms.errors import InputError, ServiceError
 from symptoms.service import connect, local_base_model
-from symptoms.settings import ExperimentSettings
+from symptoms.settings import ExperimentSettings, TrainingSettings
 from symptoms.train.conclusion import concluding
 from training_runs import environment, write_examples
 
@@ -125,3 +125,18 @@ def test_what_would_reach_the_original_is_told(monkeypatch: pytest.MonkeyPatch):
     assert told[1].endswith("to reach it on mine is epochs 30: python train_mental_health.py --set epochs=30")
     assert len(verdict(ExperimentSettings(base_model="mine", epochs=30), False).splitlines()) == 1
     assert len(verdict(ExperimentSettings(base_model="other"), False).splitlines()) == 1
+
+
+def test_a_run_with_other_settings_is_not_told_what_would_reach_the_original(monkeypatch: pytest.MonkeyPatch):
+    """What is known to reach it was measured with the original's; told is what differs."""
+    row = known_models()["symptoms-base"]
+    change = {"learning_rate_schedule": "linear"}
+    known = KnownModel.model_validate({**row.model_dump(), "reaches_original": change})
+    monkeypatch.setattr(concluding, "known_models", lambda: {"mine": known})
+    short = ExperimentSettings(base_model="mine", epochs=1)
+    assert concluding._verdict(short, False).splitlines()[1] == (
+        "It was trained with epochs 1; the original with epochs 20."
+    )
+    told = {"data": "x", "base_model": "mine", "steps": 5, "batch_size": 1}
+    steps = TrainingSettings.of(told | {"learning_rate_schedule": "constant"})
+    assert "trained with steps 5; the original with epochs 20." in concluding._verdict(steps, False)

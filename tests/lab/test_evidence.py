@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from symptoms.data import evidence, load_dataset, supported_terms
+from symptoms.data import Span, evidence, load_dataset, phrases, supported_terms
 from symptoms.taxonomy import symptom_cues, symptom_terms
 
 TERMS = tuple(term for terms in symptom_terms().values() for term in terms)
@@ -108,3 +108,40 @@ def test_any_text(text: str, term: str) -> None:
     assert bounds == sorted(set(bounds))
     assert all(0 <= bound <= len(text) for bound in bounds)
     assert supported_terms(text, [term]) == (frozenset([term]) if spans else frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "shown"),
+    [
+        ("Then my heart was racing, I think.", "heart", "heart was racing"),
+        ("I feel sad all day and then I eat.", "sad all", "sad all day"),
+        ("I have to count to eight, always.", "count to", "count to eight"),
+        ("I am tired and I cannot go on.", "tired", "tired"),
+        ("No. Sad. Nothing else.", "Sad", "Sad"),
+        ("They look at me for hours.", "look at me", "look at me"),
+        ("I wake up at night in sweat", "wake up at night", "wake up at night"),
+    ],
+)
+def test_evidence_is_shown_as_a_phrase(text: str, found: str, shown: str) -> None:
+    """A single word, or one that breaks off, with more of its clause; other evidence as it is."""
+    start = text.index(found)
+    [span] = phrases(text, [Span(start, start + len(found))])
+    assert text[span.start : span.end] == shown
+
+
+def test_phrases_that_meet_are_one() -> None:
+    """What would be shown twice is shown once."""
+    text = "a pounding heart scan"
+    spans = [Span(2, 10), Span(11, 16)]
+    assert [text[one.start : one.end] for one in phrases(text, spans)] == ["pounding heart scan"]
+
+
+@given(st.text(), st.one_of(st.sampled_from(TERMS), st.text()))
+def test_phrases_of_any_text(text: str, term: str) -> None:
+    """They hold the evidence, in order and apart, and there are none without it."""
+    spans = evidence(text, term)
+    shown = phrases(text, spans)
+    bounds = [bound for span in shown for bound in (span.start, span.end)]
+    assert bounds == sorted(set(bounds))
+    assert all(any(one.start <= span.start and span.end <= one.end for one in shown) for span in spans)
+    assert len(shown) <= len(spans)

@@ -16,6 +16,7 @@ from rich.console import Console
 from transformers import LlamaForCausalLM
 
 from base_models import known_models
+from command_in_process import in_process
 from conftest import ROOT
 from symptoms import Classifier
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
@@ -53,6 +54,27 @@ def test_the_original_settings_give_the_original_losses(tmp_path: Path, tiny_mod
     assert len(lines_of(tmp_path, "new")) == 18
     assert summary_of(tmp_path, "new")["test_cases"] == summary_of(tmp_path, "flat")["test_cases"]
     assert "step   18 of 18" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("taken", "The run runs/taken exists already; choose another name with --run."),
+        ("a/b", "cannot name a run"),
+    ],
+)
+def test_a_name_that_no_run_can_have_is_told_before_connecting(tmp_path: Path, name: str, sentence: str):
+    """By the command and by the script; a dry run, which makes none, needs no name."""
+    data = str(write_experiment(tmp_path / "data.json"))
+    (tmp_path / "runs/taken").mkdir(parents=True)
+    (tmp_path / "runs/taken/manifest.json").write_text("{}")
+    nowhere = ("--service", "nonsense", "--run", name)
+    script = run(tmp_path, str(ROOT / "train_mental_health.py"), "--data", data, *nowhere)
+    for done in (in_process(tmp_path, "train", "--data", data, *nowhere), script):
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert "Connecting" not in done.stdout
+    assert "Connecting" in in_process(tmp_path, "train", "--data", data, "--dry-run", *nowhere).stdout
 
 
 def test_a_run_leaves_its_files_and_a_classifier(trained: Train, tmp_path: Path, server: LocalServer):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from symptoms.runs.final_loss import final_loss, final_loss_is
+from symptoms.runs.final_loss import final_loss, final_loss_is, reduction, reduction_is
 from symptoms.runs.step_metrics import StepMetrics
 
 
@@ -41,3 +41,27 @@ def test_a_step_counts_by_its_trained_tokens():
     """The last, smaller batch of an epoch weighs as much as its tokens."""
     whole, part = steps((2.0,)), steps((1.0,), trained_tokens=25)
     assert final_loss([*whole, *part]) == pytest.approx((2.0 * 50 + 1.0 * 25) / 75)
+
+
+def test_the_loss_is_lower_by_a_part_of_the_first_steps():
+    """From the first step on to the mean over the last epoch, where an epoch lies between them."""
+    metrics = steps((4.0, 5.0), (3.0, 2.0), (1.0, 1.0))
+    assert (reduction(metrics), reduction_is(metrics)) == (0.75, "75.0%")
+
+
+@pytest.mark.parametrize(
+    "epochs", [((2.0, 3.0, 1.9, 1.9),), ((2.0, 3.0, 1.9), (1.9,))], ids=["one", "less than two"]
+)
+def test_of_less_than_two_epochs_the_halves_are_told(epochs: tuple[tuple[float, ...], ...]):
+    """An easy first step would make a rise of a loss that fell."""
+    metrics = steps(*epochs)
+    assert reduction(metrics) is None
+    assert reduction_is(metrics) == (
+        "none to tell of less than two epochs; 2.500 in the first half of the steps, 1.900 in the second"
+    )
+
+
+def test_after_one_step_nothing_is_said_to_have_fallen():
+    """The first step's loss is the last one's."""
+    assert reduction(steps((2.0,))) is None
+    assert reduction_is(steps((2.0,))) == "none to tell after one step"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety import learned_scores, screen
 from symptoms.safety.learned.features import features_of
-from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.learned.weights import scores_of, shipped_weights
 
 DATA = Path(__file__).parents[2] / "data"

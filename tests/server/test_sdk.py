@@ -78,6 +78,19 @@ def test_info_and_tokenizer(training: tinker.TrainingClient):
     assert tokenizer.decode(tokenizer.encode("a b\n", add_special_tokens=False)) == "a b\n"
 
 
+def test_where_a_samplers_tokenizer_is_looked_for(
+    client: tinker.ServiceClient, training: tinker.TrainingClient, server: LocalServer
+):
+    """Where the server says, but for a base model's sampler: the SDK then takes the name that it was told."""
+    folder = training.get_info().model_data.tokenizer_id
+    assert folder is not None
+    assert Path(folder).is_dir()
+    path = training.save_weights_for_sampler("here").result().path
+    assert client.create_sampling_client(model_path=path).result().get_base_model() == folder
+    told = client.create_sampling_client(base_model=server.base_model).result()
+    assert told.get_base_model() == server.base_model
+
+
 def test_state_with_optimizer_continues_exactly(
     client: tinker.ServiceClient, training: tinker.TrainingClient
 ):

@@ -14,6 +14,7 @@ from symptoms.classifier.assessment import (
     notice_for,
     notice_of,
 )
+from symptoms.classifier.beside_model.spelling import Speller
 from symptoms.classifier.beside_model.symptom_reading import (
     SymptomModel,
     SymptomReader,
@@ -51,6 +52,7 @@ __all__ = [
     "FurtherAccuracy",
     "RunAccuracy",
     "RunCalibration",
+    "Speller",
     "SymptomCalibration",
     "SymptomModel",
     "SymptomReader",

@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.classifier.assessment import Assessment, language_notice_of, notice_for, notice_of
+from symptoms.classifier.beside_model.spelling import Speller
 from symptoms.classifier.beside_model.symptom_reading import FILE as SYMPTOMS_FILE
 from symptoms.classifier.beside_model.symptom_reading import SymptomReader, read_symptom_model
 from symptoms.classifier.beside_model.word_vote import FILE as WORDS_FILE
@@ -63,6 +64,7 @@ class Classifier:
         """The crisis screen's third layer, asked beside the labels; None where there is none to ask."""
         self._chooser = chooser
         self._symptoms = symptoms
+        self._speller = Speller.of(chooser.terms) if symptoms is None else symptoms.model.speller
         self._held = ExitStack()
         try:
             self._service = self._held.enter_context(connect_to_ask(service, base_model, of_run))
@@ -247,12 +249,13 @@ class Classifier:
         seen = self._ask_layer(readable)
         yield
         choice = self._chooser.choose(self._waited(scores).logprobs)
+        spelt = self._speller.spelt(read)
         if self._symptoms is None:
             continuation = self._model.submit_continuation(read, choice.best)
             yield
             named = named_symptoms(*self._waited(continuation), self._chooser.terms)
         else:
-            named = self._symptoms.named(choice.probabilities, read)
+            named = self._symptoms.named(choice.probabilities, spelt.text)
         found = self._level_of(seen)
         if found is not None:
             screening = screening.raised_to(found)
@@ -260,7 +263,7 @@ class Classifier:
             # It has failed, so that the first two layers say all they see.
             screening = screen(text)
         notice = notice_of(screening, country)
-        assessment = self._chooser.compose(readable, choice, named, notice, read)
+        assessment = self._chooser.compose(readable, choice, named, notice, spelt)
         unread = language_notice_of(screening, country, self._chooser.unlearnt(readable))
         return replace(assessment, language_notice=unread)
 

@@ -14,11 +14,12 @@ from symptoms.classifier.assessment import (
     KeySymptom,
     LabelProbability,
 )
+from symptoms.classifier.beside_model.spelling import SpeltText
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
-from symptoms.data import Label, WrittenAssessment, evidence, render_assessment
+from symptoms.data import Label, WrittenAssessment, evidence, phrases, render_assessment
 from symptoms.errors import SymptomsError
 from symptoms.safety import Language, language_other_than
 from symptoms.taxonomy import symptom_terms
@@ -121,14 +122,14 @@ class Chooser:
         choice: Choice,
         named: Iterable[str],
         notice: CrisisNotice | None,
-        read: str | None = None,
+        read: SpeltText | None = None,
     ) -> Assessment:
         """The assessment of a text from the choice and the symptoms that were named for it.
 
-        `read` is the text as the model read it, as long letter by letter, where it was written otherwise.
+        `read` is the text that symptoms are looked up in, its misspelt words as they were meant.
         A symptom stands where words of the text bear it out; what else was named is left out.
         """
-        looked_up = (_key_symptom(text, read or text, symptom) for symptom in named)
+        looked_up = (_key_symptom(text, read or SpeltText(text), symptom) for symptom in named)
         symptoms = tuple(one for one in looked_up if one.evidence)
         standing = tuple(one.symptom for one in symptoms)
         first = choice.leading[0]
@@ -191,8 +192,8 @@ def _three_lines(concern: str, symptoms: tuple[str, ...], recommendation: str | 
     )
 
 
-def _key_symptom(text: str, read: str, symptom: str) -> KeySymptom:
-    spans = evidence(read, symptom)
+def _key_symptom(text: str, read: SpeltText, symptom: str) -> KeySymptom:
+    spans = (read.as_written(span) for span in phrases(read.text, evidence(read.text, symptom)))
     return KeySymptom(
         symptom, tuple(Evidence(span.start, span.end, text[span.start : span.end]) for span in spans)
     )

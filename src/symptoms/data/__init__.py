@@ -3,10 +3,11 @@
 from symptoms.data.checking.duplicates import check_leakage
 from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, Descriptions
-from symptoms.data.evidence import evidence, supported_terms
+from symptoms.data.evidence import Span, cue_forms, evidence, supported_terms
 from symptoms.data.example import Example, assessment_of, symptoms_of
 from symptoms.data.experiment import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
+from symptoms.data.phrases import phrases
 from symptoms.data.written_assessment import (
     RECOMMENDATION,
     WrittenAssessment,
@@ -25,14 +26,17 @@ __all__ = [
     "Descriptions",
     "Example",
     "Label",
+    "Span",
     "assessment_of",
     "check_leakage",
+    "cue_forms",
     "evidence",
     "labels_of_taxonomy",
     "load_dataset",
     "load_experiment",
     "parse_assessment",
     "parse_findings",
+    "phrases",
     "render_assessment",
     "supported_terms",
     "symptoms_of",

@@ -69,7 +69,9 @@ class _Cue:
 
 
 @dataclass(frozen=True)
-class _Text:
+class TextWords:
+    """The words of a text, in small letters and without apostrophes, with their places in it."""
+
     words: tuple[str, ...]
     spans: tuple[Span, ...]
     sentences: tuple[int, ...]  # The number of the sentence, and of the clause, that each word is in.
@@ -79,16 +81,16 @@ class _Text:
 
 def evidence(text: str, term: str) -> tuple[Span, ...]:
     """The places of `text` that bear `term` out, in order and apart; empty where none does."""
-    return _found(_read(text), term)
+    return _found(words_of(text), term)
 
 
 def supported_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
     """Those of `terms` that anything in `text` bears out."""
-    read = _read(text)
+    read = words_of(text)
     return frozenset(term for term in terms if _found(read, term))
 
 
-def _found(text: _Text, term: str) -> tuple[Span, ...]:
+def _found(text: TextWords, term: str) -> tuple[Span, ...]:
     matches: set[tuple[int, int]] = set()
     for key, cues in _index(term).items():
         for place in text.places.get(key, ()):
@@ -110,7 +112,7 @@ def _found(text: _Text, term: str) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def _end(text: _Text, start: int, cue: _Cue) -> int | None:
+def _end(text: TextWords, start: int, cue: _Cue) -> int | None:
     """The word after the shortest match of the cue that begins at word `start`; linear in its length."""
     sentence = text.sentences[start]
     nexts = {start}
@@ -129,7 +131,7 @@ def _end(text: _Text, start: int, cue: _Cue) -> int | None:
     return min(nexts)
 
 
-def _negated(text: _Text, start: int) -> bool:
+def _negated(text: TextWords, start: int) -> bool:
     for place in range(start - 1, max(-1, start - 1 - NEGATION_REACH), -1):
         if text.clauses[place] != text.clauses[start] or text.words[place] == "but":
             return False
@@ -138,7 +140,8 @@ def _negated(text: _Text, start: int) -> bool:
     return False
 
 
-def _read(text: str) -> _Text:
+def words_of(text: str) -> TextWords:
+    """The words of a text, and in which sentence and clause each stands."""
     words: list[str] = []
     spans: list[Span] = []
     sentences: list[int] = []
@@ -161,7 +164,7 @@ def _read(text: str) -> _Text:
         spans.append(Span(found.start(), end))
         sentences.append(sentence)
         clauses.append(clause)
-    return _Text(tuple(words), tuple(spans), tuple(sentences), tuple(clauses), places)
+    return TextWords(tuple(words), tuple(spans), tuple(sentences), tuple(clauses), places)
 
 
 def _plain(word: str) -> str:
@@ -202,6 +205,14 @@ def _elements(cue: str) -> tuple[_Element, ...]:
 
 def _forms(element: _Element) -> tuple[str, ...]:
     return (*sorted(element.words), *(stem + "~" for stem in element.stems))
+
+
+def cue_forms(terms: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The words of the terms' cues, and the stems to which any ending belongs; without apostrophes."""
+    cues = (cue for term in terms for cue in (*symptom_cues().get(term, ()), own_words(term)))
+    elements = [element for cue in cues for element in _elements(cue)]
+    words = (word for element in elements for word in element.words)
+    return frozenset(words), frozenset(stem for element in elements for stem in element.stems)
 
 
 def own_words(term: str) -> str:

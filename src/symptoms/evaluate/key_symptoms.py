@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symptoms.classifier import SymptomReader, TrainedModel, probabilities_of
+from symptoms.classifier import Speller, SymptomReader, TrainedModel, probabilities_of
 from symptoms.data import supported_terms
 from symptoms.evaluate.measures.intervals import Interval, bootstrap_interval, micro_f1_statistic
 from symptoms.evaluate.measures.metrics import SymptomScores, symptom_scores
@@ -38,10 +38,12 @@ def score_key_symptoms(
     annotated = [one for one in predictions if one.symptoms is not None]
     if not annotated:
         return None
-    texts = [model.mended(one.input) for one in annotated]
     if reader is None:
         named = [one.written_symptoms or () for one in annotated]
+        speller = Speller.of({term for terms in named for term in terms})
+        texts = [speller.spelt(model.mended(one.input)).text for one in annotated]
     else:
+        texts = [reader.model.speller.spelt(model.mended(one.input)).text for one in annotated]
         probabilities = probabilities_of(logprobs_of(annotated), temperature)
         named = [reader.named(row, text) for row, text in zip(probabilities, texts, strict=True)]
     supported = [supported_terms(text, terms) for text, terms in zip(texts, named, strict=True)]

@@ -87,18 +87,26 @@ class RunDirectory:
             yield
 
     @classmethod
+    def check_name(cls, name: str, root: Path = RUNS) -> Path:
+        """Where a new run of this name is to be; raises RunError if it can name none, or is taken."""
+        if not name.strip(".") or any(c in name for c in "/\\\0"):
+            raise RunError(f"{name!r} cannot name a run; use letters, digits and '-'.")
+        path = root / name
+        # A start that was cut short has left no run yet that could be resumed or removed.
+        if path.is_dir() and not {file.name for file in path.iterdir()} - BEFORE_THE_MANIFEST:
+            return path
+        if path.exists():
+            raise RunError(f"The run {path} exists already; choose another name with --run.")
+        return path
+
+    @classmethod
     def create(cls, name: str | None, root: Path = RUNS) -> RunDirectory:
         """A new directory, named by the time where no name is given; raises RunError if it is taken."""
-        chosen = name or datetime.now().strftime("%Y-%m-%d-%H%M%S")
-        if not chosen.strip(".") or any(c in chosen for c in "/\\\0"):
-            raise RunError(f"{chosen!r} cannot name a run; use letters, digits and '-'.")
-        path = root / chosen
+        path = cls.check_name(name or datetime.now().strftime("%Y-%m-%d-%H%M%S"), root)
         try:
             path.mkdir(parents=True)
-        except FileExistsError as error:
-            # A start that was cut short has left no run yet that could be resumed or removed.
-            if not path.is_dir() or {file.name for file in path.iterdir()} - BEFORE_THE_MANIFEST:
-                raise RunError(f"The run {path} exists already; choose another name with --run.") from error
+        except FileExistsError:
+            cls.check_name(path.name, root)  # another may have been as quick
         except OSError as error:
             raise RunError(
                 f"The run {path} cannot be written ({error.strerror}); work in another folder."

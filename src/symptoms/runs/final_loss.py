@@ -1,4 +1,4 @@
-"""What a run's loss is at its end: one number for as many steps as go once through the examples."""
+"""What a run's loss is at its end, as a mean over one pass through the examples, and how far it fell."""
 
 from __future__ import annotations
 
@@ -9,10 +9,32 @@ from symptoms.runs.step_metrics import StepMetrics
 
 def final_loss(metrics: Sequence[StepMetrics]) -> float | None:
     """The mean loss per trained token over `last_pass`, in nats; None before the first step."""
-    last = last_pass(metrics)
-    trained_tokens = sum(line.num_trained_tokens for line in last)
-    total = sum(line.loss * line.num_trained_tokens for line in last)
-    return total / trained_tokens if trained_tokens else None
+    return _mean(last_pass(metrics))
+
+
+def reduction(metrics: Sequence[StepMetrics]) -> float | None:
+    """By what part of the first step's loss `final_loss` is lower.
+
+    None for less than two passes: the mean then has steps of the first one, before which nothing was learned
+    of their examples, and may be higher than the first step's although the loss fell.
+    """
+    final, passes = final_loss(metrics), len(last_pass(metrics))
+    if final is None or len(metrics) < 2 * passes:
+        return None
+    return 1 - final / metrics[0].loss
+
+
+def reduction_is(metrics: Sequence[StepMetrics]) -> str:
+    """`reduction` in words; where there is none, what the two halves of the run show."""
+    found = reduction(metrics)
+    if found is not None:
+        return f"{found:.1%}"
+    middle = len(metrics) // 2
+    first, second = _mean(metrics[:middle]), _mean(metrics[middle:])
+    if first is None or second is None:
+        return "none to tell after one step"
+    halves = f"{first:.3f} in the first half of the steps, {second:.3f} in the second"
+    return f"none to tell of less than two epochs; {halves}"
 
 
 def last_pass(metrics: Sequence[StepMetrics]) -> Sequence[StepMetrics]:
@@ -34,3 +56,9 @@ def final_loss_is(metrics: Sequence[StepMetrics]) -> str:
     if last[0].epoch == last[-1].epoch:
         return "the mean over the last epoch"
     return f"the mean over the last {len(last)} steps, as many as an epoch has"
+
+
+def _mean(metrics: Sequence[StepMetrics]) -> float | None:
+    trained_tokens = sum(line.num_trained_tokens for line in metrics)
+    total = sum(line.loss * line.num_trained_tokens for line in metrics)
+    return total / trained_tokens if trained_tokens else None

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from symptoms.runs.directory import RunDirectory
-from symptoms.runs.final_loss import final_loss, final_loss_is
+from symptoms.runs.final_loss import final_loss, final_loss_is, reduction, reduction_is
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import evaluation_of_used_weights
 from symptoms.service import HOSTED, Service
@@ -47,7 +47,8 @@ def summarise(
         "initial_loss_is": "the first step's, before any update",
         "final_loss": final,
         "final_loss_is": final_loss_is(metrics),
-        "reduction": 1 - final / initial,
+        "reduction": reduction(metrics),
+        "reduction_is": reduction_is(metrics),
         "test_cases": cases,
         "checkpoint": checkpoint,
         "base_model": settings.base_model,

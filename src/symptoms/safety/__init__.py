@@ -24,8 +24,9 @@ from symptoms.safety.languages import (
     language_other_than,
     languages_of,
 )
-from symptoms.safety.layers import Level, ModelLayer, Screening, learned_scores, screen
+from symptoms.safety.layers import Level, ModelLayer, Screening, known_words, learned_scores, screen
 from symptoms.safety.rulebook import Category
+from symptoms.safety.text.folding import squeezed
 
 __all__ = [
     "ENGLISH",
@@ -41,6 +42,7 @@ __all__ = [
     "crisis_notice",
     "helplines",
     "known_countries",
+    "known_words",
     "language_notice",
     "language_other_than",
     "languages_of",
@@ -48,4 +50,5 @@ __all__ = [
     "lines_for",
     "notice_language",
     "screen",
+    "squeezed",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
+from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety.languages import ENGLISH, Language, language_of
 from symptoms.safety.learned import Scores, Thresholds, features_of, scores_of, shipped_weights
 from symptoms.safety.rulebook import Category
@@ -91,6 +92,11 @@ def _read(text: str) -> tuple[Finding | None, Scores]:
     found, weights = shipped_rules().screen(text), shipped_weights()
     category = None if found is None else found.category
     return found, scores_of(features_of(text, category, weights.vocabulary), weights)
+
+
+def known_words() -> Vocabulary:
+    """The words that the learned layer knows, most of them English, with letters written twice once."""
+    return shipped_weights().vocabulary
 
 
 def _screening(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from symptoms.data.keyboard import keys_beside
+from symptoms.data.misspelling.keyboard import keys_beside
 from symptoms.tokens.example_tokens import Tokenizer
 
 SHORTEST = 5

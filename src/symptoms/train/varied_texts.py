@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from random import Random
 
-from symptoms.data.keyboard import keys_beside
+from symptoms.data.misspelling.keyboard import keys_beside
 
 SHORTEST_WORD = 4
 MOST_SLIPS = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -185,13 +186,27 @@ def test_what_is_no_number_does_not_vanish():
     assert found[1].isnan().all()
 
 
+def library_of_a_new_process() -> object:
+    """What `library` finds where nothing was tried before."""
+    library_module._made.cache_clear()
+    return library.__wrapped__()
+
+
+@pytest.fixture
+def tried_anew() -> Iterator[None]:
+    """What was found out about compiling here is not what the next test is to find."""
+    yield
+    library_module._made.cache_clear()
+
+
+@pytest.mark.usefixtures("tried_anew")
 def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """No compiler, one that fails, a cache that is taken, the switch: no error, and the reason is told."""
     monkeypatch.setattr(library_module, "_suits", lambda: True)
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
 
     def told() -> str:
-        monkeypatch.setattr(library_module, "library", library.__wrapped__)
+        library_module._made.cache_clear()
         lines: list[str] = []
         library_module.prepare(lines.append)
         assert library.__wrapped__() is None
@@ -209,19 +224,39 @@ def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch
     assert library.__wrapped__() is None
 
 
+@pytest.mark.usefixtures("tried_anew")
+def test_what_cannot_be_compiled_is_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A start says why there are no kernels, and does not wait for the same compiler again."""
+    tries = tmp_path / "tries"
+    compiler = tmp_path / "cc"
+    compiler.write_text(f"#!/bin/sh\necho >> {tries}\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr(library_module, "_suits", lambda: True)
+    monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path / "cache"))
+    monkeypatch.setattr(library_module.shutil, "which", lambda _name: str(compiler))
+    library_module._made.cache_clear()
+    lines: list[str] = []
+    library_module.prepare(lines.append)
+    assert library.__wrapped__() is None
+    assert "cannot compile its kernels" in lines[-1]
+    assert tries.read_text() == "\n"
+
+
 @needs_kernels
+@pytest.mark.usefixtures("tried_anew")
 def test_the_kernels_are_compiled_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """The first call compiles into the user's cache; the next finds the file, and needs no compiler."""
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
-    assert library.__wrapped__() is not None
+    assert library_of_a_new_process() is not None
     [made] = (tmp_path / "kernels").glob("*.so")
     monkeypatch.setattr(library_module.shutil, "which", lambda _name: None)
-    assert library.__wrapped__() is not None
+    assert library_of_a_new_process() is not None
     assert {file.suffix for file in (tmp_path / "kernels").iterdir()} == {".so", ".sha256"}
     assert made.exists()
 
 
 @needs_kernels
+@pytest.mark.usefixtures("tried_anew")
 def test_a_part_of_a_library_is_not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A file that was cut off is made anew, and what a process left that was ended meanwhile is removed."""
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
@@ -235,7 +270,7 @@ def test_a_part_of_a_library_is_not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_
         file.write_bytes(damaged)
         assert library_module._make().read_bytes() != damaged
     file.with_suffix(".sha256").unlink()
-    assert library.__wrapped__() is not None
+    assert library_of_a_new_process() is not None
 
 
 @needs_kernels

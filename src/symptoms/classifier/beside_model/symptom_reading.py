@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symptoms.classifier.beside_model.spelling import Speller
 from symptoms.classifier.beside_model.word_vote import WordModel, single_words
 from symptoms.classifier.run_figures.array_files import read_arrays, write_arrays
 from symptoms.classifier.run_figures.run_calibration import SymptomCalibration
@@ -59,6 +61,11 @@ class SymptomModel:
     def terms(self) -> tuple[str, ...]:
         """In the order of the columns."""
         return self.words.labels
+
+    @cached_property
+    def speller(self) -> Speller:
+        """What reads misspelt words as those that the model knows; texts go through it first."""
+        return Speller.of(self.terms, self.words.terms)
 
     def figures(self, probabilities: NDArray[np.float64], text: str) -> NDArray[np.float64]:
         """What conditions, words and cues say of each term, float64 [terms, 3], in log-odds.

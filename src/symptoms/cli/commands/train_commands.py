@@ -92,6 +92,8 @@ def train(
         of_the_file = read_settings_file(config) if config else {}
         request = new_request({**left_beside(told, of_the_file), **told}, service)
     console = Console()
+    if run is not None and not dry_run:
+        RunDirectory.check_name(run)
     # Wrong settings are told now, not after the seconds that connecting takes.
     as_told = request.resolved(request.base_model).settings
     check_writers(as_told)

@@ -15,10 +15,6 @@ from symptoms.words import counted
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 OF_PANDAS = "Unnamed: "
-NOTHING_ELSE = (
-    "the first column has no name, like the index that pandas writes; it is left out "
-    "(to_csv(..., index=False) writes none)"
-)
 
 
 def rows_of_text(
@@ -42,7 +38,7 @@ def rows_of_text(
             header = [cell.strip() for cell in row]
             _check_header(name, line, header)
             if header[0] == "" or header[0].startswith(OF_PANDAS):
-                notes.append(f"{path}: {NOTHING_ELSE}")
+                notes.append(index_note(path, "to_csv"))
         elif len(row) != len(header):
             problem = f"expected {counted(len(header), 'column')}, found {len(row)}"
             yield line, Fault(name, line, "row", f"{problem}; quote text with {SEPARATORS[separator]}")
@@ -50,6 +46,14 @@ def rows_of_text(
             yield line, Fault(name, line, "file", NOT_UTF8)
         else:
             yield line, _fields(header, row)
+
+
+def index_note(path: Path, writer: str) -> str:
+    """That the first column is left out, and how pandas writes none with its method `writer`."""
+    return (
+        f"{path}: the first column has no name, like the index that pandas writes; it is left out "
+        f"({writer}(..., index=False) writes none)"
+    )
 
 
 def terms_of_cell(cell: str) -> list[str]:

@@ -12,6 +12,7 @@ from symptoms.data.written_assessment import NO_SYMPTOMS
 from symptoms.errors import Fault
 
 SPLITS = ("train", "dev", "test")
+EMPTY_CELL = "expected text, found an empty cell; fill it in, or take the row out"
 LONGEST_TEXT = 10_000
 """Characters. A longer text is a file pasted into a field; contexts of models hold far less."""
 
@@ -38,7 +39,8 @@ class FieldReader:
         """A required text without the space around it; empty where it is at fault."""
         found = self._record.fields.get(key)
         if found is None:
-            self._fault(key, "expected text, found no such field")
+            empty = key in self._record.empty
+            self._fault(key, EMPTY_CELL if empty else "expected text, found no such field")
             return ""
         return self._checked(key, found, one_line)
 

@@ -64,10 +64,14 @@ def columns_called(text: str | None, label: str | None) -> Columns:
 
 @dataclass(frozen=True)
 class Record:
-    """One example's fields; `line` is where it begins, or its number where a format has no lines."""
+    """One example's fields; `line` is where it begins, or its number where a format has no lines.
+
+    `empty` are those whose cell is empty, which are no fields of it.
+    """
 
     line: int
     fields: dict[str, object]
+    empty: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def read_source(path: Path, faults: list[Fault], columns: Columns = AS_OURS) -> 
     elif suffix in TABLES:
         with reading(path):
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        found = rows_of_table(path)
+        found = rows_of_table(path, notes)
     elif suffix in TEXTS:
         text, content = read_text(path)
         digest = hashlib.sha256(content).hexdigest()
@@ -210,9 +214,8 @@ def records_of(
             fields = {ours: value for key, value in given.items() if (ours := columns.our_name(key))}
             if names is not None:
                 names.see(path, line, given, fields)
-            if table:
-                fields = {name: value for name, value in fields.items() if value is not None}
-            yield Record(line, fields)
+            empty = frozenset(name for name, value in fields.items() if table and value is None)
+            yield Record(line, {name: value for name, value in fields.items() if name not in empty}, empty)
 
 
 def _slip(theirs: str, columns: Columns, fields: Collection[str]) -> str | None:

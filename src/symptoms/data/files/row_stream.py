@@ -52,7 +52,7 @@ class RowStream:
         if suffix == PARQUET:
             self.counted = rows_in_parquet(path)
         if suffix in TABLES:
-            return rows_of_table(path)
+            return rows_of_table(path, self.notes)
         if suffix == PLAIN:
             return rows_of_plain_lines(path, self._lines("\n"))
         if suffix in (".csv", ".tsv"):

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from symptoms.data.files.delimited import terms_of_cell
+from symptoms.data.files.delimited import OF_PANDAS, index_note, terms_of_cell
 from symptoms.errors import DataError, Fault
 
 EXCEL, PARQUET, ARROW = ".xlsx", ".parquet", ".arrow"
@@ -27,10 +27,11 @@ BATCH = 1024
 EXTRA = "install it with: pip install 'mental-health-symptom-classifier[tables]'"
 
 
-def rows_of_table(path: Path) -> Iterator[tuple[int, object]]:
+def rows_of_table(path: Path, notes: list[str]) -> Iterator[tuple[int, object]]:
     """The rows of the first sheet, or of a Parquet file, counted as they are seen: Excel's header is row 1.
 
-    Raises DataError where pandas is not installed or cannot read the file.
+    A column without a name is left out, which is noted of Excel's first. Raises DataError where pandas is not
+    installed or cannot read the file.
     """
     if path.suffix.lower() == PARQUET:
         yield from enumerate(_rows_of_arrow(path), start=1)
@@ -38,6 +39,8 @@ def rows_of_table(path: Path) -> Iterator[tuple[int, object]]:
     pandas = _module("pandas", path)
     # As text, so that an id of 007 stays one; nothing is a missing value but an empty cell.
     frame = _read(path, lambda: pandas.read_excel(path, dtype=object, keep_default_na=False, na_values=[""]))
+    if len(frame.columns) and str(frame.columns[0]).startswith(OF_PANDAS):
+        notes.append(index_note(path, "to_excel"))
     for number, row in enumerate(frame.to_dict("records"), start=2):
         if any(not _is_missing(cell) for cell in row.values()):
             yield number, _fields(row)
@@ -120,7 +123,7 @@ def _fields(row: dict[Any, Any]) -> dict[str, object]:
     fields: dict[str, object] = {}
     for column, value in row.items():
         name = str(column).strip()
-        if name and not name.startswith((INDEX, "Unnamed: ")):
+        if name and not name.startswith((INDEX, OF_PANDAS)):
             plain = None if _is_missing(value) else value
             fields[name] = str(plain) if name == "id" and plain is not None else plain
     if isinstance(symptoms := fields.get("symptoms"), str):

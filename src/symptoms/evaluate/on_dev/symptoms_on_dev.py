@@ -41,20 +41,15 @@ def fit_symptom_reader(
         return None
     examples = [dev.examples[row] for row in rows]
     wanted = [one.symptoms or () for one in examples]
+    texts = [fitted.speller.spelt(model.mended(one.input)).text for one in examples]
     figures = np.stack(
-        [
-            fitted.figures(probabilities[row], model.mended(one.input))
-            for row, one in zip(rows, examples, strict=True)
-        ]
+        [fitted.figures(probabilities[row], text) for row, text in zip(rows, texts, strict=True)]
     )
     right = np.array([[term in terms for term in fitted.terms] for terms in wanted])
     if not right.any():
         return None
     reader = SymptomReader(fitted, _weighed(figures, right))
-    named = [
-        reader.named(probabilities[row], model.mended(one.input))
-        for row, one in zip(rows, examples, strict=True)
-    ]
+    named = [reader.named(probabilities[row], text) for row, text in zip(rows, texts, strict=True)]
     count = min(WRITTEN_ON_DEV, len(rows))
     chosen = [number * len(rows) // count for number in range(count)]
     advance = track("symptoms on dev", len(chosen))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from random import Random
 
-from symptoms.data.keyboard import keys_beside
+from symptoms.data.misspelling.keyboard import keys_beside
 
 OPENINGS = (
     "For context, ",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from zlib import crc32
 
+from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety.languages import ENGLISH, language_of_tokens
-from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.learned.reading import concepts_of, tokens_of
 from symptoms.safety.rulebook import Category
 

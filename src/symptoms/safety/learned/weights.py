@@ -11,8 +11,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety.learned.features import BLOCKS, Block
-from symptoms.safety.learned.mending import Vocabulary
 from symptoms.safety.rulebook import Category
 
 if TYPE_CHECKING:

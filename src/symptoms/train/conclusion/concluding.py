@@ -80,7 +80,7 @@ def _tell(
     original = [f"; the original's {loss}" if tests else "" for loss in (ORIGINAL_INITIAL, ORIGINAL_FINAL)]
     say(f"initial loss   {initial:.3f}  ({summary['initial_loss_is']}{original[0]})")
     say(f"final loss     {final:.3f}  ({summary['final_loss_is']}{original[1]})")
-    say(f"reduction      {summary['reduction']:.1%}")
+    say(f"reduction      {summary['reduction_is']}")
     if "best_dev_loss" in summary:
         say(f"dev loss       {best_in_words(summary)}")
     if tests:
@@ -103,7 +103,11 @@ def _tell(
 
 
 def _verdict(settings: ExperimentSettings | TrainingSettings, reached: bool) -> str:
-    """Whether this is what the original claims; where not, the smallest change that is known to do it."""
+    """Whether this is what the original claims; where not, the smallest change that is known to do it.
+
+    The change is known to do it where all else is as in the original on this base model; elsewhere what
+    differs is told in its place.
+    """
     if reached:
         return "This reaches what the original claims."
     said = f"This falls short of the original, which ended at {ORIGINAL_FINAL} with every test case matched."
@@ -111,6 +115,20 @@ def _verdict(settings: ExperimentSettings | TrainingSettings, reached: bool) -> 
     change = dict(known.reaches_original) if known is not None else {}
     if not change or all(getattr(settings, name) == value for name, value in change.items()):
         return said
+    original = ExperimentSettings().for_base_model(settings.base_model).model_dump(exclude={"test_examples"})
+    own = settings.model_dump()
+    differing: dict[str, Any] = {
+        name: own[name]
+        for name, value in original.items()
+        if name in own and name not in ("base_model", "seed", *change) and own[name] != value
+    }
+    if own.get("steps") is not None:
+        differing.pop("epochs", None)
+        differing |= {"steps": own["steps"]}
+    if differing:
+        named = ("epochs" if name == "steps" else name for name in differing)
+        of_original = in_words({name: original[name] for name in named})
+        return f"{said}\nIt was trained with {in_words(differing)}; the original with {of_original}."
     options = " ".join(f"--set {name}={value}" for name, value in change.items())
     return (
         f"{said}\nThe smallest change that is known to reach it on {settings.base_model} is "

@@ -123,10 +123,9 @@ def prepare(tell: Callable[[str], None]) -> None:
         return
     if not _is_whole(_target()):
         tell("compiling its kernels in C, once on this machine")
-    try:
-        _make()
-    except _CannotCompileError as error:
-        tell(f"several times slower than it can be here: {error}")
+    made = _made()
+    if not isinstance(made, Path):
+        tell(f"several times slower than it can be here: {made}")
 
 
 @cache
@@ -134,9 +133,12 @@ def library() -> ctypes.CDLL | None:
     """The kernels, compiled if they are not yet; None where they cannot be, or are switched off."""
     if not _suits():
         return None
+    made = _made()
+    if not isinstance(made, Path):
+        return None
     try:
-        loaded = ctypes.CDLL(str(_make()))
-    except (_CannotCompileError, OSError):
+        loaded = ctypes.CDLL(str(made))
+    except OSError:
         return None
     for name, arguments in _ARGUMENTS.items():
         function = getattr(loaded, name)
@@ -176,6 +178,15 @@ def _is_whole(library_file: Path) -> bool:
         return made == hashlib.sha256(library_file.read_bytes()).hexdigest()
     except OSError:
         return False
+
+
+@cache
+def _made() -> Path | str:
+    """The library's file, or what has to be done for one; what failed once takes its time once a process."""
+    try:
+        return _make()
+    except _CannotCompileError as error:
+        return str(error)
 
 
 def _make() -> Path:

@@ -1,6 +1,6 @@
-"""Misspelt words read as what was meant, since the learned screen has no weight for `evrything`.
+"""Misspelt words read as what was meant, since nothing that was learned has a weight for `evrything`.
 
-A word that no text had which the screen learned from is read as the common one of those texts that a single
+A word that no text had which was learned from is read as the common one of those texts that a single
 slip turned into it: a letter too few, one too many, two exchanged, or in place of one that beside it on the
 keyboard, or a vowel in place of another. What is known stays as it is. Letters written twice are one before
 this (`squeezed`). Only English has enough texts here to tell a slip from a word that is merely rare.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from string import ascii_lowercase
 
-from symptoms.data.keyboard import keys_beside
+from symptoms.data.misspelling.keyboard import keys_beside
 
 SHORTEST = 4
 """Letters of a word that may be mended; shorter ones are one slip from many others."""
@@ -52,7 +52,7 @@ class Vocabulary:
     def _meant(self, token: str) -> str:
         near = {
             word: frequency
-            for word in _one_slip_away(token)
+            for word in one_slip_away(token)
             if (frequency := self.frequency.get(word, 0)) >= COMMON and len(word) >= SHORTEST
         }
         if not near:
@@ -73,7 +73,8 @@ class Vocabulary:
         return cls({word: number for number, line in enumerate(text.split("\n")) for word in line.split()})
 
 
-def _one_slip_away(word: str) -> Iterator[str]:
+def one_slip_away(word: str) -> Iterator[str]:
+    """The words from a to z that a single slip may have turned into this one; some come twice."""
     for at in range(len(word) + 1):
         before, after = word[:at], word[at:]
         for letter in ascii_lowercase:

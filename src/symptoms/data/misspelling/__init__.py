@@ -1,0 +1,1 @@
+"""Which words a slip of the fingers may have turned into which."""

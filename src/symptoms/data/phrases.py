@@ -1,0 +1,69 @@
+"""Evidence as a reader can take it in: `heart` as `heart was racing`, `sad all` as `sad all day`.
+
+What bears a symptom out may be a single word, or break off before the word that it needs. Shown is a little
+more of the same clause, so far as that makes a phrase; which symptoms are named, this does not touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symptoms.data.evidence import Span, TextWords, words_of
+
+BEFORE, AFTER = 2, 3
+"""Words that a single one is shown with, at most."""
+JOINING = """
+    and but or nor so because when whenever while which who that if unless than then although though until
+    since whether where
+"""
+"""A phrase ends before these."""
+LEANING = """
+    a an the this these those some any every each all both half no most more very too just even still only
+    of in on at to from for with by about as into over under after before through between without up out off
+    i im ive you he she it its we they me him her us them my your his our their own myself anyone someone
+    something is am are was were be been being have has had do does did will would can could should may might
+    must cannot cant couldnt dont didnt doesnt isnt wasnt wont wouldnt not never there here thats theres like
+"""
+"""A phrase neither begins nor ends with these, unless they are evidence themselves."""
+OBJECTS = "me him her us them it you myself anyone someone something off out"
+"""Evidence of several words may well end with these."""
+_JOINING = frozenset(JOINING.split())
+_LEANING = frozenset(LEANING.split()) | _JOINING
+_BREAKING_OFF = _LEANING - frozenset(OBJECTS.split())
+
+
+def phrases(text: str, spans: Sequence[Span]) -> tuple[Span, ...]:
+    """The places of `text` with so much around them as makes phrases, in order and apart."""
+    words = words_of(text)
+    found: list[Span] = []
+    for span in spans:
+        inside = [n for n, one in enumerate(words.spans) if span.start <= one.start and one.end <= span.end]
+        first, last = _widened(words, inside[0], inside[-1])
+        start, end = words.spans[first].start, words.spans[last].end
+        if found and start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(end, found[-1].end))
+        else:
+            found.append(Span(start, end))
+    return tuple(found)
+
+
+def _widened(words: TextWords, first: int, last: int) -> tuple[int, int]:
+    """The first and the last word of the phrase around these."""
+    begin, end = first, last
+    if first == last:
+        while first - begin < BEFORE and begin > 0 and _goes_on(words, begin - 1, begin):
+            begin -= 1
+        while begin < first and words.words[begin] in _LEANING:
+            begin += 1
+    elif words.words[last] not in _BREAKING_OFF:
+        return first, last
+    while end - last < AFTER and end + 1 < len(words.words) and _goes_on(words, end + 1, end):
+        end += 1
+    while end > last and words.words[end] in _LEANING:
+        end -= 1
+    return begin, end
+
+
+def _goes_on(words: TextWords, outer: int, inner: int) -> bool:
+    """Whether the word `outer` is in the same clause, and joins no other to it."""
+    return words.clauses[outer] == words.clauses[inner] and words.words[outer] not in _JOINING
