@@ -50,7 +50,8 @@ def on_demand(entries: tuple[Entry, ...]) -> type[TyperGroup]:
 
     class OnDemandGroup(TyperGroup):
         def __init__(self, **settings: Any) -> None:
-            super().__init__(**{**settings, "commands": [entry.listed() for entry in entries]})
+            settings["commands"] = [entry.listed() for entry in entries]
+            super().__init__(**settings)
 
         def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
             name, listed, rest = super().resolve_command(ctx, args)
