@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from symptoms.evaluate.measures import intervals
 from symptoms.evaluate.measures.intervals import (
     accuracy_statistic,
     bootstrap_interval,
     cluster_interval,
     difference,
+    macro_f1_statistic,
+    micro_f1_statistic,
 )
 
 WANTED = ["a", "b"] * 60
@@ -50,7 +55,41 @@ def test_a_paired_difference_of_equal_answers_is_exactly_zero():
     assert (interval.low, interval.value, interval.high) == (0.0, 0.0, 0.0)
 
 
+@given(st.data())
+def test_resamples_together_are_each_what_they_are_alone(data: st.DataObject):
+    """To the last bit, also where resamples miss conditions or name nothing at all."""
+    size = data.draw(st.integers(1, 12))
+    labels = st.sampled_from([f"condition {number}" for number in range(12)])
+    wanted = data.draw(st.lists(labels, min_size=size, max_size=size))
+    answered = data.draw(st.lists(st.none() | labels, min_size=size, max_size=size))
+    terms = st.lists(st.sets(st.sampled_from("abc")), min_size=size, max_size=size)
+    resamples = np.random.default_rng(data.draw(st.integers(0, 9))).integers(size, size=(20, size))
+    for statistic in (
+        accuracy_statistic(wanted, answered),
+        macro_f1_statistic(wanted, answered),
+        micro_f1_statistic(data.draw(terms), data.draw(terms)),
+    ):
+        alone = np.concatenate([statistic(resample[None]) for resample in resamples])
+        assert np.array_equal(statistic(resamples), alone)
+
+
+def test_a_resample_counts_the_conditions_that_it_has():
+    """One that misses a condition has the mean over the others; one without any symptom is all right."""
+    statistic = macro_f1_statistic(["a", "b"], ["a", "a"])
+    assert statistic(np.array([[0, 0], [1, 1], [0, 1]])) == pytest.approx([1.0, 0.0, 1 / 3])
+    symptoms = micro_f1_statistic([{"x"}, set()], [{"x", "y"}, set()])
+    assert symptoms(np.array([[0, 0], [1, 1]])) == pytest.approx([2 / 3, 1.0])
+
+
+def test_many_examples_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch):
+    """Of so many that not all resamples fit, the interval is the same."""
+    statistic = macro_f1_statistic(WANTED, ANSWERED)
+    whole = bootstrap_interval(statistic, 120)
+    monkeypatch.setattr(intervals, "AT_ONCE", 1000)
+    assert bootstrap_interval(statistic, 120) == whole
+
+
 def test_one_example_has_no_width():
     """A single example cannot be resampled."""
-    interval = bootstrap_interval(lambda chosen: float(np.mean(chosen)), 1)
+    interval = bootstrap_interval(lambda chosen: np.mean(chosen, axis=1), 1)
     assert interval.low == interval.high == interval.value

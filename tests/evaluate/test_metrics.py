@@ -40,9 +40,9 @@ def test_scores_equal_those_of_scikit_learn(pairs: list[tuple[str, str]]):
 def test_the_quick_statistics_equal_the_metrics(pairs: list[tuple[str, str | None]]):
     """What the bootstrap computes thousands of times is the metric itself, missing answers included."""
     wanted, answered = zip(*pairs, strict=True)
-    everything = np.arange(len(pairs))
-    assert accuracy_statistic(wanted, answered)(everything) == pytest.approx(accuracy(wanted, answered))
-    assert macro_f1_statistic(wanted, answered)(everything) == pytest.approx(macro_f1(wanted, answered))
+    everything = np.arange(len(pairs))[None]
+    assert accuracy_statistic(wanted, answered)(everything) == pytest.approx([accuracy(wanted, answered)])
+    assert macro_f1_statistic(wanted, answered)(everything) == pytest.approx([macro_f1(wanted, answered)])
 
 
 def test_a_missing_answer_is_wrong():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from command_in_process import in_process
 from faulty_server import Wrap, answered, edited, regraded, renumbered
 from http_in_process import KEY, serving
 from symptoms.conformance import ALL_CHECKS, Probe, Row, measured_rows, with_reference
-from symptoms.service import LocalServer, connect
+from symptoms.service import LocalServer, connect, connection
 from tinker_local.domain.datum import DatumOutput
 from tinker_local.engine.model import lora
 from tinker_local.engine.train import trainer
@@ -36,6 +36,26 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "scaled"
     write_tiny_llama(folder, rope_scaling=LLAMA3_ROPE)
     return folder
+
+
+@pytest.fixture(scope="module")
+def reference(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A second process with the model, beside which servers are measured that err."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINKER_LOCAL_HOME", str(tmp_path_factory.mktemp("reference")))
+        server = LocalServer(str(model))
+    with server:
+        yield server
+
+
+@contextmanager
+def beside(model: Path, home: Path, reference: LocalServer, patch: pytest.MonkeyPatch) -> Iterator[Probe]:
+    """A server's probe that has the reference, which is not started anew."""
+    with serving(model, home) as server:
+        patch.setenv("TINKER_API_KEY", KEY)
+        patch.setattr(connection, "LocalServer", lambda _: nullcontext(reference))
+        with connect(server.url, server.model) as service, with_reference(service, None, PATIENCE) as probe:
+            yield probe
 
 
 @contextmanager
@@ -253,7 +273,12 @@ def test_a_context_that_is_not_told_is_named(model: Path, tmp_path: Path):
     ids=["twice the rank", "16", "rsLoRA"],
 )
 def test_another_alpha_is_recovered(
-    alpha: Callable[[int], float], words: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alpha: Callable[[int], float],
+    words: str,
+    model: Path,
+    reference: LocalServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """Alpha at two ranks comes out within an eighth, and the law that it follows is named."""
     made = lora.Adapter.__init__
@@ -261,13 +286,10 @@ def test_another_alpha_is_recovered(
     def other(self: lora.Adapter, shape: Any, config: lora.LoraConfig, flat: Any) -> None:
         made(self, shape, replace(config, alpha=alpha(config.rank)), flat)
 
-    with serving(model, tmp_path) as server:
-        monkeypatch.setenv("TINKER_API_KEY", KEY)
-        monkeypatch.setenv("TINKER_LOCAL_HOME", str(tmp_path / "reference"))
-        # The reference is a process of its own, which this does not reach.
-        monkeypatch.setattr(lora.Adapter, "__init__", other)
-        with connect(server.url, server.model) as service, with_reference(service, None, PATIENCE) as probe:
-            (row,) = measured(probe, "alpha at two ranks")
+    # The reference is a process of its own, which this does not reach.
+    monkeypatch.setattr(lora.Adapter, "__init__", other)
+    with beside(model, tmp_path, reference, monkeypatch) as probe:
+        (row,) = measured(probe, "alpha at two ranks")
     assert row.verdict == "differs", row
     assert words in row.consequence, row
     found = [float(part.split()[0]) for part in row.came.removeprefix("alpha ").split(", ")]
@@ -322,15 +344,18 @@ def with_logprobs(
     ],
 )
 def test_answers_that_are_changed_are_named(
-    name: str, words: str, change: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    words: str,
+    change: Any,
+    model: Path,
+    reference: LocalServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """Log-probabilities and metrics that are not the model's differ in their row."""
-    with serving(model, tmp_path) as server:
-        monkeypatch.setenv("TINKER_API_KEY", KEY)
-        monkeypatch.setenv("TINKER_LOCAL_HOME", str(tmp_path / "reference"))
-        with connect(server.url, server.model) as service, with_reference(service, None, PATIENCE) as probe:
-            outputs_changed(change, monkeypatch)
-            (row,) = measured(probe, name)
+    with beside(model, tmp_path, reference, monkeypatch) as probe:
+        outputs_changed(change, monkeypatch)
+        (row,) = measured(probe, name)
     assert row.verdict == "differs", row
     assert words in row.consequence, row
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from base_models import is_bundled
 from base_models.conversions import ConversionNote, read_conversion_note
 from base_models.places import converted_home
+from symptoms.tokens import is_whole_tokenizer
 
 
 def tokenizer_says_all(folder: Path) -> bool:
     """Whether tokenizer.json alone is the tokenizer; others go by further files, which transformers reads."""
-    return is_bundled(folder) or _conversion(folder) is not None
+    return is_bundled(folder) or _conversion(folder) is not None or is_whole_tokenizer(folder)
 
 
 @cache

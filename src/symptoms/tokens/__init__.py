@@ -13,6 +13,7 @@ from symptoms.tokens.example_tokens import (
     rendered,
     tokenize,
 )
+from symptoms.tokens.file_alone import is_whole_tokenizer
 from symptoms.tokens.file_tokenizer import FileTokenizer
 from symptoms.tokens.label_tokens import concern_beginnings, concern_tokens
 from symptoms.tokens.mended_slips import SlipMender
@@ -33,6 +34,7 @@ __all__ = [
     "concern_tokens",
     "emphasise_concern",
     "in_sentence_case",
+    "is_whole_tokenizer",
     "mean_loss",
     "prompt_text",
     "prompt_tokens",

@@ -1,4 +1,4 @@
-"""The bundled base's tokenizer, read from its file without the seconds that importing transformers takes."""
+"""A tokenizer that is read from its file alone, without the seconds that importing transformers takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 class FileTokenizer:
     """A tokenizer.json that says all there is to say about its tokenizer, as the bundled base's does.
 
-    Other models' tokenizers go by further files, which transformers knows how to read.
+    Other models' tokenizers go by further files, which transformers knows how to read (`is_whole_tokenizer`).
     """
 
     def __init__(self, folder: Path) -> None:

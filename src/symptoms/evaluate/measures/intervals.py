@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 RESAMPLES = 2000
 LEVEL = 0.95
 
-Statistic = Callable[[NDArray[np.int64]], float]
-"""A figure computed on the examples of these indices, which may repeat."""
+AT_ONCE = 2**20
+"""Indices of examples that are looked at together, of thousands of resamples: a few of 8 MB are in memory."""
+
+Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+"""A figure [resamples], each computed on the examples of these indices [resamples, n], which may repeat."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,13 @@ class Interval:
 
 def bootstrap_interval(statistic: Statistic, size: int, seed: int = 0) -> Interval:
     """The percentile interval over resampled examples (Efron and Tibshirani 1993)."""
-    return _interval(statistic, [np.array([index]) for index in range(size)], seed)
+
+    def of_examples(resamples: NDArray[np.int64]) -> NDArray[np.float64]:
+        rows = max(1, AT_ONCE // size)
+        parts = [statistic(resamples[begin : begin + rows]) for begin in range(0, len(resamples), rows)]
+        return np.concatenate(parts)
+
+    return _interval(of_examples, size, _of_all(statistic, size), seed)
 
 
 def cluster_interval(statistic: Statistic, clusters: Sequence[Hashable], seed: int = 0) -> Interval:
@@ -35,23 +44,33 @@ def cluster_interval(statistic: Statistic, clusters: Sequence[Hashable], seed: i
     members: dict[Hashable, list[int]] = {}
     for index, cluster in enumerate(clusters):
         members.setdefault(cluster, []).append(index)
-    return _interval(statistic, [np.array(indices) for indices in members.values()], seed)
+    groups = [np.array(indices) for indices in members.values()]
+
+    def of_clusters(resamples: NDArray[np.int64]) -> NDArray[np.float64]:
+        # One by one, as they have different numbers of examples.
+        chosen = (np.concatenate([groups[group] for group in resample]) for resample in resamples)
+        return np.array([statistic(examples[None])[0] for examples in chosen])
+
+    return _interval(of_clusters, len(groups), _of_all(statistic, len(clusters)), seed)
 
 
-def _interval(statistic: Statistic, groups: list[NDArray[np.int64]], seed: int) -> Interval:
-    everything = np.concatenate(groups)
-    value = statistic(np.sort(everything))
-    if len(groups) < 2:
+def _of_all(statistic: Statistic, size: int) -> float:
+    return float(statistic(np.arange(size)[None])[0])
+
+
+def _interval(statistic: Statistic, size: int, value: float, seed: int) -> Interval:
+    """The interval around `value` of a figure on resamples of so many examples or clusters."""
+    if size < 2:
         return Interval(value, value, value)
     from scipy.stats import bootstrap
 
-    def of_groups(chosen: NDArray[Any]) -> float:
-        return statistic(np.concatenate([groups[int(group)] for group in chosen]))
+    def of_resamples(chosen: NDArray[Any], axis: int) -> NDArray[np.float64]:
+        return statistic(np.moveaxis(chosen, axis, -1))
 
     result: Any = bootstrap(
-        (np.arange(len(groups)),),
-        of_groups,
-        vectorized=False,
+        (np.arange(size),),
+        of_resamples,
+        vectorized=True,
         n_resamples=RESAMPLES,
         confidence_level=LEVEL,
         method="percentile",
@@ -64,7 +83,7 @@ def _interval(statistic: Statistic, groups: list[NDArray[np.int64]], seed: int) 
 def accuracy_statistic(wanted: Sequence[str], answered: Sequence[str | None]) -> Statistic:
     """`metrics.accuracy` of resampled examples."""
     right = np.array([answer == want for want, answer in zip(wanted, answered, strict=True)], dtype=float)
-    return lambda chosen: float(right[chosen].mean())
+    return lambda chosen: right[chosen].mean(axis=1)
 
 
 def micro_f1_statistic(wanted: Sequence[Collection[str]], named: Sequence[Collection[str]]) -> Statistic:
@@ -73,9 +92,9 @@ def micro_f1_statistic(wanted: Sequence[Collection[str]], named: Sequence[Collec
     right = np.array([len(want & terms) for want, terms in pairs])
     both = np.array([len(want) + len(terms) for want, terms in pairs])
 
-    def statistic(chosen: NDArray[np.int64]) -> float:
-        total = both[chosen].sum()
-        return float(2 * right[chosen].sum() / total) if total else 1.0
+    def statistic(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        total = both[chosen].sum(axis=1)
+        return np.where(total == 0, 1.0, 2 * right[chosen].sum(axis=1) / np.maximum(total, 1))
 
     return statistic
 
@@ -91,13 +110,24 @@ def macro_f1_statistic(wanted: Sequence[str], answered: Sequence[str | None]) ->
     truth = np.array([conditions[want] for want in wanted])
     given = np.array([conditions.get(answer or "", number) for answer in answered])
 
-    def statistic(chosen: NDArray[np.int64]) -> float:
-        wants, gives = truth[chosen], given[chosen]
-        support = np.bincount(wants, minlength=number)
-        predicted = np.bincount(gives, minlength=number + 1)[:number]
-        right = np.bincount(wants[wants == gives], minlength=number)
+    def statistic(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        # A number of its own for each condition of each resample, so that all are counted at once.
+        first = (number + 1) * np.arange(len(chosen))[:, None]
+        wants, gives = truth[chosen] + first, given[chosen] + first
+
+        def counts(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+            found = np.bincount(numbers.ravel(), minlength=first.size * (number + 1))
+            return found.reshape(-1, number + 1)[:, :number]
+
+        support, right = counts(wants), counts(wants[wants == gives])
         there = support > 0
-        return float((2 * right[there] / (support + predicted)[there]).mean())
+        figures = 2 * right / np.maximum(support + counts(gives), 1)
+        means = np.empty(len(chosen))
+        sizes = there.sum(axis=1)
+        for size in np.unique(sizes):
+            same = sizes == size
+            means[same] = figures[same][there[same]].reshape(-1, size).mean(axis=1)
+        return means
 
     return statistic
 
