@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 DATA = Path(__file__).parents[1] / "data"
-FILES = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written", "scenes")
+FILES = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written")
 NUM_ORDINARY, NUM_DESCRIPTIONS = 300, 150
 DANGER, SAFE = "danger", "safe"
 TAXONOMY = [{"id": DANGER, "name": "Danger now"}, {"id": SAFE, "name": "No danger now"}]
