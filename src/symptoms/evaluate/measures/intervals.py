@@ -44,7 +44,7 @@ def cluster_interval(statistic: Statistic, clusters: Sequence[Hashable], seed: i
     members: dict[Hashable, list[int]] = {}
     for index, cluster in enumerate(clusters):
         members.setdefault(cluster, []).append(index)
-    groups = [np.array(indices) for indices in members.values()]
+    groups: list[NDArray[np.int64]] = [np.array(indices) for indices in members.values()]
 
     def of_clusters(resamples: NDArray[np.int64]) -> NDArray[np.float64]:
         # One by one, as they have different numbers of examples.
