@@ -48,7 +48,8 @@ def cluster_interval(statistic: Statistic, clusters: Sequence[Hashable], seed: i
 
     def of_clusters(resamples: NDArray[np.int64]) -> NDArray[np.float64]:
         # One by one, as they have different numbers of examples.
-        chosen = (np.concatenate([groups[group] for group in resample]) for resample in resamples)
+        rows: list[list[int]] = resamples.tolist()
+        chosen = (np.concatenate([groups[group] for group in row]) for row in rows)
         return np.array([statistic(examples[None])[0] for examples in chosen])
 
     return _interval(of_clusters, len(groups), _of_all(statistic, len(clusters)), seed)
