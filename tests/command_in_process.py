@@ -26,6 +26,7 @@ def in_process(
     *arguments: str,
     server: LocalServer | None = None,
     settings: Mapping[str, str] | None = None,
+    stdin: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """The command with these arguments in the folder, and how it ended.
 
@@ -41,6 +42,7 @@ def in_process(
         if server is not None:
             patch.setattr(connection, "LocalServer", _giving(server))
         patch.setattr(sys, "argv", ["symptoms", *arguments])
+        patch.setattr(sys, "stdin", TextIOWrapper(BytesIO(stdin.encode()), encoding="utf-8"))
         patch.chdir(folder)
         with redirect_stdout(out), redirect_stderr(err):
             code = _exit_code()

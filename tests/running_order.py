@@ -24,9 +24,9 @@ LONGEST = (
     "tests/server/test_side_by_side.py",
     "tests/export/test_export_check.py",
     "tests/classifier",
+    "tests/lab/test_train.py",
     "tests/lab/test_changed_files.py",
     "tests/lab/test_service.py",
-    "tests/lab/test_train.py",
     "tests/engine/train/test_training_pass.py",
     "tests/base_models/test_getting.py",
 )

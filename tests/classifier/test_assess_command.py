@@ -19,20 +19,16 @@ from waiting import PATIENCE, wait_until
 
 DANGER = "I want to die."
 COUNT = 40
+BRITISH = {"LC_ALL": "en_GB.UTF-8"}
 
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "symptoms", "assess", *arguments]
 
 
-def assess(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env={**environment(folder), **settings},
-        capture_output=True,
-        check=False,
-    )
+def assess(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command for a British user."""
+    return in_process(folder, "assess", *arguments, settings=BRITISH)
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:
@@ -41,7 +37,13 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
 
 def test_people_get_the_notice_first_and_no_colours_in_a_pipe(colour_run: Path):
     """Helplines of the locale's country, then what the run is, its answer, and what this is not."""
-    done = assess(colour_run, DANGER, "--show-anyway", LC_ALL="en_GB.UTF-8")
+    done = subprocess.run(
+        command(DANGER, "--show-anyway"),
+        cwd=colour_run,
+        env={**environment(colour_run), **BRITISH},
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     shown = done.stdout.decode()
     places = [
@@ -61,7 +63,7 @@ def test_people_get_the_notice_first_and_no_colours_in_a_pipe(colour_run: Path):
 
 def test_with_a_notice_no_condition_is_shown(colour_run: Path):
     """Help alone, and how to see what the model says anyway."""
-    shown = assess(colour_run, DANGER, LC_ALL="en_GB.UTF-8").stdout.decode()
+    shown = assess(colour_run, DANGER).stdout
     assert "Samaritans" in shown
     assert "--show-anyway" in shown
     assert "resembles" not in shown
@@ -70,9 +72,7 @@ def test_with_a_notice_no_condition_is_shown(colour_run: Path):
 
 def test_a_language_that_is_not_read_is_said(colour_run: Path):
     """With the helplines, above the answer, which is shown."""
-    shown = assess(
-        colour_run, "Ik slaap slecht en ik weet niet wat er met mij is", LC_ALL="en_GB.UTF-8"
-    ).stdout.decode()
+    shown = assess(colour_run, "Ik slaap slecht en ik weet niet wat er met mij is").stdout
     assert shown.index("Dutch") < shown.index("Samaritans") < shown.index("Key symptoms")
 
 
@@ -153,10 +153,8 @@ def test_a_file_of_something_else_is_not_gone_on_with(colour_run: Path, content:
 
 @pytest.mark.parametrize("text", [".", "?!", "... 3."])
 def test_a_text_without_words_is_refused(colour_run: Path, text: str):
-    """No condition is named for a full stop."""
-    done = assess(colour_run, text)
-    assert done.returncode == 2
-    assert done.stdout == b""
-    assert done.stderr.decode() == (
-        "The description has no words; tell in a sentence or two what is going on.\n"
-    )
+    """No condition is named for a full stop, whether it is told or comes by standard input."""
+    for done in (in_process(colour_run, "assess", text), in_process(colour_run, "assess", stdin=text)):
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr == "The description has no words; tell in a sentence or two what is going on.\n"

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from command_in_process import in_process
 from symptoms.errors import RunError
 from symptoms.report.comparing import compare, read_run
 from symptoms.runs.directory import RunDirectory
+from symptoms.service.model_folder import digest_of_weights
 from tiny_models import write_tiny_llama
-from training_runs import run, train, write_examples
+from training_runs import write_examples
 
 SHORT = ("--data", "train.jsonl", "--steps", "1", "--lora-rank", "2", "--base-model")
+
+
+def run(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command that knows no weights yet, as one in a process of its own."""
+    digest_of_weights.cache_clear()
+    return in_process(folder, command, *arguments)
+
+
+def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(folder, "train", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +72,7 @@ def test_runs_on_other_data_are_no_seeds_of_one_setting(folder: Path):
 def test_a_base_model_that_cannot_be_had_leaves_the_others_their_turn(folder: Path):
     """Its runs are noted as failed, and the exit code says that something was."""
     done = run(
-        folder, "-m", "symptoms", "sweep", "--name", "two", "--data", "train.jsonl", "--steps", "1",
+        folder, "sweep", "--name", "two", "--data", "train.jsonl", "--steps", "1",
         "--lora-rank", "2", "--set", "base_model=nowhere,base", "--seeds", "1",
     )  # fmt: skip
     assert done.returncode != 0
@@ -72,7 +85,7 @@ def test_a_sweep_is_not_gone_on_with_on_other_data(folder: Path):
     """What is finished could not be compared with what would be added."""
     write_examples(folder / "train.jsonl", 4)
     plan = (
-        "-m", "symptoms", "sweep", "--name", "one", "--data", "train.jsonl", "--steps", "1",
+        "sweep", "--name", "one", "--data", "train.jsonl", "--steps", "1",
         "--lora-rank", "2", "--base-model", "base", "--seeds",
     )  # fmt: skip
     begun = run(folder, *plan, "1")

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-
-def symptoms(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("TINKER_") or name == "TINKER_LOCAL_MODELS"
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "symptoms", *arguments],
-        cwd=folder,
-        env={**environment, "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        check=False,
-        input=stdin,
-    )
+from command_in_process import in_process
+from training_runs import run
 
 
 def test_help_names_every_command(tmp_path: Path):
     """`symptoms --help` lists the commands and says what this is not."""
-    done = symptoms(tmp_path, "--help")
+    done = run(tmp_path, "-m", "symptoms", "--help")
     assert done.returncode == 0
     assert "assess" in done.stdout
     assert "tokens" in done.stdout
@@ -61,7 +44,7 @@ def test_help_names_every_command(tmp_path: Path):
 )
 def test_mistakes_end_in_a_sentence(tmp_path: Path, arguments: list[str], code: int, sentence: str):
     """Each mistake has its exit code and says what to do, without a traceback."""
-    done = symptoms(tmp_path, *arguments)
+    done = in_process(tmp_path, *arguments)
     assert done.returncode == code
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr

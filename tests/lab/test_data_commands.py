@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from command_in_process import in_process
 from conftest import ROOT
 from symptoms.data import load_dataset
 
@@ -17,14 +16,7 @@ PARTS = [str(ROOT / f"data/{name}.jsonl") for name in ("train", "dev", "test", "
 
 
 def data(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "symptoms", "data", *arguments],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "100"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return in_process(folder, "data", *arguments)
 
 
 def write(file: Path, *records: dict[str, object]) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from base_models import DEFAULT_BASE, KnownModel, known_models
+from command_in_process import in_process
 from symptoms.errors import InputError, ServiceError
 from symptoms.service import connect, local_base_model
 from symptoms.settings import ExperimentSettings, TrainingSettings
 from symptoms.train.conclusion import concluding
-from training_runs import environment, write_examples
+from training_runs import write_examples
 
 
 def test_the_default_is_the_tables_unless_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -45,18 +43,8 @@ def test_a_default_that_is_not_here_is_told_before_anything_starts(
 def test_a_training_without_its_base_model_leaves_no_run(tmp_path: Path):
     """`symptoms train` ends with that sentence and exit code 3."""
     write_examples(tmp_path / "train.jsonl", 8)
-    done = subprocess.run(
-        [sys.executable, "-m", "symptoms", "train", "--data", "train.jsonl", "--run", "first"],
-        cwd=tmp_path,
-        env={
-            **environment(tmp_path),
-            "TINKER_LOCAL_MODELS": str(tmp_path / "models"),
-            "SYMPTOMS_BASE_MODEL": "",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    settings = {"TINKER_LOCAL_MODELS": str(tmp_path / "models"), "SYMPTOMS_BASE_MODEL": ""}
+    done = in_process(tmp_path, "train", "--data", "train.jsonl", "--run", "first", settings=settings)
     assert done.returncode == 3
     assert "'symptoms models get smollm2-135m' gets it" in done.stderr
     assert not (tmp_path / "runs").exists()
@@ -69,19 +57,8 @@ def test_a_training_without_its_base_model_leaves_no_run(tmp_path: Path):
 )
 def test_make_train_gets_nothing_that_is_not_needed(settings: dict[str, str], tmp_path: Path):
     """`symptoms models get --if-needed` is silent where training needs no download."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("TINKER_") or name == "TINKER_LOCAL_MODELS"
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "symptoms", "models", "get", "--if-needed"],
-        cwd=tmp_path,
-        env={**kept, "TINKER_LOCAL_MODELS": str(tmp_path / "models"), "PIP_NO_INDEX": "1", **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    settings = {"TINKER_LOCAL_MODELS": str(tmp_path / "models"), "PIP_NO_INDEX": "1", **settings}
+    done = in_process(tmp_path, "models", "get", "--if-needed", settings=settings)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not (tmp_path / "models").exists()
 

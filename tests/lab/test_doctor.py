@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from base_models import BUNDLED_BASE, DEFAULT_BASE, known_models
+from command_in_process import in_process
 from symptoms import __version__
 
 
 def doctor(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("TINKER_") or name == "TINKER_LOCAL_MODELS"
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "symptoms", "doctor", *arguments],
-        cwd=folder,
-        env={
-            **kept,
-            "TINKER_LOCAL_HOME": str(folder / "home"),
-            "TINKER_LOCAL_MODELS": str(folder / "models"),
-            "OMP_NUM_THREADS": "1",
-            **settings,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    own = {"TINKER_LOCAL_MODELS": str(folder / "models")}
+    return in_process(folder, "doctor", *arguments, settings={**own, **settings})
 
 
 def test_a_machine_that_has_all_is_fine(tmp_path: Path):

@@ -35,7 +35,7 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "TINKER_LOCAL_HOME": str(home), "COLUMNS": "100"}
 
 
-def run(folder: Path, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,
@@ -43,7 +43,6 @@ def run(folder: Path, *command: str, stdin: str | None = None) -> subprocess.Com
         capture_output=True,
         text=True,
         check=False,
-        input=stdin,
     )
 
 
@@ -112,13 +111,13 @@ def test_assess_answers_from_the_newest_run(trained: tuple[Path, subprocess.Comp
     """A trained description gets its label back, and those of its symptoms that it has words for."""
     folder, _ = trained
     example = json.loads((ROOT / "mental_health_data.json").read_text())["examples"][0]
-    shown = run(folder, "-m", "symptoms", "assess", example["input"])
+    shown = in_process(folder, "assess", example["input"])
     assert shown.returncode == 0, shown.stderr
     assert "The run original is a demonstration: trained on 30 examples" in shown.stdout
     assert "may resemble, without much certainty, Depression" in shown.stdout
     assert "not medical advice" in shown.stdout
     checkpoint = json.loads((folder / "runs/original/summary.json").read_text())["checkpoint"]
-    answered = run(folder, "-m", "symptoms", "assess", "--run", checkpoint, "--json", stdin=example["input"])
+    answered = in_process(folder, "assess", "--run", checkpoint, "--json", stdin=example["input"])
     answer = json.loads(answered.stdout)
     assert answer["condition"] == "depression"
     wanted = parse_assessment(example["output"])
@@ -218,7 +217,7 @@ def test_tokens_reads_every_data_file(tmp_path: Path):
         "body;dx;symptoms;recommendation\nI wash all day;ocd;avoidance;Ask a GP.\nNo sleep;insomnia;;\n"
     )
     named = ("--text-column", "body", "--label-column", "dx")
-    done = run(tmp_path, "-m", "symptoms", "tokens", "mine.csv", *named)
+    done = in_process(tmp_path, "tokens", "mine.csv", *named)
     assert done.returncode == 0, done.stderr
     whole, part = (one.split("]]")[0].replace("|", "") for one in done.stdout.split("[[")[1:3])
     assert "Key symptoms: avoidance⏎Recommendation: Ask a GP." in whole

@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from training_runs import command, environment, lines_of, summary_of, train, write_examples
+from command_in_process import in_process
+from training_runs import command, environment, lines_of, summary_of, write_examples
 from waiting import PATIENCE, wait_until
 
 KILLS = int(os.environ.get("RESUME_KILLS", "3"))
@@ -43,6 +44,11 @@ def undisturbed(folder: Path, tiny_model: Path) -> Path:
     done = train(folder, *SETTINGS, "--base-model", str(tiny_model), "--run", "undisturbed")
     assert done.returncode == 0, done.stderr
     return folder
+
+
+def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A training that nothing happens to, on a server of its own."""
+    return in_process(folder, "train", *arguments)
 
 
 @contextmanager

@@ -13,13 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from command_in_process import in_process
 from symptoms.cli.app import app
 from symptoms.errors import RunError, ServiceError
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.lock import locked
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
-from training_runs import COLOURS, environment, lines_of, run, write_examples
+from training_runs import COLOURS, environment, lines_of, write_examples
 from waiting import wait_until
 
 PLAN = """
@@ -261,7 +262,7 @@ def test_a_killed_sweep_goes_on_exactly(done: Path, tiny_model: Path):
         wait_until(lambda: second.exists() or trainer.poll() is not None, "the second run's first step")
         trainer.kill()
     assert states(done, "killed")[:3] == ["finished", "training", "waiting"]
-    resumed = run(done, "-m", "symptoms", "sweep", "--resume", "killed")
+    resumed = in_process(done, "sweep", "--resume", "killed")
     assert resumed.returncode == 0, resumed.stderr
     assert states(done, "killed") == ["finished"] * 4
     for name in NAMES:

@@ -31,7 +31,7 @@ from symptoms.train.watching.interruption import Interruption
 from symptoms.train.watching.live_view import LiveView, sparkline
 from tiny_models import tiny_tokenizer
 from training_in_process import Train
-from training_runs import lines_of, run, summary_of, train, write_examples, write_experiment
+from training_runs import lines_of, run, summary_of, write_examples, write_experiment
 
 
 def test_the_original_settings_give_the_original_losses(tmp_path: Path, tiny_model: Path):
@@ -48,7 +48,7 @@ def test_the_original_settings_give_the_original_losses(tmp_path: Path, tiny_mod
         "flat",
     )
     assert flat.returncode == 0, flat.stderr
-    done = train(tmp_path, "--data", data, "--base-model", str(tiny_model), "--run", "new")
+    done = in_process(tmp_path, "train", "--data", data, "--base-model", str(tiny_model), "--run", "new")
     assert done.returncode == 0, done.stderr
     assert json.dumps(lines_of(tmp_path, "new")) == json.dumps(lines_of(tmp_path, "flat"))
     assert len(lines_of(tmp_path, "new")) == 18

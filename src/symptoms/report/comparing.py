@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluation_file import (
@@ -259,7 +260,12 @@ def _statistics(runs: Sequence[ComparedRun], digest: str | None) -> _Statistics 
 
 def reduce_to_mean(statistics: Sequence[Statistic]) -> Statistic:
     """The mean of figures on the same examples."""
-    return lambda chosen: reduce(lambda total, one: total + one(chosen), statistics, 0.0) / len(statistics)
+
+    def mean(chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        nothing = np.zeros(len(chosen))
+        return reduce(lambda total, one: total + one(chosen), statistics, nothing) / len(statistics)
+
+    return mean
 
 
 def _tested(

@@ -44,11 +44,12 @@ def cluster_interval(statistic: Statistic, clusters: Sequence[Hashable], seed: i
     members: dict[Hashable, list[int]] = {}
     for index, cluster in enumerate(clusters):
         members.setdefault(cluster, []).append(index)
-    groups = [np.array(indices) for indices in members.values()]
+    groups: list[NDArray[np.int64]] = [np.array(indices) for indices in members.values()]
 
     def of_clusters(resamples: NDArray[np.int64]) -> NDArray[np.float64]:
         # One by one, as they have different numbers of examples.
-        chosen = (np.concatenate([groups[group] for group in resample]) for resample in resamples)
+        rows: list[list[int]] = resamples.tolist()
+        chosen = (np.concatenate([groups[group] for group in row]) for row in rows)
         return np.array([statistic(examples[None])[0] for examples in chosen])
 
     return _interval(of_clusters, len(groups), _of_all(statistic, len(clusters)), seed)
