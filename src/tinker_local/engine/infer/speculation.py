@@ -1,7 +1,7 @@
 """Speculation on how a sequence goes on, so that several tokens can be computed at the price of one.
 
 A single sequence leaves the processor waiting for memory: the weights are read once for every token, and four
-tokens take little longer than one. So a few tokens are guessed, computed together, and kept as far as the
+tokens take less than twice as long as one. So a few tokens are guessed, computed together, and kept as far as the
 model chooses the same ones: speculative decoding (Leviathan et al. 2023, arXiv:2211.17192), with guesses from
 what stood there before (prompt lookup decoding, Saxena 2023). What is chosen is what it would be one by one,
 to the last bit, since a row's numbers do not depend on the rows beside it (`kv_cache/paged_attention.py`).
@@ -16,6 +16,9 @@ MOST_SPECULATED = 7
 """Tokens that are speculated on at once; from eight on, the processor has more to do than to wait."""
 CONTEXT_LENGTHS = (3, 2, 1)
 """The last three tokens are looked up where they stood before, else the last two, else the last alone."""
+FEWEST = 1
+"""As many are speculated on after one that was wrong, and then only behind the longest context: two rows take
+a fifth longer than one, three a third."""
 REMEMBERED = 20_000
 """Contexts that are remembered, newest first."""
 
@@ -36,9 +39,12 @@ class PromptLookup:
         while len(self._continuations) > REMEMBERED:
             self._continuations.popitem(last=False)
 
-    def propose(self, tokens: Sequence[int], most: int) -> list[int]:
-        """At most so many tokens that may follow these, none where nothing like it was seen."""
-        for length in CONTEXT_LENGTHS:
+    def propose(self, tokens: Sequence[int], most: int, surely: bool = False) -> list[int]:
+        """At most so many tokens that may follow these, none where nothing like it was seen.
+
+        `surely` asks for what followed the longest context alone: of what follows a single token little is right.
+        """
+        for length in CONTEXT_LENGTHS[:1] if surely else CONTEXT_LENGTHS:
             found = self._continuations.get(tuple(tokens[-length:]))
             if found is not None:
                 followed, end = found

@@ -12,7 +12,7 @@ from tinker_local.engine.infer.jobs import Feed, Growing, Job, release
 from tinker_local.engine.infer.prompt_scoring import continuation_logprobs
 from tinker_local.engine.infer.sampler import ScoredRows
 from tinker_local.engine.infer.samples import Sample, are_numbers, extend
-from tinker_local.engine.infer.speculation import MOST_SPECULATED
+from tinker_local.engine.infer.speculation import FEWEST, MOST_SPECULATED
 from tinker_local.engine.infer.step_plan import StepPlan
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
 from tinker_local.engine.kv_cache.prefix_cache import Memory
@@ -102,7 +102,9 @@ class Step:
                     continue
                 left = job.request.max_tokens - len(grown.sample.tokens) - 1
                 proposed = self._weights.lookup.propose(
-                    grown.feed.tokens, min(spare, grown.num_speculated, left)
+                    grown.feed.tokens,
+                    min(spare, grown.num_speculated, left),
+                    surely=grown.num_speculated == FEWEST,
                 )
                 self._speculated[grown] = proposed[: max(plan.add_fixed(grown.feed, proposed) - 1, 0)]
         return plan
@@ -237,8 +239,8 @@ class Step:
                 proposed = self._speculated.get(grown, [])
                 if not grown.sample.finished and depth < len(proposed) and token == proposed[depth]:
                     still.append((job, grown, row))
-                else:
-                    grown.num_speculated = min(2 * depth + 2, MOST_SPECULATED)
+                elif proposed:
+                    grown.num_speculated = min(2 * depth + FEWEST, MOST_SPECULATED)
             going = still
 
     def _settle(self, job: Job, grown: Growing, begins: bool) -> None:
