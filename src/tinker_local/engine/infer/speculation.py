@@ -3,8 +3,9 @@
 A single sequence leaves the processor waiting for memory: the weights are read once for every token, and four
 tokens take less than twice as long as one. So a few tokens are guessed, computed together, and kept as far as
 the model chooses the same ones: speculative decoding (Leviathan et al. 2023, arXiv:2211.17192), with guesses
-from what stood there before (prompt lookup decoding, Saxena 2023). What is chosen is what it would be one by one,
-to the last bit, since a row's numbers do not depend on the rows beside it (`kv_cache/paged_attention.py`).
+from what stood there before (prompt lookup decoding, Saxena 2023). What is chosen is what it would be one by
+one, to the last bit, since a row's numbers do not depend on the rows beside it
+(`kv_cache/paged_attention.py`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class PromptLookup:
     def propose(self, tokens: Sequence[int], most: int, surely: bool = False) -> list[int]:
         """At most so many tokens that may follow these, none where nothing like it was seen.
 
-        `surely` asks for what followed the longest context alone, since of what follows one token little is right.
+        `surely` asks for what followed the longest context alone: of what follows one token little is right.
         """
         for length in CONTEXT_LENGTHS[:1] if surely else CONTEXT_LENGTHS:
             found = self._continuations.get(tuple(tokens[-length:]))
