@@ -67,6 +67,7 @@ static float bound(const float *scores, long width, long count) {
         found = most[place];
         most[place] = NAN;
     }
+    return found;
 }
 
 /* The scores that are not below the bound and their places, one after another; how many there are. */
@@ -135,14 +136,15 @@ void place_at(const float *scores, long width, float peak, float temperature, fl
               double point, long *found) {
     const struct rest of = {scores, width, behind, peak, temperature, least};
     long sixteen = -1;
-    double before = 0;
+    double before = 0, through = 0;
     *found = behind;
     for (long i = 0; i < width; i += LANES) {
         const double all = sum(masses_left(&of, i));
         if (all == 0) continue;
         sixteen = i;
-        if (before + all > point) break;
-        before += all;
+        before = through;
+        through += all;
+        if (through > point) break;
     }
     if (sixteen < 0) return;
     const floats masses = masses_left(&of, sixteen);
@@ -151,5 +153,4 @@ void place_at(const float *scores, long width, float peak, float temperature, fl
         *found = sixteen + i;
         if ((before += masses[i]) > point) break;
     }
-    return found;
 }
