@@ -19,7 +19,7 @@ from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
-from symptoms.data import Label, WrittenAssessment, evidence, phrases, render_assessment
+from symptoms.data import Label, TextWords, WrittenAssessment, evidence, phrases, render_assessment, words_of
 from symptoms.errors import SymptomsError
 from symptoms.safety import Language, language_other_than
 from symptoms.taxonomy import symptom_terms
@@ -129,7 +129,9 @@ class Chooser:
         `read` is the text that symptoms are looked up in, its misspelt words as they were meant.
         A symptom stands where words of the text bear it out; what else was named is left out.
         """
-        looked_up = (_key_symptom(text, read or SpeltText(text), symptom) for symptom in named)
+        spelt = read or SpeltText(text)
+        words = words_of(spelt.text)
+        looked_up = (_key_symptom(text, spelt, words, symptom) for symptom in named)
         symptoms = tuple(one for one in looked_up if one.evidence)
         standing = tuple(one.symptom for one in symptoms)
         first = choice.leading[0]
@@ -192,8 +194,8 @@ def _three_lines(concern: str, symptoms: tuple[str, ...], recommendation: str | 
     )
 
 
-def _key_symptom(text: str, read: SpeltText, symptom: str) -> KeySymptom:
-    spans = (read.as_written(span) for span in phrases(read.text, evidence(read.text, symptom)))
+def _key_symptom(text: str, read: SpeltText, words: TextWords, symptom: str) -> KeySymptom:
+    spans = (read.as_written(span) for span in phrases(words, evidence(words, symptom)))
     return KeySymptom(
         symptom, tuple(Evidence(span.start, span.end, text[span.start : span.end]) for span in spans)
     )

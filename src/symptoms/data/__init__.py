@@ -3,7 +3,7 @@
 from symptoms.data.checking.duplicates import check_leakage
 from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, Descriptions
-from symptoms.data.evidence import Span, cue_forms, evidence, supported_terms
+from symptoms.data.evidence import Span, TextWords, cue_forms, evidence, supported_terms, words_of
 from symptoms.data.example import Example, assessment_of, symptoms_of
 from symptoms.data.experiment import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
@@ -27,6 +27,7 @@ __all__ = [
     "Example",
     "Label",
     "Span",
+    "TextWords",
     "assessment_of",
     "check_leakage",
     "cue_forms",
@@ -40,4 +41,5 @@ __all__ = [
     "render_assessment",
     "supported_terms",
     "symptoms_of",
+    "words_of",
 ]

@@ -79,18 +79,14 @@ class TextWords:
     places: Mapping[str, Sequence[int]]  # Where each word, and each stem with `~`, stands.
 
 
-def evidence(text: str, term: str) -> tuple[Span, ...]:
-    """The places of `text` that bear `term` out, in order and apart; empty where none does."""
-    return _found(words_of(text), term)
-
-
 def supported_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
     """Those of `terms` that anything in `text` bears out."""
     read = words_of(text)
-    return frozenset(term for term in terms if _found(read, term))
+    return frozenset(term for term in terms if evidence(read, term))
 
 
-def _found(text: TextWords, term: str) -> tuple[Span, ...]:
+def evidence(text: TextWords, term: str) -> tuple[Span, ...]:
+    """The places of a text that bear `term` out, in order and apart; empty where none does."""
     matches: set[tuple[int, int]] = set()
     for key, cues in _index(term).items():
         for place in text.places.get(key, ()):

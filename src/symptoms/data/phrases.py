@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symptoms.data.evidence import Span, TextWords, words_of
+from symptoms.data.evidence import Span, TextWords
 
 BEFORE, AFTER = 2, 3
 """Words that a single one is shown with, at most."""
@@ -32,9 +32,8 @@ _LEANING = frozenset(LEANING.split()) | _JOINING
 _BREAKING_OFF = _LEANING - frozenset(OBJECTS.split())
 
 
-def phrases(text: str, spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The places of `text` with so much around them as makes phrases, in order and apart."""
-    words = words_of(text)
+def phrases(words: TextWords, spans: Sequence[Span]) -> tuple[Span, ...]:
+    """The places of a text with so much around them as makes phrases, in order and apart."""
     found: list[Span] = []
     for span in spans:
         inside = [n for n, one in enumerate(words.spans) if span.start <= one.start and one.end <= span.end]

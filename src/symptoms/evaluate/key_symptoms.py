@@ -40,10 +40,9 @@ def score_key_symptoms(
         return None
     if reader is None:
         named = [one.written_symptoms or () for one in annotated]
-        speller = Speller.of({term for terms in named for term in terms})
-        texts = [speller.spelt(model.mended(one.input)).text for one in annotated]
+        texts = _spelt(Speller.of({term for terms in named for term in terms}), model, annotated)
     else:
-        texts = [reader.model.speller.spelt(model.mended(one.input)).text for one in annotated]
+        texts = _spelt(reader.model.speller, model, annotated)
         probabilities = probabilities_of(logprobs_of(annotated), temperature)
         named = [reader.named(row, text) for row, text in zip(probabilities, texts, strict=True)]
     supported = [supported_terms(text, terms) for text, terms in zip(texts, named, strict=True)]
@@ -58,3 +57,7 @@ def score_key_symptoms(
         shown_micro_f1=bootstrap_interval(micro_f1_statistic(wanted, shown), len(wanted), seed),
         are_read=reader is not None,
     )
+
+
+def _spelt(speller: Speller, model: TrainedModel, predictions: Sequence[Prediction]) -> list[str]:
+    return [speller.spelt(model.mended(one.input)).text for one in predictions]
