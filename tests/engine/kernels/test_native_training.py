@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tinker_local.domain.datum import Datum
@@ -16,6 +20,7 @@ from tinker_local.engine.kernels.cross_entropy import target_logprobs_and_gradie
 from tinker_local.engine.kernels.gate import gated, gated_backward
 from tinker_local.engine.kernels.linear import LinearGroup, LowRank
 from tinker_local.engine.kernels.native import library as library_module
+from tinker_local.engine.kernels.native.half_matmul import HalfMatrix
 from tinker_local.engine.kernels.native.library import library
 from tinker_local.engine.kernels.norm import norm, norm_backward, normed
 from tinker_local.engine.kernels.rotary import rotate_, rotate_backward_
@@ -32,6 +37,16 @@ pytestmark = pytest.mark.skipif(library() is None, reason="no kernels in C on th
 @pytest.fixture
 def draw() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@contextmanager
+def torch_threads(number: int) -> Generator[None, None, None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def close(found: Tensor, expected: Tensor, roundings: int = 1) -> None:
@@ -157,6 +172,44 @@ def test_adapters_forwards_and_backwards(rank: int, scale: float, rows: int, dra
         assert torch.equal(one, other)
 
 
+@given(
+    rows=st.integers(1, 300),
+    sixteens=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    threads=st.integers(1, 5),
+    seed=st.integers(0, 99),
+)
+def test_a_laid_out_matrix_multiplies_both_ways(
+    rows: int, sixteens: tuple[int, int], threads: int, seed: int
+):
+    """Whatever the sizes and the threads, a product and that with the matrix turned are float32's."""
+    draw = torch.Generator().manual_seed(seed)
+    outputs, inputs = (16 * number for number in sixteens)
+    weight = torch.randn((outputs, inputs), generator=draw).to(HALF)
+    # Columns of more, as a part of joined outputs is.
+    x, gradient = (torch.randn((rows, width + 8), generator=draw).to(HALF) for width in (inputs, outputs))
+    matrix = HalfMatrix(weight)
+    with torch_threads(threads):
+        found, back = matrix.forward(x[:, :inputs]), matrix.backward(gradient[:, :outputs])
+    close(found, x[:, :inputs].float() @ weight.float().t())
+    close(back, gradient[:, :outputs].float() @ weight.float())
+
+
+def test_a_gradient_longer_than_the_caches_is_summed_up_whole(draw: torch.Generator):
+    """Outputs are taken in blocks, whose sums are added in float32."""
+    weight, gradient = (torch.randn((size, 4096), generator=draw).to(HALF) for size in (32, 70))
+    matrix = HalfMatrix(weight.t().contiguous())
+    close(matrix.backward(gradient), gradient.float() @ weight.float().t(), roundings=2)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_what_is_no_number_stays_none_through_a_matrix(odd: float):
+    """A row that is spoilt gives a spoilt row, and leaves its neighbours as they are."""
+    matrix, x = HalfMatrix(torch.ones((48, 32), dtype=HALF)), torch.ones((3, 48), dtype=HALF)
+    x[1, 5] = odd
+    for found in (matrix.forward(x[:, :32]), matrix.backward(x)):
+        assert found.isfinite().all(dim=1).tolist() == [True, False, True]
+
+
 def test_log_probabilities_and_their_gradient(draw: torch.Generator):
     """Several targets a row, one of them named twice and one nearly certain, as autograd has them."""
     weight = torch.randn((96, 32), generator=draw).to(HALF)
@@ -164,7 +217,7 @@ def test_log_probabilities_and_their_gradient(draw: torch.Generator):
     weight[7] = states[0] * 3
     targets = torch.tensor([[7, 7], [1, 95], [3, 4], [0, 50], [20, 21]])
     by_logprob = torch.randn(targets.shape, generator=draw)
-    group = LinearGroup((weight,), None, None, None)
+    group = LinearGroup((weight,), None, None)
     found, to_states = target_logprobs_and_gradient(group, states, targets, lambda rows, _: by_logprob[rows])
     scores = (states @ weight.t()).float().requires_grad_()
     logprobs = torch.log_softmax(scores, dim=-1).gather(1, targets)

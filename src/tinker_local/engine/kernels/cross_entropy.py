@@ -112,7 +112,7 @@ def _pieces(unembedding: LinearGroup, states: Tensor) -> Iterator[slice]:
     # The kernels in C keep no exponentials beside the scores. The fewer the pieces, the less often the whole
     # unembedding comes from memory.
     beside = 0 if training.computes(states) else torch.float32.itemsize
-    row = unembedding.weights[0].shape[0] * (states.element_size() + beside)
+    row = unembedding.outputs * (states.element_size() + beside)
     size = max(1, SCORES_MEMORY // row // ROWS) * ROWS
     return (slice(start, start + size) for start in range(0, len(states), size))
 

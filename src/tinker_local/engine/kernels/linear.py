@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import add_matmul, matmul, matmul_into
+from tinker_local.engine.kernels.native.half_matmul import HalfMatrix
 from tinker_local.engine.kernels.native.low_rank import PairedLowRank, can_train
 
 
@@ -77,21 +78,29 @@ class LowRank:
 class LinearGroup:
     """Frozen weights of layers that read one input, with or without biases and adapters.
 
-    `weights` are a matrix [out_i, in] for each layer, or one of all below each other; `transposed` is that
-    one the other way round, where it was laid out for the way back. `bias` [all out_i].
+    `weights` are a matrix [out_i, in] for each layer, or one of all below each other, which may be laid out
+    for the kernels in C. `bias` [all out_i].
     """
 
-    weights: tuple[Tensor, ...]
-    transposed: Tensor | None
+    weights: tuple[Tensor, ...] | HalfMatrix
     bias: Tensor | None
     low_rank: LowRank | None
 
+    @property
+    def outputs(self) -> int:
+        """Those of all layers together."""
+        if isinstance(self.weights, HalfMatrix):
+            return self.weights.outputs
+        return sum(len(weight) for weight in self.weights)
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Outputs [rows, all out_i] of rows [rows, in], and what `backward` needs of the adapters."""
-        if len(self.weights) == 1:
+        if isinstance(self.weights, HalfMatrix):
+            outputs = self.weights.forward(x)
+        elif len(self.weights) == 1:
             outputs = matmul(x, self.weights[0])
         else:
-            outputs = x.new_empty((len(x), sum(len(weight) for weight in self.weights)))
+            outputs = x.new_empty((len(x), self.outputs))
             for weight, columns in _beside_each_other(self.weights):
                 matmul_into(outputs[:, columns], x, weight)
         low: Tensor | None = None
@@ -103,15 +112,18 @@ class LinearGroup:
 
     def backward(self, x: Tensor, low: Tensor | None, gradient: Tensor) -> Tensor:
         """The gradient to the input [rows, in] from that to the outputs; the adapters' is gathered."""
-        to_x = None if self.transposed is None else matmul(gradient, self.transposed)
-        for weight, columns in _beside_each_other(self.weights if to_x is None else ()):
-            if to_x is None:
-                to_x = matmul(gradient[:, columns], weight.t())
-            else:
-                add_matmul(to_x, gradient[:, columns], weight.t())
-        assert to_x is not None, "a group has at least one layer"
+        to_x = self._to_input(gradient)
         if low is not None and self.low_rank is not None:
             self.low_rank.backward(x, low, gradient, to_x)
+        return to_x
+
+    def _to_input(self, gradient: Tensor) -> Tensor:
+        if isinstance(self.weights, HalfMatrix):
+            return self.weights.backward(gradient)
+        (first, columns), *others = _beside_each_other(self.weights)
+        to_x = matmul(gradient[:, columns], first.t())
+        for weight, columns in others:
+            add_matmul(to_x, gradient[:, columns], weight.t())
         return to_x
 
     def backward_to_adapters(self, x: Tensor, low: Tensor | None, gradient: Tensor) -> None:

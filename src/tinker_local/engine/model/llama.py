@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import linear
+from tinker_local.engine.kernels.native.half_matmul import HalfMatrix
 from tinker_local.engine.kernels.pointwise import rms_norm, rotate
 
 Projection = Callable[[str, Tensor, Tensor], Tensor]
@@ -154,12 +155,12 @@ class Llama:
         self,
         config: LlamaConfig,
         weights: Mapping[str, Tensor],
-        transposed: Mapping[str, Tensor] | None = None,
+        laid_out: Mapping[str, HalfMatrix] | None = None,
     ) -> None:
-        """`transposed` holds the matrices the other way round, by the same names, if training needs them."""
+        """`laid_out` holds matrices as the kernels of training take them, in place of weights so named."""
         self.config = config
         self.weights = weights
-        self.transposed = transposed or {}
+        self.laid_out = laid_out or {}
         self.device = weights["model.embed_tokens.weight"].device
         self.dtype = weights["model.embed_tokens.weight"].dtype
         self.num_parameters = sum(weight.numel() for weight in weights.values())

@@ -1,9 +1,8 @@
-"""Weights laid out as oneDNN multiplies fastest by them.
+"""Copies of a model whose weights are laid out as products with them are fastest.
 
-A step of a few rows waits for its weights. Read in the order in which they lie, they come about twice as fast
-as from the rows of a matrix, and the results are the same to the last bit. For the hundred rows of a training
-step the gain is a tenth to a quarter. It costs the weights' memory once more, and in training, where the
-way back goes through the transposed matrix, twice, so large models go without.
+A step of a few rows waits for its weights. Read in the order in which they lie, they come about twice as
+fast as from the rows of a matrix, and from oneDNN the results are the same to the last bit. That costs the
+weights' memory once more, so large models are sampled from without. For training see `half_matmul.c`.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import can_pack
+from tinker_local.engine.kernels.native.half_matmul import HalfMatrix, can_lay_out
 from tinker_local.engine.model.llama import Llama
 
 MOST_BYTES = 2**30
@@ -23,6 +23,7 @@ MOST_BYTES = 2**30
 MOST_READ = 2**26
 """Bytes of a file that stay in memory while a copy is made."""
 LINEAR = ("_proj.weight", "lm_head.weight")
+EMBEDDING = "model.embed_tokens.weight"
 
 
 def packed(model: Llama) -> Llama:
@@ -31,7 +32,7 @@ def packed(model: Llama) -> Llama:
         return model
     weights = dict(model.weights)
     if model.config.tie_word_embeddings:
-        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+        weights["lm_head.weight"] = weights[EMBEDDING]
     for name in [name for name in weights if name.endswith(LINEAR)]:
         weights[name] = packed_matrix(weights[name])
     return Llama(replace(model.config, tie_word_embeddings=False), weights)
@@ -45,33 +46,31 @@ def packed_matrix(weight: Tensor) -> Tensor:
 
 
 def copied_for_training(model: Llama, dtype: torch.dtype, forget: Callable[[], None]) -> Llama:
-    """A joined copy in a type, with its matrices, and these transposed, packed where that is worth it.
+    """A joined copy in a type, with its matrices laid out for the kernels of training where they take them.
 
     `forget` is called from time to time to let go what of `model` was read from a file.
     """
-    # In float32 the small models that are trained in it stay in the caches, where packing gains nothing.
-    suited = can_pack() and model.device.type == "cpu" and dtype == torch.bfloat16
-    if not suited or 2 * model.num_parameters * dtype.itemsize > MOST_BYTES:
-        return model.joined(dtype)
     weights: dict[str, Tensor] = {}
-    transposed: dict[str, Tensor] = {}
+    laid_out: dict[str, HalfMatrix] = {}
     read = 0
-    # One after another, so that no more than one of them lies in memory unpacked, too.
+    # One after another, so that no more than one of them lies in memory twice.
     for name, plain in model.joined_weights(dtype):
         read += plain.numel() * model.dtype.itemsize
         if read > MOST_READ:
             forget()
             read = 0
-        if name == "model.embed_tokens.weight":
-            weights[name] = plain
+        if name == EMBEDDING:
             if not model.config.tie_word_embeddings:
                 continue
             name = "lm_head.weight"
-        if name.endswith(LINEAR):
-            weights[name], transposed[name] = packed_matrix(plain), packed_matrix(plain.t())
+        if name.endswith(LINEAR) and can_lay_out(plain):
+            laid_out[name] = HalfMatrix(plain)
         else:
             weights[name] = plain
-    return Llama(replace(model.config, tie_word_embeddings=False), weights, transposed)
+    forget()
+    # Of the embeddings themselves a step needs a few rows, so they may stay where they are.
+    weights[EMBEDDING] = model.weights[EMBEDDING].to(dtype)
+    return Llama(replace(model.config, tie_word_embeddings=False), weights, laid_out)
 
 
 class PackedModels:

@@ -294,12 +294,14 @@ class Decoder:
         weights = self.model.weights
         joined = joined_name(prefix, names)
         layers = [f"{prefix}.{name}" if prefix else name for name in names]
-        one = joined if f"{joined}.weight" in weights else source
+        laid_out = self.model.laid_out
+        is_joined = f"{joined}.weight" in laid_out or f"{joined}.weight" in weights
+        one = joined if is_joined else source
         sources = layers if one is None else [one]
         biases = [weights[f"{name}.bias"] for name in sources if f"{name}.bias" in weights]
+        matrix = laid_out.get(f"{sources[0]}.weight")
         return LinearGroup(
-            weights=tuple(weights[f"{name}.weight"] for name in sources),
-            transposed=self.model.transposed.get(f"{sources[0]}.weight") if len(sources) == 1 else None,
+            weights=matrix or tuple(weights[f"{name}.weight"] for name in sources),
             bias=torch.cat(biases) if biases else None,
             low_rank=self._low_rank(layers),
         )

@@ -21,7 +21,7 @@ from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
 
 SOURCES = (
     *("few_rows.c", "pointwise.c", "attention.c", "vocabulary.c"),
-    *("training.c", "training_attention.c", "low_rank.c"),
+    *("training.c", "training_attention.c", "low_rank.c", "half_matmul.c"),
 )
 HEADER = "native.h"
 FOLDER = Path(__file__).parent / "sources"
@@ -110,6 +110,8 @@ _ARGUMENTS = {
     "half_pairs": (_POINTER, _LONG, _LONG, _POINTER, _POINTER, _INT),
     "half_low_rank": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
     "half_low_rank_backward": (*(_POINTER,) * 4, _LONG, _POINTER, _LONG, _INT),
+    "half_matmul": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER, _LONG, _LONG, _INT),
+    "half_matmul_back": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER, _LONG, _INT),
 }
 
 

@@ -8,18 +8,6 @@
 
 #include "native.h"
 
-static inline __m512bh load_pairs(const pair *from) {
-    __m512bh value;
-    memcpy(&value, from, sizeof value);
-    return value;
-}
-
-static inline __m512bh broadcast_pair(const void *from) {
-    pair value;
-    memcpy(&value, from, sizeof value);
-    return (__m512bh)_mm512_set1_epi32(value);
-}
-
 /* Neighbouring rows of a matrix [rows, columns] in pairs; behind an odd last row stand zeros. */
 static void pair_rows(const half *matrix, long stride, long rows, long columns, pair *pairs, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
@@ -34,34 +22,6 @@ static void pair_rows(const half *matrix, long stride, long rows, long columns, 
         }
 }
 
-/* Sixteen rows of sixteen 32-bit numbers, `stride` apart, the other way round. */
-static inline void transpose(const pair *from, long stride, pair *to, long to_stride) {
-    __m512i a[LANES], b[LANES];
-    for (int i = 0; i < LANES; i++) a[i] = _mm512_loadu_si512(from + i * stride);
-    for (int i = 0; i < LANES; i += 2) {
-        b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
-        b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
-    }
-    for (int i = 0; i < LANES; i += 4) {
-        a[i] = _mm512_unpacklo_epi64(b[i], b[i + 2]);
-        a[i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 2]);
-        a[i + 2] = _mm512_unpacklo_epi64(b[i + 1], b[i + 3]);
-        a[i + 3] = _mm512_unpackhi_epi64(b[i + 1], b[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        b[i] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0x88);
-        b[i + 4] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0xdd);
-        b[i + 8] = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0x88);
-        b[i + 12] = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; i++) {
-        _mm512_storeu_si512(to + i * to_stride, _mm512_shuffle_i32x4(b[i], b[i + 8], 0x88));
-        _mm512_storeu_si512(to + (i + 8) * to_stride, _mm512_shuffle_i32x4(b[i], b[i + 8], 0xdd));
-        _mm512_storeu_si512(to + (i + 4) * to_stride, _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0x88));
-        _mm512_storeu_si512(to + (i + 12) * to_stride, _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0xdd));
-    }
-}
-
 /* Neighbouring columns of a matrix [rows, columns] in pairs: [columns / 2, rows]. */
 static void pair_columns(const half *matrix, long rows, long columns, pair *pairs, int threads) {
     const long width = columns / 2;
@@ -69,7 +29,12 @@ static void pair_columns(const half *matrix, long rows, long columns, pair *pair
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (long row = 0; row < rows; row += LANES) {
         long i = 0;
-        for (; i + LANES <= width; i += LANES) transpose(from + row * width + i, width, pairs + i * rows + row, rows);
+        for (; i + LANES <= width; i += LANES) {
+            __m512i lines[LANES];
+            for (int lane = 0; lane < LANES; lane++) lines[lane] = _mm512_loadu_si512(from + (row + lane) * width + i);
+            transpose(lines);
+            for (int one = 0; one < LANES; one++) _mm512_storeu_si512(pairs + (i + one) * rows + row, lines[one]);
+        }
         for (; i < width; i++)
             for (long lane = 0; lane < LANES; lane++) pairs[i * rows + row + lane] = from[(row + lane) * width + i];
     }

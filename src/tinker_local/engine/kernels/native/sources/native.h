@@ -37,12 +37,51 @@ static inline floats load_half(const uint16_t *from) {
 }
 
 #ifdef __AVX512BF16__
+static inline __m512bh load_pairs(const pair *from) {
+    __m512bh value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+static inline __m512bh broadcast_pair(const void *from) {
+    pair value;
+    memcpy(&value, from, sizeof value);
+    return (__m512bh)_mm512_set1_epi32(value);
+}
+
 /* Rounded to the nearest, to the even one of two. */
 static inline void store_half(uint16_t *to, floats value) {
     const __m256bh rounded = _mm512_cvtneps_pbh((__m512)value);
     memcpy(to, &rounded, sizeof rounded);
 }
 #endif
+
+/* Sixteen rows of sixteen 32-bit numbers the other way round. */
+static inline void transpose(__m512i a[LANES]) {
+    __m512i b[LANES];
+    for (int i = 0; i < LANES; i += 2) {
+        b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    for (int i = 0; i < LANES; i += 4) {
+        a[i] = _mm512_unpacklo_epi64(b[i], b[i + 2]);
+        a[i + 1] = _mm512_unpackhi_epi64(b[i], b[i + 2]);
+        a[i + 2] = _mm512_unpacklo_epi64(b[i + 1], b[i + 3]);
+        a[i + 3] = _mm512_unpackhi_epi64(b[i + 1], b[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        b[i] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0x88);
+        b[i + 4] = _mm512_shuffle_i32x4(a[i], a[i + 4], 0xdd);
+        b[i + 8] = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0x88);
+        b[i + 12] = _mm512_shuffle_i32x4(a[i + 8], a[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        a[i] = _mm512_shuffle_i32x4(b[i], b[i + 8], 0x88);
+        a[i + 8] = _mm512_shuffle_i32x4(b[i], b[i + 8], 0xdd);
+        a[i + 4] = _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0x88);
+        a[i + 12] = _mm512_shuffle_i32x4(b[i + 4], b[i + 12], 0xdd);
+    }
+}
 
 static inline floats broadcast(float value) { return (floats)_mm512_set1_ps(value); }
 
