@@ -18,10 +18,11 @@ from tinker_local.domain.datum import Datum
 from tinker_local.engine.kernels.attention import Heads, attention, attention_backward, sequences_of
 from tinker_local.engine.kernels.cross_entropy import target_logprobs_and_gradient
 from tinker_local.engine.kernels.gate import gated, gated_backward
-from tinker_local.engine.kernels.linear import LinearGroup, LowRank
+from tinker_local.engine.kernels.linear import LinearGroup, low_rank, refresh
 from tinker_local.engine.kernels.native import library as library_module
 from tinker_local.engine.kernels.native.half_matmul import HalfMatrix
 from tinker_local.engine.kernels.native.library import library
+from tinker_local.engine.kernels.native.low_rank import Pair, PairedLowRank
 from tinker_local.engine.kernels.norm import norm, norm_backward, normed
 from tinker_local.engine.kernels.rotary import rotate_, rotate_backward_
 from tinker_local.engine.model.lora import Adapter, LoraConfig
@@ -134,16 +135,28 @@ def test_attention_forwards_and_backwards(shape: tuple[int, int, int], draw: tor
 def test_adapters_forwards_and_backwards(rank: int, scale: float, rows: int, draw: torch.Generator):
     """Two layers of one input: their terms, gradients, and that of the input, also where it is not wanted."""
     sizes = (48, 32)
-    a = torch.randn((2 * rank, 80), generator=draw).to(HALF)
-    b = tuple(torch.randn((size, rank), generator=draw).to(HALF) for size in sizes)
+    masters = [
+        (torch.randn((rank, 80), generator=draw), torch.randn((size, rank), generator=draw)) for size in sizes
+    ]
+    a, b = torch.cat([a for a, _ in masters]).to(HALF), [b.to(HALF) for _, b in masters]
     x = torch.randn((rows, 80), generator=draw).to(HALF)
     gradient = torch.randn((rows, sum(sizes)), generator=draw).to(HALF)
 
-    def made() -> LowRank:
-        zeros = [torch.zeros((rank, 80)) for _ in sizes], [torch.zeros((size, rank)) for size in sizes]
-        return LowRank(a, b, scale, tuple(zeros[0]), tuple(zeros[1]))
+    def zeros() -> list[Pair]:
+        return [(torch.zeros_like(a), torch.zeros_like(b)) for a, b in masters]
 
-    adapters, alone = made(), made()
+    gathered, gathered_alone = zeros(), zeros()
+    # Made with other numbers, so that `refresh` has to bring these.
+    changing = zeros()
+    adapters, alone = (
+        low_rank(changing, gathered, scale, HALF),
+        low_rank(masters, gathered_alone, scale, HALF),
+    )
+    assert isinstance(adapters, PairedLowRank)
+    for (a_now, b_now), (a_next, b_next) in zip(changing, masters, strict=True):
+        a_now.copy_(a_next)
+        b_now.copy_(b_next)
+    refresh([adapters])
     outputs = torch.zeros((rows, sum(sizes)), dtype=HALF)
     low = adapters.add_to(outputs, x)
     to_x = torch.zeros((rows, 80), dtype=HALF)
@@ -160,16 +173,14 @@ def test_adapters_forwards_and_backwards(rank: int, scale: float, rows: int, dra
     pairs = [(to_x.float(), wide_x.grad)]
     pairs += [
         (found, wide_a.grad[number * rank : (number + 1) * rank])
-        for number, found in enumerate(adapters.a_gradients)
+        for number, (found, _) in enumerate(gathered)
     ]
-    pairs += [(found, one.grad) for found, one in zip(adapters.b_gradients, wide_b, strict=True)]
+    pairs += [(found, one.grad) for (_, found), one in zip(gathered, wide_b, strict=True)]
     for found, wanted in pairs:
         assert wanted is not None
         torch.testing.assert_close(found, wanted, rtol=0.02, atol=0.01 * float(wanted.abs().max()))
-    for one, other in zip(
-        (*adapters.a_gradients, *adapters.b_gradients), (*alone.a_gradients, *alone.b_gradients), strict=True
-    ):
-        assert torch.equal(one, other)
+    for pair, same in zip(gathered, gathered_alone, strict=True):
+        assert all(map(torch.equal, pair, same))
 
 
 @given(

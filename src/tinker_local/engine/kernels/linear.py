@@ -10,68 +10,76 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import add_matmul, matmul, matmul_into
 from tinker_local.engine.kernels.native.half_matmul import HalfMatrix
-from tinker_local.engine.kernels.native.low_rank import PairedLowRank, can_train
+from tinker_local.engine.kernels.native.low_rank import Pair, PairedLowRank, can_train
+from tinker_local.engine.kernels.native.low_rank import refresh as refresh_pairs
 
 
-@dataclass(frozen=True)
 class LowRank:
-    """The adapters of a group in the type that is computed in, and the float32 buffers of their gradients.
+    """The adapters of a group by torch: they and their gradients are float32, the products of any type."""
 
-    `a` [layers * rank, in] holds all A below each other, and `b` a matrix [out_i, rank] for each layer.
-    """
+    def __init__(
+        self, adapters: Sequence[Pair], gradients: Sequence[Pair], scale: float, dtype: torch.dtype
+    ) -> None:
+        """A [rank, in] and B [out_i, rank] of each layer, and buffers in which their gradients gather."""
+        self._adapters = adapters
+        self._gradients = gradients
+        self._scale = scale
+        self._dtype = dtype
+        self.refresh()
 
-    a: Tensor
-    b: tuple[Tensor, ...]
-    scale: float
-    a_gradients: tuple[Tensor, ...]
-    b_gradients: tuple[Tensor, ...]
+    def refresh(self) -> None:
+        """Take over what the adapters' numbers are now."""
+        a = [a.to(self._dtype) for a, _ in self._adapters]
+        self._a = a[0] if len(a) == 1 else torch.cat(a)
+        self._b = [b.to(self._dtype) for _, b in self._adapters]
 
     def add_to(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Add the low-rank terms to outputs [rows, all out_i]; `x A^T scale` [rows, layers * rank]."""
-        if self._paired is not None:
-            return self._paired.add_to(outputs, x)
-        low = _scaled(matmul(x, self.a), self.scale)
-        for index, (b, columns) in enumerate(_beside_each_other(self.b)):
+        low = _scaled(matmul(x, self._a), self._scale)
+        for index, (b, columns) in enumerate(_beside_each_other(self._b)):
             add_matmul(outputs[:, columns], self._part(low, index), b)
         return low
 
     def backward(self, x: Tensor, low: Tensor, gradient: Tensor, to_x: Tensor | None) -> None:
         """Gather the adapters' gradients, and add to that of the input, where it is wanted, their share."""
-        if self._paired is not None:
-            self._paired.backward(x, low, gradient, to_x)
-            return
         parts: list[Tensor] = []
-        for index, (b, columns) in enumerate(_beside_each_other(self.b)):
+        for index, (b, columns) in enumerate(_beside_each_other(self._b)):
             mine = gradient[:, columns]
-            self.b_gradients[index].add_(mine.t() @ self._part(low, index))
+            self._gradients[index][1].add_(mine.t() @ self._part(low, index))
             parts.append(matmul(mine, b.t()))
-        to_low = _scaled(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), self.scale)
+        to_low = _scaled(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1), self._scale)
         to_a = to_low.t() @ x
-        for index, gathered in enumerate(self.a_gradients):
-            gathered.add_(to_a[index * self._rank : (index + 1) * self._rank])
+        for index, (gathered, _) in enumerate(self._gradients):
+            gathered.add_(self._part(to_a.t(), index).t())
         if to_x is not None:
-            add_matmul(to_x, to_low, self.a.t())
-
-    @cached_property
-    def _paired(self) -> PairedLowRank | None:
-        """The same by the kernels in C, where they can."""
-        if not can_train(self.a, self.b):
-            return None
-        return PairedLowRank(self.a, self.b, self.scale, self.a_gradients, self.b_gradients)
-
-    @property
-    def _rank(self) -> int:
-        return self.b[0].shape[1]
+            add_matmul(to_x, to_low, self._a.t())
 
     def _part(self, low: Tensor, index: int) -> Tensor:
-        return low[:, index * self._rank : (index + 1) * self._rank]
+        rank = self._b[0].shape[1]
+        return low[:, index * rank : (index + 1) * rank]
+
+
+def low_rank(
+    adapters: Sequence[Pair], gradients: Sequence[Pair], scale: float, dtype: torch.dtype
+) -> LowRank | PairedLowRank:
+    """The adapters of a group as they are computed fastest."""
+    if can_train(adapters, dtype):
+        return PairedLowRank(adapters, gradients, scale)
+    return LowRank(adapters, gradients, scale, dtype)
+
+
+def refresh(groups: Sequence[LowRank | PairedLowRank]) -> None:
+    """Take over what the numbers of all these adapters are now."""
+    refresh_pairs([group for group in groups if isinstance(group, PairedLowRank)])
+    for group in groups:
+        if isinstance(group, LowRank):
+            group.refresh()
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class LinearGroup:
 
     weights: tuple[Tensor, ...] | HalfMatrix
     bias: Tensor | None
-    low_rank: LowRank | None
+    low_rank: LowRank | PairedLowRank | None
 
     @property
     def outputs(self) -> int:

@@ -25,7 +25,7 @@ from tinker_local.engine.kernels.attention import (
     sequences_of,
 )
 from tinker_local.engine.kernels.gate import gated, gated_backward
-from tinker_local.engine.kernels.linear import LinearGroup, LowRank
+from tinker_local.engine.kernels.linear import LinearGroup, LowRank, PairedLowRank, low_rank, refresh
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.norm import norm, norm_backward, normed
 from tinker_local.engine.kernels.rotary import rotate_, rotate_backward_
@@ -134,16 +134,21 @@ class Decoder:
     """A base model with an adapter beside it, whose gradients gather in the buffers of `gradients`."""
 
     def __init__(self, model: Llama, adapter: Adapter, gradients: Adapter) -> None:
-        """`adapter` is in the type of the model, and `gradients`, float32, has its shapes."""
+        """Both adapters are float32. What the numbers of `adapter` are is read here, and by `refresh`."""
         self.model = model
         self.config = model.config
         self._adapter = adapter
         self._gradients = gradients
         self._heads = Heads(model.config.num_attention_heads, model.config.num_key_value_heads)
         self._num_rotated = self._heads.queries + self._heads.keys
-        self.blocks = [self._block(layer) for layer in range(model.config.num_hidden_layers)]
+        self._low_ranks: list[LowRank | PairedLowRank] = []
         tied = model.config.tie_word_embeddings
         self.unembedding = self._group("", ("lm_head",), "model.embed_tokens" if tied else "lm_head")
+        self.blocks = [self._block(layer) for layer in range(model.config.num_hidden_layers)]
+
+    def refresh(self) -> None:
+        """Compute with what the adapter's numbers are now."""
+        refresh(self._low_ranks)
 
     def tokens(self, sequences: Sequence[Tensor]) -> Tokens:
         """Sequences of ids, int64 [length], best the longest first."""
@@ -306,16 +311,12 @@ class Decoder:
             low_rank=self._low_rank(layers),
         )
 
-    def _low_rank(self, layers: Sequence[str]) -> LowRank | None:
+    def _low_rank(self, layers: Sequence[str]) -> LowRank | PairedLowRank | None:
         """Whether layers have adapters is decided for all of one input at once."""
         if layers[0] not in self._adapter.matrices:
             return None
-        pairs = [self._adapter.matrices[name] for name in layers]
+        adapters = [self._adapter.matrices[name] for name in layers]
         gradients = [self._gradients.matrices[name] for name in layers]
-        return LowRank(
-            a=pairs[0][0] if len(pairs) == 1 else torch.cat([a for a, _ in pairs]),
-            b=tuple(b for _, b in pairs),
-            scale=self._adapter.scale,
-            a_gradients=tuple(a for a, _ in gradients),
-            b_gradients=tuple(b for _, b in gradients),
-        )
+        made = low_rank(adapters, gradients, self._adapter.scale, self.model.dtype)
+        self._low_ranks.append(made)
+        return made

@@ -68,8 +68,8 @@ class TrainingModel:
         self.adapter = adapter
         self._gradients = gradients
         self._has_gradients = False
-        self._rounded: Tensor | None = None
         self._decoder: Decoder | None = None
+        self._has_stepped = False
 
     @property
     def optimizer(self) -> str:
@@ -132,16 +132,11 @@ class TrainingModel:
         if self._decoder is None:
             model = self._trained_on()
             gradients = Adapter(model.config, self.adapter.config, self._gradients)
-            self._decoder = Decoder(model, self._rounded_adapter(model.dtype), gradients)
+            self._decoder = Decoder(model, self.adapter, gradients)
+        elif self._has_stepped:
+            self._decoder.refresh()
+        self._has_stepped = False
         return self._decoder
-
-    def _rounded_adapter(self, dtype: torch.dtype) -> Adapter:
-        """The adapter in another type, in a buffer that is used again and again."""
-        if self.adapter.flat.dtype == dtype:
-            return self.adapter
-        if self._rounded is None:
-            self._rounded = torch.empty_like(self.adapter.flat, dtype=dtype)
-        return Adapter(self.base.config, self.adapter.config, self._rounded.copy_(self.adapter.flat))
 
     def optim_step(self, settings: Settings) -> dict[str, float]:
         """One step on the gathered gradients, which are then cleared.
@@ -164,7 +159,7 @@ class TrainingModel:
         self._optimizer.step(settings)
         self._gradients.zero_()
         self._has_gradients = False
-        self._decoder = None
+        self._has_stepped = True
         return {"grad_norm:mean": norm}
 
     def optimizer_state(self) -> dict[str, Tensor]:

@@ -54,6 +54,8 @@ class LowRankStructure(ctypes.Structure):
         ("padded", ctypes.c_long),
         ("inputs", ctypes.c_long),
         ("scale", ctypes.c_float),
+        ("a", ctypes.c_void_p * MOST_LAYERS),
+        ("b", ctypes.c_void_p * MOST_LAYERS),
         ("a_columns", ctypes.c_void_p),
         ("a_rows", ctypes.c_void_p),
         ("b_columns", ctypes.c_void_p * MOST_LAYERS),
@@ -107,7 +109,7 @@ _ARGUMENTS = {
         *(_POINTER, _POINTER, _POINTER, Shape, _POINTER, _POINTER, _LONG, _LONG),
         *(_POINTER, _POINTER, _LONG, _INT),
     ),
-    "half_pairs": (_POINTER, _LONG, _LONG, _POINTER, _POINTER, _INT),
+    "half_low_rank_refresh": (_POINTER, _LONG, _INT),
     "half_low_rank": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
     "half_low_rank_backward": (*(_POINTER,) * 4, _LONG, _POINTER, _LONG, _INT),
     "half_matmul": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER, _LONG, _LONG, _INT),
@@ -148,9 +150,14 @@ def library() -> ctypes.CDLL | None:
     return loaded
 
 
-def takes_bfloat16(x: Tensor) -> bool:
+def has_kernels_for(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether this is bfloat16 on the CPU, and the kernels are there for it."""
-    return x.dtype == torch.bfloat16 and x.device.type == "cpu" and library() is not None
+    return dtype == torch.bfloat16 and device.type == "cpu" and library() is not None
+
+
+def takes_bfloat16(x: Tensor) -> bool:
+    """Whether this tensor is in bfloat16 on the CPU, and the kernels are there for it."""
+    return has_kernels_for(x.dtype, x.device)
 
 
 def _suits() -> bool:

@@ -51,8 +51,6 @@ typedef void (*tile)(const half *, long, const pair *, long, half *, long);
 static const tile eight_rows[] = {NULL, tile_8_1, tile_8_2, tile_8_3};
 static const tile single_row[] = {NULL, tile_1_1, tile_1_2, tile_1_3};
 
-static inline long least(long one, long other) { return one < other ? one : other; }
-
 /* y [rows, outputs] of x [rows, inputs]; both are multiples of sixteen. */
 void half_matmul(const pair *matrix, long inputs, long outputs, const half *x, long stride, half *y, long y_stride,
                  long rows, int threads) {

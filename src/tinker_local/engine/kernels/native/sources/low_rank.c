@@ -8,9 +8,10 @@
 
 #include "native.h"
 
-/* Neighbouring rows of a matrix [rows, columns] in pairs; behind an odd last row stand zeros. */
-static void pair_rows(const half *matrix, long stride, long rows, long columns, pair *pairs, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
+/* Neighbouring rows of a matrix [rows, columns] in pairs; behind an odd last row stand zeros. Like all that
+   follows, this is shared by a team of threads, none of which waits at the end. */
+static void pair_rows(const half *matrix, long stride, long rows, long columns, pair *pairs) {
+#pragma omp for schedule(static) nowait
     for (long row = 0; row < rows; row += 2)
         for (long i = 0; i < columns; i += LANES) {
             const half *at = matrix + row * stride + i;
@@ -20,30 +21,6 @@ static void pair_rows(const half *matrix, long stride, long rows, long columns, 
             const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(second), 16);
             _mm512_storeu_si512(pairs + row / 2 * columns + i, _mm512_or_si512(_mm512_cvtepu16_epi32(first), upper));
         }
-}
-
-/* Neighbouring columns of a matrix [rows, columns] in pairs: [columns / 2, rows]. */
-static void pair_columns(const half *matrix, long rows, long columns, pair *pairs, int threads) {
-    const long width = columns / 2;
-    const pair *from = (const pair *)matrix;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (long row = 0; row < rows; row += LANES) {
-        long i = 0;
-        for (; i + LANES <= width; i += LANES) {
-            __m512i lines[LANES];
-            for (int lane = 0; lane < LANES; lane++) lines[lane] = _mm512_loadu_si512(from + (row + lane) * width + i);
-            transpose(lines);
-            for (int one = 0; one < LANES; one++) _mm512_storeu_si512(pairs + (i + one) * rows + row, lines[one]);
-        }
-        for (; i < width; i++)
-            for (long lane = 0; lane < LANES; lane++) pairs[i * rows + row + lane] = from[(row + lane) * width + i];
-    }
-}
-
-/* Both for a matrix of an adapter: `by_columns` to multiply by it, `by_rows` by it the other way round. */
-void half_pairs(const half *matrix, long rows, long columns, pair *by_columns, pair *by_rows, int threads) {
-    pair_columns(matrix, rows, columns, by_columns, threads);
-    pair_rows(matrix, columns, rows, columns, by_rows, threads);
 }
 
 /* A tile of a product of rows with pairs, times `scale`, written to y or added to it. */
@@ -78,9 +55,9 @@ PRODUCT(product_1_1, 1, 1)
 
 /* y [rows, outputs] of x [rows, inputs]; outputs are a multiple of sixteen. */
 static void product(const half *x, long stride, const pair *w, long outputs, long inputs, float scale, half *y,
-                    long y_stride, int add, long rows, int threads) {
+                    long y_stride, int add, long rows) {
     const long across = (outputs + 2 * LANES - 1) / (2 * LANES), down = (rows + 7) / 8;
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
+#pragma omp for schedule(static) collapse(2) nowait
     for (long tile = 0; tile < across; tile++)
         for (long block = 0; block < down; block++) {
             const long column = tile * 2 * LANES, end = block * 8 + 8 < rows ? block * 8 + 8 : rows;
@@ -124,9 +101,9 @@ OUTER(outer_8_1, 8, 1)
 /* Add to `output` [height, columns] the sum over rows of left^T right. Both are matrices in pairs, `left_width`
    and `width` wide, of which the first `height` and `columns` are wanted: multiples of eight. */
 static void outer(const pair *left, long left_width, long height, const pair *right, long width, long columns,
-                  long half_rows, float *output, int threads) {
+                  long half_rows, float *output) {
     const long across = (columns + 2 * LANES - 1) / (2 * LANES);
-#pragma omp parallel for num_threads(threads) schedule(static) collapse(2)
+#pragma omp for schedule(static) collapse(2) nowait
     for (long row = 0; row < height; row += 8)
         for (long tile = 0; tile < across; tile++) {
             const long column = tile * 2 * LANES, left_over = columns - column;
@@ -142,56 +119,112 @@ static void outer(const pair *left, long left_width, long height, const pair *ri
 
 #define MOST_LAYERS 3
 
-/* `rank` is the adapters' own, `padded` the next multiple of sixteen: A and B have zeros behind. */
+/* `rank` is the adapters' own, `padded` the next multiple of sixteen. `a` and `b` are the matrices that an
+   optimizer steps; the others are these in pairs, with zeros behind. */
 struct low_rank {
     long layers, rank, padded, inputs;
     float scale;
-    const pair *a_columns, *a_rows; /* of all A below each other */
-    const pair *b_columns[MOST_LAYERS], *b_rows[MOST_LAYERS];
+    const float *a[MOST_LAYERS], *b[MOST_LAYERS];
+    pair *a_columns, *a_rows; /* of all A below each other */
+    pair *b_columns[MOST_LAYERS], *b_rows[MOST_LAYERS];
     long outputs[MOST_LAYERS];
     float *a_gradients[MOST_LAYERS], *b_gradients[MOST_LAYERS];
 };
 
+/* A matrix [rows, columns] in pairs of neighbouring columns, to multiply by it, and of neighbouring rows, by it
+   the other way round: [padded_columns / 2][columns_stride] and [padded_rows / 2][rows_stride]. */
+static void pair_both(const float *matrix, long rows, long columns, long padded_rows, long padded_columns,
+                      pair *by_columns, long columns_stride, pair *by_rows, long rows_stride) {
+    for (long row = 0; row < padded_rows; row += LANES)
+        for (long column = 0; column < padded_columns; column += 2 * LANES) {
+            const long left = columns - column, wide = least(2 * LANES, padded_columns - column);
+            const __mmask16 first = left < LANES ? (1u << left) - 1 : 0xffff;
+            const __mmask16 second = left < LANES ? 0 : left < 2 * LANES ? (1u << (left - LANES)) - 1 : 0xffff;
+            __m512i lines[LANES];
+            for (long i = 0; i < LANES; i++) {
+                const float *from = matrix + (row + i) * columns + column;
+                lines[i] = row + i < rows ? (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(second, from + LANES),
+                                                                         _mm512_maskz_loadu_ps(first, from))
+                                          : _mm512_setzero_si512();
+            }
+            for (long i = 0; i < LANES; i += 2)
+                for (long half_line = 0; half_line < wide / LANES; half_line++) {
+                    const __m256i one = half_line ? _mm512_extracti64x4_epi64(lines[i], 1) : _mm512_castsi512_si256(lines[i]);
+                    const __m256i next =
+                        half_line ? _mm512_extracti64x4_epi64(lines[i + 1], 1) : _mm512_castsi512_si256(lines[i + 1]);
+                    const __m512i upper = _mm512_slli_epi32(_mm512_cvtepu16_epi32(next), 16);
+                    _mm512_storeu_si512(by_rows + (row + i) / 2 * rows_stride + column + half_line * LANES,
+                                        _mm512_or_si512(_mm512_cvtepu16_epi32(one), upper));
+                }
+            transpose(lines);
+            for (long i = 0; i < wide / 2; i++)
+                _mm512_storeu_si512(by_columns + (column / 2 + i) * columns_stride + row, lines[i]);
+        }
+}
+
+/* The pairs of so many groups anew, after a step of the optimizer. */
+void half_low_rank_refresh(const struct low_rank *const *groups, long number, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (long group = 0; group < number; group++) {
+        const struct low_rank *one = groups[group];
+        const long padded = one->padded, width = one->layers * padded;
+        for (long layer = 0; layer < one->layers; layer++) {
+            const long outputs = one->outputs[layer], start = layer * padded;
+            pair_both(one->a[layer], one->rank, one->inputs, padded, one->inputs, one->a_columns + start, width,
+                      one->a_rows + start / 2 * one->inputs, one->inputs);
+            pair_both(one->b[layer], outputs, one->rank, outputs, padded, one->b_columns[layer], outputs,
+                      one->b_rows[layer], padded);
+        }
+    }
+}
+
 /* low = x A^T scale [rows, layers * padded], and y += low B^T in the columns of each layer. */
 void half_low_rank(const struct low_rank *adapters, const half *x, half *low, half *y, long y_stride, long rows,
                    int threads) {
-    const long width = adapters->layers * adapters->padded;
-    product(x, adapters->inputs, adapters->a_columns, width, adapters->inputs, adapters->scale, low, width, 0, rows,
-            threads);
-    for (long layer = 0; layer < adapters->layers; layer++) {
-        product(low + layer * adapters->padded, width, adapters->b_columns[layer], adapters->outputs[layer],
-                adapters->padded, 1, y, y_stride, 1, rows, threads);
-        y += adapters->outputs[layer];
+    const long padded = adapters->padded, width = adapters->layers * padded;
+#pragma omp parallel num_threads(threads)
+    {
+        product(x, adapters->inputs, adapters->a_columns, width, adapters->inputs, adapters->scale, low, width, 0, rows);
+#pragma omp barrier
+        half *to = y;
+        for (long layer = 0; layer < adapters->layers; to += adapters->outputs[layer++])
+            product(low + layer * padded, width, adapters->b_columns[layer], adapters->outputs[layer], padded, 1, to,
+                    y_stride, 1, rows);
     }
 }
 
 /* Add the gradients of A and B, and to the gradient of x their share of it where it is given. */
 void half_low_rank_backward(const struct low_rank *adapters, const half *x, const half *low, const half *gradient,
                             long gradient_stride, half *to_x, long rows, int threads) {
-    const long padded = adapters->padded, width = adapters->layers * padded, half_rows = (rows + 1) / 2;
-    long widest = adapters->inputs;
-    for (long layer = 0; layer < adapters->layers; layer++)
-        if (adapters->outputs[layer] > widest) widest = adapters->outputs[layer];
-    pair *wide = malloc(half_rows * widest * sizeof *wide), *narrow = malloc(half_rows * width * sizeof *narrow);
+    const long layers = adapters->layers, padded = adapters->padded, inputs = adapters->inputs;
+    const long width = layers * padded, half_rows = (rows + 1) / 2;
+    long starts[MOST_LAYERS + 1] = {0};
+    for (long layer = 0; layer < layers; layer++) starts[layer + 1] = starts[layer] + adapters->outputs[layer];
+    const long outputs = starts[layers];
+    /* The rows of each matrix in pairs: of the gradient, x, low and its gradient. */
+    pair *gradients = malloc(half_rows * (outputs + inputs + 2 * width) * sizeof *gradients);
+    pair *states = gradients + half_rows * outputs, *lows = states + half_rows * inputs;
+    pair *to_lows = lows + half_rows * width;
     half *to_low = malloc(rows * width * sizeof *to_low);
-    for (long layer = 0; layer < adapters->layers; layer++) {
-        const long outputs = adapters->outputs[layer];
-        pair_rows(gradient, gradient_stride, rows, outputs, wide, threads);
-        pair_rows(low + layer * padded, width, rows, padded, narrow, threads);
-        outer(wide, outputs, outputs, narrow, padded, adapters->rank, half_rows, adapters->b_gradients[layer], threads);
-        product(gradient, gradient_stride, adapters->b_rows[layer], padded, outputs, adapters->scale,
-                to_low + layer * padded, width, 0, rows, threads);
-        gradient += outputs;
+#pragma omp parallel num_threads(threads)
+    {
+        for (long layer = 0; layer < layers; layer++)
+            product(gradient + starts[layer], gradient_stride, adapters->b_rows[layer], padded,
+                    adapters->outputs[layer], adapters->scale, to_low + layer * padded, width, 0, rows);
+        pair_rows(gradient, gradient_stride, rows, outputs, gradients);
+        pair_rows(low, width, rows, width, lows);
+        pair_rows(x, inputs, rows, inputs, states);
+#pragma omp barrier
+        for (long layer = 0; layer < layers; layer++)
+            outer(gradients + starts[layer], outputs, adapters->outputs[layer], lows + layer * padded, width,
+                  adapters->rank, half_rows, adapters->b_gradients[layer]);
+        if (to_x) product(to_low, width, adapters->a_rows, inputs, width, 1, to_x, inputs, 1, rows);
+        pair_rows(to_low, width, rows, width, to_lows);
+#pragma omp barrier
+        for (long layer = 0; layer < layers; layer++)
+            outer(to_lows + layer * padded, width, adapters->rank, states, inputs, inputs, half_rows,
+                  adapters->a_gradients[layer]);
     }
-    pair_rows(x, adapters->inputs, rows, adapters->inputs, wide, threads);
-    pair_rows(to_low, width, rows, width, narrow, threads);
-    for (long layer = 0; layer < adapters->layers; layer++)
-        outer(narrow + layer * padded, width, adapters->rank, wide, adapters->inputs, adapters->inputs, half_rows,
-              adapters->a_gradients[layer], threads);
-    if (to_x)
-        product(to_low, width, adapters->a_rows, adapters->inputs, width, 1, to_x, adapters->inputs, 1, rows,
-                threads);
-    free(wide);
-    free(narrow);
+    free(gradients);
     free(to_low);
 }

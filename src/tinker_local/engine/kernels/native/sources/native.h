@@ -22,6 +22,8 @@ struct shape {
     long heads, kv_heads, width;
 };
 
+static inline long least(long one, long other) { return one < other ? one : other; }
+
 static inline floats load(const float *from) {
     floats value;
     memcpy(&value, from, sizeof value);
