@@ -1,6 +1,7 @@
 /* Causal attention over whole sequences in training, forwards and backwards.
 
-   A head of a sequence is widened to float32 and taken four queries at a time. Nothing of it is kept but the
+   A head of a sequence is taken four queries at a time. What is in bfloat16 is multiplied in pairs, as in
+   low_rank.c, and weights and their gradients, which are not, in float32. Nothing of it is kept but the
    logarithm of each query's sum, from which the probabilities come again in the backward pass (Dao et al.
    2022, arXiv:2205.14135). Rows lie as in memory of the model: queries, keys and values beside each other. */
 
@@ -14,38 +15,50 @@
 
 static long rounded_up(long count) { return (count + 2 * LANES - 1) / (2 * LANES) * (2 * LANES); }
 
-/* [length, width] in float32, from rows `stride` apart. */
-static void widen(const half *from, long stride, long length, long width, float *to) {
+/* [padded, width] in float32, from rows `stride` apart, with zeros behind. */
+static void widen(const half *from, long stride, long length, long width, float *to, long padded) {
     for (long row = 0; row < length; row++)
         for (long i = 0; i < width; i += LANES) store(to + row * width + i, load_half(from + row * stride + i));
+    memset(to + length * width, 0, (padded - length) * width * sizeof *to);
 }
 
-/* The same as [width, padded], with zeros behind. */
-static void widen_across(const half *from, long stride, long length, long width, float *to, long padded) {
-    for (long i = 0; i < width; i++)
-        for (long row = 0; row < padded; row++) {
-            const uint32_t wide = row < length ? (uint32_t)from[row * stride + i] << 16 : 0;
-            memcpy(to + i * padded + row, &wide, sizeof wide);
+/* Rows the other way round in pairs of neighbouring numbers, [width / 2, padded], with zeros behind. */
+static void pair_across(const half *from, long stride, long length, long width, pair *to, long padded) {
+    for (long row = 0; row < padded; row += LANES)
+        for (long i = 0; i < width / 2; i += LANES) {
+            __m512i lines[LANES];
+            for (long line = 0; line < LANES; line++)
+                lines[line] = row + line < length ? _mm512_loadu_si512(from + (row + line) * stride + 2 * i)
+                                                  : _mm512_setzero_si512();
+            transpose(lines);
+            for (long line = 0; line < LANES; line++)
+                _mm512_storeu_si512(to + (i + line) * padded + row, lines[line]);
         }
 }
 
-/* Products of four rows with the columns of [width, padded], up to `end` columns, times `scale`. */
-static void rows_by_columns(const float *rows, const float *columns, long width, long padded, long end,
+/* Four rows of a sequence from `first` on, of which the last may be missing: then the one before again. */
+static void four_rows(const half *from, long stride, long first, long length, const half **rows) {
+    for (long i = 0; i < QUERIES; i++) rows[i] = from + (first + i < length ? first + i : length - 1) * stride;
+}
+
+/* Products of four rows with the columns of [width, padded], in pairs, up to `end` columns, times `scale`. */
+static void rows_by_columns(const half *const *rows, const pair *columns, long width, long padded, long end,
                             float scale, float *products) {
     for (long column = 0; column < end; column += 2 * LANES) {
-        floats sums[QUERIES][2];
-        for (int row = 0; row < QUERIES; row++) sums[row][0] = sums[row][1] = broadcast(0);
-        for (long i = 0; i < width; i++) {
-            const floats first = load(columns + i * padded + column);
-            const floats second = load(columns + i * padded + column + LANES);
+        __m512 sums[QUERIES][2];
+        for (int row = 0; row < QUERIES; row++) sums[row][0] = sums[row][1] = _mm512_setzero_ps();
+        for (long i = 0; i < width / 2; i++) {
+            const __m512bh first = load_pairs(columns + i * padded + column);
+            const __m512bh second = load_pairs(columns + i * padded + column + LANES);
             for (int row = 0; row < QUERIES; row++) {
-                sums[row][0] += rows[row * width + i] * first;
-                sums[row][1] += rows[row * width + i] * second;
+                const __m512bh value = broadcast_pair(rows[row] + 2 * i);
+                sums[row][0] = _mm512_dpbf16_ps(sums[row][0], value, first);
+                sums[row][1] = _mm512_dpbf16_ps(sums[row][1], value, second);
             }
         }
         for (int row = 0; row < QUERIES; row++) {
-            store(products + row * padded + column, sums[row][0] * scale);
-            store(products + row * padded + column + LANES, sums[row][1] * scale);
+            store(products + row * padded + column, (floats)sums[row][0] * scale);
+            store(products + row * padded + column + LANES, (floats)sums[row][1] * scale);
         }
     }
 }
@@ -84,22 +97,15 @@ static void add_weighted(const float *weights, long padded, const float *vectors
     }
 }
 
-/* Queries of a sequence from `first` on, of which the last may be missing: zeros then. */
-static void four_rows(const float *rows, long first, long length, long width, float *four) {
-    const long known = length - first < QUERIES ? length - first : QUERIES;
-    memcpy(four, rows + first * width, known * width * sizeof *four);
-    memset(four + known * width, 0, (QUERIES - known) * width * sizeof *four);
-}
-
 /* e to scores less `log_sum`, and zero from the keys after the query on. */
 static void probabilities(float *scores, long query, long end, float log_sum) {
     for (long i = 0; i < end; i += LANES) store(scores + i, exponential(load(scores + i) - log_sum));
     for (long i = query + 1; i < end; i++) scores[i] = 0;
 }
 
-/* Room for one head: `matrices` of [padded, width], and four rows of [padded] twice and of [width] three times. */
+/* Room for one head: `matrices` of [padded, width], and four rows of [padded] twice and of [width]. */
 static float *room(long padded, long width, long matrices) {
-    return malloc((matrices * padded * width + 2 * QUERIES * padded + 3 * QUERIES * width) * sizeof(float));
+    return malloc((matrices * padded * width + 2 * QUERIES * padded + QUERIES * width) * sizeof(float));
 }
 
 /* What each row gathers, [rows, heads * width], and the logarithms of the sums, [rows, heads]. */
@@ -110,23 +116,22 @@ void half_attention(const half *inputs, struct shape shape, const int64_t *start
     const float scale = 1 / sqrtf(width);
 #pragma omp parallel num_threads(threads)
     {
-        float *memory = room(rounded_up(longest), width, 3);
+        float *memory = room(rounded_up(longest), width, 2);
 #pragma omp for schedule(dynamic) collapse(2)
         for (long sequence = 0; sequence < sequences; sequence++)
             for (long head = 0; head < shape.heads; head++) {
                 const long start = starts[sequence], length = lengths[sequence], padded = rounded_up(length);
                 const half *queries = inputs + start * stride + head * width;
                 const half *keys = inputs + start * stride + (shape.heads + head / shared) * width;
-                float *q = memory, *k = q + padded * width, *v = k + padded * width;
-                float *weights = v + padded * width, *four = weights + 2 * QUERIES * padded;
-                float *gathered = four + QUERIES * width;
-                widen(queries, stride, length, width, q);
-                widen_across(keys, stride, length, width, k, padded);
-                widen(keys + shape.kv_heads * width, stride, length, width, v);
+                float *v = memory, *weights = v + 2 * padded * width, *gathered = weights + 2 * QUERIES * padded;
+                pair *k = (pair *)(v + padded * width);
+                const half *rows[QUERIES];
+                pair_across(keys, stride, length, width, k, padded);
+                widen(keys + shape.kv_heads * width, stride, length, width, v, padded);
                 for (long first = 0; first < length; first += QUERIES) {
                     const long last = first + QUERIES < length ? first + QUERIES : length, end = rounded_up(last);
-                    four_rows(q, first, length, width, four);
-                    rows_by_columns(four, k, width, padded, end, scale, weights);
+                    four_rows(queries, stride, first, length, rows);
+                    rows_by_columns(rows, k, width, padded, end, scale, weights);
                     for (long query = first; query < last; query++) {
                         float *mine = weights + (query - first) * padded;
                         for (long i = query + 1; i < end; i++) mine[i] = -INFINITY;
@@ -163,7 +168,7 @@ void half_attention_backward(const half *gradient, const half *inputs, const flo
     const float scale = 1 / sqrtf(width);
 #pragma omp parallel num_threads(threads)
     {
-        float *memory = room(rounded_up(longest), width, 7);
+        float *memory = room(rounded_up(longest), width, 6);
 #pragma omp for schedule(dynamic) collapse(2)
         for (long sequence = 0; sequence < sequences; sequence++)
             for (long head = 0; head < shape.heads; head++) {
@@ -172,23 +177,24 @@ void half_attention_backward(const half *gradient, const half *inputs, const flo
                 const half *queries = inputs + start * stride + head * width;
                 const half *keys = inputs + start * stride + (shape.heads + head / shared) * width;
                 const half *values = keys + shape.kv_heads * width;
-                float *q = memory, *k = q + matrix, *k_across = k + matrix, *v_across = k_across + matrix;
-                float *incoming = v_across + matrix, *to_k = incoming + matrix, *to_v = to_k + matrix;
-                float *weights = to_v + matrix, *to_weights = weights + QUERIES * padded;
-                float *four = to_weights + QUERIES * padded, *four_incoming = four + QUERIES * width;
-                float *to_q = four_incoming + QUERIES * width;
-                widen(queries, stride, length, width, q);
-                widen(keys, stride, length, width, k);
-                widen_across(keys, stride, length, width, k_across, padded);
-                widen_across(values, stride, length, width, v_across, padded);
-                widen(gradient + (start * shape.heads + head) * width, shape.heads * width, length, width, incoming);
+                const half *incoming = gradient + (start * shape.heads + head) * width;
+                float *q = memory, *k = q + matrix, *gathered = k + matrix, *to_k = gathered + matrix;
+                float *to_v = to_k + matrix, *weights = to_v + matrix, *to_weights = weights + QUERIES * padded;
+                float *to_q = to_weights + QUERIES * padded;
+                pair *k_across = (pair *)(to_q + QUERIES * width), *v_across = k_across + matrix / 2;
+                const half *rows[QUERIES], *incoming_rows[QUERIES];
+                widen(queries, stride, length, width, q, padded);
+                widen(keys, stride, length, width, k, padded);
+                widen(incoming, shape.heads * width, length, width, gathered, padded);
+                pair_across(keys, stride, length, width, k_across, padded);
+                pair_across(values, stride, length, width, v_across, padded);
                 memset(to_k, 0, 2 * matrix * sizeof *to_k);
                 for (long first = 0; first < length; first += QUERIES) {
                     const long last = first + QUERIES < length ? first + QUERIES : length, end = rounded_up(last);
-                    four_rows(q, first, length, width, four);
-                    four_rows(incoming, first, length, width, four_incoming);
-                    rows_by_columns(four, k_across, width, padded, end, scale, weights);
-                    rows_by_columns(four_incoming, v_across, width, padded, end, 1, to_weights);
+                    four_rows(queries, stride, first, length, rows);
+                    four_rows(incoming, shape.heads * width, first, length, incoming_rows);
+                    rows_by_columns(rows, k_across, width, padded, end, scale, weights);
+                    rows_by_columns(incoming_rows, v_across, width, padded, end, 1, to_weights);
                     for (long query = first; query < first + QUERIES; query++) {
                         float *mine = weights + (query - first) * padded, *to_mine = to_weights + (query - first) * padded;
                         if (query >= length) {
@@ -203,8 +209,8 @@ void half_attention_backward(const half *gradient, const half *inputs, const flo
                         for (long i = 0; i < end; i += LANES)
                             store(to_mine + i, load(mine + i) * (load(to_mine + i) - mean) * scale);
                     }
-                    add_weighted(weights, padded, four_incoming, width, last, to_v);
-                    add_weighted(to_weights, padded, four, width, last, to_k);
+                    add_weighted(weights, padded, gathered + first * width, width, last, to_v);
+                    add_weighted(to_weights, padded, q + first * width, width, last, to_k);
                     weighted_sums(to_weights, padded, k, width, last, to_q);
                     for (long query = first; query < last; query++)
                         for (long i = 0; i < width; i += LANES)
