@@ -43,7 +43,7 @@ def own_answers(
         source.base.model,
         source.base.tokenizer,
         # As the server samples.
-        lambda: networks.get(source.base.model, source.adapter),
+        lambda: networks.get(source.base.sampling_model(), source.adapter),
     )
     scheduler = Scheduler()
     context = source.base.model.config.max_position_embeddings

@@ -17,7 +17,7 @@ from base_models import BaseModelError, ResolvedModel, resolve
 from tinker_local.engine.kernels.matmul import cpu_flags
 from tinker_local.engine.kernels.native.library import takes_bfloat16
 from tinker_local.engine.model.llama import Llama, weight_shapes
-from tinker_local.engine.model.packing import EMBEDDING, copied_for_training
+from tinker_local.engine.model.packing import EMBEDDING, laid_out_copy
 from tinker_local.errors import StartupError
 from tinker_local.loading.architectures import find_architecture
 from tinker_local.loading.config_json import end_tokens, read_config
@@ -36,7 +36,7 @@ LARGE_MODEL = 500_000_000
 SMALL_MODEL = 100_000_000
 """Up to this many parameters training has a copy of its own, in which layers of one input are joined."""
 MOST_OF_MEMORY = 1 / 3
-"""Of what is free, that a copy of a larger model may take which the kernels of training read faster."""
+"""Of what is free, that a copy of a larger model may take which the kernels read faster."""
 LARGE_TO_TRAIN = 100_000_000
 """The same for training alone, which takes far longer and whose steps are noisy in any case."""
 
@@ -62,19 +62,24 @@ class BaseModel:
 
     def training_model(self) -> Llama:
         """The model that adapters are trained on, shared by all runs; made when it is first asked for."""
-        return self._training_copy if self._is_copied else self.model
+        return self._copy if self._trains_on_a_copy else self.model
+
+    def sampling_model(self) -> Llama:
+        """The model that is sampled from: that of training, where this computes in bfloat16, too."""
+        samples_in_bfloat16 = takes_bfloat16(self.model.weights[EMBEDDING])
+        return self.training_model() if samples_in_bfloat16 else self.model
 
     @cached_property
-    def _is_copied(self) -> bool:
+    def _trains_on_a_copy(self) -> bool:
         if self.training_dtype != self.model.dtype or self.model.num_parameters <= SMALL_MODEL:
             return True
         has_kernels = takes_bfloat16(self.model.weights[EMBEDDING])
         return has_kernels and self.model.num_bytes <= MOST_OF_MEMORY * psutil.virtual_memory().available
 
     @cached_property
-    def _training_copy(self) -> Llama:
+    def _copy(self) -> Llama:
         self._forget_what_was_read()
-        copy = copied_for_training(self.model, self.training_dtype, self._forget_what_was_read)
+        copy = laid_out_copy(self.model, self.training_dtype, self._forget_what_was_read)
         self._forget_what_was_read()
         return copy
 

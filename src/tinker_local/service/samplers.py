@@ -293,7 +293,9 @@ class Samplers:
             return weights
 
     def _new_weights(self, base: BaseModel, adapter: Adapter | None) -> SamplingWeights:
-        return SamplingWeights(base.model, base.tokenizer, lambda: self._networks.get(base.model, adapter))
+        return SamplingWeights(
+            base.model, base.tokenizer, lambda: self._networks.get(base.sampling_model(), adapter)
+        )
 
 
 def _num_bytes(generation: GenerationRequest) -> int:

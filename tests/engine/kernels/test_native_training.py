@@ -192,7 +192,7 @@ def test_adapters_forwards_and_backwards(rank: int, scale: float, rows: int, dra
 def test_a_laid_out_matrix_multiplies_both_ways(
     rows: int, sixteens: tuple[int, int], threads: int, seed: int
 ):
-    """Whatever the sizes and the threads, a product and that with the matrix turned are float32's."""
+    """Whatever the sizes and threads both products are float32's, and a row alone has the same bits."""
     draw = torch.Generator().manual_seed(seed)
     outputs, inputs = (16 * number for number in sixteens)
     weight = torch.randn((outputs, inputs), generator=draw).to(HALF)
@@ -203,6 +203,8 @@ def test_a_laid_out_matrix_multiplies_both_ways(
         found, back = matrix.forward(x[:, :inputs]), matrix.backward(gradient[:, :outputs])
     close(found, x[:, :inputs].float() @ weight.float().t())
     close(back, gradient[:, :outputs].float() @ weight.float())
+    alone = matrix.forward(x[rows - 1 :, :inputs])
+    assert torch.equal(alone[0], found[-1])
 
 
 def test_a_gradient_longer_than_the_caches_is_summed_up_whole(draw: torch.Generator):

@@ -19,12 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.kernels.matmul import linear
 from tinker_local.engine.kernels.native.half_matmul import HalfMatrix
 from tinker_local.engine.kernels.pointwise import rms_norm, rotate
+from tinker_local.engine.kernels.weight import Weight, times
 
-Projection = Callable[[str, Tensor, Tensor], Tensor]
-"""(layer name, input [..., in], weight [out, in]) -> output [..., out]."""
+Projection = Callable[[str, Tensor, Weight], Tensor]
+"""(layer name, or that of joined layers, input [..., in], weight [out, in]) -> output [..., out]."""
 
 Attention = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, queries [n, heads, head_dim], keys and values [n, kv_heads, head_dim]) -> [n, heads * head_dim]."""
@@ -74,14 +74,20 @@ class LlamaConfig:
     """Whether queries and keys are normalised head by head before they are rotated, as Qwen3's are."""
 
 
-def plain_projection(_name: str, x: Tensor, weight: Tensor) -> Tensor:
+def plain_projection(_name: str, x: Tensor, weight: Weight) -> Tensor:
     """The base model's own linear layer, without any adapter."""
-    return linear(x, weight)
+    return times(x, weight)
 
 
 def joined_name(prefix: str, names: Sequence[str]) -> str:
     """The name under which the weights of several layers may stand below each other in one matrix."""
     return f"{prefix}.{'+'.join(names)}"
+
+
+def layers_of(name: str) -> list[str]:
+    """The names of the layers that are joined under this one, or it alone."""
+    prefix, dot, names = name.rpartition(".")
+    return [f"{prefix}{dot}{one}" for one in names.split("+")]
 
 
 def linear_layer_shapes(config: LlamaConfig) -> dict[str, tuple[int, int]]:
@@ -163,8 +169,9 @@ class Llama:
         self.laid_out = laid_out or {}
         self.device = weights["model.embed_tokens.weight"].device
         self.dtype = weights["model.embed_tokens.weight"].dtype
-        self.num_parameters = sum(weight.numel() for weight in weights.values())
-        self.num_bytes = sum(weight.nbytes for weight in weights.values())
+        held = [*weights.values(), *self.laid_out.values()]
+        self.num_bytes = sum(weight.nbytes for weight in held)
+        self.num_parameters = sum(weight.numel() for weight in held)
         self._shapes = linear_layer_shapes(config)
         positions = torch.arange(config.max_position_embeddings, dtype=torch.float32)
         angles = torch.outer(positions, rope_frequencies(config)).repeat(1, 2)
@@ -237,21 +244,25 @@ class Llama:
     def logits(self, hidden: Tensor, project: Projection = plain_projection) -> Tensor:
         """Scores over the vocabulary, float32 [..., vocab_size], of final states [..., hidden]."""
         name = "model.embed_tokens" if self.config.tie_word_embeddings else "lm_head"
-        return project("lm_head", hidden, self.weights[f"{name}.weight"]).float()
+        return project("lm_head", hidden, self._matrix(name)).float()
+
+    def _matrix(self, name: str) -> Weight:
+        matrix = self.laid_out.get(f"{name}.weight")
+        return self.weights[f"{name}.weight"] if matrix is None else matrix
 
     def _norm(self, x: Tensor, name: str) -> Tensor:
         return rms_norm(x, self.config.rms_norm_eps) * self.weights[f"{name}.weight"]
 
     def _linear(self, name: str, x: Tensor, project: Projection) -> Tensor:
         # A bias is added outside the projection, so that adapters need not know of it.
-        projected = project(name, x, self.weights[f"{name}.weight"])
+        projected = project(name, x, self._matrix(name))
         bias = self.weights.get(f"{name}.bias")
         return projected if bias is None else projected + bias
 
     def _several(self, prefix: str, names: Sequence[str], x: Tensor, project: Projection) -> Sequence[Tensor]:
         """The outputs of several layers of one input, in one product where their weights are joined."""
         joined = joined_name(prefix, names)
-        if f"{joined}.weight" not in self.weights:
+        if f"{joined}.weight" not in self.weights and f"{joined}.weight" not in self.laid_out:
             return [self._linear(f"{prefix}.{name}", x, project) for name in names]
         sizes = [self._shapes[f"{prefix}.{name}"][0] for name in names]
         return cast(Sequence[Tensor], self._linear(joined, x, project).split(sizes, dim=-1))

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.kernels.matmul import linear, matmul
-from tinker_local.engine.model.llama import LlamaConfig, linear_layer_shapes
+from tinker_local.engine.kernels.matmul import matmul
+from tinker_local.engine.kernels.weight import Weight, times
+from tinker_local.engine.model.llama import LlamaConfig, layers_of, linear_layer_shapes
 
 ALPHA = 32.0
 """The service fixes alpha at 32 whatever the rank, so the learning rate need not follow the rank."""
@@ -90,23 +91,24 @@ class Adapter:
         """A copy that no later training step changes."""
         return Adapter(self.model, self.config, self.flat.detach().clone())
 
-    def project(self, name: str, x: Tensor, weight: Tensor) -> Tensor:
-        """The base layer plus this adapter's term, which is computed in float32.
+    def project(self, name: str, x: Tensor, weight: Weight) -> Tensor:
+        """The base layer, or joined ones, plus this adapter's terms, which are computed in float32.
 
         With gradients to the input and the matrices where they are asked for, as autograd takes them;
         training itself goes another way (`kernels/linear.py`).
         """
-        pair = self.matrices.get(name)
-        if pair is None:
-            return linear(x, weight)
-        if torch.is_grad_enabled() and (x.requires_grad or pair[0].requires_grad):
-            term = self.scale * F.linear(F.linear(x.float(), pair[0]), pair[1])
-            return linear(x, weight) + term.to(x.dtype)
-        return _adapted(x, matmul(x.float(), pair[0]), weight, pair[1], self.scale)
-
-
-def _adapted(x: Tensor, low: Tensor, weight: Tensor, b: Tensor, scale: float) -> Tensor:
-    """The layer's output from its input and `low`, float32 [..., rank], which is the input times A."""
-    base = matmul(x, weight)
-    term = matmul(low, b)
-    return base.add_(term.to(base.dtype) if scale == 1.0 else (term * scale).to(base.dtype))
+        pairs = [self.matrices[layer] for layer in layers_of(name) if layer in self.matrices]
+        if not pairs:
+            return times(x, weight)
+        a, b = pairs[0]
+        if torch.is_grad_enabled() and (x.requires_grad or a.requires_grad):
+            term = self.scale * F.linear(F.linear(x.float(), a), b)
+            return times(x, weight) + term.to(x.dtype)
+        outputs, wide, start = times(x, weight), x.float(), 0
+        # Layers of one input have adapters all or none.
+        for a, b in pairs:
+            term = matmul(matmul(wide, a), b)
+            part = outputs[..., start : start + len(b)]
+            part.add_(term.to(part.dtype) if self.scale == 1.0 else (term * self.scale).to(part.dtype))
+            start += len(b)
+        return outputs

@@ -2,7 +2,8 @@
 
 A step of a few rows waits for its weights. Read in the order in which they lie, they come about twice as
 fast as from the rows of a matrix, and from oneDNN the results are the same to the last bit. That costs the
-weights' memory once more, so large models are sampled from without. For training see `half_matmul.c`.
+weights' memory once more, so large models are sampled from without. What computes in bfloat16 by
+`half_matmul.c`, in training or sampling, has a copy of another kind.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ EMBEDDING = "model.embed_tokens.weight"
 
 def packed(model: Llama) -> Llama:
     """The same model with packed matrices, or itself where the processor gains nothing or memory is dear."""
-    if not can_pack() or model.device.type != "cpu" or model.num_bytes > MOST_BYTES:
+    if not can_pack() or model.device.type != "cpu" or model.num_bytes > MOST_BYTES or model.laid_out:
         return model
     weights = dict(model.weights)
     if model.config.tie_word_embeddings:
@@ -45,8 +46,8 @@ def packed_matrix(weight: Tensor) -> Tensor:
     return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
 
 
-def copied_for_training(model: Llama, dtype: torch.dtype, forget: Callable[[], None]) -> Llama:
-    """A joined copy in a type, with its matrices laid out for the kernels of training where they take them.
+def laid_out_copy(model: Llama, dtype: torch.dtype, forget: Callable[[], None]) -> Llama:
+    """A joined copy in a type, with its matrices laid out for the kernels where they take them.
 
     `forget` is called from time to time to let go what of `model` was read from a file.
     """

@@ -8,9 +8,6 @@ from torch import Tensor
 from tinker_local.engine.kernels.native.library import kernels, takes_bfloat16
 from tinker_local.engine.kernels.native.panels import LANES
 
-PANEL = 3 * LANES
-"""Outputs of a panel; the last of a matrix may have fewer."""
-
 
 def can_lay_out(weight: Tensor) -> bool:
     """Whether the kernels take this matrix: bfloat16 on the CPU, both sizes a multiple of sixteen."""
@@ -18,17 +15,30 @@ def can_lay_out(weight: Tensor) -> bool:
 
 
 class HalfMatrix:
-    """A matrix [outputs, inputs] in panels, and in these in blocks of two outputs and two inputs."""
+    """A matrix [outputs, inputs] in blocks of two outputs and two inputs."""
 
     def __init__(self, weight: Tensor) -> None:
         """`can_lay_out` says which matrices can be; this one is copied."""
         self.outputs, self.inputs = weight.shape
-        whole = self.outputs // PANEL * PANEL
-        last = self.outputs - whole
-        self._blocks = torch.cat([_in_blocks(weight[:whole], PANEL), _in_blocks(weight[whole:], last)])
+        self._blocks = torch.empty(weight.numel(), dtype=torch.bfloat16)
+        kernels().half_lay_out(
+            weight.contiguous().data_ptr(),
+            *weight.shape,
+            self._blocks.data_ptr(),
+            torch.get_num_threads(),
+        )
+
+    def numel(self) -> int:
+        """How many numbers it has."""
+        return self._blocks.numel()
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes of memory."""
+        return self._blocks.nbytes
 
     def forward(self, x: Tensor) -> Tensor:
-        """Rows [rows, inputs] times the transposed matrix, [rows, outputs]."""
+        """Rows [rows, inputs] times the transposed matrix, [rows, outputs]; no row depends on the others."""
         output = x.new_empty((x.shape[0], self.outputs))
         kernels().half_matmul(
             self._blocks.data_ptr(),
@@ -57,9 +67,3 @@ class HalfMatrix:
             torch.get_num_threads(),
         )
         return output
-
-
-def _in_blocks(weight: Tensor, width: int) -> Tensor:
-    """Rows of the matrix in panels so wide, one behind another."""
-    split = weight.view(-1, max(1, width // 2), 2, weight.shape[1] // 2, 2)
-    return split.permute(0, 3, 1, 4, 2).flatten()

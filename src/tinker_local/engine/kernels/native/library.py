@@ -112,6 +112,7 @@ _ARGUMENTS = {
     "half_low_rank_refresh": (_POINTER, _LONG, _INT),
     "half_low_rank": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
     "half_low_rank_backward": (*(_POINTER,) * 4, _LONG, _POINTER, _LONG, _INT),
+    "half_lay_out": (_POINTER, _LONG, _LONG, _POINTER, _INT),
     "half_matmul": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER, _LONG, _LONG, _INT),
     "half_matmul_back": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER, _LONG, _INT),
 }

@@ -16,10 +16,30 @@
 #define WIDTH (VECTORS * LANES) /* outputs of a panel, and rows of a tile on the way back */
 #define TILE_ROWS 8             /* rows of a tile on the way there, and inputs of one on the way back */
 
-/* Sixteen outputs' pairs of outputs as pairs of inputs. */
-static inline __m512bh load_turned(const pair *from) {
+/* Pairs of inputs, of sixteen outputs, as pairs of outputs, and the other way round. */
+static inline __m512i turned(__m512i pairs) {
     const __m512i middle = _mm512_set4_epi32(0x0f0e0b0a, 0x0d0c0908, 0x07060302, 0x05040100);
-    return (__m512bh)_mm512_shuffle_epi8(_mm512_loadu_si512(from), middle);
+    return _mm512_shuffle_epi8(pairs, middle);
+}
+
+static inline __m512bh load_turned(const pair *from) { return (__m512bh)turned(_mm512_loadu_si512(from)); }
+
+/* The blocks of a matrix [outputs, inputs]; both are multiples of sixteen. */
+void half_lay_out(const half *matrix, long outputs, long inputs, pair *blocks, int threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (long output = 0; output < outputs; output += LANES) {
+        const long panel = output / WIDTH * WIDTH, width = least(WIDTH, outputs - panel);
+        pair *to = blocks + panel * (inputs / 2) + output - panel;
+        for (long i = 0; i < inputs / 2; i += LANES) {
+            const long pairs = least(LANES, inputs / 2 - i);
+            const __mmask16 wanted = (1u << pairs) - 1;
+            __m512i lines[LANES];
+            for (long line = 0; line < LANES; line++)
+                lines[line] = _mm512_maskz_loadu_epi32(wanted, matrix + (output + line) * inputs + 2 * i);
+            transpose(lines);
+            for (long one = 0; one < pairs; one++) _mm512_storeu_si512(to + (i + one) * width, turned(lines[one]));
+        }
+    }
 }
 
 #define TILE(name, rows_of_tile, vectors_of_tile)                                                             \
