@@ -60,16 +60,20 @@ void half_lay_out(const half *matrix, long outputs, long inputs, pair *blocks, i
             for (int v = 0; v < WIDE; v++) store_half(y + row * y_stride + v * LANES, (floats)sums[row][v]);  \
     }
 
-TILE(tile_8_1, 8, 1)
-TILE(tile_8_2, 8, 2)
-TILE(tile_8_3, 8, 3)
-TILE(tile_1_1, 1, 1)
-TILE(tile_1_2, 1, 2)
-TILE(tile_1_3, 1, 3)
+#define TILES(rows) TILE(tile_##rows##_1, rows, 1) TILE(tile_##rows##_2, rows, 2) TILE(tile_##rows##_3, rows, 3)
+TILES(1)
+TILES(2)
+TILES(4)
+TILES(8)
 
 typedef void (*tile)(const half *, long, const pair *, long, half *, long);
-static const tile eight_rows[] = {NULL, tile_8_1, tile_8_2, tile_8_3};
-static const tile single_row[] = {NULL, tile_1_1, tile_1_2, tile_1_3};
+/* By how many rows and how many vectors. */
+static const tile tiles[][VECTORS + 1] = {
+    [1] = {NULL, tile_1_1, tile_1_2, tile_1_3},
+    [2] = {NULL, tile_2_1, tile_2_2, tile_2_3},
+    [4] = {NULL, tile_4_1, tile_4_2, tile_4_3},
+    [8] = {NULL, tile_8_1, tile_8_2, tile_8_3},
+};
 
 /* y [rows, outputs] of x [rows, inputs]; both are multiples of sixteen. */
 void half_matmul(const pair *matrix, long inputs, long outputs, const half *x, long stride, half *y, long y_stride,
@@ -83,11 +87,11 @@ void half_matmul(const pair *matrix, long inputs, long outputs, const half *x, l
         for (long part = 0; part < shares; part++) {
             const pair *from = matrix + panel * WIDTH * (inputs / 2);
             const long vectors = least(WIDTH, outputs - panel * WIDTH) / LANES, end = least(rows, part * share + share);
-            for (long row = part * share; row < end;) {
-                const long many = row + TILE_ROWS <= end;
-                (many ? eight_rows : single_row)[vectors](x + row * stride, stride, from, inputs / 2,
-                                                          y + row * y_stride + panel * WIDTH, y_stride);
-                row += many ? TILE_ROWS : 1;
+            long many = TILE_ROWS;
+            for (long row = part * share; row < end; row += many) {
+                while (row + many > end) many /= 2;
+                tiles[many][vectors](x + row * stride, stride, from, inputs / 2, y + row * y_stride + panel * WIDTH,
+                                     y_stride);
             }
         }
 }
