@@ -16,10 +16,11 @@ from symptoms import Classifier
 from symptoms.classifier import answers
 from symptoms.cli.batch import assess_file
 from symptoms.cli.batch_progress import pace, progress_of
-from symptoms.cli.batch_results import WHOLE, Shard
+from symptoms.cli.batch_results import WHOLE, Shard, Told
 from symptoms.data import Descriptions
 from symptoms.errors import InputError
 from symptoms.service import LocalServer
+from symptoms.taxonomy import EVERYDAY
 
 COUNT = 11
 
@@ -35,6 +36,16 @@ def many(tmp_path: Path) -> Path:
 def assess(classifier: Classifier, file: Path, out: Path, shard: Shard = WHOLE) -> list[dict[str, Any]]:
     assess_file(lambda _: nullcontext(classifier), Descriptions(file), out, shard)
     return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def test_a_text_that_gives_no_reason_for_a_condition_is_not_counted_as_having_one():
+    """Everyday life and too few words are answers too, and no conditions."""
+    told = Told()
+    for condition in ("insomnia", EVERYDAY, "not_enough_information", None):
+        told.add({"checkpoint": "c", "condition": condition, "abstained": condition is None, "crisis": False})
+    assert told.total == 4
+    assert told.counts["answered"] == 1
+    assert told.counts["no reason"] == 2
 
 
 def test_an_endless_stream_of_descriptions_is_answered_as_it_comes(classifier: Classifier):

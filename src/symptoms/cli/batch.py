@@ -90,7 +90,8 @@ def _conclude(told: Told, out: Path | None) -> None:
     counts = told.counts
     typer.echo(
         f"{counted(told.total, 'description')}: {counts['answered']:,} with a condition, "
-        f"{counts['abstained']:,} without a clear one, {counts['unreadable']:,} that could not be read.",
+        f"{counts['no reason']:,} that give no reason for one, {counts['abstained']:,} without a clear one, "
+        f"{counts['unreadable']:,} that could not be read.",
         err=True,
     )
     if counts["crisis"]:

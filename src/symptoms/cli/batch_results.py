@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from symptoms.classifier import Assessment
 from symptoms.data.descriptions import Description
 from symptoms.errors import Fault, InputError
+from symptoms.taxonomy import OUT_OF_SCOPE
 
 Row = tuple[int, Description | Fault]
 """A row of the file of descriptions with its number, from 1 on."""
@@ -57,7 +58,7 @@ class Told:
     @property
     def total(self) -> int:
         """All lines."""
-        return sum(self.counts[kind] for kind in ("answered", "abstained", "unreadable"))
+        return sum(self.counts[kind] for kind in ("answered", "no reason", "abstained", "unreadable"))
 
     def add(self, line: dict[str, Any]) -> None:
         """Count a line; raises KeyError for one that is no result."""
@@ -65,7 +66,8 @@ class Told:
         if "error" in line:
             self.counts["unreadable"] += 1
             return
-        self.counts["abstained" if line["abstained"] else "answered"] += 1
+        answered = "no reason" if line["condition"] in OUT_OF_SCOPE else "answered"
+        self.counts["abstained" if line["abstained"] else answered] += 1
         self.counts.update(crisis=int(line["crisis"]))
 
 
