@@ -45,7 +45,7 @@ def random_prompt(base: BaseModel, length: int, seed: int = 0) -> tuple[int, ...
 
 def weights_of(base: BaseModel) -> SamplingWeights:
     """The bare base as the server samples from it, with nothing remembered."""
-    network = Networks().get(base.model, None)
+    network = Networks().get(base.sampling_model(), None)
     return SamplingWeights(base.model, base.tokenizer, lambda: network)
 
 
