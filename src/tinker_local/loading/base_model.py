@@ -66,8 +66,10 @@ class BaseModel:
 
     def sampling_model(self) -> Llama:
         """The model that is sampled from: that of training, where this computes in bfloat16, too."""
-        samples_in_bfloat16 = takes_bfloat16(self.model.weights[EMBEDDING])
-        return self.training_model() if samples_in_bfloat16 else self.model
+        if not takes_bfloat16(self.model.weights[EMBEDDING]):
+            return self.model
+        copy = self.training_model()
+        return copy if copy.laid_out else self.model
 
     @cached_property
     def _trains_on_a_copy(self) -> bool:
@@ -77,7 +79,7 @@ class BaseModel:
             return False
         memory = psutil.virtual_memory()
         # By what the machine has, so that one seed gives the same figures whatever else runs, if it can be.
-        return self.model.num_bytes <= min(MOST_OF_MEMORY * memory.total, memory.available)
+        return self.model.num_bytes <= min(MOST_OF_MEMORY * memory.total, memory.available / 2)
 
     @cached_property
     def _copy(self) -> Llama:

@@ -214,6 +214,29 @@ def test_a_gradient_longer_than_the_caches_is_summed_up_whole(draw: torch.Genera
     close(matrix.backward(gradient), gradient.float() @ weight.float().t(), roundings=2)
 
 
+def test_a_matrix_that_lies_the_other_way_round_is_laid_out_right(draw: torch.Generator):
+    """And no rows of it give no rows."""
+    weight, x = (
+        torch.randn((512, 1024), generator=draw).to(HALF),
+        torch.randn((3, 512), generator=draw).to(HALF),
+    )
+    matrix = HalfMatrix(weight.t())
+    close(matrix.forward(x), x.float() @ weight.float(), roundings=2)
+    assert matrix.forward(x[:0]).shape == (0, 1024)
+    assert matrix.backward(torch.zeros((0, 1024), dtype=HALF)).shape == (0, 512)
+
+
+def test_a_gate_of_half_a_vector_is_left_to_torch(draw: torch.Generator):
+    """Joined it is a multiple of sixteen, and each of the two is not."""
+    both, gradient = (torch.randn((5, width), generator=draw).to(HALF) for width in (48, 24))
+    wide = both.float().requires_grad_()
+    expected = F.silu(wide[:, :24]) * wide[:, 24:]
+    expected.backward(gradient.float())
+    assert wide.grad is not None
+    close(gated(both), expected.detach(), roundings=2)
+    close(gated_backward(both, gradient), wide.grad, roundings=3)
+
+
 @pytest.mark.parametrize("odd", [float("nan"), float("inf")])
 def test_what_is_no_number_stays_none_through_a_matrix(odd: float):
     """A row that is spoilt gives a spoilt row, and leaves its neighbours as they are."""

@@ -48,6 +48,21 @@ def by_singular_values(mean: torch.Tensor) -> torch.Tensor:
     return found * (RANK**0.5 / found.square().sum().sqrt())
 
 
+def test_a_fresh_adapter_of_any_rank_takes_its_first_step(base: Llama):
+    """B is zero then and so is the gradient of every A, whose direction is zero, too."""
+    for rank in (4, 16, 32, 64):
+        training = TrainingModel(
+            base, Adapter.initial(base.config, LoraConfig(rank), 0, CPU), optimizer="dimuon"
+        )
+        before = training.adapter.snapshot()
+        training.forward_backward([datum(0)], "cross_entropy", forward_only=False)
+        training.optim_step(STEP)
+        for name, (a, b) in training.adapter.matrices.items():
+            assert torch.equal(a, before.matrices[name][0])
+            assert b.isfinite().all()
+            assert b.any()
+
+
 def test_three_steps_are_muons(base: Llama):
     """Every matrix moves by the rate times the orthogonal running mean of its own gradients."""
     training = fresh(base)

@@ -131,6 +131,16 @@ def test_inputs_that_a_loss_does_not_read_are_refused(base: Llama):
         )
 
 
+def test_more_targets_of_a_token_than_anyone_means_are_refused():
+    """Room for them would be taken for every token."""
+    inputs = {
+        "target_tokens": np.ones((2, 1025), dtype=np.int64),
+        "weights": np.ones((2, 1025), dtype=np.float32),
+    }
+    with pytest.raises(RequestError, match="1025 target_tokens for each token; give at most 1024"):
+        check_datums([Datum(np.ones(2, dtype=np.int64), inputs)], find_loss("cross_entropy"), 10, 10)
+
+
 @pytest.mark.parametrize("widths", [(0,), (None, 2), (2, 3)])
 def test_targets_of_unequal_width_are_refused(widths: tuple[int | None, ...]):
     """Every token of a request has the same number of targets, and at least one."""

@@ -11,7 +11,7 @@ from tinker_local.engine.kernels.native import training
 
 def gated(gate_and_up: Tensor) -> Tensor:
     """The product [rows, width] of both beside each other, [rows, 2 * width]."""
-    if training.computes(gate_and_up):
+    if training.gates(gate_and_up):
         return training.gated(gate_and_up)
     gate, up = gate_and_up.chunk(2, dim=1)
     return F.silu(gate).mul_(up)
@@ -19,7 +19,7 @@ def gated(gate_and_up: Tensor) -> Tensor:
 
 def gated_backward(gate_and_up: Tensor, gradient: Tensor) -> Tensor:
     """The gradient to both beside each other from that to the product, which is used up."""
-    if training.computes(gate_and_up):
+    if training.gates(gate_and_up):
         return training.gated_backward(gate_and_up, gradient)
     gate, up = gate_and_up.chunk(2, dim=1)
     to_both = torch.empty_like(gate_and_up)

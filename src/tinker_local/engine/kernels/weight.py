@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import linear
@@ -17,4 +18,5 @@ def times(x: Tensor, weight: Weight) -> Tensor:
     """
     if isinstance(weight, Tensor):
         return linear(x, weight)
+    assert not (torch.is_grad_enabled() and x.requires_grad), "training goes through `LinearGroup`"
     return weight.forward(x.reshape(-1, weight.inputs).contiguous()).view(*x.shape[:-1], weight.outputs)

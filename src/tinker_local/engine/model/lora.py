@@ -100,11 +100,10 @@ class Adapter:
         pairs = [self.matrices[layer] for layer in layers_of(name) if layer in self.matrices]
         if not pairs:
             return times(x, weight)
-        a, b = pairs[0]
-        if torch.is_grad_enabled() and (x.requires_grad or a.requires_grad):
-            term = self.scale * F.linear(F.linear(x.float(), a), b)
-            return times(x, weight) + term.to(x.dtype)
         outputs, wide, start = times(x, weight), x.float(), 0
+        if torch.is_grad_enabled() and (x.requires_grad or pairs[0][0].requires_grad):
+            terms = [self.scale * F.linear(F.linear(wide, a), b) for a, b in pairs]
+            return outputs + torch.cat(terms, dim=-1).to(x.dtype)
         # Layers of one input have adapters all or none.
         for a, b in pairs:
             term = matmul(matmul(wide, a), b)

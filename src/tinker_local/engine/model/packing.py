@@ -60,17 +60,16 @@ def laid_out_copy(model: Llama, dtype: torch.dtype, forget: Callable[[], None]) 
         if read > MOST_READ:
             forget()
             read = 0
-        if name == EMBEDDING:
-            if not model.config.tie_word_embeddings:
-                continue
+        if name == EMBEDDING and model.config.tie_word_embeddings:
             name = "lm_head.weight"
         if name.endswith(LINEAR) and can_lay_out(plain):
             laid_out[name] = HalfMatrix(plain)
-        else:
+        elif name != EMBEDDING:
             weights[name] = plain
     forget()
     # Of the embeddings themselves a step needs a few rows, so they may stay where they are.
-    weights[EMBEDDING] = model.weights[EMBEDDING].to(dtype)
+    tied = weights.get("lm_head.weight") if model.config.tie_word_embeddings else None
+    weights[EMBEDDING] = model.weights[EMBEDDING].to(dtype) if tied is None else tied
     return Llama(replace(model.config, tie_word_embeddings=False), weights, laid_out)
 
 

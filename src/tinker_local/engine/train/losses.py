@@ -13,6 +13,8 @@ from torch import Tensor
 from tinker_local.domain.datum import Datum
 from tinker_local.errors import RequestError
 
+MOST_TARGETS = 1024
+"""Of one token. Distilling from another model takes tens."""
 SEQUENCE_LOG_RATIO = "sequence_log_ratio"
 
 LossFunction = Callable[[Mapping[str, Tensor], Tensor, Mapping[str, float]], Tensor]
@@ -196,6 +198,11 @@ def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: 
             raise RequestError(
                 f"Datum {index} has target_tokens of shape {targets.shape}; give every token of a request "
                 "the same number of targets, at least one."
+            )
+        if targets.ndim == 2 and targets.shape[1] > MOST_TARGETS:
+            raise RequestError(
+                f"Datum {index} has {targets.shape[1]} target_tokens for each token; give at most "
+                f"{MOST_TARGETS}."
             )
         if not np.issubdtype(targets.dtype, np.integer):
             raise RequestError(f"Datum {index} has target_tokens that are not integers; send int64.")

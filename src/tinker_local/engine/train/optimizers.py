@@ -143,7 +143,8 @@ def direction(mean: Tensor, rank: int) -> Tensor:
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
-    x = x * (math.sqrt(rank) / _norm(x))
+    # In this order, since the root by the norm of zeros would be infinite.
+    x = x / _norm(x) * math.sqrt(rank)
     return x if wide is mean else x.T
 
 

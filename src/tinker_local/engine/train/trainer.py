@@ -156,10 +156,11 @@ class TrainingModel:
             )
         if settings.grad_clip_norm > 0 and norm > settings.grad_clip_norm:
             self._gradients.mul_(settings.grad_clip_norm / norm)
+        # Before it, since one that fails on the way has changed what came first.
+        self._has_stepped = True
         self._optimizer.step(settings)
         self._gradients.zero_()
         self._has_gradients = False
-        self._has_stepped = True
         return {"grad_norm:mean": norm}
 
     def optimizer_state(self) -> dict[str, Tensor]:

@@ -21,8 +21,10 @@ class HalfMatrix:
         """`can_lay_out` says which matrices can be; this one is copied."""
         self.outputs, self.inputs = weight.shape
         self._blocks = torch.empty(weight.numel(), dtype=torch.bfloat16)
+        # By a name, so that what is copied here is held while it is read.
+        weight = weight.contiguous()
         kernels().half_lay_out(
-            weight.contiguous().data_ptr(),
+            weight.data_ptr(),
             *weight.shape,
             self._blocks.data_ptr(),
             torch.get_num_threads(),

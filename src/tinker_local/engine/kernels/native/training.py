@@ -14,6 +14,11 @@ def computes(x: Tensor) -> bool:
     return takes_bfloat16(x) and x.dim() == 2 and x.shape[1] % LANES == 0 and x.is_contiguous()
 
 
+def gates(both: Tensor) -> bool:
+    """Whether the kernels take gate and up beside each other: each, too, of a multiple of sixteen."""
+    return computes(both) and both.shape[1] % (2 * LANES) == 0
+
+
 def norm(x: Tensor, y: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """Add `y` to `x` in place; the normed states, and inverse roots float32 [rows, 1]."""
     states = torch.empty_like(x)

@@ -52,8 +52,10 @@ def attention_backward(
     """The gradient to the inputs from that to what was gathered, [rows, heads, width]."""
     output = torch.zeros_like(inputs)
     parts = torch.empty((2, *gradient.shape), dtype=torch.float32)
+    # By a name, so that what is copied here is held while it is read.
+    gradient = gradient.contiguous()
     kernels().half_attention_backward(
-        gradient.contiguous().data_ptr(),
+        gradient.data_ptr(),
         inputs.data_ptr(),
         log_sums.data_ptr(),
         shape,

@@ -78,6 +78,7 @@ static const tile tiles[][VECTORS + 1] = {
 /* y [rows, outputs] of x [rows, inputs]; both are multiples of sixteen. */
 void half_matmul(const pair *matrix, long inputs, long outputs, const half *x, long stride, half *y, long y_stride,
                  long rows, int threads) {
+    if (!rows) return;
     const long panels = (outputs + WIDTH - 1) / WIDTH, blocks = (rows + TILE_ROWS - 1) / TILE_ROWS;
     /* Where there are many threads for few panels, several share one. */
     const long shares = panels < 4 * threads ? least(blocks, (4 * threads + panels - 1) / panels) : 1;
