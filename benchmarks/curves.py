@@ -45,13 +45,14 @@ def draw_curves(runs: Sequence[Mapping[str, Any]], folder: Path) -> list[tuple[s
     )
     drawn: list[tuple[str, str]] = []
     for file, value, label, curves in pictures:
-        if not any(points(run, curve, OURS, value) for run in runs for curve in curves):
+        with_curves = [run for run in runs if any(points(run, curve, OURS, value) for curve in curves)]
+        if not with_curves:
             continue
         rows = (len(curves) + 1) // 2
         figure = Figure(figsize=(9, 0.5 + 3 * rows), layout="constrained")
         panels = figure.subplots(rows, 2, squeeze=False).flat
         for axes, curve in zip(panels, curves, strict=True):
-            _draw(axes, runs, curve, value)
+            _draw(axes, with_curves, curve, value)
             axes.set_xlabel(AXES[curve])
             axes.set_ylabel(label)
         handles, labels = panels[0].get_legend_handles_labels()

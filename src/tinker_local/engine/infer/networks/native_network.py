@@ -17,6 +17,7 @@ from torch import Tensor
 from tinker_local.engine.infer.networks.network import Pass, filled_up
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
+from tinker_local.engine.kernels.native.blocks import BlockParts, FewRowsBlocks, GroupParts
 from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, LowRank, Matrix
 from tinker_local.engine.kernels.native.library import Shape, library
 from tinker_local.engine.kernels.native.panels import GROUP, LANES
@@ -31,7 +32,7 @@ from tinker_local.engine.model.packing import MOST_BYTES, packed_matrix
 SMALL_BYTES = 64 * 2**20
 """Bases up to this are in the caches, where an adapter beside them costs more than one folded in."""
 ALIKE = 2
-"""From so many rows on oneDNN computes all alike."""
+"""From so many rows on oneDNN computes all alike; the kernels for few rows do from one on."""
 
 
 def is_native(base: Llama) -> bool:
@@ -151,17 +152,31 @@ class NativeNetwork:
         self.num_parameters = base.num_parameters
         self.base = base
         self._low_ranks: dict[str, LowRank] = {}
-        if adapter is None:
-            return
-        for group in (base.unembedding, *(group for block in base.blocks for group in block.groups)):
-            low_rank = _low_rank(adapter, group.names, lengths)
+        groups = [base.unembedding, *(group for block in base.blocks for group in block.groups)]
+        for group in groups:
+            low_rank = None if adapter is None else _low_rank(adapter, group.names, lengths)
             if low_rank is not None:
                 self._low_ranks[group.names[0]] = low_rank
+        self._few = self._few_rows_blocks() if all(self._parts(group).takes_few for group in groups) else None
+        self._least = ALIKE if self._few is None else 1
+
+    def _parts(self, group: _Group) -> GroupParts:
+        return GroupParts(group.matrix, self._low_ranks.get(group.names[0]), group.bias)
+
+    def _few_rows_blocks(self) -> FewRowsBlocks:
+        base = self.base
+        blocks: list[BlockParts] = []
+        for block in base.blocks:
+            first, second, third, fourth = map(self._parts, block.groups)
+            blocks.append(
+                BlockParts(block.attention_norm, block.feed_forward_norm, (first, second, third, fourth))
+            )
+        return FewRowsBlocks(blocks, base.norm, base.angles, base.shape, self.config.rms_norm_eps)
 
     def hidden(self, rows: Pass) -> Tensor:
         """As in `Network`."""
         base, shape, eps = self.base, self.base.shape, self.config.rms_norm_eps
-        missing = _filled(len(rows.tokens)) - len(rows.tokens)
+        missing = self._filled(len(rows.tokens)) - len(rows.tokens)
         index = torch.tensor([[*rows.tokens, *[0] * missing], [*rows.positions, *[0] * missing]])
         writing = Writing(
             torch.tensor([row for row, _, _ in rows.writes]),
@@ -169,6 +184,9 @@ class NativeNetwork:
         )
         reading = _reading(rows, missing)
         x = F.embedding(index[0], base.embedding)
+        if self._few is not None and len(x) <= self._few.most_rows:
+            pages = (rows.pages.keys, rows.pages.values)
+            return self._few.hidden(x, index[1], writing, reading, pages)
         y: Tensor | None = None
         for layer, block in enumerate(base.blocks):
             states = add_and_norm(x, y, block.attention_norm, eps)
@@ -185,8 +203,12 @@ class NativeNetwork:
 
     def logits(self, states: Tensor) -> Tensor:
         """As in `Network`."""
-        filled = filled_up(states, _filled(len(states))).contiguous()
+        filled = filled_up(states, self._filled(len(states))).contiguous()
         return self._linear(self.base.unembedding, filled)[: len(states)]
+
+    def _filled(self, num_rows: int) -> int:
+        """Rows to compute: kernels for many rows are made for each number of them."""
+        return max(num_rows, self._least) if num_rows <= MOST_FLOAT_ROWS else step_rows(num_rows, ALIKE)
 
     def _linear(self, group: _Group, x: Tensor) -> Tensor:
         low_rank = self._low_ranks.get(group.names[0])
@@ -194,11 +216,6 @@ class NativeNetwork:
         if group.bias is not None:
             outputs.add_(group.bias)
         return outputs
-
-
-def _filled(num_rows: int) -> int:
-    """Rows to compute: kernels for many rows are made for each number of them."""
-    return max(num_rows, ALIKE) if num_rows <= MOST_FLOAT_ROWS else step_rows(num_rows, ALIKE)
 
 
 def _reading(rows: Pass, missing: int) -> Reading:

@@ -45,7 +45,7 @@ class FewRows:
             panels.data.data_ptr(), panels.form, panels.outputs, panels.inputs // GROUP, block_groups
         )
         self.most_rows = MOST_FLOAT_ROWS if panels.form is Form.FLOAT32 else MOST_ROWS
-        self._address = ctypes.addressof(self.structure)
+        self.address = ctypes.addressof(self.structure)
         self._run = kernels().few_rows
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class FewRows:
 
     def _into(self, output: Tensor, x: Tensor, add: bool) -> None:
         self._run(
-            self._address,
+            self.address,
             None,
             None,
             0,
@@ -98,14 +98,21 @@ class LowRank:
         self._a = a
         self._b = tuple(b)
         few = [one.few for one in self._b if one.few is not None]
-        self._all_few = a.few is not None and len(few) == len(self._b)
+        self.takes_few = a.few is not None and len(few) == len(self._b)
+        self.layers = len(self._b)
         self._b_structures = (PanelsStructure * len(few))(*(one.structure for one in few))
         self._run = kernels().few_rows
+
+    @property
+    def few(self) -> tuple[FewRows, int]:
+        """All A for few rows, and the address of the structures of B, where `takes_few`."""
+        assert self._a.few is not None, "whoever asks has seen that they are there"
+        return self._a.few, ctypes.addressof(self._b_structures)
 
     def applied(self, base: Matrix, x: Tensor) -> Tensor:
         """`x` float32 [rows, inputs] times the base's matrix, and the adapters' terms: [rows, outputs]."""
         few = base.few
-        if few is not None and self._a.few is not None and self._all_few and x.shape[0] <= few.most_rows:
+        if few is not None and self._a.few is not None and self.takes_few and x.shape[0] <= few.most_rows:
             return self._few(few, self._a.few, x)
         outputs = base(x)
         low = self._a(x)

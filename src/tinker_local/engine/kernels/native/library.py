@@ -20,7 +20,7 @@ from torch import Tensor
 from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
 
 SOURCES = (
-    *("few_rows.c", "pointwise.c", "attention.c", "vocabulary.c"),
+    *("few_rows.c", "pointwise.c", "attention.c", "blocks.c", "vocabulary.c"),
     *("training.c", "training_attention.c", "low_rank.c", "half_matmul.c"),
 )
 HEADER = "native.h"
@@ -92,6 +92,10 @@ _ARGUMENTS = {
     "attend": (
         *(_POINTER, Shape, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _LONG),
         *(_POINTER, _LONG, _INT),
+    ),
+    "hidden_states": (
+        *(_POINTER, _LONG, Shape, _FLOAT, _POINTER, _POINTER, _POINTER, _POINTER),
+        *(_POINTER, _LONG, _POINTER, _POINTER, _LONG, _INT),
     ),
     "log_sums": (_POINTER, _POINTER, _LONG, _LONG, _INT),
     "likeliest": (_POINTER, _POINTER, _LONG, *(_POINTER,) * 6, _LONG, _LONG, _INT),

@@ -99,13 +99,6 @@ TILE(tile_16, 16, 1, 16)
 TILE(tile_single, 1, 1, apart)
 typedef void (*tile)(const float *, long, const char *, long, enum form, long, long, float *, long, int);
 
-/* A matrix: `groups` is inputs / 32, `block_groups` as many of them as are summed up together, and outputs
-   are a multiple of sixteen. */
-struct panels {
-    const char *weights;
-    long form, outputs, groups, block_groups;
-};
-
 /* The sizes that a number of rows is taken apart into. */
 static const struct {
     long rows, panels;

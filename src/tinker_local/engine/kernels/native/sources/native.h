@@ -22,6 +22,26 @@ struct shape {
     long heads, kv_heads, width;
 };
 
+/* A matrix for few_rows.c: `groups` is inputs / 32, `block_groups` as many of them as are summed up together, and
+   outputs are a multiple of sixteen. */
+struct panels {
+    const char *weights;
+    long form, outputs, groups, block_groups;
+};
+
+/* The parts of a block of few rows, each said where it is written: few_rows.c, pointwise.c, attention.c. */
+void few_rows(const struct panels *base, const struct panels *a, const struct panels *b, long layers, const float *x,
+              long stride, float *low, float *y, long y_stride, int add, long rows, int threads);
+void add_and_norm(float *x, const float *y, const float *weight, float eps, float *states, long rows, long width,
+                  int threads);
+void gated(const float *gate_and_up, float *output, long rows, long width, int threads);
+void rotate_rows(float *inputs, struct shape shape, const int64_t *positions, const float *cosines,
+                 const float *sines, long rows, int threads);
+void write_rows(const float *inputs, struct shape shape, const int64_t *sources, const int64_t *slots, long count,
+                float *keys, float *values);
+void attend(const float *inputs, struct shape shape, const float *keys, const float *values, const int32_t *tables,
+            const int32_t *starts, const int32_t *lengths, long longest, float *output, long rows, int threads);
+
 static inline long least(long one, long other) { return one < other ? one : other; }
 
 static inline floats load(const float *from) {
