@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
-from tinker_local.engine.infer.networks.network import TorchNetwork
+from tinker_local.engine.infer.networks.network import Network, TorchNetwork
 from tinker_local.engine.infer.networks.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
@@ -102,3 +102,20 @@ def assert_steps_equal(reference: PreTrainedModel, base: BaseModel, *prompts: Se
         assert result.prompt.logprobs is not None
         actual = torch.tensor([*result.prompt.logprobs[1:], *sequence.logprobs])
         torch.testing.assert_close(actual, expected, atol=1e-4, rtol=0)
+
+
+def assert_same_in_any_company(base: BaseModel, network: Network) -> None:
+    """A text alone and among so many others that its rows are multiplied in another way, to the last bit."""
+    asked = request(random_prompt(base, 45), temperature=1.0, seed=3)
+    weights, again = (SamplingWeights(base.model, base.tokenizer, lambda: network) for _ in range(2))
+    alone = Submitted(Scheduler(), weights, asked).result()
+    scheduler = Scheduler()
+    crowd = [
+        Submitted(scheduler, again, request(random_prompt(base, 20, n), num_samples=9, seed=n))
+        for n in range(4)
+    ]
+    among = Submitted(scheduler, again, asked).result()
+    assert among.sequences[0].tokens == alone.sequences[0].tokens
+    assert among.sequences[0].logprobs == alone.sequences[0].logprobs
+    for other in crowd:
+        other.result()

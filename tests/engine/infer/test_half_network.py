@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sampling_requests import Submitted, random_prompt, request
+from sampling_requests import Submitted, assert_same_in_any_company, random_prompt, request
 from tinker_local.domain.generation import GenerationResult
 from tinker_local.engine.infer.networks.network import TorchNetwork
 from tinker_local.engine.infer.networks.networks import Networks
@@ -72,19 +72,7 @@ def test_a_text_is_the_same_in_any_company(adapted: bool, tmp_path: Path):
     """Alone and among so many others that other tiles multiply its rows, to the last bit."""
     base = loaded(tmp_path, "LlamaForCausalLM", vocab_size=272)
     network = Networks().get(base.sampling_model(), adapter_of(base) if adapted else None)
-    asked = request(random_prompt(base, 45), temperature=1.0, seed=3)
-    weights, again = (SamplingWeights(base.model, base.tokenizer, lambda: network) for _ in range(2))
-    alone = Submitted(Scheduler(), weights, asked).result()
-    scheduler = Scheduler()
-    crowd = [
-        Submitted(scheduler, again, request(random_prompt(base, 20, n), num_samples=9, seed=n))
-        for n in range(3)
-    ]
-    among = Submitted(scheduler, again, asked).result()
-    assert among.sequences[0].tokens == alone.sequences[0].tokens
-    assert among.sequences[0].logprobs == alone.sequences[0].logprobs
-    for other in crowd:
-        other.result()
+    assert_same_in_any_company(base, network)
 
 
 def test_training_and_sampling_share_the_copy(tmp_path: Path):

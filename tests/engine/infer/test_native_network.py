@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sampling_requests import Submitted, random_prompt, request
+from sampling_requests import Submitted, assert_same_in_any_company, random_prompt, request
 from tinker_local.domain.generation import GenerationResult
 from tinker_local.engine.infer.networks import native_network
 from tinker_local.engine.infer.networks.native_network import NativeNetwork
@@ -72,20 +72,7 @@ def test_a_text_is_the_same_in_any_company(way: str):
     base = load_base_model("symptoms-base", "float32", CPU)
     base = rounded_to_bfloat16(base)
     network = Networks().get(base.model, adapter_of(base, 8))
-    weights = SamplingWeights(base.model, base.tokenizer, lambda: network)
-    asked = request(random_prompt(base, 45), temperature=1.0, seed=3)
-    alone = Submitted(Scheduler(), weights, asked).result()
-    again = SamplingWeights(base.model, base.tokenizer, lambda: network)
-    scheduler = Scheduler()
-    crowd = [
-        Submitted(scheduler, again, request(random_prompt(base, 20, n), num_samples=9, seed=n))
-        for n in range(4)
-    ]
-    among = Submitted(scheduler, again, asked).result()
-    assert among.sequences[0].tokens == alone.sequences[0].tokens
-    assert among.sequences[0].logprobs == alone.sequences[0].logprobs
-    for other in crowd:
-        other.result()
+    assert_same_in_any_company(base, network)
 
 
 def test_adapters_of_a_base_share_its_matrices(monkeypatch: pytest.MonkeyPatch):
