@@ -294,6 +294,6 @@ def test_no_condition_is_named_where_there_may_be_none_to_name():
     assert assessed({"ocd": 0.0, "no_clinical_concern": unlikely}, chooser).condition == "ocd"
     kept_back = assessed({"ocd": 0.0, "not_enough_information": likely}, chooser)
     assert kept_back.abstained
-    assert (kept_back.abstained_because or "").endswith("It may also give no reason to name any.")
+    assert (kept_back.abstained_because or "").startswith("This may give no reason to name a condition, so")
     assert kept_back.leading[0].condition == "ocd"
     assert assessed({"no_clinical_concern": 0.0}, chooser).condition == "no_clinical_concern"

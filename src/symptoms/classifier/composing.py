@@ -34,6 +34,7 @@ UNREAD = (
 )
 NO_CONCERN = "not clear from this description"
 NO_RECOMMENDATION = "none"
+UNCLEAR = "No condition is clearly resembled"
 NEAREST = 3
 THIRD_NEAREST = 0.5
 """The third nearest label is named where it is at least so many times as probable as the second."""
@@ -113,8 +114,8 @@ class Chooser:
 
     def _reason(self, choice: Choice) -> str:
         """Why no condition is named."""
-        told = _unclear(choice)
-        return f"{told} It may also give no reason to name any." if choice.kept_back else told
+        kept_back = "This may give no reason to name a condition, so none is named"
+        return f"{kept_back if choice.kept_back else UNCLEAR}; {_nearest(choice)}."
 
     def compose(
         self,
@@ -176,14 +177,12 @@ def assessment_without_model(notice: CrisisNotice, error: Exception) -> Assessme
     )
 
 
-def _unclear(choice: Choice) -> str:
+def _nearest(choice: Choice) -> str:
     nearest = choice.leading[:NEAREST]
     if len(nearest) == NEAREST and nearest[2].probability < THIRD_NEAREST * nearest[1].probability:
         nearest = nearest[:2]
     *others, last = (label.primary_concern for label in nearest)
-    if not others:
-        return f"No condition is clearly resembled; the nearest is {last}."
-    return f"No condition is clearly resembled; the nearest are {', '.join(others)} and {last}."
+    return f"the nearest are {', '.join(others)} and {last}" if others else f"the nearest is {last}"
 
 
 def _three_lines(concern: str, symptoms: tuple[str, ...], recommendation: str | None) -> str:

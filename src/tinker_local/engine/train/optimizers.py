@@ -81,7 +81,7 @@ class AdamW:
     def step(self, settings: Settings) -> None:
         """One step of Adam."""
         if not isinstance(settings, AdamSettings):
-            raise _other("adamw", "AdamParams")
+            raise _other("adamw", "AdamParams", "with optimizer=DimuonOptimizerConfig() for DimuonParams")
         self._optimizer.param_groups[0].update(
             lr=settings.learning_rate,
             betas=(settings.beta1, settings.beta2),
@@ -120,7 +120,7 @@ class Dimuon:
     def step(self, settings: Settings) -> None:
         """One step of Muon."""
         if not isinstance(settings, DimuonSettings):
-            raise _other("dimuon", "DimuonParams")
+            raise _other("dimuon", "DimuonParams", "without an optimizer for AdamParams")
         self._momentum.lerp_(self._gradients, 1 - settings.beta1)
         momentum = Adapter(self._adapter.model, self._adapter.config, self._momentum)
         for name, pair in self._adapter.matrices.items():
@@ -176,5 +176,7 @@ def make_optimizer(
     return OPTIMIZERS[name or stored or "adamw"](adapter, gradients, state)
 
 
-def _other(name: str, params: str) -> RequestError:
-    return RequestError(f"This run's optimizer is {name}; pass {params} to optim_step.")
+def _other(name: str, params: str, otherwise: str) -> RequestError:
+    return RequestError(
+        f"This run's optimizer is {name}; pass {params} to optim_step, or create a run {otherwise}."
+    )
