@@ -66,16 +66,20 @@ class BaseModel:
 
     def sampling_model(self) -> Llama:
         """The model that is sampled from: that of training, where this computes in bfloat16, too."""
-        if not takes_bfloat16(self.model.weights[EMBEDDING]):
+        if not self._is_the_kernels_type:
             return self.model
         copy = self.training_model()
         return copy if copy.laid_out else self.model
+
+    @property
+    def _is_the_kernels_type(self) -> bool:
+        return takes_bfloat16(self.model.weights[EMBEDDING])
 
     @cached_property
     def _trains_on_a_copy(self) -> bool:
         if self.training_dtype != self.model.dtype or self.model.num_parameters <= SMALL_MODEL:
             return True
-        if not takes_bfloat16(self.model.weights[EMBEDDING]):
+        if not self._is_the_kernels_type:
             return False
         memory = psutil.virtual_memory()
         # By what the machine has, so that one seed gives the same figures whatever else runs, if it can be.

@@ -63,7 +63,7 @@ def test_cuts_do_not_show(architecture: str, change: str, tmp_path: Path, monkey
     elif change == "few rows":
         monkeypatch.setattr(cross_entropy, "SCORES_MEMORY", 1)
     else:
-        model = model.joined(torch.float32)
+        model = Llama(model.config, dict(model.joined_weights(torch.float32)))
     cut_logprobs, cut_gradients = trained(model, lengths)
     for whole, cut in zip(logprobs, cut_logprobs, strict=True):
         np.testing.assert_allclose(cut, whole, atol=1e-5)
@@ -164,7 +164,7 @@ def test_layers_apart_and_joined_agree_in_bfloat16(tiny_model: Path):
     base = load_base_model(str(tiny_model), "float32", CPU).model
     apart = Llama(base.config, {name: weight.bfloat16() for name, weight in base.weights.items()})
     found: list[torch.Tensor] = []
-    for model in (apart, base.joined(torch.bfloat16)):
+    for model in (apart, Llama(base.config, dict(base.joined_weights(torch.bfloat16)))):
         training = TrainingModel(base, trained_adapter(base), trained_on=lambda model=model: model)
         training.forward_backward([datum(40, 1), datum(37, 2)], "cross_entropy", forward_only=False)
         found.append(training._gradients)

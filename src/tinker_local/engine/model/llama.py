@@ -178,12 +178,11 @@ class Llama:
         self.cosines = angles.cos().to(self.device)
         self.sines = angles.sin().to(self.device)
 
-    def joined(self, dtype: torch.dtype) -> Llama:
-        """A copy in a type, in which layers of one input are one matrix; this one stays as it was."""
-        return Llama(self.config, dict(self.joined_weights(dtype)))
-
     def joined_weights(self, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
-        """The weights of that copy with their names, made one after another as they are asked for."""
+        """The weights in a type with their names, layers of one input as one matrix.
+
+        They are made one after another as they are asked for.
+        """
         names = dict.fromkeys(self.weights)
         for layer in range(self.config.num_hidden_layers):
             for group, parts in (("self_attn", ATTENTION), ("mlp", FEED_FORWARD)):
