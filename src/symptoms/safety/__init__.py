@@ -21,10 +21,10 @@ from symptoms.safety.languages import (
     ENGLISH,
     Language,
     covered_languages,
-    language_other_than,
     languages_of,
 )
 from symptoms.safety.layers import Level, ModelLayer, Screening, known_words, learned_scores, screen
+from symptoms.safety.other_language import language_other_than
 from symptoms.safety.rulebook import Category
 from symptoms.safety.text.folding import squeezed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -60,20 +60,7 @@ ENGLISH = Language("en", "English", covered=True)
 def language_of(text: str) -> Language:
     """The language of a text; English where too little of it tells."""
     text = normalised(text[:FIRST_SIGNS])
-    return _by_script(text) or _by_words(tokens_of_folded(folded(text)))
-
-
-def language_other_than(text: str, names: Set[str]) -> Language | None:
-    """The language of a text that is clearly in none of those named, else None."""
-    text = normalised(text[:FIRST_SIGNS])
-    by_script = _by_script(text)
-    if by_script is not None:
-        return None if by_script.name in names else by_script
-    known, found = _common_words(tokens_of_folded(folded(text)))
-    best = max(known, key=lambda code: found[code])
-    of_names = max((found[code] for code in known if known[code].name in names), default=0)
-    clear = found[best] >= SURE_WORDS and found[best] >= SURE_LEAD * max(of_names, 1)
-    return known[best] if clear else None
+    return language_by_script(text) or _by_words(tokens_of_folded(folded(text)))
 
 
 def languages_of(texts: Sequence[str]) -> frozenset[str]:
@@ -96,7 +83,8 @@ def covered_languages() -> tuple[Language, ...]:
     return tuple(language for language in _words()[0].values() if language.covered)
 
 
-def _by_script(text: str) -> Language | None:
+def language_by_script(text: str) -> Language | None:
+    """The language of a normalised text that is mostly in other letters than Latin ones, else None."""
     letters = [letter for letter in text if letter.isalpha()]
     foreign = Counter(
         script for letter in letters if letter > "\u024f" and (script := _script_of(letter)) is not None
@@ -114,7 +102,7 @@ def _script_of(letter: str) -> str | None:
 
 
 def _by_words(tokens: Sequence[str]) -> Language:
-    known, found = _common_words(tokens)
+    known, found = common_words(tokens)
     best = max(known, key=lambda code: (found[code], known[code].covered, code == "en"))
     if known[best].covered:
         tied = [code for code in known if known[code].covered and found[code] == found[best]]
@@ -126,7 +114,7 @@ def _by_words(tokens: Sequence[str]) -> Language:
     return known["en"]
 
 
-def _common_words(tokens: Sequence[str]) -> tuple[dict[str, Language], Counter[str]]:
+def common_words(tokens: Sequence[str]) -> tuple[dict[str, Language], Counter[str]]:
     """The languages by code, and of how many of these tokens each has among its commonest words."""
     known, words = _words()
     return known, Counter(code for token in tokens for code in words.get(token, ()))
