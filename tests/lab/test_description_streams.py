@@ -40,6 +40,14 @@ def test_a_row_at_fault_has_its_place_among_the_others(
     assert told(tmp_path / name) == expected
 
 
+def test_empty_lines_of_a_text_file_are_told_once_they_are_read(tmp_path: Path):
+    """What is left out of a file is never left out in silence."""
+    (tmp_path / "a.txt").write_text("one text\n\n  \nanother\n")
+    rows = Descriptions(tmp_path / "a.txt")
+    assert [row.line for row in rows if isinstance(row, Description)] == [1, 4]
+    assert rows.notes == (f"{tmp_path / 'a.txt'} has 2 empty lines, left out",)
+
+
 @pytest.mark.parametrize(("name", "header"), [("a.csv", b"input\n"), ("a.txt", b""), ("a.jsonl", b"")])
 def test_what_is_no_utf_8_stops_at_the_beginning_and_is_a_fault_later(
     tmp_path: Path, name: str, header: bytes

@@ -50,7 +50,8 @@ def assess_file(
                 "or choose another --out."
             )
         typer.echo(classifier.about, err=True)
-        for note in descriptions.notes:
+        noted = descriptions.notes
+        for note in noted:
             typer.echo(note, err=True)
         moved = held.enter_context(progress_of(told.total))
         asked: deque[Row] = deque()
@@ -67,6 +68,8 @@ def assess_file(
             goes_on = "; the same command goes on from there" if out else ""
             typer.echo(f"Stopped after {told.total:,}{of}{goes_on}.", err=True)
             raise
+    for note in descriptions.notes[len(noted) :]:
+        typer.echo(note, err=True)
     _conclude(told, out)
 
 

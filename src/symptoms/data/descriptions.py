@@ -64,7 +64,7 @@ class Descriptions:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How the file was read, where that was guessed."""
+        """How the file was read where that was guessed, and what was left out as far as it was read."""
         return tuple(self._stream.notes)
 
     @property

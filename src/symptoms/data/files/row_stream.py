@@ -27,7 +27,7 @@ class RowStream:
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self.notes: list[str] = []
-        """How the file was read, where that was guessed."""
+        """How the file was read where that was guessed, and what was left out as far as it was read."""
         self._path = path
         self._columns = columns
         self._stream: TextIO | None = None
@@ -54,7 +54,7 @@ class RowStream:
         if suffix in TABLES:
             return rows_of_table(path, self.notes)
         if suffix == PLAIN:
-            return rows_of_plain_lines(path, self._lines("\n"))
+            return rows_of_plain_lines(path, self._lines("\n"), self.notes)
         if suffix in (".csv", ".tsv"):
             beginning, names = self._beginning(""), self._columns.all_names
             return rows_of_text(path, self._lines(""), beginning, names, self.notes)

@@ -12,17 +12,23 @@ from typing import cast
 from symptoms.data.experiment import load_experiment
 from symptoms.data.files.reading import NOT_UTF8, Places, is_undecoded, kind_of, parse_json
 from symptoms.errors import DataError, Fault
+from symptoms.words import counted
 
 Found = Iterator[tuple[int, object]]
 
 
-def rows_of_plain_lines(path: Path, lines: Iterable[str]) -> Found:
-    """One text a line; empty lines are skipped."""
+def rows_of_plain_lines(path: Path, lines: Iterable[str], notes: list[str]) -> Found:
+    """One text a line; empty lines are skipped, of which a note at the end tells."""
+    num_empty = 0
     for number, line in enumerate(lines, start=1):
         if is_undecoded(line):
             yield number, Fault(str(path), number, "file", NOT_UTF8)
         elif line.strip():
             yield number, {"input": line.strip()}
+        else:
+            num_empty += 1
+    if num_empty:
+        notes.append(f"{path} has {counted(num_empty, 'empty line')}, left out")
 
 
 def rows_of_json_lines(path: Path, lines: Iterable[str]) -> Found:
