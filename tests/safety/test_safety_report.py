@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from symptoms.cli.app import app
 from symptoms.errors import InputError
-from symptoms.safety.measuring import Share, measure, read_labelled
+from symptoms.safety import Level
+from symptoms.safety.measuring import MODEL, WITH_MODEL, Share, measure, read_labelled
 
 ROWS = [
     {"text": "I want to kill myself tonight.", "label": 1, "kind": "plain", "language": "en"},
@@ -83,3 +84,22 @@ def test_a_file_that_is_not_there_is_told_so(tmp_path: Path):
     """And not that it is no text."""
     with pytest.raises(InputError, match=r"There is no file .*none\.jsonl; check the path"):
         read_labelled(tmp_path / "none.jsonl")
+
+
+def test_the_models_answer_raises_a_level_and_takes_none_back(file: Path):
+    """All three layers together find what the model's answer alone does, and what the rules do."""
+    texts = read_labelled(file)
+    silent = measure(texts, [Level.NONE] * len(texts))
+    assert silent.by_layer[WITH_MODEL].found == Share(2, 3)
+    raised = measure(texts, [Level.POSSIBLE if text.crisis else Level.NONE for text in texts])
+    assert raised.by_layer[WITH_MODEL].found == raised.by_layer[MODEL].found == Share(3, 3)
+    assert raised.by_language["en"].found == Share(2, 2)
+    assert raised.by_layer["together"] == silent.by_layer["together"]
+
+
+def test_kinds_of_the_same_name_are_counted_together(tmp_path: Path):
+    """What stands before a slash is a topic, not a kind."""
+    path = tmp_path / "topics.jsonl"
+    rows = [{"text": "I want to die.", "label": 1, "kind": f"{topic}/wish"} for topic in ("loss", "work")]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert measure(read_labelled(path)).by_kind["wish"].found == Share(2, 2)

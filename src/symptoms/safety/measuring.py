@@ -24,6 +24,8 @@ LAYERS: dict[str, Callable[[Screening], Level]] = {
     "learned": lambda screening: screening.by_learned,
     "together": lambda screening: screening.level,
 }
+MODEL, WITH_MODEL = "the model's answer", "with the model"
+"""The third layer alone, and all three, where it was asked."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class SafetyReport:
-    """The measures of one set of texts: by layer, and of the layers together by language and by kind."""
+    """The measures of one set of texts: by layer, and of all that were asked by language and by kind."""
 
     by_layer: dict[str, Measure]
     by_language: dict[str, Measure]
@@ -85,19 +87,23 @@ class SafetyReport:
         }
 
 
-def measure(texts: Sequence[LabelledText]) -> SafetyReport:
-    """The report of labelled texts."""
-    screened = [(text, screen(text.text)) for text in texts]
+def measure(texts: Sequence[LabelledText], by_model: Sequence[Level] | None = None) -> SafetyReport:
+    """The report of labelled texts; `by_model` is what the third layer says of each, where it was asked."""
+    screened = [screen(text.text) for text in texts]
+    levels = {name: [level(screening) for screening in screened] for name, level in LAYERS.items()}
+    shown = levels["together"]
+    if by_model is not None:
+        beside = [screen(text.text, beside_model=True) for text in texts]
+        shown = [one.raised_to(level).level for one, level in zip(beside, by_model, strict=True)]
+        levels |= {MODEL: list(by_model), WITH_MODEL: shown}
     by_language: dict[str, list[tuple[bool, Level]]] = defaultdict(list)
     by_kind: dict[str, list[tuple[bool, Level]]] = defaultdict(list)
-    for text, screening in screened:
-        by_language[text.language].append((text.crisis, screening.level))
-        by_kind[text.kind].append((text.crisis, screening.level))
+    for text, level in zip(texts, shown, strict=True):
+        by_language[text.language].append((text.crisis, level))
+        by_kind[text.kind.rpartition("/")[2]].append((text.crisis, level))
+    crisis = [text.crisis for text in texts]
     return SafetyReport(
-        by_layer={
-            name: _measured((text.crisis, level(screening)) for text, screening in screened)
-            for name, level in LAYERS.items()
-        },
+        by_layer={name: _measured(zip(crisis, found, strict=True)) for name, found in levels.items()},
         by_language={language: _measured(of) for language, of in sorted(by_language.items())},
         by_kind={kind: _measured(of) for kind, of in sorted(by_kind.items())},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from symptoms.safety import Level
     from symptoms.safety.measuring import Measure, Share
 
 HELD_OUT = Path("data") / "crisis"
@@ -36,16 +37,22 @@ def report(
             "'kind' and 'language'. Without it, the held-out texts of data/crisis."
         ),
     ] = None,
+    with_model: Annotated[
+        bool,
+        typer.Option(
+            "--with-model", help="Ask the third layer as well, an adapter on a model on this machine."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
 ) -> None:
     """How many true texts the crisis screen finds, and how many harmless ones it alarms on.
 
-    Each share has its 95% interval (Wilson). Only the layers that need no service are measured here.
+    Each share has its 95% interval (Wilson). Languages and kinds are told of all layers that were asked.
     """
     from symptoms.safety.measuring import measure, read_held_out, read_labelled
 
     texts = read_held_out(HELD_OUT) if file is None else read_labelled(file)
-    found = measure(texts)
+    found = measure(texts, _asked_of_model([text.text for text in texts]) if with_model else None)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=1))
         return
@@ -64,6 +71,17 @@ def report(
     ):
         console.print(_table(title, measures))
     console.print("It misses some: docs/safety.md says how it was measured.", soft_wrap=True)
+
+
+def _asked_of_model(texts: Sequence[str]) -> list[Level]:
+    """What the third layer says of each text, with progress on standard error."""
+    from rich.progress import Progress
+
+    from symptoms.classifier.crisis_levels import crisis_levels
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("asking the model", total=len(texts))
+        return list(progress.track(crisis_levels(texts), task_id=task, total=len(texts)))
 
 
 def _table(title: str, measures: Mapping[str, Measure]) -> Table:
