@@ -13,9 +13,11 @@ import random
 import sys
 from pathlib import Path
 
+from symptoms.safety.screening import shipped_rules
+
 DATA = Path(__file__).parents[1] / "data"
-FILES = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written")
-NUM_ORDINARY, NUM_DESCRIPTIONS = 300, 150
+FILES = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written", "hands")
+NUM_ORDINARY, NUM_DESCRIPTIONS = 300, 450
 DANGER, SAFE = "danger", "safe"
 TAXONOMY = [{"id": DANGER, "name": "Danger now"}, {"id": SAFE, "name": "No danger now"}]
 
@@ -31,10 +33,9 @@ def main(folder: Path) -> None:
         _row(json.loads(line).get("text") or json.loads(line)["input"], False)
         for line in chosen.sample(ordinary, NUM_ORDINARY)
     ]
-    fitting += [
-        _row(json.loads(line)["input"], False)
-        for line in chosen.sample(_lines(DATA / "train-900.jsonl"), NUM_DESCRIPTIONS)
-    ]
+    described = [json.loads(line)["input"] for line in _lines(DATA / "train.jsonl")]
+    without_danger = [text for text in described if shipped_rules().screen(text) is None]
+    fitting += [_row(text, False) for text in chosen.sample(without_danger, NUM_DESCRIPTIONS)]
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in (("train", fitting), ("dev", held_out)):
         # The same words with the same label twice would be refused, and once is enough.

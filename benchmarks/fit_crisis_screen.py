@@ -38,7 +38,7 @@ SHIPPED = Path(learned.__file__).with_name(FILE)
 ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 """The date in the archive, so that the same weights are the same bytes."""
 
-TEXTS = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written")
+TEXTS = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written", "hands")
 ORDINARY = "ordinary.jsonl.xz"
 EXAMPLES = Path("..") / "train-900.jsonl"
 HELD_OUT_SENTENCES = 8
