@@ -82,7 +82,7 @@ class Reference:
 
 
 Before = Callable[[int, str | None], int | None]
-"""By how many requests came before, and the Authorization header: the status to answer with, 0 for an answer that is cut."""
+"""By how many requests came before, and the Authorization header: a status to answer with; 0 cuts it."""
 
 
 def behind(app: ASGIApp, before: Before) -> ASGIApp:
