@@ -101,8 +101,9 @@ proto: $(VENV)/installed-dev  ## regenerate the protobuf code
 record-wire: $(VENV)/installed-dev  ## record what the pinned SDK sends, after its version has changed
 	PYTHONPATH=tests $(BIN)/python tests/clients/record_wire.py
 
-test-sdk-versions: $(VENV)/installed-dev  ## drive the server with five versions of the Tinker SDK; needs PyPI
+test-sdk-versions: $(VENV)/installed-dev  ## drive the server with five versions of the Tinker SDK, the lab with the oldest; needs PyPI
 	$(BIN)/python tests/clients/sdk_versions.py
+	$(BIN)/python tests/clients/lab_sdk.py 0.25.0
 
 test-tinker-cli: $(VENV)/installed-dev  ## list and delete checkpoints with the tinker command; needs PyPI
 	$(BIN)/python tests/clients/tinker_cli.py

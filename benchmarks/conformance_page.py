@@ -15,6 +15,8 @@ PAGE = ROOT / "docs" / "conformance.md"
 ORDER = ("tinker_local", "SkyRL", "open-rl", "hatchery")
 MARKS = {"as documented": "ok", "differs": "**differs**", "refused": "*refused*", "not measured": "-"}
 LONGEST = 160
+NOT_MEASURED = "- (not measured)"
+LATER = "the row is younger than this measurement"
 
 
 def tables() -> list[dict[str, Any]]:
@@ -50,19 +52,23 @@ def summary(measured: list[dict[str, Any]]) -> str:
 
 
 def deviations(measured: list[dict[str, Any]]) -> str:
-    """For each server what came where that is not as documented, and what follows."""
+    """For each server what came where that is not as documented, what follows, and why a row is a dash."""
+    names = list(dict.fromkeys(row["name"] for table in measured for row in table["rows"]))
     parts: list[str] = []
     for table in measured:
-        rows = [row for row in table["rows"] if row["verdict"] in ("differs", "refused")]
+        rows = [row for row in table["rows"] if row["verdict"] != "as documented"]
         parts.append(f"### {table['server']}\n")
-        if not rows:
-            parts.append("All as documented.\n")
-            continue
-        parts.append("| asked | came | what it does to a run |\n|---|---|---|")
-        for row in rows:
-            asked, came, consequence = (plain(row[cell]) for cell in ("asked", "came", "consequence"))
-            parts.append(f"| **{row['name']}**: {asked} | {came} | {consequence} |")
-        parts.append("")
+        if not any(row["verdict"] in ("differs", "refused") for row in rows):
+            parts.append("All that was measured is as documented.\n")
+        lines = [
+            f"| **{row['name']}**: {plain(row['asked'])} | {plain(row['came'])} | "
+            f"{plain(row['consequence']) or NOT_MEASURED} |"
+            for row in rows
+        ]
+        there = {row["name"] for row in table["rows"]}
+        lines += [f"| **{name}** | {LATER} | {NOT_MEASURED} |" for name in names if name not in there]
+        if lines:
+            parts += ["| asked | came | what it does to a run |\n|---|---|---|", *lines, ""]
     return "\n".join(parts).rstrip()
 
 

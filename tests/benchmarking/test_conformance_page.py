@@ -22,6 +22,12 @@ def test_three_other_servers_have_twenty_rows() -> None:
         assert len(answered) >= 20, table["server"]
 
 
+def test_every_dash_has_its_reason() -> None:
+    """What was not measured stands below with what came instead, as often as the table has a dash for it."""
+    above, below = PAGE.read_text(encoding="utf-8").split("## What differs")
+    assert above.count("| - ") == below.count("| - (not measured) |") > 0
+
+
 def test_a_deviation_is_told_with_what_follows() -> None:
     """Every row that differs or was refused says what it does to a run; no row names a folder or a port."""
     for table in tables():

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from symptoms import Classifier
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.data import Label
 from symptoms.errors import ServiceError
-from symptoms.service import LocalServer, connect
+from symptoms.service import LocalServer, completions, connect
 from symptoms.service.completions import connect_to_ask
 
 LABELS = tuple(Label(text.lower(), text) for text in ("Red", "Green", "Grey", "Greenish"))
@@ -80,12 +81,37 @@ class Reference:
         return {"choices": [{"index": 0, "text": text, "finish_reason": reason, "logprobs": told}]}
 
 
+Before = Callable[[int, str | None], int | None]
+"""By how many requests came before, and the Authorization header: a status to answer with; 0 cuts it."""
+
+
+def behind(app: ASGIApp, before: Before) -> ASGIApp:
+    """The application with something before it that refuses, or has faults."""
+    asked = 0
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal asked
+        header = dict(scope["headers"]).get(b"authorization")
+        status = before(asked, header and header.decode())
+        asked += 1
+        if status == 0:
+            headers = [(b"content-length", b"1000")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"cut", "more_body": True})
+            raise ConnectionResetError("as the test wants it")
+        elsewhere = {"Location": f"http://localhost:{scope['server'][1]}/v1/models"}
+        answer = app if status is None else JSONResponse({"error": "no"}, status, elsewhere)
+        await answer(scope, receive, send)
+
+    return wrapped
+
+
 @contextmanager
-def served(reference: Reference) -> Iterator[str]:
+def served(reference: Reference, before: Before = lambda _, __: None) -> Iterator[str]:
     """The service as it is named to `symptoms`."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(reference.app, log_level="warning", lifespan="off")
+        config = uvicorn.Config(behind(reference.app, before), log_level="critical", lifespan="off")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -148,6 +174,70 @@ def test_a_server_that_cannot_be_asked_is_refused_in_a_sentence(
         connect_to_ask(service + fragment, str(tiny_model)),
     ):
         pass
+
+
+def asked_with_key(service: str, folder: Path, key: str | None, patch: pytest.MonkeyPatch) -> None:
+    """The questions of the beginning, which reach both routes."""
+    patch.delenv("OPENAI_API_KEY", raising=False)
+    if key is not None:
+        patch.setenv("OPENAI_API_KEY", key)
+    patch.setattr(completions, "WAITS", (0.01, 0.02))
+    with connect_to_ask(service, str(folder)):
+        pass
+
+
+def test_a_server_with_a_key_is_shown_the_one_of_the_environment(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As a bearer; without one, or with a wrong one, the sentence names the variable and not the key."""
+    with served(
+        Reference(tiny_model), lambda _, shown: None if shown == "Bearer sk-right" else 401
+    ) as service:
+        asked_with_key(service, tiny_model, "sk-right", monkeypatch)
+        with pytest.raises(ServiceError, match="wants an API key; put it in OPENAI_API_KEY"):
+            asked_with_key(service, tiny_model, None, monkeypatch)
+        with pytest.raises(ServiceError, match="rejected the API key; check OPENAI_API_KEY") as refused:
+            asked_with_key(service, tiny_model, "sk-wrong", monkeypatch)
+    assert "sk-wrong" not in str(refused.value)
+    with pytest.raises(ServiceError, match="copy the whole key again"):
+        asked_with_key(service, tiny_model, "two words", monkeypatch)
+
+
+def test_the_key_does_not_follow_a_redirect(tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where the address points elsewhere, nothing is sent there."""
+    shown: list[str | None] = []
+
+    def elsewhere(_: int, header: str | None) -> int:
+        shown.append(header)
+        return 307
+
+    with (
+        served(Reference(tiny_model), elsewhere) as service,
+        pytest.raises(ServiceError, match="status 307"),
+    ):
+        asked_with_key(service, tiny_model, "sk-right", monkeypatch)
+    assert shown == ["Bearer sk-right"]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 0])
+def test_a_fault_that_passes_is_asked_again_twice(
+    status: int, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Two faults in a row leave no trace; a third ends in a sentence."""
+    with served(Reference(tiny_model), lambda asked, _: status if asked in (0, 1, 3) else None) as service:
+        asked_with_key(service, tiny_model, None, monkeypatch)
+    counted: list[int] = []
+
+    def always(asked: int, _: str | None) -> int:
+        counted.append(asked)
+        return status
+
+    with (
+        served(Reference(tiny_model), always) as service,
+        pytest.raises(ServiceError, match=f"status {status}" if status else "No OpenAI-compatible server"),
+    ):
+        asked_with_key(service, tiny_model, None, monkeypatch)
+    assert len(counted) == 3
 
 
 def test_what_is_no_server_or_no_folder_is_refused(tiny_model: Path, tmp_path: Path):

@@ -18,7 +18,7 @@ import pytest
 
 from command_in_process import in_process
 from faulty_service import Between, Fault, When
-from symptoms.service import watch
+from symptoms.service import capabilities, watch
 from training_runs import lines_of, summary_of, write_examples
 from waiting import PATIENCE
 
@@ -54,6 +54,7 @@ def undisturbed(folder: Path, between: Between) -> Path:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds for minutes."""
     monkeypatch.setattr(watch, "Patience", lambda: HASTY)
+    monkeypatch.setattr(capabilities, "FIRST_WAIT", 0.05)
 
 
 def train(folder: Path, between: Between, run: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -212,19 +213,48 @@ def test_a_checkpoint_that_is_gone_cannot_be_asked(undisturbed: Path, between: B
 
 
 @pytest.mark.parametrize(
-    ("status", "sentence"),
-    [(402, "wants to be paid first"), (429, "more often than it allows"), (503, "has a fault of its own")],
+    ("status", "sentence", "is_tried_again"),
+    [
+        (402, "wants to be paid first", False),
+        (429, "more often than it allows", True),
+        (503, "has a fault of its own", True),
+    ],
 )
 def test_a_service_that_answers_so_from_the_start_is_no_other_server(
-    status: int, sentence: str, folder: Path, between: Between
+    status: int,
+    sentence: str,
+    is_tried_again: bool,
+    folder: Path,
+    between: Between,
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    """Told at once, before anything is sent."""
+    """Told before anything is sent; what may pass is told once to be tried again, and what to pay is not."""
+    monkeypatch.setattr(capabilities, "TRY_SECONDS", 0.5)
     between.plan = always("get_server_capabilities", Fault(status))
     done = train(folder, between, "never")
     assert done.returncode == 3
-    assert sentence in done.stderr
+    assert sentence in done.stderr.strip().splitlines()[-1]
+    assert done.stderr.count("; trying again for") == is_tried_again
     assert not (folder / "runs/never").exists()
     assert set(between.asked) == {"get_server_capabilities"}
+    assert (between.asked["get_server_capabilities"] > 2) is is_tried_again
+
+
+@pytest.mark.parametrize("fault", [Fault(503), Fault(429), Fault(cut=True)], ids=["503", "429", "cut"])
+def test_a_run_that_goes_on_while_the_service_restarts_waits_for_it(
+    fault: Fault, undisturbed: Path, between: Between, monkeypatch: pytest.MonkeyPatch
+):
+    """A resumed run says that it waits for a service with a fault of seconds, and then goes on exactly."""
+    monkeypatch.setattr(capabilities, "TRY_SECONDS", PATIENCE)
+    run = f"restarted-{fault.status or 'cut'}"
+    between.plan = lambda route, times: Fault(401) if route == "optim_step" and times >= 7 else None
+    assert train(undisturbed, between, run).returncode == 3
+    between.forget()
+    between.plan = lambda route, times: fault if route == "get_server_capabilities" and times < 3 else None
+    resumed = train(undisturbed, between, run, "--resume", run)
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stderr.count("; trying again for") == 1
+    check_equal(undisturbed, run)
 
 
 def test_a_name_that_nobody_knows_is_told_as_such(folder: Path, between: Between):

@@ -127,7 +127,13 @@ def settings_of_the_first_step() -> Callable[[dict[str, Any]], None]:
     return edit
 
 
+def no_older_sdk(body: dict[str, Any]) -> None:
+    if body["sdk_version"] == "0.30.0":
+        body["tags"] = "none of this version"
+
+
 REQUESTS: list[tuple[str, str, str, Any]] = [
+    ("SDK versions", "create_session", "cannot use the server", no_older_sdk),
     ("train_attn", "create_model", "the flags are ignored", all_layers),
     ("train_mlp", "create_model", "the flags are ignored", all_layers),
     ("train_unembed", "create_model", "the flags are ignored", all_layers),
@@ -254,6 +260,18 @@ def test_what_comes_twice_is_not_to_be_done_twice(model: Path, tmp_path: Path):
         rows = measured(probe, "forward_backward is done once", "optim_step is done once")
     assert [row.verdict for row in rows] == ["differs", "differs"], rows
     assert "counts twice" in rows[0].consequence
+
+
+def test_which_sdk_versions_are_let_in_is_told(model: Path, tmp_path: Path):
+    """One that the server refuses is named with the reason, the others with what it says of them."""
+    warn = answered("create_session", lambda body: body.update(warning_message="Soon retired."))
+    with probed(model, tmp_path / "warns", warn) as probe:
+        (row,) = measured(probe, "SDK versions")
+    assert row.verdict == "as documented", row
+    assert "0.25.0: Soon retired." in row.came
+    with probed(model, tmp_path / "refuses", edited("create_session", no_older_sdk)) as probe:
+        (row,) = measured(probe, "SDK versions")
+    assert row.came.startswith("let in: 0.25.0, 0.34.0, 0.36.0, 0.38.0; 0.30.0: status 4"), row
 
 
 def test_a_context_that_is_not_told_is_named(model: Path, tmp_path: Path):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_conformance import all_layers, reweighted, set_to
 
+import tinker_local
 from command_in_process import in_process
-from faulty_server import Wrap, edited, regraded
+from faulty_server import Wrap, answered, edited, regraded
+from faulty_service import Between, Fault
 from http_in_process import KEY, serving
-from symptoms.service import LocalServer
+from symptoms.conformance import first_meeting
+from symptoms.conformance.runner import software
+from symptoms.service import LocalServer, connect
 from training_runs import write_examples
 
 MEETING = "as it was not met before"
@@ -41,6 +46,70 @@ def test_a_server_is_met_once(tiny_model: Path, tmp_path: Path):
     assert MEETING not in second.stdout
     assert "not as documented" not in first.stdout + second.stdout
     assert manifest(tmp_path)["server_deviations"] == []
+
+
+def test_a_hiccup_is_not_remembered(between: Between, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A server that is down for a while is said not to have been measured; the next run measures it."""
+    between.plan = lambda route, _: Fault(503) if route == "optim_step" else None
+    with monkeypatch.context() as hurried:
+        hurried.setattr(first_meeting, "WAIT", 2.0)
+        first = trained(tmp_path, between.url, "--base-model", between.model)
+    assert first.returncode == 3, first.stdout
+    assert "'weights scale the gradient' could not be measured (no answer" in first.stderr
+    assert "try again, or train without knowing with --no-server-check" in first.stderr
+    assert not (tmp_path / "runs" / "one").exists()
+    between.forget()
+    second = trained(tmp_path, between.url, "--base-model", between.model)
+    assert second.returncode == 0, second.stderr
+    assert MEETING in second.stdout
+    assert manifest(tmp_path)["server_deviations"] == []
+
+
+def no_rank_of_16(body: dict[str, Any]) -> None:
+    if body["lora_config"]["rank"] == 16:
+        body["lora_config"]["rank"] = 10**6
+
+
+def test_a_refusal_is_remembered(tiny_model: Path, tmp_path: Path):
+    """What the server says no to it will say no to again, so that this is measured once."""
+    with serving(tiny_model, tmp_path / "home", edited("create_model", no_rank_of_16)) as server:
+        runs = [
+            trained(tmp_path, server.url, "--base-model", server.model, run=run) for run in ("one", "two")
+        ]
+    for done in runs:
+        assert done.returncode == 0, done.stderr
+        assert "not as documented: alpha at two ranks" in done.stdout
+    assert [MEETING in done.stdout for done in runs] == [True, False]
+
+
+@pytest.mark.parametrize(("days", "again"), [(29, False), (31, True), (-1, True)])
+def test_a_measurement_is_believed_for_a_month(days: int, again: bool, tiny_model: Path, tmp_path: Path):
+    """After that, a server that says the same version is measured again; so is one measured in the future."""
+    with serving(tiny_model, tmp_path / "home") as server:
+        assert trained(tmp_path, server.url, "--base-model", server.model).returncode == 0
+        (file,) = (tmp_path / "cache" / "servers").glob("*.json")
+        kept = json.loads(file.read_text())
+        kept["measured"] = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        file.write_text(json.dumps(kept))
+        done = trained(tmp_path, server.url, "--base-model", server.model, run="two")
+    assert done.returncode == 0, done.stderr
+    assert (MEETING in done.stdout) is again
+
+
+def test_another_version_is_another_server(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Our own server tells its version at its address, by which a newer one is measured anew."""
+    monkeypatch.setenv("TINKER_API_KEY", KEY)
+    newer = answered("healthz", lambda body: body.update(version="9.9"))
+    with (
+        serving(tiny_model, tmp_path / "home") as server,
+        connect(server.url, server.model) as service,
+    ):
+        assert software(service) == f"tinker_local {tinker_local.__version__}"
+    with (
+        serving(tiny_model, tmp_path / "home", newer) as server,
+        connect(server.url, server.model) as service,
+    ):
+        assert software(service) == "tinker_local 9.9"
 
 
 def test_our_own_server_is_not_measured(tmp_path: Path, server: LocalServer):

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from symptoms.service.faults import PAYMENT, TOO_OFTEN, StatusError, error_of
+
 if TYPE_CHECKING:
     from symptoms.conformance.probe import Probe
 
@@ -17,6 +19,9 @@ TOLERANCE = 0.25
 """How far a measured ratio may be from the expected one, relatively: what curvature can make of it."""
 
 NO_ANSWER = "no answer within the time given"
+
+OF_THE_MOMENT = frozenset((401, PAYMENT, 408, TOO_OFTEN))
+"""Refusals that are about the key, the account or the hour, and not about what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Row:
     came: str
     verdict: Verdict
     consequence: str
+    may_pass: bool = False
+    """Whether what was refused may come when it is asked for again: nothing was measured then."""
 
 
 class NotMeasurableError(Exception):
@@ -85,7 +92,23 @@ def row_of_error(check: Check, error: BaseException) -> Row:
     else:
         words = " ".join(str(error).split())
         came = f"{type(error).__name__}: {words[:200]}" if words else type(error).__name__
-    return Row(check.name, check.asked, came, "refused", check.consequence)
+    return Row(check.name, check.asked, came, "refused", check.consequence, _may_pass(error))
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether an error says nothing of the server that would hold the next time, too."""
+    import tinker
+
+    known = error_of(error, "the server") if isinstance(error, Exception) else error
+    if isinstance(known, tinker.RequestFailedError):
+        return known.category != "user"
+    if isinstance(known, StatusError):
+        status = known.status
+    elif isinstance(known, tinker.APIStatusError):
+        status = known.status_code
+    else:
+        return True
+    return not 400 <= status < 500 or status in OF_THE_MOMENT
 
 
 def near(value: float, expected: float, tolerance: float = TOLERANCE) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from base_models import BaseModelError, known_models
 from base_models.resolving import find_known
@@ -118,19 +118,27 @@ def answers(service: Service) -> bool:
 
 
 def software(service: Service) -> str:
-    """What the server says that it is, from its own description; "unknown" where it has none."""
-    import httpx
-
+    """What the server says that it is, in its health or its own description; "unknown" where in neither."""
     if service.kind == LOCAL:
         return "tinker_local " + version("mental-health-symptom-classifier")
+    health = _told(f"{service.url}/api/v1/healthz")
+    described = _told(f"{service.url}/openapi.json").get("info")
+    for told, name in ((health, "server"), (described, "title")):
+        if isinstance(told, dict) and name in told and "version" in told:
+            return f"{told[name]} {told['version']}"
+    return "unknown"
+
+
+def _told(url: str) -> dict[str, Any]:
+    """The JSON object behind an address that asks for no key; empty where there is none."""
+    import httpx
+
     try:
-        answer = httpx.get(f"{service.url}/openapi.json", timeout=PING_SECONDS)
-        if answer.status_code != 200:
-            return "unknown"
-        described = answer.json()["info"]
-        return f"{described['title']} {described['version']}"
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return "unknown"
+        answer = httpx.get(url, timeout=PING_SECONDS)
+        told: Any = answer.json() if answer.status_code == 200 else None
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return cast(dict[str, Any], told) if isinstance(told, dict) else {}
 
 
 @contextmanager

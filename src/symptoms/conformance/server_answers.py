@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from importlib.metadata import version
 from typing import Any, cast
 
 from symptoms.conformance.findings import NO_ANSWER, Finding, NotMeasurableError, check
@@ -11,6 +13,11 @@ from symptoms.service.sdk import made_within
 
 LONGEST = 8192
 """Contexts over this are not overstepped: a server that does not refuse might run out of memory."""
+
+VERSIONS = ("0.25.0", "0.30.0", "0.34.0", "0.36.0", "0.38.0")
+"""SDKs that our own server is driven with; before 0.25 they sent training data in another form."""
+ASKS_FOR_CONFIGURATION = (0, 38)
+"""The first version that is known to end where a server has no client/config."""
 
 
 @check("capabilities", "texts over the context are found out only when they are sent")
@@ -33,6 +40,60 @@ def info(probe: Probe) -> Finding:
     return Finding(
         told, answer.model_data.model_name == probe.service.base_model and answer.lora_rank == RANK
     )
+
+
+@check("SDK versions", "programs with a version of the SDK that is refused cannot use the server at all")
+def sdk_versions(probe: Probe) -> Finding:
+    """Client/config and create_session in the name of SDK 0.25.0 to 0.38.0: none is refused.
+
+    Whether such a version then finds all the calls that it makes, its name does not tell.
+    """
+    let_in: list[str] = []
+    said: list[str] = []
+    for name in sorted({*VERSIONS, version("tinker")}, key=_numbers):
+        is_let_in, words = _in_the_name_of(probe, name)
+        if is_let_in:
+            let_in.append(name)
+        if words:
+            said.append(f"{name}: {words}")
+    refused = len(set(VERSIONS) | {version("tinker")}) - len(let_in)
+    return Finding("; ".join([f"let in: {', '.join(let_in) or 'none'}", *said]), not refused)
+
+
+def _in_the_name_of(probe: Probe, name: str) -> tuple[bool, str]:
+    """Whether an SDK that says that it is this version comes to a session, and what the server says of it.
+
+    Raises httpx.HTTPError for what is no refusal: no answer, or one that may be another the next time.
+    """
+    import httpx
+
+    of_version = {"sdk_version": name}
+    session: dict[str, Any] = {**of_version, "tags": [], "user_metadata": {}, "type": "create_session"}
+    with httpx.Client(
+        base_url=f"{probe.service.url}/api/v1/", headers={"X-API-Key": probe.service.key}, timeout=probe.wait
+    ) as http:
+        answer = http.post("client/config", json=of_version)
+        has_none = answer.status_code == 404
+        if has_none and _numbers(name) >= ASKS_FOR_CONFIGURATION:
+            return False, "there is no client/config"
+        if answer.is_success or has_none:
+            answer = http.post("create_session", json=session)
+        if answer.status_code in (408, 429) or answer.status_code >= 500:
+            answer.raise_for_status()
+        if not answer.is_success:
+            return False, f"status {answer.status_code}, {_one_line(answer.text)}"
+        made = answer.json()
+        with suppress(httpx.HTTPError):
+            http.post(f"sessions/{made['session_id']}/finish", json={"status": "success"})
+    return True, _one_line(str(made.get("error_message") or made.get("warning_message") or ""))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:80]
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.split(".") if part.isdigit())
 
 
 @check("an unknown base model", "another model is trained than the one named")
@@ -97,6 +158,7 @@ def _refusal(error: Exception, started: float) -> str:
 CHECKS = (
     capabilities,
     info,
+    sdk_versions,
     unknown_model,
     unknown_loss,
 )

@@ -3,10 +3,14 @@
 `/v1/completions` gives what answers need where the server takes token ids, and tells the log-probabilities of
 a prompt (`echo` with `logprobs`). vLLM does both. llama.cpp's server and LM Studio leave `echo` out, and
 Ollama takes no token ids; the check at the beginning refuses them.
+
+OPENAI_API_KEY, where it is set, goes to the address that is named and nowhere else: no redirect is followed.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from base_models import BaseModelError, resolve
 from symptoms.errors import ServiceError
 from symptoms.service.connection import Service, connect
+from symptoms.service.faults import REFUSED, TOO_OFTEN, may_answer_soon
 from symptoms.tokens import FileTokenizer, Tokenizer
 
 if TYPE_CHECKING:
@@ -27,6 +32,9 @@ OPENAI = "openai"
 AT_ONCE = 64
 """Requests in flight: two descriptions' labels, so that the server always has some to batch."""
 SECONDS = 600.0
+KEY = "OPENAI_API_KEY"
+WAITS = (1.0, 4.0)
+"""Seconds before the second try and the third, where a server or the way to it has a fault that may pass."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +140,9 @@ def connect_to_ask(
     tokenizer = _tokenizer(base_model or "")
     limits = httpx.Limits(max_connections=AT_ONCE)
     try:
-        http = httpx.Client(base_url=url, timeout=SECONDS, limits=limits)
+        http = httpx.Client(
+            base_url=url, timeout=SECONDS, limits=limits, headers=_key(), follow_redirects=False
+        )
     except httpx.InvalidURL as error:
         raise ServiceError(f"{service!r} is none; use {PREFIX}http://host:port/v1.") from error
     with http, ThreadPoolExecutor(AT_ONCE) as threads:
@@ -146,6 +156,14 @@ def connect_to_ask(
             yield Service(OPENAI, url, name, client, {name: context}, {}, None, "")
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _key() -> dict[str, str]:
+    """The header that shows the key, where there is one; raises ServiceError for what cannot be one."""
+    key = os.environ.get(KEY, "").strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ServiceError(f"{KEY} holds characters that no key has; copy the whole key again.")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _tokenizer(base_model: str) -> Tokenizer:
@@ -176,16 +194,37 @@ def _model(http: httpx.Client, wanted: str) -> tuple[str, int | None]:
     return wanted, offered[wanted]
 
 
-def _json(http: httpx.Client, method: str, path: str, body: dict[str, Any] | None) -> Any:
+def _answer(http: httpx.Client, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+    """What comes of a request, made again where what is wrong may pass; the last outcome counts."""
     import httpx
 
-    try:
-        answer = http.request(method, path, json=body)
-    except httpx.HTTPError as error:
-        raise ServiceError(
-            f"No OpenAI-compatible server answers at {http.base_url} ({type(error).__name__}); "
-            "check the address, which ends in /v1."
-        ) from error
+    for wait in (*WAITS, None):
+        try:
+            answer = http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            # One that has computed for ten minutes would do no better the next time.
+            is_slow = isinstance(error, httpx.ReadTimeout)
+            if wait is None or is_slow or not may_answer_soon(str(http.base_url), error):
+                raise ServiceError(
+                    f"No OpenAI-compatible server answers at {http.base_url} ({type(error).__name__}); "
+                    "check the address, which ends in /v1."
+                ) from error
+        else:
+            if wait is None or not (answer.status_code == TOO_OFTEN or answer.status_code >= 500):
+                return answer
+        time.sleep(wait)
+    raise AssertionError("the last try returns or raises")
+
+
+def _json(http: httpx.Client, method: str, path: str, body: dict[str, Any] | None) -> Any:
+    answer = _answer(http, method, path, body)
+    if answer.status_code in REFUSED:
+        what = (
+            "rejected the API key; check"
+            if "Authorization" in http.headers
+            else "wants an API key; put it in"
+        )
+        raise ServiceError(f"{http.base_url} {what} {KEY} (status {answer.status_code}).")
     if answer.status_code != 200:
         raise ServiceError(
             f"{http.base_url}{path} answers with status {answer.status_code}: {answer.text[:200]!r}; "

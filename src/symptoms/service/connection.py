@@ -25,7 +25,8 @@ from base_models import (
 from symptoms.errors import ServiceError
 from symptoms.imports import collector_at_rest
 from symptoms.service import sdk
-from symptoms.service.faults import PASSING, is_gone, no_answer, said_of_status
+from symptoms.service.capabilities import capabilities
+from symptoms.service.faults import is_gone
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
 from symptoms.service.offered import check_offered
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ANSWER_SECONDS = 15.0
 FINISH_SECONDS = 5.0
 """How long a service that is not our own is given to finish a session, which it also does by itself later."""
 LOCAL, HOSTED = "local", "hosted"
@@ -171,9 +171,9 @@ def offered_models(service: str | None = None) -> tuple[str, dict[str, int | Non
         name = local_base_model()
         _check_here(name)
         with LocalServer(name) as server:
-            return server.url, _context_lengths(_capabilities(server.url, server.api_key))
+            return server.url, _context_lengths(capabilities(server.url, server.api_key))
     url, key = _address_and_key(chosen)
-    return url, _context_lengths(_capabilities(url, key))
+    return url, _context_lengths(capabilities(url, key))
 
 
 @contextmanager
@@ -214,7 +214,7 @@ def connect(
                 import tinker
 
             model = base_model or preferred or ""
-        told = _capabilities(url, key)
+        told = capabilities(url, key)
         offered = _context_lengths(told)
         if needs_base:
             check_offered(url, model, offered, of_run)
@@ -292,33 +292,6 @@ def _address_and_key(chosen: str) -> tuple[str, str]:
     if not key.isascii() or not key.startswith(("tml-", "eyJ")):
         raise ServiceError("TINKER_API_KEY does not begin with 'tml-'; copy the whole key again.")
     return sdk.hosted_url() if chosen == HOSTED else chosen.rstrip("/"), key
-
-
-def _capabilities(url: str, key: str) -> dict[str, dict[str, Any]]:
-    """What the service tells of each base model.
-
-    Asked without the SDK, which would retry a wrong address for minutes.
-    """
-    import httpx
-
-    try:
-        answer = httpx.get(
-            f"{url}/api/v1/get_server_capabilities", headers={"X-API-Key": key}, timeout=ANSWER_SECONDS
-        )
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ServiceError(f"No Tinker server answers: {no_answer(url, error)}") from error
-    if answer.status_code in (401, 403):
-        raise ServiceError(f"{url} rejected the API key; check TINKER_API_KEY.")
-    if answer.status_code in PASSING:
-        raise ServiceError(f"{said_of_status(url, answer.status_code)}.")
-    if answer.status_code != 200:
-        raise ServiceError(f"{url} is no Tinker server (status {answer.status_code}); check the address.")
-    try:
-        models = cast(list[dict[str, Any]], answer.json()["supported_models"])
-        # The SDK allows for models without a name, by which none can be chosen.
-        return {str(model["model_name"]): model for model in models if model.get("model_name")}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ServiceError(f"{url} answers, but not as a Tinker server does; check the address.") from error
 
 
 def _context_lengths(told: Mapping[str, Mapping[str, Any]]) -> dict[str, int | None]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from symptoms.errors import ServiceError
 
@@ -39,6 +41,26 @@ def no_answer(url: str, error: BaseException) -> str:
     else:
         reason = f"{type(error).__name__}; check the address and the network"
     return f"{url} does not answer: {reason}."
+
+
+def may_answer_soon(url: str, error: BaseException) -> bool:
+    """Whether a request that got no answer may get one when it is made again.
+
+    Not where the name is unknown or the certificate is wrong, nor where nobody listens on this very machine:
+    no server runs there then, and none will.
+    """
+    import httpx
+
+    if not isinstance(error, httpx.TransportError) or isinstance(error, httpx.UnsupportedProtocol):
+        return False
+    if any(isinstance(one, socket.gaierror | ssl.SSLError) for one in _causes(error)):
+        return False
+    return not (isinstance(error, httpx.ConnectError) and _is_here(url))
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def error_of(error: Exception, url: str) -> Exception:

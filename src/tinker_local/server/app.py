@@ -79,7 +79,8 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
                     lambda state, body: state.samplers.join(body.sampling_session_id),
                 ),
             ),
-            Route(HEALTH, _always({"status": "ok"})),
+            # The SDK reads the status alone; by the rest one server, and one version, is told from another.
+            Route(HEALTH, _always({"status": "ok", "server": "tinker_local", "version": __version__})),
             Route("/api/v1/get_server_capabilities", _capabilities),
             Route("/api/v1/samplers/{sampler_id}", _sampler),
             *rest_routes(),
