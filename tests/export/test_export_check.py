@@ -133,7 +133,7 @@ def test_a_quantised_export_may_differ_in_a_word_and_no_other_may():
 def test_log_probabilities_may_be_no_further_apart_than_rounding_brings_them(
     tolerance: Tolerance, measured: float
 ):
-    """What was measured passes with room to spare; the same best lines and texts do not make up for 5 nats."""
+    """What was measured passes with room to spare; no best lines and texts make up for 5 nats."""
     same = replace(FOUND, same_best=20, same_texts=20, text_ties=0)
     assert replace(same, apart=4 * measured).passes(tolerance)
     assert not replace(same, apart=5.0).passes(tolerance)
