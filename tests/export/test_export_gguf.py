@@ -188,6 +188,21 @@ def test_ollama_is_told_the_prompt_and_the_stop(tmp_path: Path):
     assert lines[1:] == ["FROM ./tiny.gguf", "ADAPTER ./adapter.gguf", *told]
 
 
+@pytest.mark.parametrize("chats", [False, True])
+def test_ollama_keeps_the_chat_template_of_the_file(chats: bool, tmp_path: Path):
+    """Where nobody said how a prompt is made; a base without one takes what is typed."""
+    write_tiny_model(tmp_path / "base", "LlamaForCausalLM", vocab_size=288)
+    with_a_merge(tmp_path / "base")
+    if chats:
+        (tmp_path / "base" / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    source = saved_source(tmp_path / "base", tmp_path / "home")
+    questions = general_questions(source.base.tokenizer)
+    done = export(source, "gguf", "f32", tmp_path / "out", questions, checked=False)
+    fields = open_gguf(done.folder / "model-f32.gguf").fields
+    assert ("tokenizer.chat_template" in fields) == chats
+    assert ("TEMPLATE" in (done.folder / "Modelfile").read_text()) != chats
+
+
 @pytest.mark.parametrize("form", ["gguf", "hf", "peft"])
 def test_a_type_that_is_not_offered_is_refused_by_name(form: str, tmp_path: Path):
     """Before a base is loaded or anything is written."""

@@ -52,6 +52,7 @@ def changed(folder: Path, **changes: Any) -> None:
         {"alpha_pattern": {"lm_head": 3, r"layers.0.self_attn.\w+": 64}, "use_rslora": True},
         {"layers_to_transform": [1]},
         {"init_lora_weights": "gaussian", "lora_dropout": 0.1},
+        {"target_modules": r".*\.(q|up)_proj"},
     ],
     ids=lambda settings: "-".join(settings),
 )
@@ -141,6 +142,17 @@ def test_an_adapter_of_mlx_is_taken_over(base: Path, tmp_path: Path):
         ({"some_new_switch": 0.5}, r"sets some_new_switch to 0\.5, which is not known here"),
         ({"r": 8}, r"term of rank 4 at .*says 8; correct r or rank_pattern"),
         ({"lora_alpha": "16"}, r"wrong value for lora_alpha"),
+        ({"lora_alpha": 10**400}, r"wrong value for lora_alpha \(1000"),
+        ({"lora_alpha": 1e300}, r"not finite in float32"),
+        ({"use_rslora": "no"}, r"wrong value for use_rslora, which is true or false"),
+        (
+            {"alpha_pattern": {"q_proj(": 4}},
+            r"in alpha_pattern by 'q_proj\(', which is no regular",
+        ),
+        ({"rank_pattern": {"(?i)q_proj": 4}}, r"in rank_pattern by .*no regular expression"),
+        ({"rank_pattern": {"q{99999999999}": 4}}, r"in rank_pattern by .*no regular expression"),
+        ({"rank_pattern": {"q_proj": "4"}}, r"wrong value for rank_pattern \('4'\)"),
+        ({"alpha_pattern": ["q_proj"]}, r"wrong value for alpha_pattern"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, Mapping) else "",
 )
@@ -153,6 +165,46 @@ def test_what_would_be_computed_otherwise_is_refused_by_name(
     with pytest.raises(AdapterError, match=reason):
         imported(tmp_path / "theirs")
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("tensor", "reason"),
+    [
+        (
+            torch.tensor(1.0),
+            r"holds '\S+lora_A\.weight' in the shape \[\], and a LoRA term is",
+        ),
+        (torch.ones(4), r"in the shape \[4\]"),
+        (torch.ones(4, 1, 32), r"in the shape \[4, 1, 32\]"),
+        (torch.ones(0, 32), r"in the shape \[0, 32\]"),
+        (torch.ones(4, 32, dtype=torch.int8), r"in the type int8, which is not read"),
+        (torch.full((4, 32), 1e300, dtype=torch.float64), r"are not finite in float32"),
+    ],
+    ids=["scalar", "vector", "three dimensions", "rank 0", "whole numbers", "too large"],
+)
+def test_a_tensor_that_is_no_matrix_of_a_term_is_refused(
+    tensor: torch.Tensor, reason: str, base: Path, tmp_path: Path
+):
+    """By its name, with what it is; the layer has 32 inputs."""
+    made_by_peft(base, tmp_path / "theirs")
+    file = tmp_path / "theirs" / "adapter_model.safetensors"
+    weights = load_file(file)
+    place = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    assert weights[place].shape == (4, 32)
+    save_file({**weights, place: tensor}, file)
+    with pytest.raises(AdapterError, match=reason):
+        imported(tmp_path / "theirs")
+
+
+def test_a_matrix_that_is_there_twice_is_refused(base: Path, tmp_path: Path):
+    """By PEFT's name and by its name in memory; which of the two was meant nobody knows."""
+    made_by_peft(base, tmp_path / "theirs")
+    file = tmp_path / "theirs" / "adapter_model.safetensors"
+    weights = load_file(file)
+    place = "base_model.model.model.layers.0.self_attn.q_proj.lora_A"
+    save_file({**weights, f"{place}.default.weight": weights[f"{place}.weight"] + 1}, file)
+    with pytest.raises(AdapterError, match=r"holds two matrices A of model\.layers\.0\.self_attn\.q_proj's"):
+        imported(tmp_path / "theirs")
 
 
 def test_embeddings_that_come_along_have_to_be_the_bases(base: Path, tmp_path: Path):

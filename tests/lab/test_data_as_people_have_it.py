@@ -274,7 +274,7 @@ def test_without_the_extra_a_table_says_what_to_install(tmp_path: Path, monkeypa
         monkeypatch.setitem(sys.modules, module, None)
     for name in ("a.xlsx", "a.parquet"):
         (tmp_path / name).write_bytes(b"x")
-        with pytest.raises(DataError, match=r"pip install 'mental-health-symptom-classifier\[tables\]'"):
+        with pytest.raises(DataError, match=r"pip install '\.\[tables\]' in the checkout"):
             load_dataset(tmp_path / name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from command_in_process import in_process
 from symptoms.errors import RunError
 from symptoms.exchange import ExportRequest, export_run
 from symptoms.exchange.card import card_of
-from symptoms.exchange.questions import questions_to
+from symptoms.exchange.questions import descriptions, questions_to
 from symptoms.runs import RunDirectory, shipped_run
+from symptoms.taxonomy import conditions
 from tiny_models import write_tiny_model
+
+DATA = Path(__file__).parents[2] / "data"
 
 
 def write_run(folder: Path, checkpoint: str, **manifest: object) -> RunDirectory:
@@ -39,14 +43,14 @@ def write_run(folder: Path, checkpoint: str, **manifest: object) -> RunDirectory
 
 
 def test_a_run_leaves_with_its_card(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    """20 descriptions and all labels are asked, in transformers and here; the card has the data's digest."""
+    """30 descriptions and all labels are asked, in transformers and here; the card has the data's digest."""
     write_tiny_model(tmp_path / "base", "LlamaForCausalLM", max_position_embeddings=512)
     source = saved_source(tmp_path / "base", tmp_path / "home")
     write_run(tmp_path / "runs" / "mine", source.info.path)
     done = in_process(tmp_path, "export", "mine", "--to", "hf")
     printed = capfd.readouterr()
     assert done.returncode == 0, done.stderr + printed.err
-    assert "transformers  20 of 20     20 of 20        0 of 60" in printed.out
+    assert "transformers  30 of 30     30 of 30        0 of 90" in printed.out
     card = (tmp_path / "exports" / "mine-hf" / "README.md").read_text()
     assert "ab" * 32 in card
     assert "not medical advice or a diagnosis" in card
@@ -95,6 +99,22 @@ def test_what_ships_has_a_card_with_its_figures():
     assert "with the words' vote, which does not leave" in card
     assert "data/test-2.jsonl, 210 texts: the right one of its labels in 89%" in card
     asked = questions_to(run)
-    assert (len(asked["prompts"]), len(set(asked["prompts"])), len(asked["lines"])) == (20, 20, 30)
+    assert (len(asked["prompts"]), len(set(asked["prompts"])), len(asked["lines"])) == (30, 30, 30)
     assert all(prompt.startswith("Symptoms: ") for prompt in asked["prompts"])
     assert " OCD" not in "".join(asked["prompts"])
+
+
+def test_a_text_is_asked_for_each_condition():
+    """One of every label of the taxonomy, in its order, and none in the words of the data."""
+
+    def runs(text: str) -> set[tuple[str, ...]]:
+        words = re.findall(r"[a-z0-9']+", text.lower())
+        return {tuple(words[at : at + 8]) for at in range(len(words) - 7)}
+
+    assert list(descriptions()) == [condition.id for condition in conditions()]
+    assert len(set(descriptions().values())) == 30
+    lines = [line for file in DATA.glob("*.jsonl") for line in file.read_text(encoding="utf-8").splitlines()]
+    known = {run for line in lines for run in runs(json.loads(line)["input"])}
+    assert known
+    for condition, text in descriptions().items():
+        assert not known & runs(text), condition

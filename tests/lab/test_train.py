@@ -339,7 +339,7 @@ def test_mistakes_are_told_before_connecting(
 def test_a_missing_writer_is_told_at_once(trained: Train, monkeypatch: pytest.MonkeyPatch):
     """Asking for a package that is not installed names the extra to install."""
     monkeypatch.setitem(sys.modules, "trackio", None)
-    with pytest.raises(InputError, match=r"pip install 'mental-health-symptom-classifier\[trackio\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[trackio\]' in the checkout"):
         trained("--log-to", "trackio", "--steps", "1")
 
 

@@ -34,7 +34,7 @@ def test_a_merged_file_passes_with_its_head_apart(architecture: str, tmp_path: P
     source = on_gguf(tmp_path, architecture)
     done = export(source, "gguf", "f32", tmp_path / "out", general_questions(source.base.tokenizer))
     [found] = done.comparisons
-    assert (found.same_tokens, found.same_best, found.same_texts) == (8, 8, 8)
+    assert (found.same_tokens, found.same_best, found.same_texts) == (20, 20, 20)
     assert found.apart < 1e-3
 
 
@@ -43,7 +43,7 @@ def test_an_adapter_file_passes_on_the_file_that_was_the_base(tmp_path: Path):
     source = on_gguf(tmp_path, "LlamaForCausalLM", train_unembed=False)
     done = export(source, "gguf-adapter", None, tmp_path / "out", general_questions(source.base.tokenizer))
     [found] = done.comparisons
-    assert (found.same_tokens, found.same_best, found.same_texts) == (8, 8, 8)
+    assert (found.same_tokens, found.same_best, found.same_texts) == (20, 20, 20)
     assert found.apart < 1e-3
 
 
@@ -51,7 +51,7 @@ def test_the_bundled_base_passes(tmp_path: Path):
     """In float16, on texts that its own tokenizer cut."""
     source = saved_source(Path(BUNDLED_BASE), tmp_path / "home", rank=1)
     done = export(source, "gguf", "f16", tmp_path / "out", general_questions(source.base.tokenizer))
-    assert done.comparisons[0].same_tokens == 8
+    assert done.comparisons[0].same_tokens == 20
 
 
 def test_a_folder_with_scaled_positions_passes(tmp_path: Path):
@@ -61,5 +61,5 @@ def test_a_folder_with_scaled_positions_passes(tmp_path: Path):
     source = saved_source(tmp_path / "base", tmp_path / "home")
     done = export(source, "gguf", "f32", tmp_path / "out", general_questions(source.base.tokenizer))
     [found] = done.comparisons
-    assert (found.same_tokens, found.same_best, found.same_texts) == (8, 8, 8)
+    assert (found.same_tokens, found.same_best, found.same_texts) == (20, 20, 20)
     assert found.apart < 1e-3

@@ -38,9 +38,9 @@ def export(
     """Write a run's weights for other programs, and check them there.
 
     Before it is done, the program that the form is for loads what was written. Tokens, the labels' ranks and
-    greedy answers to 20 descriptions have to be those of the local server; the differences are shown, and an
+    greedy answers to 30 descriptions have to be those of the local server; the differences are shown, and an
     export that answers otherwise is removed. PEFT and llama.cpp come with
-    pip install 'mental-health-symptom-classifier[export]'.
+    pip install '.[export]' in the checkout.
     """
     if run.startswith("tinker://"):
         raise RunError(f"{run} is a checkpoint and no run; 'tinker-local export {run} --to {to}' writes it.")

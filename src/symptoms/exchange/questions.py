@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from symptoms.data.written_assessment import CONCERN
-from symptoms.evaluate.robustness.pairs import minimal_pairs
 from symptoms.runs import RunDirectory
 from symptoms.tokens import STOP, in_sentence_case, prompt_text
 
-DESCRIPTIONS = 20
-"""Of the pairs that differ in one fact, as many first texts, from all over the taxonomy."""
+
+@cache
+def descriptions() -> Mapping[str, str]:
+    """A text for each condition of the taxonomy, by its id, written for this and in no data set."""
+    return json.loads(files("symptoms.exchange").joinpath("descriptions.json").read_text(encoding="utf-8"))
 
 
 def questions_to(run: RunDirectory) -> dict[str, Any]:
@@ -18,8 +24,7 @@ def questions_to(run: RunDirectory) -> dict[str, Any]:
 
     Raises RunError where the run has no labels.
     """
-    pairs = minimal_pairs()
-    texts = [pairs[place * len(pairs) // DESCRIPTIONS].first for place in range(DESCRIPTIONS)]
+    texts = list(descriptions().values())
     if run.reads_sentence_case:
         texts = [in_sentence_case(text) for text in texts]
     return {

@@ -9,7 +9,10 @@ from tinker_local.export.forms import Form, gguf_file
 from tinker_local.export.questions import Questions
 from tinker_local.export.source import Source
 from tinker_local.export.verification import HEADS, Comparison, row
+from tinker_local.loading.chat_template import stored_chat_template
 
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes as --max-lora-rank, besides 1; without it, it refuses adapters above 16."""
 RUN, NOT_RUN = "run when this was written", "not run here"
 
 
@@ -20,14 +23,15 @@ def card(
     comparisons: Sequence[Comparison],
     questions: Questions,
     about: str | None,
+    note: str | None = None,
 ) -> str:
-    """README.md of the folder, in Markdown."""
+    """README.md of the folder, in Markdown; `note` is what else there is to say of the check."""
     parts = [
         (about or f"# {source.info.path}").strip(),
         "## What is here",
         _what(source, form, kind),
         "## How it was checked",
-        _checked(comparisons, questions),
+        _checked(comparisons, questions) + (f"\n\n**{note}**" if note else ""),
         "## How to run it",
         _how(source, form, kind, bool(comparisons)),
     ]
@@ -45,7 +49,10 @@ def modelfile(source: Source, form: Form, kind: str | None, questions: Questions
         ]
     else:
         lines = [f"FROM ./{gguf_file(form, kind)}"]
-    lines += [f'TEMPLATE """{questions.template or "{{ .Prompt }}"}"""', "PARAMETER temperature 0"]
+    # A TEMPLATE here would stand before the chat template that the file itself holds.
+    if questions.template or stored_chat_template(source.base.folder) is None:
+        lines.append(f'TEMPLATE """{questions.template or "{{ .Prompt }}"}"""')
+    lines.append("PARAMETER temperature 0")
     if questions.stop:
         lines.append(f'PARAMETER stop "{_escaped(questions.stop)}"')
     return "\n".join(lines) + "\n"
@@ -141,14 +148,8 @@ def _how(source: Source, form: Form, kind: str | None, checked: bool) -> str:
                 'model = PeftModel.from_pretrained(model, "FOLDER")\n'
                 "model = model.merge_and_unload()  # or leave it unmerged",
             ),
-            ("vLLM", NOT_RUN, f"vllm serve {base} --dtype float32 --enable-lora --lora-modules mine=FOLDER"),
+            ("vLLM", NOT_RUN, _vllm_with_adapter(source, base)),
         ]
-        if source.head_is_adapted:
-            commands[1] = (
-                "vLLM",
-                NOT_RUN,
-                "# an adapter of the unembedding is not among what vLLM takes everywhere: export --to hf",
-            )
     else:
         model = f"-m {file}"
         if form == "gguf-adapter":
@@ -164,4 +165,17 @@ def _how(source: Source, form: Form, kind: str | None, checked: bool) -> str:
     return "\n\n".join(
         f"{name} ({how}):\n\n" + "\n".join(f"    {line}" for line in text.splitlines())
         for name, how, text in commands
+    )
+
+
+def _vllm_with_adapter(source: Source, base: str) -> str:
+    """The command, or why there is none."""
+    if source.head_is_adapted:
+        return "# an adapter of the unembedding is not among what vLLM takes everywhere: export --to hf"
+    rank = source.adapter.config.rank
+    most = next((each for each in VLLM_RANKS if each >= rank), None)
+    if most is None:
+        return f"# vLLM takes adapters up to rank {VLLM_RANKS[-1]}, and this has {rank}: export --to hf"
+    return (
+        f"vllm serve {base} --dtype float32 --enable-lora --max-lora-rank {most} --lora-modules mine=FOLDER"
     )

@@ -58,6 +58,8 @@ def run_export(
         sys.stdout.write(_table(done.comparisons))
         differences = [one.first_difference for one in done.comparisons if one.first_difference]
         sys.stdout.writelines(f"first difference: {each}\n" for each in dict.fromkeys(differences))
+        if done.note:
+            sys.stdout.write(f"{done.note}\n")
         sys.stdout.write(f"Exported to {done.folder}, checked; README.md there says how to run it.\n")
     else:
         sys.stdout.write(

@@ -17,9 +17,9 @@ from tinker_local.export.folders import (
     write_merged_folder,
     write_peft_folder,
 )
-from tinker_local.export.forms import Form, chosen_kind, gguf_file, tolerance_of
+from tinker_local.export.forms import Form, Tolerance, chosen_kind, gguf_file, tolerance_of
 from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
-from tinker_local.export.own_answers import OwnAnswer, own_answers
+from tinker_local.export.own_answers import OwnAnswer, bare_answers, own_answers
 from tinker_local.export.pace import paced
 from tinker_local.export.questions import Questions
 from tinker_local.export.source import Source
@@ -30,18 +30,29 @@ from tinker_local.export.verification import (
     TRANSFORMERS,
     Comparison,
     Reader,
+    base_would_pass,
     compare,
 )
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written, and how it compared; `comparisons` is empty where it was not checked."""
+    """What was written, and how it compared; `comparisons` is empty where it was not checked.
+
+    `note` is a sentence on what the check could not show.
+    """
 
     folder: Path
     form: Form
     kind: str | None
     comparisons: tuple[Comparison, ...]
+    note: str | None = None
+
+
+BASE_PASSES = (
+    "The base without the adapter would have passed this check as well, so it does not show that the adapter "
+    "is in what was written; give prompts that the adapter answers otherwise (tinker-local export --prompts)."
+)
 
 
 def check_free(folder: Path) -> None:
@@ -83,8 +94,9 @@ def export(
             tell(what)
             _write(source, form, kind, partial, paced(tell, what, len(source.shapes())))
             readers = _readers(source, form, kind, partial)
-            comparisons = _check(source, form, kind, readers, questions, own, tell) if checked else ()
-            text = card(source, form, kind, comparisons, questions, about)
+            found = _check(source, form, kind, readers, questions, own, tell) if checked else ((), None)
+            comparisons, note = found
+            text = card(source, form, kind, comparisons, questions, about, note)
             (partial / "README.md").write_text(text, encoding="utf-8")
             if form in ("gguf", "gguf-adapter"):
                 (partial / "Modelfile").write_text(modelfile(source, form, kind, questions), encoding="utf-8")
@@ -95,7 +107,7 @@ def export(
         raise ExportError(
             f"{folder} cannot be written ({error.strerror}); choose another --output."
         ) from error
-    return Export(folder, form, kind, comparisons)
+    return Export(folder, form, kind, comparisons, note)
 
 
 def _write(source: Source, form: Form, kind: str | None, folder: Path, wrote: Callable[[int], None]) -> None:
@@ -157,7 +169,8 @@ def _check(
     questions: Questions,
     own: Sequence[OwnAnswer] | None,
     tell: Callable[[str], None],
-) -> tuple[Comparison, ...]:
+) -> tuple[tuple[Comparison, ...], str | None]:
+    """How each reader compared, and a note where that says nothing about the adapter."""
     tolerance = tolerance_of(source, form, kind)
     every = len(questions.prompts)
     if own is None:
@@ -174,17 +187,26 @@ def _check(
             paced(tell, f"asking {reader.name}", every),
         )
         if not found.passes(tolerance):
-            raise CheckFailedError(found)
+            raise CheckFailedError(found, tolerance)
         comparisons.append(found)
-    return tuple(comparisons)
+    bare = bare_answers(source, questions, own, paced(tell, "asking the base without the adapter", every))
+    passes = base_would_pass(bare, own, tolerance, source.base.end_tokens)
+    return tuple(comparisons), BASE_PASSES if passes else None
 
 
 class CheckFailedError(ExportError):
     """Another program answers otherwise than we do, with what it was that differed."""
 
-    def __init__(self, found: Comparison) -> None:
+    def __init__(self, found: Comparison, tolerance: Tolerance) -> None:
+        differs = found.first_difference
+        if found.apart > tolerance.apart:
+            numbers = (
+                f"log-probabilities up to {found.apart:.2g} nats apart, where {tolerance.apart:g} may be"
+            )
+            differs = f"{differs}; {numbers}" if differs else numbers
         super().__init__(
-            f"{found.reader} answers otherwise than our own engine ({found.first_difference}), so the export "
-            "was removed; the table says how much differs."
+            f"{found.reader} answers otherwise than our own engine "
+            f"({differs or 'another line is the likeliest'}), so the export was removed; the table says how "
+            "much differs."
         )
         self.found = found

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
 
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
 from tinker_local.engine.infer.networks.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
+from tinker_local.engine.model.lora import Adapter
 from tinker_local.export.questions import MOST_NEW_TOKENS, Questions
 from tinker_local.export.source import Source
 
@@ -80,6 +83,21 @@ def own_answers(
         answers.append(OwnAnswer(tuple(sequence.tokens), leads, lines, tuple(scores)))
         tell(number + 1)
     return answers
+
+
+def bare_answers(
+    source: Source,
+    questions: Questions,
+    own: Sequence[OwnAnswer],
+    tell: Callable[[int], None] = lambda _: None,
+) -> Iterator[OwnAnswer]:
+    """What the base answers without the adapter, the lines of `own` scored; each when it is asked for."""
+    adapter = source.adapter
+    nothing = Adapter(adapter.model, adapter.config, torch.zeros_like(adapter.flat))
+    base = replace(source, adapter=nothing)
+    for number, (prompt, answer) in enumerate(zip(questions.prompts, own, strict=True)):
+        yield from own_answers(base, Questions((prompt,), answer.lines, questions.stop))
+        tell(number + 1)
 
 
 def _request(

@@ -24,6 +24,18 @@ TEXTS = (
     "Dear all,\n\nthank you for",
     "The weather today is",
     "1, 2, 3, 4,",
+    "<html>\n<head>\n<title>",
+    "The three largest oceans are",
+    "To boil an egg, first",
+    "SELECT name FROM",
+    "Monday, Tuesday, Wednesday,",
+    "- bread\n- milk\n-",
+    "Yesterday I met an old friend who",
+    "Water freezes at",
+    '{"name": "Ada", "age":',
+    "Roses are red,",
+    "Der Zug nach Berlin",
+    "She opened the letter, and",
 )
 """What is asked where nobody said what to ask."""
 

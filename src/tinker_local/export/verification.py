@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,9 +21,12 @@ from tinker_local.export.forms import Tolerance
 from tinker_local.export.own_answers import OwnAnswer
 from tinker_local.export.questions import Questions
 
+LIKELY = 10.0
+"""Lines so many nats behind the likeliest are not compared by their numbers."""
 READERS = Path(__file__).parent / "readers"
 TRANSFORMERS, LLAMA_CPP = "with_transformers.py", "with_llama_cpp.py"
-HOW_TO_GET = "pip install 'mental-health-symptom-classifier[export]'"
+HOW_TO_GET = "pip install '.[export]' in the checkout"
+"""By its path: no package index has this project under its name, and what somebody puts there is another."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class Reader:
 class Comparison:
     """How a reader's answers differ from ours, in prompts but for `ranks_moved`, which counts lines.
 
-    `apart` is the largest difference of a line's log-probability in nats, among those that are less than
-    10 nats behind the likeliest: what is further down is rounding of numbers near zero.
+    `apart` is the largest difference of a line's log-probability in nats, infinite where one is no number,
+    among those that are less than 10 nats behind the likeliest in either's answer: what is further down is
+    rounding of numbers near zero.
     """
 
     reader: str
@@ -71,6 +76,7 @@ class Comparison:
         return (
             self.same_tokens == self.prompts
             and self.same_best + self.best_ties >= tolerance.best_share * self.prompts
+            and self.apart <= tolerance.apart
             and (not tolerance.same_texts or self.same_texts + self.text_ties == self.prompts)
         )
 
@@ -119,13 +125,9 @@ def compare(
         scores: list[float] = theirs["scores"]
         order, their_order = _order(ours.scores), _order(scores)
         moved += sum(one != other for one, other in zip(order, their_order, strict=True))
-        best = order[0]
-        behind = [place for place, score in enumerate(ours.scores) if score > ours.scores[best] - 10]
-        apart = max(apart, *(abs(ours.scores[place] - scores[place]) for place in behind))
-        if their_order[0] == best:
-            same_best += 1
-        elif ours.scores[best] - ours.scores[their_order[0]] < tie:
-            best_ties += 1
+        apart = max(apart, _apart(ours.scores, scores))
+        same_best += their_order[0] == order[0]
+        best_ties += _is_tied_best(ours.scores, their_order[0], tie)
         place = _first_difference(ours.tokens, theirs["tokens"], end_tokens)
         if place is None:
             same_texts += 1
@@ -150,6 +152,47 @@ def compare(
         text_ties=text_ties,
         first_difference=difference,
     )
+
+
+def base_would_pass(
+    bare: Iterable[OwnAnswer],
+    own: Sequence[OwnAnswer],
+    tolerance: Tolerance,
+    end_tokens: frozenset[int],
+) -> bool:
+    """Whether our own answers without the adapter (`bare`) are as close to ours as is asked of a reader.
+
+    Then no reader's answers tell whether it has the adapter. `bare` is asked for no further than it takes to
+    know: where every difference counts, mostly one prompt.
+    """
+    right = len(own)
+    for without, ours in zip(bare, own, strict=False):
+        best = _order(without.scores)[0]
+        is_best = best == _order(ours.scores)[0] or _is_tied_best(ours.scores, best, tolerance.tie)
+        right -= not is_best
+        place = _first_difference(ours.tokens, without.tokens[: len(ours.tokens)], end_tokens)
+        tied = place is None or (place < len(ours.leads) and ours.leads[place] < tolerance.tie)
+        if (
+            right < tolerance.best_share * len(own)
+            or _apart(ours.scores, without.scores) > tolerance.apart
+            or (tolerance.same_texts and not tied)
+        ):
+            return False
+    return True
+
+
+def _apart(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The largest difference in nats, among the lines that are likely to either; infinite for no number."""
+    if not all(map(math.isfinite, theirs)):
+        return math.inf
+    least, their_least = max(ours) - LIKELY, max(theirs) - LIKELY
+    pairs = zip(ours, theirs, strict=True)
+    return max(abs(one - other) for one, other in pairs if one > least or other > their_least)
+
+
+def _is_tied_best(ours: Sequence[float], place: int, tie: float) -> bool:
+    """Whether the line at a place is not our likeliest, and less than a tie behind it."""
+    return place != _order(ours)[0] and max(ours) - ours[place] < tie
 
 
 def _order(scores: Sequence[float]) -> list[int]:

@@ -64,7 +64,7 @@ def read_adapter_files(path: Path) -> AdapterFiles:
         )
     try:
         config = json.loads(files[CONFIG])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AdapterError(f"{CONFIG} in {path} is not valid JSON; save the adapter again.") from error
     if not isinstance(config, dict):
         raise AdapterError(f"{CONFIG} in {path} is no JSON object; save the adapter again.")
@@ -72,6 +72,12 @@ def read_adapter_files(path: Path) -> AdapterFiles:
         tensors = load(files[found[0]])
     except SafetensorError as error:
         raise AdapterError(f"{found[0]} in {path} is damaged ({error}); get it again.") from error
+    except KeyError as error:
+        # Types of 8 bits and less that safetensors knows and torch does not.
+        raise AdapterError(
+            f"{found[0]} in {path} stores numbers as {error.args[0]}, which is not read; save the adapter "
+            "again in float32."
+        ) from error
     return AdapterFiles(path, config, tensors, found[0] == MLX_WEIGHTS)  # pyright: ignore[reportUnknownArgumentType]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +77,8 @@ def as_own(
 
     B takes up whatever makes another scale of alpha / rank, smaller ranks are filled up, and layers that a
     group lacks come in at the beginning of a training: with A as it starts and B zero, which changes nothing.
-    Raises AdapterError for a layer that the base does not have, or has in another shape.
+    Raises AdapterError for a layer that the base does not have, or has in another shape, and for numbers that
+    are not finite.
     """
     shapes = linear_layer_shapes(model)
     _check(foreign, shapes, files)
@@ -94,6 +94,11 @@ def as_own(
         a, b = adapter.matrices[layer]
         a[: term.rank] = term.a.float()
         b[:, : term.rank] = term.b.float() * (term.scale / adapter.scale)
+        # Of what was written: float64, or a scale, may hold more than float32 does.
+        if not bool(torch.isfinite(a).all() and torch.isfinite(b).all()):
+            raise AdapterError(
+                f"{files.path} has numbers at {layer} that are not finite in float32; get it again."
+            )
     return adapter, _notes(foreign, adapter)
 
 
@@ -125,14 +130,11 @@ def _check(foreign: ForeignAdapter, shapes: dict[str, tuple[int, int]], files: A
                 "on with --base-model."
             )
         found = (term.b.shape[0], term.a.shape[1])
-        if term.a.ndim != 2 or term.b.ndim != 2 or term.b.shape[1] != term.rank or found != shape:
+        if term.b.shape[1] != term.rank or found != shape:
             raise AdapterError(
                 f"{files.path} has a term of shape {tuple(term.b.shape)} by {tuple(term.a.shape)} at "
                 f"{layer}, which is {shape} in this base; say which base it belongs on with --base-model."
             )
-        finite = bool(torch.isfinite(term.a).all() and torch.isfinite(term.b).all())
-        if not finite or not math.isfinite(term.scale):
-            raise AdapterError(f"{files.path} has numbers at {layer} that are not finite; get it again.")
 
 
 def _notes(foreign: ForeignAdapter, adapter: Adapter) -> tuple[str, ...]:

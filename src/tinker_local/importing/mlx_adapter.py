@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tinker_local.errors import AdapterError
 from tinker_local.importing.files import AdapterFiles
-from tinker_local.importing.layers import ForeignAdapter, Term
+from tinker_local.importing.layers import ForeignAdapter, Term, matrix, number
 
 KEY = re.compile(r"(?P<layer>.+)\.lora_(?P<part>a|b)")
 
@@ -32,6 +32,7 @@ def read_mlx_adapter(files: AdapterFiles) -> ForeignAdapter:
             f"{files.path} tells no scale (lora_parameters in adapter_config.json), which mlx-lm needs too; "
             "add the one that it was trained with."
         )
+    told = number(files.path, "scale", scale)
     pairs: dict[str, dict[str, Tensor]] = {}
     for key, tensor in files.tensors.items():
         match = KEY.fullmatch(key)
@@ -40,11 +41,11 @@ def read_mlx_adapter(files: AdapterFiles) -> ForeignAdapter:
                 f"{files.path} holds the tensor {key!r}, which is no matrix of a LoRA term; fuse the adapter "
                 "with mlx_lm.fuse and use the fused model as a base."
             )
-        pairs.setdefault(match["layer"], {})[match["part"]] = tensor
+        pairs.setdefault(match["layer"], {})[match["part"]] = matrix(files.path, key, tensor)
     terms: dict[str, Term] = {}
     for layer, pair in pairs.items():
         if set(pair) != {"a", "b"}:
             raise AdapterError(f"{files.path} has one half of {layer}'s term only; save the adapter again.")
-        terms[layer] = Term(pair["a"].T, pair["b"].T, float(scale))
+        terms[layer] = Term(pair["a"].T, pair["b"].T, told)
     named = files.config.get("model")
     return ForeignAdapter(named if isinstance(named, str) and named else None, terms, {})

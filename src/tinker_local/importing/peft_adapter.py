@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 from torch import Tensor
 
 from tinker_local.errors import AdapterError
 from tinker_local.importing.files import AdapterFiles
-from tinker_local.importing.layers import ALIASES, ForeignAdapter, Term
+from tinker_local.importing.layers import ALIASES, ForeignAdapter, Term, matrix, number
 
 KEY = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<part>A|B)(\.default)?\.weight")
 COPY = re.compile(r"base_model\.model\.(?P<layer>model\.embed_tokens|lm_head)(\.base_layer)?\.weight")
@@ -42,6 +42,8 @@ REFUSED: Mapping[str, str] = {
     "arrow_config": "routes between adapters (arrow_config); choose one of them",
 }
 """What would be computed otherwise, with what to do instead."""
+Patterns = tuple[tuple[re.Pattern[str], float], ...]
+"""Which layers have a number of their own."""
 PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 """Ways to begin that leave the base as it is."""
 
@@ -67,10 +69,17 @@ def read_peft_adapter(files: AdapterFiles) -> ForeignAdapter:
                 "adapter with the program that made it, and use the merged model as a base."
             )
         layer = ALIASES.get(match["layer"], match["layer"])
-        pairs.setdefault(layer, {})[match["part"]] = tensor
-    alpha = _number(files, "lora_alpha", config.get("lora_alpha"))
+        pair = pairs.setdefault(layer, {})
+        if match["part"] in pair:
+            raise AdapterError(
+                f"{files.path} holds two matrices {match['part']} of {layer}'s term, of which one is the "
+                "adapter's; save that one alone."
+            )
+        pair[match["part"]] = matrix(files.path, key, tensor)
+    alpha = number(files.path, "lora_alpha", config.get("lora_alpha"))
     ranks, alphas = _pattern(files, "rank_pattern"), _pattern(files, "alpha_pattern")
-    stated = _number(files, "r", config.get("r"))
+    stated = number(files.path, "r", config.get("r"))
+    uses_root = _switch(files, "use_rslora")
     terms: dict[str, Term] = {}
     for layer, pair in pairs.items():
         if set(pair) != {"A", "B"}:
@@ -82,7 +91,7 @@ def read_peft_adapter(files: AdapterFiles) -> ForeignAdapter:
                 f"{files.path} has a term of rank {rank} at {layer}, where its adapter_config.json says "
                 f"{own_rank:g}; correct r or rank_pattern there."
             )
-        divisor = math.sqrt(rank) if config.get("use_rslora") else rank
+        divisor = math.sqrt(rank) if uses_root else rank
         terms[layer] = Term(pair["A"], pair["B"], own_alpha / divisor)
     named = config.get("base_model_name_or_path")
     return ForeignAdapter(named if isinstance(named, str) and named else None, terms, copies)
@@ -115,22 +124,33 @@ def _refuse_other_kinds(files: AdapterFiles) -> None:
             )
 
 
-def _pattern(files: AdapterFiles, name: str) -> Mapping[str, float]:
+def _switch(files: AdapterFiles, name: str) -> bool:
+    value = files.config.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise AdapterError(
+            f"{files.path} has a wrong value for {name}, which is true or false; save the adapter again."
+        )
+    return bool(value)
+
+
+def _pattern(files: AdapterFiles, name: str) -> Patterns:
     value: Any = files.config.get(name) or {}
     if not isinstance(value, dict):
         raise AdapterError(f"{files.path} has a wrong value for {name}; save the adapter again.")
-    return {pattern: _number(files, name, number) for pattern, number in cast(dict[str, Any], value).items()}
+    patterns: list[tuple[re.Pattern[str], float]] = []
+    for layers, told in cast(dict[str, Any], value).items():
+        try:
+            # As PEFT has it: a layer's whole name, or its end from a dot on.
+            pattern = re.compile(rf"(.*\.)?({layers})$")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise AdapterError(
+                f"{files.path} names layers in {name} by {layers[:60]!r}, which is no regular expression as "
+                "PEFT reads one; correct it in adapter_config.json."
+            ) from error
+        patterns.append((pattern, number(files.path, name, told)))
+    return tuple(patterns)
 
 
-def _matching(patterns: Mapping[str, float], layer: str, otherwise: float) -> float:
-    """The number of the first pattern that fits a layer's name or its end, as PEFT takes them."""
-    fits: Sequence[float] = [
-        number for pattern, number in patterns.items() if re.match(rf"(.*\.)?({pattern})$", layer)
-    ]
-    return fits[0] if fits else otherwise
-
-
-def _number(files: AdapterFiles, name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise AdapterError(f"{files.path} has a wrong value for {name} ({value!r}); save the adapter again.")
-    return float(value)
+def _matching(patterns: Patterns, layer: str, otherwise: float) -> float:
+    """The number of the first pattern that fits, as PEFT takes them."""
+    return next((told for pattern, told in patterns if pattern.match(layer)), otherwise)

@@ -1,6 +1,6 @@
 """Excel and Parquet files, and folders that Hugging Face's `datasets` wrote, through pandas and pyarrow.
 
-Both are an extra that is not installed by itself: `pip install 'mental-health-symptom-classifier[tables]'`.
+Both are an extra that is not installed by itself: `pip install '.[tables]'` in the checkout.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SPLITS = {"train": "train", "validation": "dev", "valid": "dev", "dev": "dev", "
 INDEX = "__index_level_"
 BATCH = 1024
 """Rows of a Parquet file that are in memory at once."""
-EXTRA = "install it with: pip install 'mental-health-symptom-classifier[tables]'"
+EXTRA = "install it with: pip install '.[tables]' in the checkout"
 
 
 def rows_of_table(path: Path, notes: list[str]) -> Iterator[tuple[int, object]]:

@@ -80,5 +80,5 @@ def _module(name: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        wanted = f"pip install 'mental-health-symptom-classifier[{extra}]'"
+        wanted = f"pip install '.[{extra}]' in the checkout"
         raise InputError(f"{name} is not installed; install it with: {wanted}") from error
