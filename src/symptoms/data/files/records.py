@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from symptoms.data.files.delimited import rows_of_text
-from symptoms.data.files.json_text import holds_a_list, holds_json_lines
+from symptoms.data.files.json_text import holds_a_list, holds_columns, holds_json_lines
 from symptoms.data.files.reading import kind_of, read_text, reading
 from symptoms.data.files.table_files import TABLES, digest_of_folder, rows_of_folder, rows_of_table
 from symptoms.data.files.text_rows import Found, rows_of_json, rows_of_json_lines
@@ -139,7 +139,7 @@ def holds_experiment(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     text, _ = read_text(path)
-    return text.lstrip().startswith("{") and not holds_json_lines(text)
+    return text.lstrip().startswith("{") and not holds_json_lines(text) and not holds_columns(text)
 
 
 def rows_of_whole(path: Path, text: str, columns: Columns, notes: list[str]) -> Found:
@@ -149,6 +149,8 @@ def rows_of_whole(path: Path, text: str, columns: Columns, notes: list[str]) -> 
         return rows_of_text(path, io.StringIO(text, newline=""), text, columns.all_names, notes)
     # Not splitlines: JSON strings may hold U+2028 and its like, which end no line in a file.
     lines = text.split("\n")
+    if holds_columns(text):
+        return rows_of_json(path, text, notes)
     if suffix == ".jsonl":
         if not holds_a_list(text):
             return rows_of_json_lines(path, lines)

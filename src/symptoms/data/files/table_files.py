@@ -119,13 +119,17 @@ def _label_names(schema: Any) -> dict[str, list[str]]:
 
 
 def _fields(row: dict[Any, Any]) -> dict[str, object]:
-    """Cells as JSON would have them; an index of pandas and columns without a name are left out."""
+    """Cells as JSON would have them; an index of pandas and columns without a name are left out.
+
+    Whole numbers are text, as a CSV file has them: labels are often numbered.
+    """
     fields: dict[str, object] = {}
     for column, value in row.items():
         name = str(column).strip()
         if name and not name.startswith((INDEX, OF_PANDAS)):
             plain = None if _is_missing(value) else value
-            fields[name] = str(plain) if name == "id" and plain is not None else plain
+            is_text = name == "id" or (isinstance(plain, int) and not isinstance(plain, bool))
+            fields[name] = str(plain) if is_text and plain is not None else plain
     if isinstance(symptoms := fields.get("symptoms"), str):
         fields["symptoms"] = terms_of_cell(symptoms)
     return fields
