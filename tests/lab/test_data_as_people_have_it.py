@@ -55,6 +55,8 @@ def are_two(dataset: Dataset) -> bool:
         ("a.json", json.dumps(TWO)),
         ("a.json", "".join(json.dumps(one) + "\n" for one in TWO)),
         ("a.jsonl", json.dumps(TWO, indent=1)),
+        ("a.ndjson", "".join(json.dumps(one) + "\n" for one in TWO)),
+        ("a.csv", "sep=;\nbody;dx\nI wash, and wash;ocd\nOut of the blue;panic\n"),
     ],
 )
 def test_one_reader_reads_every_text_format_by_their_names(tmp_path: Path, name: str, text: str):
@@ -86,10 +88,12 @@ def test_a_column_that_is_not_there_is_told_once_with_those_that_are(tmp_path: P
     """A thousand records without the field are one fault, which names the option that helps."""
     text = "".join(json.dumps({"text": f"words {n}", "condition": "ocd"}) + "\n" for n in range(1000))
     assert told_of(tmp_path, "a.jsonl", text, Columns()) == [
-        "1 input: expected a field of this name, found 'text'; name yours with --text-column"
+        "1 input: expected a field of this name, found 'text'; name yours with --text-column, "
+        "perhaps --text-column text"
     ]
     assert told_of(tmp_path, "a.csv", "text,dx\nx,ocd\n", Columns(text="text")) == [
-        "1 condition: expected a column of this name, found 'dx'; name yours with --label-column"
+        "1 condition: expected a column of this name, found 'dx'; name yours with --label-column, "
+        "perhaps --label-column dx"
     ]
 
 
@@ -286,6 +290,26 @@ def test_an_empty_cell_of_a_table_is_told_by_its_row_and_column(tmp_path: Path):
         [fault] = caught.value.faults
         assert (fault.line, fault.field) == (row, "dx")
         assert fault.problem == "expected text, found an empty cell; fill it in, or take the row out"
+
+
+def test_further_sheets_are_left_out_with_a_note(tmp_path: Path):
+    """It names the one that is read."""
+    pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    with pandas.ExcelWriter(tmp_path / "a.xlsx") as book:
+        for sheet in ("main", "more"):
+            pandas.DataFrame(TWO).to_excel(book, sheet_name=sheet, index=False)
+    dataset = load_dataset(tmp_path / "a.xlsx", columns=THEIRS)
+    assert are_two(dataset)
+    assert [note for note in dataset.notes if "sheet" in note] == [
+        f"{tmp_path / 'a.xlsx'}: the first sheet, 'main', is read; left out: 'more'"
+    ]
+
+
+def test_symptoms_as_one_text_are_divided_as_in_a_cell(tmp_path: Path):
+    """A JSON file that was made from a table has them so."""
+    one = {**TWO[0], "symptoms": "avoidance; fatigue"}
+    [example] = load_text(tmp_path, "a.jsonl", json.dumps(one)).examples
+    assert example.symptoms == ("avoidance", "fatigue")
 
 
 def test_cells_of_tables_are_read_as_text_and_lists(tmp_path: Path):

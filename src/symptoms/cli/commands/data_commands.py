@@ -36,7 +36,7 @@ from symptoms.words import counted, say
 
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data, check it, split it.")
 
-KINDS = ".jsonl, .json, .csv, .tsv, .xlsx, .parquet, or a folder of datasets"
+KINDS = ".jsonl, .ndjson, .json, .csv, .tsv, .xlsx, .parquet, or a folder of datasets"
 FileArgument = Annotated[Path, typer.Argument(help=f"A data set: {KINDS}.")]
 FREQUENT = 20
 

@@ -37,8 +37,15 @@ def rows_of_table(path: Path, notes: list[str]) -> Iterator[tuple[int, object]]:
         yield from enumerate(_rows_of_arrow(path), start=1)
         return
     pandas = _module("pandas", path)
-    # As text, so that an id of 007 stays one; nothing is a missing value but an empty cell.
-    frame = _read(path, lambda: pandas.read_excel(path, dtype=object, keep_default_na=False, na_values=[""]))
+    book = _read(path, lambda: pandas.ExcelFile(path))
+    with book:
+        # As text, so that an id of 007 stays one; nothing is a missing value but an empty cell.
+        as_text = {"dtype": object, "keep_default_na": False, "na_values": [""]}
+        frame = _read(path, lambda: pandas.read_excel(book, **as_text))
+        first, *others = book.sheet_names
+    if others:
+        sheets = ", ".join(map(repr, others))
+        notes.append(f"{path}: the first sheet, {first!r}, is read; left out: {sheets}")
     if len(frame.columns) and str(frame.columns[0]).startswith(OF_PANDAS):
         notes.append(index_note(path, "to_excel"))
     for number, row in enumerate(frame.to_dict("records"), start=2):
