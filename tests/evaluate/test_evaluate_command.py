@@ -174,6 +174,26 @@ def test_a_file_with_inputs_and_conditions_alone_will_do(trained: Trained):
     assert json.loads((folder / "bare.json").read_text())["symptom_micro_f1"] is None
 
 
+def test_a_run_on_texts_and_labels_alone_is_asked_for_labels_alone(trained: Trained):
+    """Its answers end after the concern, and neither symptoms nor recommendations are scored."""
+    for split in SPLITS:
+        entries = [json.loads(line) for line in (trained.folder / f"{split}.jsonl").read_text().splitlines()]
+        bare = [{key: one[key] for key in ("input", "condition")} for one in entries]
+        kept = entries if split == "test" else bare
+        (trained.folder / f"bare-{split}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in kept))
+    trained.train("bare", "bare-train.jsonl", "bare-dev.jsonl")
+    trained.evaluate("bare", "bare-test.jsonl")
+    folder = next((trained.folder / "runs" / "bare" / "evaluations").rglob("predictions.jsonl")).parent
+    asked = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    assert all(one["asked_to_write"] and not one["asked_for_symptoms"] for one in asked)
+    assert not any("\n" in one["written"] for one in asked)
+    report = (folder / "report.md").read_text()
+    assert "Recommendations" not in report
+    assert "Key symptoms" not in report
+    done = trained.run("assess", "--run", "bare", "--json", "I cannot sleep and lie awake every night.")
+    assert json.loads(done.stdout)["key_symptoms"] == []
+
+
 def test_leakage_stops_an_evaluation_unless_allowed_by_name(trained: Trained):
     """A test text that was trained on is named, and no figure is made until it is allowed."""
     folder = trained.folder

@@ -214,7 +214,7 @@ def test_each_training_set_has_its_own_baselines_in_the_table():
         [made_evaluation(seed=0), made_evaluation(seed=1), made_evaluation(trained_on=2696)]
     )
     assert table.count("| even | 900 examples |") == 1
-    assert table.count("| even | 2696 examples |") == 1
+    assert table.count("| even | 2,696 examples |") == 1
 
 
 def test_other_files_are_refused_in_a_sentence(tmp_path: Path):

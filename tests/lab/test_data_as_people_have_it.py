@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from symptoms.data import Dataset, Description, Descriptions, load_dataset
+from symptoms.data import Dataset, Description, Descriptions, Label, load_dataset
 from symptoms.data.dataset import read_dataset
 from symptoms.data.files.records import Columns
-from symptoms.data.splitting import split_examples, what_was_not_split
+from symptoms.data.splitting import split_examples, what_was_not_split, write_splits
 from symptoms.errors import DataError
 from symptoms.tokens import rendered
 from symptoms.train import load_training_data
@@ -55,6 +55,8 @@ def are_two(dataset: Dataset) -> bool:
         ("a.json", json.dumps(TWO)),
         ("a.json", "".join(json.dumps(one) + "\n" for one in TWO)),
         ("a.jsonl", json.dumps(TWO, indent=1)),
+        ("a.ndjson", "".join(json.dumps(one) + "\n" for one in TWO)),
+        ("a.csv", "sep=;\nbody;dx\nI wash, and wash;ocd\nOut of the blue;panic\n"),
     ],
 )
 def test_one_reader_reads_every_text_format_by_their_names(tmp_path: Path, name: str, text: str):
@@ -86,10 +88,12 @@ def test_a_column_that_is_not_there_is_told_once_with_those_that_are(tmp_path: P
     """A thousand records without the field are one fault, which names the option that helps."""
     text = "".join(json.dumps({"text": f"words {n}", "condition": "ocd"}) + "\n" for n in range(1000))
     assert told_of(tmp_path, "a.jsonl", text, Columns()) == [
-        "1 input: expected a field of this name, found 'text'; name yours with --text-column"
+        "1 input: expected a field of this name, found 'text'; name yours with --text-column, "
+        "perhaps --text-column text"
     ]
     assert told_of(tmp_path, "a.csv", "text,dx\nx,ocd\n", Columns(text="text")) == [
-        "1 condition: expected a column of this name, found 'dx'; name yours with --label-column"
+        "1 condition: expected a column of this name, found 'dx'; name yours with --label-column, "
+        "perhaps --label-column dx"
     ]
 
 
@@ -158,6 +162,65 @@ def test_a_vocabulary_of_ones_own_is_a_file_beside_the_data(tmp_path: Path):
         "1 term: expected text, found a number",
         "1 term: expected a term of one line without commas or spaces around it, found 'b, c'",
     ]
+
+
+@pytest.mark.parametrize("text", ["[]", '{"mood": []}', "{}"])
+def test_a_vocabulary_without_a_term_is_the_fault_and_not_each_symptom(tmp_path: Path, text: str):
+    """It is told once, by its own file."""
+    (tmp_path / "symptoms.json").write_text(text)
+    (tmp_path / "a.csv").write_text("input,condition,symptoms\nx,ocd,avoidance\ny,ocd,fatigue\n")
+    _, [fault] = read_dataset(tmp_path / "a.csv")
+    assert Path(fault.file).name == "symptoms.json"
+    assert fault.problem.startswith('expected ["low mood", "fatigue"], or groups of them')
+
+
+@pytest.mark.parametrize(
+    "terms", [["tiredness", "avoidance"], {"body": ["tiredness"], "deeds": ["avoidance"]}]
+)
+def test_a_split_keeps_labels_and_terms_of_ones_own(tmp_path: Path, terms: object):
+    """What stands beside the data set stands beside its parts, a formal name as one."""
+    own = [{"id": "burnout", "name": "Burnout", "formal_name": "ICD-11 QD85"}, {"id": "ocd", "name": "OCD"}]
+    (tmp_path / "taxonomy.json").write_text(json.dumps(own))
+    (tmp_path / "symptoms.json").write_text(json.dumps(terms))
+    rows = "input,condition,symptoms\nEach day is too much,burnout,tiredness\nI wash and wash,OCD,avoidance\n"
+    (tmp_path / "a.csv").write_text(rows)
+    dataset = load_dataset(tmp_path / "a.csv")
+    write_splits(dataset, split_examples(dataset.examples, 0, 0, seed=0), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "taxonomy.json").read_text()) == own
+    assert json.loads((tmp_path / "out" / "symptoms.json").read_text()) == terms
+    assert load_dataset(tmp_path / "out" / "train.jsonl").labels == dataset.labels
+    write_splits(dataset, split_examples(dataset.examples, 0, 0, seed=0), tmp_path)
+    assert json.loads((tmp_path / "taxonomy.json").read_text()) == own
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize(
+    "document", [{"input": {"0": "x", "1": "y"}, "condition": {"0": "ocd", "1": "ocd"}}, {"train": TWO}]
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_object_of_columns_or_splits_is_told_as_one(
+    tmp_path: Path, name: str, document: dict[str, object], indent: int | None
+):
+    """What pandas writes by default is no record, and how it writes records is said."""
+    first = next(iter(document))
+    [told] = told_of(tmp_path, name, json.dumps(document, indent=indent))
+    assert told.startswith(f"1 file: expected a list of examples, found an object of {first!r}")
+    assert 'orient="records", lines=True' in told
+    with pytest.raises(DataError, match="expected a list of examples"):
+        load_training_data(tmp_path / name, "train")
+
+
+def test_the_same_fault_in_many_rows_is_told_once_with_their_number(tmp_path: Path):
+    """Each is still there to be counted, and another fault is told as before."""
+    rows = "".join(f"text number {number},odd\n" for number in range(2000))
+    (tmp_path / "a.csv").write_text(f"input,condition\n{rows}well,\nand, yet, more\n")
+    with pytest.raises(DataError) as told:
+        load_dataset(tmp_path / "a.csv", labels=(Label("ocd", "OCD"),))
+    assert len(told.value.faults) == 2002
+    first, *others = str(told.value).splitlines()
+    assert "a.csv:2: condition: unknown condition 'odd'" in first
+    assert first.endswith(", and 1,999 more rows like it")
+    assert [line.split(": ")[1] for line in others] == ["condition", "row"]
 
 
 def test_a_split_says_what_it_did_not_do(tmp_path: Path):
@@ -229,6 +292,26 @@ def test_an_empty_cell_of_a_table_is_told_by_its_row_and_column(tmp_path: Path):
         assert fault.problem == "expected text, found an empty cell; fill it in, or take the row out"
 
 
+def test_further_sheets_are_left_out_with_a_note(tmp_path: Path):
+    """It names the one that is read."""
+    pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    with pandas.ExcelWriter(tmp_path / "a.xlsx") as book:
+        for sheet in ("main", "more"):
+            pandas.DataFrame(TWO).to_excel(book, sheet_name=sheet, index=False)
+    dataset = load_dataset(tmp_path / "a.xlsx", columns=THEIRS)
+    assert are_two(dataset)
+    assert [note for note in dataset.notes if "sheet" in note] == [
+        f"{tmp_path / 'a.xlsx'}: the first sheet, 'main', is read; left out: 'more'"
+    ]
+
+
+def test_symptoms_as_one_text_are_divided_as_in_a_cell(tmp_path: Path):
+    """A JSON file that was made from a table has them so."""
+    one = {**TWO[0], "symptoms": "avoidance; fatigue"}
+    [example] = load_text(tmp_path, "a.jsonl", json.dumps(one)).examples
+    assert example.symptoms == ("avoidance", "fatigue")
+
+
 def test_cells_of_tables_are_read_as_text_and_lists(tmp_path: Path):
     """Symptoms between semicolons in Excel, as lists in Parquet; an empty cell is a missing field."""
     pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
@@ -245,6 +328,20 @@ def test_cells_of_tables_are_read_as_text_and_lists(tmp_path: Path):
             ("7", ("avoidance", "fatigue")),
             ("8", None),
         ]
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.parquet"])
+def test_numbered_labels_are_text_in_a_table_as_in_csv(tmp_path: Path, name: str):
+    """Whole numbers are labels of their own, and switches are none."""
+    pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    frame = pandas.DataFrame({"input": ["x", "y"], "condition": [1, 0]})
+    write_table = "to_excel" if name.endswith("xlsx") else "to_parquet"
+    getattr(frame, write_table)(tmp_path / name, index=False)
+    assert [one.condition for one in load_dataset(tmp_path / name).examples] == ["1", "0"]
+    frame["condition"] = [True, False]
+    getattr(frame, write_table)(tmp_path / name, index=False)
+    _, faults = read_dataset(tmp_path / name)
+    assert [fault.problem for fault in faults] == ["expected text, found true or false"] * 2
 
 
 def test_a_folder_that_datasets_saved_is_read_with_splits_and_label_names(tmp_path: Path):

@@ -142,7 +142,8 @@ def test_all_faults_at_once(tmp_path: Path):
         (
             "x",
             "data.txt",
-            "1 file: expected a file that ends in .jsonl, .json, .csv, .tsv, .xlsx, .parquet, found .txt",
+            "1 file: expected a file that ends in .jsonl, .ndjson, .json, .csv, .tsv, .xlsx, .parquet, "
+            "found .txt",
         ),
         (lines({**FULL, "condition": "a\nb"}), "data.jsonl", "1 condition: expected one line"),
         (
@@ -161,7 +162,7 @@ def test_all_faults_at_once(tmp_path: Path):
             "data.jsonl",
             "1 input: expected text, found half of a surrogate",
         ),
-        (lines({**FULL, "symptoms": "avoidance"}), "data.jsonl", "1 symptoms: expected a list of symptoms"),
+        (lines({**FULL, "symptoms": 7}), "data.jsonl", "1 symptoms: expected a list of symptoms"),
         (
             lines({"input": "x", "condition": "own", "symptoms": ["a, b"]}),
             "data.jsonl",

@@ -34,7 +34,10 @@ def test_each_kind_of_file_is_read(tmp_path: Path, name: str, content: str, expe
         (
             "a.pdf",
             "x",
-            ["a.pdf:1: file: expected a file that ends in .jsonl, .json, .csv, .tsv, .xlsx, .parquet, .txt"],
+            [
+                "a.pdf:1: file: expected a file that ends in .jsonl, .ndjson, .json, .csv, .tsv, .xlsx, "
+                ".parquet, .txt"
+            ],
         ),
         ("a.txt", "\n", ["a.txt:1: file: expected at least one description"]),
         (

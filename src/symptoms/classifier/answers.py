@@ -37,9 +37,10 @@ LINE_END = "\n"
 
 
 class Writing(Enum):
-    """How much a model is let write: nothing, concern and symptoms, or the recommendation, too."""
+    """How much a model is let write: nothing, the concern, symptoms beside it, or the recommendation, too."""
 
     NOTHING = ()
+    CONCERN = (LINE_END,)
     FINDINGS = (RECOMMENDATION, STOP)
     WHOLE = (STOP,)
 

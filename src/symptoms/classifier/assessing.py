@@ -57,6 +57,7 @@ class Classifier:
         words: WordVote | None = None,
         symptoms: SymptomReader | None = None,
         of_run: str | None = None,
+        writes_symptoms: bool = True,
     ) -> None:
         self.checkpoint = checkpoint
         self.country = country
@@ -64,6 +65,7 @@ class Classifier:
         """The crisis screen's third layer, asked beside the labels; None where there is none to ask."""
         self._chooser = chooser
         self._symptoms = symptoms
+        self._writes_symptoms = writes_symptoms
         self._speller = Speller.of(chooser.terms) if symptoms is None else symptoms.model.speller
         self._held = ExitStack()
         try:
@@ -128,6 +130,7 @@ class Classifier:
             words=_word_vote(run, chooser),
             symptoms=_symptom_reader(run, chooser),
             of_run=run.name if base_model is None and not run.is_shipped else None,
+            writes_symptoms=not manifest.get("names_concern_alone"),
         )
 
     @property
@@ -153,7 +156,7 @@ class Classifier:
     def prepare(self) -> None:
         """Spend a second or two so that single answers come sooner, for whoever will ask one by one."""
         # Other services guess by other means, and take money for what they read.
-        if self._service.kind == LOCAL and self._symptoms is None:
+        if self._service.kind == LOCAL and self._symptoms is None and self._writes_symptoms:
             self._model.show_terms(sorted(self._chooser.terms))
 
     @property
@@ -250,12 +253,14 @@ class Classifier:
         yield
         choice = self._chooser.choose(self._waited(scores).logprobs)
         spelt = self._speller.spelt(read)
-        if self._symptoms is None:
+        if self._symptoms is not None:
+            named = self._symptoms.named(choice.probabilities, spelt.text)
+        elif self._writes_symptoms:
             continuation = self._model.submit_continuation(read, choice.best)
             yield
             named = named_symptoms(*self._waited(continuation), self._chooser.terms)
         else:
-            named = self._symptoms.named(choice.probabilities, spelt.text)
+            named = ()
         found = self._level_of(seen)
         if found is not None:
             screening = screening.raised_to(found)

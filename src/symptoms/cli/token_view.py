@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-from symptoms.data import Example, load_dataset, load_experiment
+from symptoms.data import Example, load_dataset, load_experiment, naming_its_concern_alone
 from symptoms.data.files.records import Columns, holds_experiment
-from symptoms.data.written_assessment import CONCERN
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
 from symptoms.words import counted
 
@@ -36,12 +35,8 @@ def examples_to_show(path: Path, columns: Columns) -> Shown:
         experiment = load_experiment(path)
         return Shown(path, experiment.examples, experiment.settings.base_model)
     dataset = load_dataset(path, columns=columns)
-    examples = [one if one.is_assessed else _with_its_concern_alone(one) for one in dataset.examples]
+    examples = [one if one.is_assessed else naming_its_concern_alone(one) for one in dataset.examples]
     return Shown(path, tuple(examples), None)
-
-
-def _with_its_concern_alone(example: Example) -> Example:
-    return replace(example, output=f"{CONCERN}{example.label.text if example.label else ''}")
 
 
 def print_examples(
@@ -53,7 +48,7 @@ def print_examples(
         if chosen is None or number == chosen:
             line = shown.examples[number - 1].line
             console.print(
-                f"example {number} (line {line}): {example.num_tokens} tokens, "
+                f"example {number} (line {line}): {counted(example.num_tokens, 'token')}, "
                 f"{example.num_trained_tokens} trained",
                 style="bold",
                 highlight=False,
@@ -64,9 +59,9 @@ def print_examples(
     trained = sum(example.num_trained_tokens for example in tokenized)
     longest = max(example.num_tokens for example in tokenized)
     console.print(
-        f"{counted(len(tokenized), 'example')}, {total:,} tokens, {trained:,} trained "
+        f"{counted(len(tokenized), 'example')}, {counted(total, 'token')}, {trained:,} trained "
         f"({trained / total:.0%}); "
-        f"the longest has {longest} tokens of the context's {context or 'unknown length'}.",
+        f"the longest has {counted(longest, 'token')} of the context's {context or 'unknown length'}.",
         highlight=False,
     )
     legend = Text.assemble((" weight 0 ", READ[0]), " read only   ", (" weight 1 ", TRAINED[0]), " trained")

@@ -4,7 +4,7 @@ from symptoms.data.checking.duplicates import check_leakage
 from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, Descriptions
 from symptoms.data.evidence import Span, TextWords, cue_forms, evidence, supported_terms, words_of
-from symptoms.data.example import Example, assessment_of, symptoms_of
+from symptoms.data.example import Example, assessment_of, naming_its_concern_alone, symptoms_of
 from symptoms.data.experiment import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
 from symptoms.data.phrases import phrases
@@ -13,6 +13,7 @@ from symptoms.data.written_assessment import (
     WrittenAssessment,
     WrittenFindings,
     parse_assessment,
+    parse_concern,
     parse_findings,
     render_assessment,
 )
@@ -35,7 +36,9 @@ __all__ = [
     "labels_of_taxonomy",
     "load_dataset",
     "load_experiment",
+    "naming_its_concern_alone",
     "parse_assessment",
+    "parse_concern",
     "parse_findings",
     "phrases",
     "render_assessment",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from symptoms.data.labels import Label
-from symptoms.data.written_assessment import WrittenAssessment
+from symptoms.data.written_assessment import CONCERN, WrittenAssessment
 from symptoms.errors import InputError
 
 
@@ -53,6 +53,11 @@ def assessment_of(example: Example) -> WrittenAssessment:
     return WrittenAssessment(
         concern=example.label.text, symptoms=example.symptoms, recommendation=example.recommendation
     )
+
+
+def naming_its_concern_alone(example: Example) -> Example:
+    """The same example with the line of its primary concern as all of its output."""
+    return replace(example, output=f"{CONCERN}{example.label.text if example.label else ''}")
 
 
 def symptoms_of(examples: Iterable[Example]) -> tuple[str, ...]:

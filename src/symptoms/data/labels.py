@@ -87,6 +87,14 @@ def labels_of_the_data(
     return tuple(Label(condition, condition) for condition in distinct)
 
 
+def taxonomy_entry(label: Label) -> dict[str, str]:
+    """What stands for a label in a `taxonomy.json`, so that it is read back as it is."""
+    name, formal = (*label.names, "", "")[:2]
+    if formal and label.text in (name, f"{name} ({formal})"):
+        return {"id": label.id, "name": name, "formal_name": formal}
+    return {"id": label.id, "name": label.text}
+
+
 def _label(file: str, line: int, entry: object, faults: list[Fault]) -> Label | None:
     """One entry; classification codes and whatever else it holds is left to its owner."""
     if not isinstance(entry, dict):

@@ -13,7 +13,8 @@ from symptoms.data.checking.duplicates import near_duplicates
 from symptoms.data.dataset import Dataset
 from symptoms.data.example import Example
 from symptoms.data.files.fields import SPLITS
-from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy
+from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy, taxonomy_entry
+from symptoms.data.terms import TERMS_FILE, terms_beside
 from symptoms.errors import InputError
 
 SHOWN = 5
@@ -66,7 +67,8 @@ def split_examples(
 def write_splits(dataset: Dataset, splits: dict[str, tuple[Example, ...]], folder: Path) -> list[Path]:
     """Write `train.jsonl`, `dev.jsonl` and `test.jsonl`, those that are not empty, and return their paths.
 
-    Where the labels are not the bundled ones a `taxonomy.json` keeps them the same for all three. Raises
+    Where the labels are not the bundled ones a `taxonomy.json` keeps them the same for all three, and the
+    terms of a `symptoms.json` beside the data set are written, too, but where they stand already. Raises
     InputError rather than overwrite a file.
     """
     contents = {
@@ -76,8 +78,14 @@ def write_splits(dataset: Dataset, splits: dict[str, tuple[Example, ...]], folde
     }
     paths = list(contents)
     if dataset.labels != labels_of_taxonomy():
-        taxonomy = [{"id": label.id, "name": label.text} for label in dataset.labels]
-        contents[folder / TAXONOMY_FILE] = json.dumps(taxonomy, ensure_ascii=False, indent=1) + "\n"
+        contents[folder / TAXONOMY_FILE] = _as_file([taxonomy_entry(label) for label in dataset.labels])
+    terms = terms_beside(dataset.path)
+    if terms is not None:
+        contents[folder / TERMS_FILE] = _as_file(terms.get("", terms) if len(terms) == 1 else terms)
+    for name in (TAXONOMY_FILE, TERMS_FILE):
+        beside = dataset.path.with_name(name)
+        if beside.exists() and beside.resolve() == (folder / name).resolve():
+            contents.pop(folder / name, None)
     for path in contents:
         if path.exists():
             raise InputError(f"{path} exists already; choose another folder with --out.")
@@ -128,6 +136,10 @@ def _groups(texts: Sequence[str]) -> list[list[int]]:
     for position in range(len(texts)):
         groups[find(position)].append(position)
     return list(groups.values())
+
+
+def _as_file(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
 def _as_line(example: Example) -> str:

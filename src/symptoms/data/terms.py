@@ -36,7 +36,7 @@ def terms_beside(path: Path) -> Mapping[str, tuple[str, ...]] | None:
     if isinstance(document, list):
         document = {"": cast(list[object], document)}
     if not isinstance(document, dict) or not document:
-        what = kind_of(cast(object, document))
+        what = "an empty object" if document == {} else kind_of(cast(object, document))
         raise DataError([Fault(name, 1, "file", f"expected {AN_EXAMPLE}, found {what}")])
     faults: list[Fault] = []
     groups: dict[str, tuple[str, ...]] = {}
@@ -54,6 +54,8 @@ def terms_beside(path: Path) -> Mapping[str, tuple[str, ...]] | None:
                 terms.append(cast(str, term))
                 seen.add(cast(str, term))
         groups[group] = tuple(terms)
+    if not faults and not any(groups.values()):
+        faults.append(Fault(name, 1, "file", f"expected {AN_EXAMPLE}, found no term; add some, or remove it"))
     if faults:
         raise DataError(faults)
     return groups

@@ -62,6 +62,11 @@ def parse_assessment(text: str) -> WrittenAssessment:
     return _checked(WrittenAssessment, match, recommendation=match["advice"])
 
 
+def parse_concern(text: str) -> WrittenFindings:
+    """The concern of one line, without symptoms; raises AssessmentFormatError for anything else."""
+    return parse_findings(f"{text.strip()}\nKey symptoms: {NO_SYMPTOMS}")
+
+
 def parse_findings(text: str) -> WrittenFindings:
     """Concern and symptoms of the first two lines alone; raises AssessmentFormatError for anything else."""
     return _checked(WrittenFindings, _match(FINDINGS, text))

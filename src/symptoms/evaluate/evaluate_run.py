@@ -164,6 +164,8 @@ def _evaluate(
             words=request.words,
             read_symptoms=request.read_symptoms,
         )
+    learnt_concern_alone = run is not None and bool(run.manifest().get("names_concern_alone"))
+    fitted = replace(fitted, names_concern_alone=learnt_concern_alone)
     model, calibrator = replace(model, words=fitted.words), fitted.calibrator
     # What ships is left as it is.
     written_to = None if run is None or run.is_shipped else run.path
@@ -174,7 +176,9 @@ def _evaluate(
             write_symptom_model(written_to, fitted.symptoms.model)
         write_calibration(written_to, calibration_of_run(fitted, calibrator, sets.dev, subject.checkpoint))
     most = None if request.full else WRITTEN_ANSWERS
-    predictions, seconds = predict_test(model, sets.test, track, most, fitted.asked_of_all)
+    predictions, seconds = predict_test(
+        model, sets.test, track, most, fitted.asked_of_some, fitted.asked_of_all
+    )
     evaluation = _evaluation(request, subject, sets, fitted, predictions, seconds)
     folder = evaluation_folder(folder_root(run), evaluation.test)
     folder.mkdir(parents=True, exist_ok=True)

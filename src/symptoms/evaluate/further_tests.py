@@ -60,7 +60,7 @@ def score_further_test(
         test.labels,
         advance,
         WRITTEN_ANSWERS,
-        Writing.FINDINGS,
+        Writing.CONCERN if fitted.names_concern_alone else Writing.FINDINGS,
         fitted.asked_of_all,
     )
     write_predictions(folder / f"predictions-{test.path.stem}.jsonl", predictions)

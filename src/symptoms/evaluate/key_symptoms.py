@@ -34,8 +34,15 @@ def score_key_symptoms(
     temperature: float,
     seed: int,
 ) -> KeySymptoms | None:
-    """Scores of what the classifier names for the predictions; None where no text is annotated."""
-    annotated = [one for one in predictions if one.symptoms is not None]
+    """Scores of what the classifier names for the predictions; None where no text is annotated.
+
+    None, too, where the model was not asked for symptoms and nothing else names them.
+    """
+    annotated = [
+        one
+        for one in predictions
+        if one.symptoms is not None and (reader is not None or one.asked_for_symptoms)
+    ]
     if not annotated:
         return None
     if reader is None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from symptoms.classifier import Answer, TrainedModel, Writing
-from symptoms.data import Example, Label, WrittenFindings, parse_assessment, parse_findings
+from symptoms.data import Example, Label, WrittenFindings, parse_assessment, parse_concern, parse_findings
 from symptoms.errors import AssessmentFormatError
 
 
@@ -22,7 +22,8 @@ class Prediction:
     `logprobs` are those of each label's line, in the order of the labels, in nats. `predicted` is the label
     with the highest one. `written` is what the model wrote; the three fields read from it are None where it
     is not an assessment, and the recommendation where it was not asked for. `token_logprobs` belong to the
-    predicted label's line. Where nothing was `asked_to_write`, `written` is empty.
+    predicted label's line. Where nothing was `asked_to_write`, `written` is empty; a run that learnt to name
+    concerns alone is not `asked_for_symptoms`.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Prediction:
     symptoms: tuple[str, ...] | None
     asked_for_recommendation: bool = True
     asked_to_write: bool = True
+    asked_for_symptoms: bool = True
 
     @property
     def is_parsed(self) -> bool:
@@ -99,6 +101,7 @@ def _prediction(example: Example, how: Writing, answer: Answer, labels: Sequence
         written_recommendation=advice,
         asked_for_recommendation=how is Writing.WHOLE,
         asked_to_write=how is not Writing.NOTHING,
+        asked_for_symptoms=how is not Writing.CONCERN,
         symptoms=example.symptoms,
     )
 
@@ -106,6 +109,8 @@ def _prediction(example: Example, how: Writing, answer: Answer, labels: Sequence
 def _parsed(written: str, how: Writing) -> tuple[WrittenFindings | None, str | None]:
     """Concern and symptoms, None where what was asked for cannot be read, and the recommendation."""
     try:
+        if how is Writing.CONCERN:
+            return parse_concern(written), None
         if how is Writing.FINDINGS:
             return parse_findings(written), None
         whole = parse_assessment(written)

@@ -62,12 +62,12 @@ def scored_labels(
 
 
 def predict_test(
-    model: TrainedModel, test: Dataset, track: Track, most: int | None, rest: Writing
+    model: TrainedModel, test: Dataset, track: Track, most: int | None, how: Writing, rest: Writing
 ) -> tuple[list[Prediction], float]:
-    """Predictions for the test set, and the seconds that they took; `most` and `rest` are as of `predict`."""
+    """Predictions for the test set, and the seconds that they took; the last three are as of `predict`."""
     started = time.monotonic()
     advance = track("test set", len(test.examples))
-    predictions = predict(model, test.examples, test.labels, advance, most, rest=rest)
+    predictions = predict(model, test.examples, test.labels, advance, most, how, rest)
     return predictions, time.monotonic() - started
 
 
@@ -108,7 +108,7 @@ def score_written(predictions: Sequence[Prediction], seed: int) -> Written:
 
 
 def _symptoms(predictions: Sequence[Prediction]) -> SymptomScores | None:
-    annotated = [prediction for prediction in predictions if prediction.symptoms is not None]
+    annotated = [one for one in predictions if one.symptoms is not None and one.asked_for_symptoms]
     if not annotated:
         return None
     named = [prediction.written_symptoms or () for prediction in annotated]

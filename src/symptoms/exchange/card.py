@@ -6,6 +6,7 @@ from symptoms.classifier import FurtherAccuracy, RunAccuracy, read_accuracy
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.runs import RunDirectory
 from symptoms.tokens import prompt_text
+from symptoms.words import counted
 
 SETTINGS = (
     "lora_rank",
@@ -38,7 +39,7 @@ def card_of(run: RunDirectory, checkpoint: str) -> str:
 > **{DISCLAIMER}**
 > It was made to learn how fine-tuning works, and not for people in distress.
 
-- **Trained on** {manifest["num_examples"]} examples of {manifest["data"]}
+- **Trained on** {counted(manifest["num_examples"], "example")} of {manifest["data"]}
 - **Steps**: {manifest.get("num_steps", "?")}, the checkpoint `{checkpoint}`
 - **Data**: SHA-256 `{manifest["data_sha256"]}`
 - **Settings**: {settings}

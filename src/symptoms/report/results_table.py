@@ -12,6 +12,7 @@ from symptoms.errors import InputError
 from symptoms.evaluate.evaluation_file import Evaluation, FurtherTest
 from symptoms.evaluate.measures.scores import Scores
 from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE
+from symptoms.words import counted
 
 BASE_MODEL = "base model"
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
@@ -91,7 +92,7 @@ def _models(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Iterab
         key = (subject.base_model, subject.service, subject.num_trained_on, with_words)
         groups.setdefault(key, []).append(evaluation)
     for (base_model, service, count, with_words), mine in groups.items():
-        trained_on = "not known" if count is None else f"{count} examples"
+        trained_on = "not known" if count is None else counted(count, "example")
         yield ResultRow(
             f"**{base_model}, fine-tuned{with_words}** ({service})",
             trained_on,
@@ -116,7 +117,7 @@ def _baselines(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Ite
             own = evaluation.subject.base_model
             name = baseline.name.replace(BASE_MODEL, own, 1) if untrained else baseline.name
             name = name.replace(MODEL_ALONE, f"{own}, fine-tuned, {MODEL_ALONE}")
-            trained_on = "" if untrained or count is None else f"{count} examples"
+            trained_on = "" if untrained or count is None else counted(count, "example")
             if (name, trained_on) not in seen:
                 seen.add((name, trained_on))
                 elsewhere = tuple(_on_further(evaluation, digest, baseline.name) for digest in further)

@@ -14,6 +14,7 @@ from symptoms.sweep.folder import Outcome
 from symptoms.sweep.requested_runs import RequestedRun
 from symptoms.train.watching.live_console import LiveConsole
 from symptoms.train.watching.live_view import duration, mean_of_steps
+from symptoms.words import counted
 
 RECENT_STEPS = 30
 
@@ -81,7 +82,7 @@ class SweepView(LiveConsole):
     def tests(self, name: str, what: str, total: int) -> Callable[[], None]:
         """A finished run is asked about a data set; returns what to call after each example."""
         row, done = self._rows[name], 0
-        self._say(f"{name}: {what}, {total} examples")
+        self._say(f"{name}: {what}, {counted(total, 'example')}")
 
         def advance() -> None:
             nonlocal done

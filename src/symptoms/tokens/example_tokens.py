@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from symptoms.data import Example, assessment_of, render_assessment
+from symptoms.data.written_assessment import CONCERN
 from symptoms.errors import DataError, Fault
 
 STOP = "\n\n"
@@ -87,11 +88,27 @@ def prompt_tokens(tokenizer: Tokenizer, description: str, shots: str = "") -> li
 def tokenize(tokenizer: Tokenizer, example: Example) -> TokenizedExample:
     """Tokens and weights of one example; raises InputError for one without a text to train towards."""
     prompt = prompt_tokens(tokenizer, example.input)
-    completion = tokenizer.encode(
-        completion_text(rendered(example)), add_special_tokens=False, split_special_tokens=True
-    )
+    completion = completion_tokens(tokenizer, rendered(example))
     weights = [0.0] * len(prompt) + [1.0] * len(completion)
     return TokenizedExample((*prompt, *completion), tuple(weights))
+
+
+def completion_tokens(tokenizer: Tokenizer, output: str) -> list[int]:
+    """What the model learns to write, as tokens.
+
+    The line end after a concern is the token that it is where more lines follow: a label is scored with it,
+    and many tokenizers have one token for the two line breaks of the stop.
+    """
+
+    def encoded(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+
+    text = completion_text(output)
+    line, end = text.removesuffix(STOP) + STOP[0], STOP[1]
+    if not line.startswith(f" {CONCERN}") or line.count(end) > 1:
+        return encoded(text)
+    # The last, as some tokenizers put a space before any text.
+    return [*encoded(line), encoded(end)[-1]]
 
 
 def check_lengths(

@@ -61,11 +61,12 @@ def count_work(job: Job, num_labels: int) -> Work:
 def describe(work: Work, service: Service) -> Iterator[str]:
     """The work in sentences, and its price on hosted Tinker; nothing is spent for it."""
     share = work.num_trained_tokens / work.num_tokens
-    yield f"{work.num_examples:,} examples, the longest of {work.longest:,} tokens"
+    yield f"{counted(work.num_examples, 'example')}, the longest of {counted(work.longest, 'token')}"
     trained = f"{work.num_trained_tokens:,} trained ({share:.0%})"
-    yield f"{work.num_steps:,} steps over {work.num_tokens:,} tokens, {trained}"
+    yield f"{counted(work.num_steps, 'step')} over {counted(work.num_tokens, 'token')}, {trained}"
     if work.num_evaluations:
-        yield f"{work.num_evaluations:,} evaluations over {work.num_dev_tokens:,} dev tokens in all"
+        evaluations = counted(work.num_evaluations, "evaluation")
+        yield f"{evaluations} over {counted(work.num_dev_tokens, 'dev token')} in all"
     if service.kind != LOCAL and work.num_classified_tokens:
         yield f"about {work.num_classified_tokens:,} tokens more to classify dev texts, one request a label"
     if service.kind != HOSTED:

@@ -124,6 +124,7 @@ def _write_start(
         dev_sha256=None if dev is None else dev.digest,
         num_dev_tokens=sum(example.num_tokens for example in job.dev_examples),
         subset=data.subset,
+        names_concern_alone=data.names_concern_alone,
         server_deviations=[
             {"check": row.name, "came": row.came, "consequence": row.consequence} for row in deviations
         ],

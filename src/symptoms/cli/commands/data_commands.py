@@ -30,13 +30,13 @@ from symptoms.data.labels import find_label_by_name
 from symptoms.data.splitting import split_examples, what_was_not_split, write_splits
 from symptoms.data.terms import terms_for
 from symptoms.data.written_assessment import CONCERN
-from symptoms.errors import DataError, Fault, InputError
+from symptoms.errors import DataError, Fault, InputError, in_lines
 from symptoms.taxonomy import symptom_terms
 from symptoms.words import counted, say
 
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data, check it, split it.")
 
-KINDS = ".jsonl, .json, .csv, .tsv, .xlsx, .parquet, or a folder of datasets"
+KINDS = ".jsonl, .ndjson, .json, .csv, .tsv, .xlsx, .parquet, or a folder of datasets"
 FileArgument = Annotated[Path, typer.Argument(help=f"A data set: {KINDS}.")]
 FREQUENT = 20
 
@@ -60,13 +60,15 @@ def check(
     faults.extend(findings.errors)
     for note in (note for dataset in datasets for note in dataset.notes):
         typer.echo(f"note: {note}")
-    for warning in findings.warnings:
+    for warning in in_lines(findings.warnings):
         typer.echo(f"warning: {warning}")
     for dataset in datasets:
         if dataset.examples:
             conditions = len({one.condition for one in dataset.examples if one.condition})
             counts = f"{counted(len(dataset.examples), 'example')}, {counted(conditions, 'condition')}"
-            typer.echo(f"{dataset.path}: {counts}")
+            unread = sum(not one.condition for one in dataset.examples)
+            without = f"; {counted(unread, 'example')} without a condition that can be read" if unread else ""
+            typer.echo(f"{dataset.path}: {counts}{without}")
     typer.echo(f"{counted(len(faults), 'error')}, {counted(len(findings.warnings), 'warning')}")
     if faults:
         order = {str(file): number for number, file in enumerate(files)}
@@ -85,12 +87,7 @@ def stats(
     annotated = [example.symptoms for example in dataset.examples if example.symptoms is not None]
     if annotated:
         console.print(_symptoms_table(annotated))
-    complete = sum(example.is_assessed for example in dataset.examples)
-    console.print(
-        f"{counted(len(dataset.examples), 'example')}; {complete:,} with symptoms and recommendation, as "
-        "training needs.",
-        highlight=False,
-    )
+    console.print(f"{counted(len(dataset.examples), 'example')}; {_of_training(dataset)}", highlight=False)
 
 
 @data_app.command()
@@ -173,6 +170,13 @@ def _loaded(file: Path, text_column: str | None, label_column: str | None) -> Da
     for note in dataset.notes:
         typer.echo(f"note: {note}", err=True)
     return dataset
+
+
+def _of_training(dataset: Dataset) -> str:
+    if all(one.symptoms is None and one.recommendation is None for one in dataset.examples):
+        return "none with symptoms or a recommendation, so training is on the concern's line alone."
+    complete = sum(example.is_assessed for example in dataset.examples)
+    return f"{complete:,} with symptoms and recommendation, as training needs."
 
 
 def _assessment_lines(example: Example) -> str:

@@ -125,7 +125,8 @@ def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
         state = f"finished, {counted(len(metrics), 'step')}"
     else:
         total = manifest.get("num_steps")
-        state = f"not finished, {len(metrics)}{f' of {total}' if total else ''} steps"
+        taken = f"{len(metrics):,} of {counted(total, 'step')}" if total else counted(len(metrics), "step")
+        state = f"not finished, {taken}"
     final_loss = run.final_loss()
     final = "-" if final_loss is None else f"{final_loss:.3f}"
     dev_loss = run.used_dev_loss()

@@ -26,7 +26,7 @@ from symptoms.sweep.requested_runs import (
     count_runs,
     request_runs,
 )
-from symptoms.words import say
+from symptoms.words import counted, say
 
 if TYPE_CHECKING:
     from symptoms.sweep.folder import Outcome
@@ -95,7 +95,7 @@ def sweep(
 def _run(folder: SweepFolder, runs: Sequence[RequestedRun], at_once: int, console: Console) -> None:
     with folder.held():
         goes_on = f"if it is cut short, 'symptoms sweep --resume {folder.name}' goes on"
-        say(console, f"Sweep {folder.name}: {len(runs)} runs in {folder.path}; {goes_on}")
+        say(console, f"Sweep {folder.name}: {counted(len(runs), 'run')} in {folder.path}; {goes_on}")
         # Imported now, since it takes seconds in which the sentence above can be read.
         from symptoms.sweep.running import Sweep
         from symptoms.sweep.view import SweepView
@@ -107,11 +107,14 @@ def _run(folder: SweepFolder, runs: Sequence[RequestedRun], at_once: int, consol
 
 def _tell(folder: SweepFolder, outcomes: Sequence[tuple[str, Outcome]], console: Console) -> None:
     failed = [(name, outcome) for name, outcome in outcomes if outcome.state == "failed"]
-    say(console, f"\n{len(outcomes) - len(failed)} of {len(outcomes)} runs finished in {folder.path}")
+    finished = f"{len(outcomes) - len(failed)} of {counted(len(outcomes), 'run')} finished"
+    say(console, f"\n{finished} in {folder.path}")
     say(console, f"compare them   symptoms compare {folder.name} --html {folder.path / 'compare.html'}")
     if failed:
         problems = "\n".join(f"{name}: {outcome.problem}" for name, outcome in failed)
-        raise RunError(f"{len(failed)} runs failed; the same command tries them again.\n{problems}")
+        raise RunError(
+            f"{counted(len(failed), 'run')} failed; the same command tries them again.\n{problems}"
+        )
 
 
 def _list_the_plan(runs: Sequence[RequestedRun], service: str | None, console: Console) -> None:
@@ -124,8 +127,8 @@ def _list_the_plan(runs: Sequence[RequestedRun], service: str | None, console: C
         preferred = group[0].request.preferred_base_model
         with console.status("counting"), connect(service, base_model, preferred=preferred) as connected:
             check_offered(runs, connected)
-            counted = count_runs(group, connected)
-        for run, work, dollars in counted:
+            works = count_runs(group, connected)
+        for run, work, dollars in works:
             steps, tokens = steps + work.num_steps, tokens + work.num_tokens
             dev_tokens += work.num_dev_tokens
             prices.append(dollars)
@@ -135,8 +138,8 @@ def _list_the_plan(runs: Sequence[RequestedRun], service: str | None, console: C
     print_table(table)
     known = [price for price in prices if price is not None]
     total = sum(known) if len(known) == len(prices) else None
-    counts = f"{len(runs)} runs, {steps:,} steps over {tokens:,} tokens, and {dev_tokens:,} dev tokens"
-    say(console, f"\n{counts}; cost: {_price(total)}")
+    taken = f"{counted(len(runs), 'run')}, {counted(steps, 'step')} over {counted(tokens, 'token')}"
+    say(console, f"\n{taken}, and {counted(dev_tokens, 'dev token')}; cost: {_price(total)}")
 
 
 def _price(dollars: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from symptoms.words import counted
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 OF_PANDAS = "Unnamed: "
+_TOLD_SEPARATOR = re.compile(r'"?sep=(?P<separator>[,;\t|])"?\r?\n', re.IGNORECASE)
+"""The line before the header in which Excel is told the separator."""
 
 
 def rows_of_text(
@@ -22,16 +25,20 @@ def rows_of_text(
 ) -> Iterator[tuple[int, object]]:
     """Each row as fields by the names in the first one, an empty cell as None; a Fault where it is no row.
 
-    `lines` keep their ends. The separator is the one that gives the most of the `wanted` names in the
-    `beginning` of the file, then the most columns. After a row that is no CSV reading goes on with the line
-    after the one on which that row began. Raises DataError for a header that cannot be used.
+    `lines` keep their ends. The separator is the one that a first line `sep=;` tells, which is no row, or
+    else the one that gives the most of the `wanted` names in the `beginning` of the file, then the most
+    columns. After a row that is no CSV reading goes on with the line after the one on which that row began.
+    Raises DataError for a header that cannot be used.
     """
-    separator = _separator(beginning, wanted)
+    told = _TOLD_SEPARATOR.match(beginning)
+    separator = told["separator"] if told else _separator(beginning, wanted)
     if separator != "," and path.suffix.lower() != ".tsv":
         notes.append(f"{path}: columns are separated by {SEPARATORS[separator]}")
     name = str(path)
     header: list[str] | None = None
     for line, row in _rows(name, lines, separator):
+        if told and line == 1:
+            continue
         if isinstance(row, Fault):
             yield line, row
         elif header is None:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import cast
 
+from symptoms.data.files.delimited import terms_of_cell
 from symptoms.data.files.reading import kind_of, nearest
 from symptoms.data.files.records import Record
 from symptoms.data.written_assessment import NO_SYMPTOMS
@@ -66,10 +67,12 @@ class FieldReader:
         return split
 
     def symptoms(self) -> tuple[str, ...] | None:
-        """The symptom terms, or None where the field is missing."""
+        """The symptom terms, of a list or of a text as a cell has them; None where the field is missing."""
         found = self._record.fields.get("symptoms")
         if found is None:
             return None
+        if isinstance(found, str):
+            found = terms_of_cell(found)
         if not isinstance(found, list):
             self._fault("symptoms", f"expected a list of symptoms, found {kind_of(found)}")
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import io
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,17 +17,23 @@ from pathlib import Path
 from typing import cast
 
 from symptoms.data.files.delimited import rows_of_text
-from symptoms.data.files.json_text import holds_a_list, holds_json_lines
+from symptoms.data.files.json_text import holds_a_list, holds_columns, holds_json_lines
 from symptoms.data.files.reading import kind_of, read_text, reading
 from symptoms.data.files.table_files import TABLES, digest_of_folder, rows_of_folder, rows_of_table
 from symptoms.data.files.text_rows import Found, rows_of_json, rows_of_json_lines
 from symptoms.errors import DataError, Fault
 
 FIELDS = ("id", "input", "condition", "symptoms", "recommendation", "split")
-TEXTS = (".jsonl", ".json", ".csv", ".tsv")
+JSON_LINES = (".jsonl", ".ndjson")
+TEXTS = (*JSON_LINES, ".json", ".csv", ".tsv")
 NEEDED = ("input", "condition")
 """Fields without which no example can be used."""
 OPTION = {"input": "--text-column", "condition": "--label-column"}
+USUAL = {
+    "input": ("text", "body", "description", "statement", "post", "sentence"),
+    "condition": ("label", "labels", "class", "category", "diagnosis", "dx", "status", "target"),
+}
+"""What others often call these columns, in any case."""
 ALIKE = 0.75
 """How alike an unknown name and a missing one must be for it to be a slip, and not a column of its own."""
 
@@ -139,7 +146,7 @@ def holds_experiment(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     text, _ = read_text(path)
-    return text.lstrip().startswith("{") and not holds_json_lines(text)
+    return text.lstrip().startswith("{") and not holds_json_lines(text) and not holds_columns(text)
 
 
 def rows_of_whole(path: Path, text: str, columns: Columns, notes: list[str]) -> Found:
@@ -149,7 +156,9 @@ def rows_of_whole(path: Path, text: str, columns: Columns, notes: list[str]) -> 
         return rows_of_text(path, io.StringIO(text, newline=""), text, columns.all_names, notes)
     # Not splitlines: JSON strings may hold U+2028 and its like, which end no line in a file.
     lines = text.split("\n")
-    if suffix == ".jsonl":
+    if holds_columns(text):
+        return rows_of_json(path, text, notes)
+    if suffix in JSON_LINES:
         if not holds_a_list(text):
             return rows_of_json_lines(path, lines)
         notes.append(f"{path} holds a JSON list, which usually ends in .json; read as such")
@@ -231,7 +240,10 @@ def _alike(name: str, names: tuple[str, ...]) -> str | None:
 def _lacking(path: Path, name: str, columns: Columns, left_out: Mapping[str, int]) -> Fault:
     what = "column" if is_table(path) else "field"
     there = f", found {_names(left_out)}" if left_out else ""
-    problem = f"expected a {what} of this name{there}; name yours with {OPTION.get(name, 'that name')}"
+    option = OPTION.get(name, "that name")
+    usual = next((one for one in left_out if one.casefold() in USUAL.get(name, ())), None)
+    named = f", perhaps {option} {shlex.quote(usual)}" if usual else ""
+    problem = f"expected a {what} of this name{there}; name yours with {option}{named}"
     return Fault(str(path), 1, columns.their_name(name), problem)
 
 

@@ -8,7 +8,14 @@ from typing import TextIO
 
 from symptoms.data.files.delimited import rows_of_text
 from symptoms.data.files.reading import lines_of, open_text, read_text, reading
-from symptoms.data.files.records import TEXTS, Columns, columns_called, ending_fault, rows_of_whole
+from symptoms.data.files.records import (
+    JSON_LINES,
+    TEXTS,
+    Columns,
+    columns_called,
+    ending_fault,
+    rows_of_whole,
+)
 from symptoms.data.files.table_files import PARQUET, TABLES, rows_in_parquet, rows_of_folder, rows_of_table
 from symptoms.data.files.text_rows import Found, rows_of_json_lines, rows_of_plain_lines
 from symptoms.errors import DataError, Fault
@@ -58,7 +65,7 @@ class RowStream:
         if suffix in (".csv", ".tsv"):
             beginning, names = self._beginning(""), self._columns.all_names
             return rows_of_text(path, self._lines(""), beginning, names, self.notes)
-        if suffix == ".jsonl" and not self._beginning("\n").lstrip().startswith("["):
+        if suffix in JSON_LINES and not self._beginning("\n").lstrip().startswith("["):
             return rows_of_json_lines(path, self._lines("\n"))
         if suffix in TEXTS:
             text, _ = read_text(path)

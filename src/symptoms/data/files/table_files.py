@@ -37,8 +37,15 @@ def rows_of_table(path: Path, notes: list[str]) -> Iterator[tuple[int, object]]:
         yield from enumerate(_rows_of_arrow(path), start=1)
         return
     pandas = _module("pandas", path)
-    # As text, so that an id of 007 stays one; nothing is a missing value but an empty cell.
-    frame = _read(path, lambda: pandas.read_excel(path, dtype=object, keep_default_na=False, na_values=[""]))
+    book = _read(path, lambda: pandas.ExcelFile(path))
+    with book:
+        # As text, so that an id of 007 stays one; nothing is a missing value but an empty cell.
+        as_text = {"dtype": object, "keep_default_na": False, "na_values": [""]}
+        frame = _read(path, lambda: pandas.read_excel(book, **as_text))
+        first, *others = book.sheet_names
+    if others:
+        sheets = ", ".join(map(repr, others))
+        notes.append(f"{path}: the first sheet, {first!r}, is read; left out: {sheets}")
     if len(frame.columns) and str(frame.columns[0]).startswith(OF_PANDAS):
         notes.append(index_note(path, "to_excel"))
     for number, row in enumerate(frame.to_dict("records"), start=2):
@@ -119,13 +126,17 @@ def _label_names(schema: Any) -> dict[str, list[str]]:
 
 
 def _fields(row: dict[Any, Any]) -> dict[str, object]:
-    """Cells as JSON would have them; an index of pandas and columns without a name are left out."""
+    """Cells as JSON would have them; an index of pandas and columns without a name are left out.
+
+    Whole numbers are text, as a CSV file has them: labels are often numbered.
+    """
     fields: dict[str, object] = {}
     for column, value in row.items():
         name = str(column).strip()
         if name and not name.startswith((INDEX, OF_PANDAS)):
             plain = None if _is_missing(value) else value
-            fields[name] = str(plain) if name == "id" and plain is not None else plain
+            is_text = name == "id" or (isinstance(plain, int) and not isinstance(plain, bool))
+            fields[name] = str(plain) if is_text and plain is not None else plain
     if isinstance(symptoms := fields.get("symptoms"), str):
         fields["symptoms"] = terms_of_cell(symptoms)
     return fields

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import cast
 
 from symptoms.data.experiment import load_experiment
+from symptoms.data.files.json_text import is_of_columns
 from symptoms.data.files.reading import NOT_UTF8, Places, is_undecoded, kind_of, parse_json
 from symptoms.errors import DataError, Fault
 from symptoms.words import counted
 
 Found = Iterator[tuple[int, object]]
+SHOWN = 5
+"""Names that a sentence has."""
 
 
 def rows_of_plain_lines(path: Path, lines: Iterable[str], notes: list[str]) -> Found:
@@ -46,6 +49,13 @@ def rows_of_json_lines(path: Path, lines: Iterable[str]) -> Found:
 def rows_of_json(path: Path, text: str, notes: list[str]) -> Found:
     """The elements of a list, or the examples of an experiment; raises DataError for other documents."""
     document = parse_json(str(path), text)
+    if is_of_columns(document):
+        names = ", ".join(map(repr, list(cast(dict[str, object], document))[:SHOWN]))
+        problem = (
+            f"expected a list of examples, found an object of {names}; save one split as a list, with pandas "
+            'by to_json(..., orient="records", lines=True)'
+        )
+        raise DataError([Fault(str(path), 1, "file", problem)])
     if isinstance(document, dict):
         yield from _of_experiment(path)
     elif isinstance(document, list):

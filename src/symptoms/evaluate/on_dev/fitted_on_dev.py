@@ -42,18 +42,27 @@ MODEL_ALONE = "the language model alone"
 class FittedOnDev:
     """The vote of words beside a model, and the calibrators of both together and of the model alone.
 
-    `symptoms` names the key symptoms, None where the model writes them.
+    `symptoms` names the key symptoms, None where the model writes them. A model that `names_concern_alone`
+    learnt from texts without them.
     """
 
     words: WordVote | None = None
     calibrator: Calibrator | None = None
     alone: Calibrator | None = None
     symptoms: SymptomReader | None = None
+    names_concern_alone: bool = False
+
+    @property
+    def asked_of_some(self) -> Writing:
+        """What the model writes of some texts of a test set: all that it learnt to write."""
+        return Writing.CONCERN if self.names_concern_alone else Writing.WHOLE
 
     @property
     def asked_of_all(self) -> Writing:
         """What the model writes of every text of a test set: nothing where nobody reads it."""
-        return Writing.FINDINGS if self.symptoms is None else Writing.NOTHING
+        if self.symptoms is not None:
+            return Writing.NOTHING
+        return Writing.CONCERN if self.names_concern_alone else Writing.FINDINGS
 
 
 NOTHING_FITTED = FittedOnDev()

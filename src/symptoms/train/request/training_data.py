@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from symptoms.data import Example, Label, assessment_of, load_dataset, load_experiment
+from symptoms.data import Example, Label, load_dataset, load_experiment, naming_its_concern_alone
 from symptoms.data.files.records import AS_OURS, Columns, holds_experiment
 from symptoms.data.subset import choose_per_condition, of_split
+from symptoms.data.written_assessment import CONCERN
 from symptoms.errors import InputError
 from symptoms.settings import ExperimentSettings
+from symptoms.words import counted
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class TrainingData:
     `labels` are those that a model trained on it chooses from, empty where the texts name no concern.
     `experiment` and `test_cases` are those of an experiment's file, None and empty for others; `note` says
     which examples of the file were left out. `subset` says how a part of them was drawn, for the manifest.
+    Where `names_concern_alone`, nobody annotated symptoms or recommendations, and an output is the one line
+    that names the label.
     """
 
     path: Path
@@ -32,15 +36,21 @@ class TrainingData:
     test_cases: tuple[Example, ...] = ()
     note: str | None = None
     subset: Mapping[str, Any] | None = None
+    names_concern_alone: bool = False
 
 
 def load_training_data(
-    path: Path, split: Literal["train", "dev"], columns: Columns = AS_OURS
+    path: Path,
+    split: Literal["train", "dev"],
+    columns: Columns = AS_OURS,
+    concern_alone: bool | None = None,
 ) -> TrainingData:
     """The examples of a data set, or of an experiment's file as they stand in it.
 
-    Of a file whose examples are of several splits only those of `split` are taken. Raises DataError with
-    every fault in the file, and InputError where an example has no assessment to train towards.
+    Of a file whose examples are of several splits only those of `split` are taken. Their outputs name the
+    concern alone where none of them has symptoms or a recommendation; dev data are told by `concern_alone`
+    which outputs the training data have. Raises DataError with every fault in the file, and InputError
+    where only some examples have an assessment to train towards.
     """
     if not path.is_dir() and holds_experiment(path):
         experiment = load_experiment(path)
@@ -55,11 +65,45 @@ def load_training_data(
     dataset = load_dataset(path, columns=columns)
     chosen = of_split(dataset, split)
     count, whole = len(chosen.examples), len(dataset.examples)
-    taken = [] if count == whole else [f"{path}: taking the {count} of {whole} examples of split {split}"]
-    note = "\n".join([*dataset.notes, *taken]) or None
-    for example in chosen.examples:
-        assessment_of(example)  # one without is told now, and not when the tokens are made
-    return TrainingData(path, chosen.examples, dataset.labels, dataset.digest, note=note)
+    notes = list(dataset.notes)
+    if count < whole:
+        notes.append(f"{path}: taking the {count:,} of {counted(whole, 'example')} of split {split}")
+    if concern_alone is None:
+        concern_alone = not any(_is_annotated(example) for example in chosen.examples)
+        if concern_alone:
+            notes.append(
+                f"{path}: no example has symptoms or a recommendation, so what is learnt to be written ends "
+                f"after the line {CONCERN}..."
+            )
+    examples = chosen.examples
+    if concern_alone:
+        examples = tuple(naming_its_concern_alone(example) for example in examples)
+    else:
+        _check_assessed(path, examples)
+    return TrainingData(
+        path,
+        examples,
+        dataset.labels,
+        dataset.digest,
+        note="\n".join(notes) or None,
+        names_concern_alone=concern_alone,
+    )
+
+
+def _is_annotated(example: Example) -> bool:
+    return example.symptoms is not None or example.recommendation is not None
+
+
+def _check_assessed(path: Path, examples: Sequence[Example]) -> None:
+    """Tells now, and not when the tokens are made, how many examples have nothing to train towards."""
+    lacking = [example for example in examples if not example.is_assessed]
+    if lacking:
+        first = lacking[0]
+        raise InputError(
+            f"{path}: {len(lacking):,} of {counted(len(examples), 'example')} lack symptoms or "
+            f"recommendation, the first of them {first.id} (line {first.line}); add what is missing, or "
+            "leave both out of all training and dev data, which are then trained on without."
+        )
 
 
 def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int) -> TrainingData:
@@ -82,16 +126,18 @@ def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int)
         "num_examples_of_the_split": len(data.examples),
         "conditions_with_fewer": fewer,
     }
-    note = f"{data.path}: training on {len(examples)} of {len(data.examples)} examples, drawn by seed {seed}"
+    whole = counted(len(data.examples), "example")
+    note = f"{data.path}: training on {len(examples):,} of {whole}, drawn by seed {seed}"
     if fewer:
-        note += f"; {len(fewer)} of {len(chosen)} conditions have fewer than {examples_per_condition}"
+        of_all = f"{len(fewer)} of {counted(len(chosen), 'condition')}"
+        note += f"; {of_all} {'has' if len(fewer) == 1 else 'have'} fewer than {examples_per_condition}"
     cases = tuple(case for case in data.test_cases if case in examples)
     notes = "\n".join(one for one in (data.note, note) if one)
     return replace(data, examples=examples, test_cases=cases, note=notes, subset=drawn)
 
 
 def _concern(data: TrainingData, example: Example) -> str:
-    if example.label is None or not example.is_assessed:
+    if example.label is None or not (example.is_assessed or data.names_concern_alone):
         raise InputError(
             f"{data.path}:{example.line}: examples_per_condition needs outputs that are assessments; "
             "leave it out."

@@ -68,12 +68,12 @@ def new_request(told: Mapping[str, Any], service: str | None) -> TrainingRequest
 def request_of(told: TrainingSettings, service: str | None) -> TrainingRequest:
     """The request of these settings, with its data; raises DataError for a file with faults."""
     columns = columns_called(told.text_column, told.label_column)
-    return TrainingRequest(
-        told,
-        load_training_data(Path(told.data), "train", columns),
-        load_training_data(Path(told.dev), "dev", columns) if told.dev else None,
-        service,
-    )
+    data = load_training_data(Path(told.data), "train", columns)
+    dev = None
+    if told.dev:
+        # Its loss is of the same lines as the training's.
+        dev = load_training_data(Path(told.dev), "dev", columns, data.names_concern_alone)
+    return TrainingRequest(told, data, dev, service)
 
 
 def request_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -> TrainingRequest:
