@@ -82,7 +82,7 @@ def words_of(text: str, lexicon: Lexicon) -> list[str]:
         if chunk not in seen:
             seen[chunk] = tuple(_words_of_chunk(chunk, lexicon))
         words.extend(seen[chunk])
-    whole = _join_pieces(_close_up_single_letters(words), lexicon)
+    whole = _with_blanks_in_place(_join_pieces(_close_up_single_letters(words), lexicon), lexicon)
     read = {word: _words_of_letters(word, lexicon) for word in set(whole)}
     return [SENTENCE_END, *(full for word in whole for full in read[word]), SENTENCE_END]
 
@@ -271,6 +271,27 @@ def _whole_of_pieces(words: list[str], at: int, lexicon: Lexicon) -> tuple[str, 
         if joined in lexicon.disguised and not all_known:
             whole, end = joined, following + 1
     return whole, end
+
+
+def _with_blanks_in_place(words: list[str], lexicon: Lexicon) -> list[str]:
+    """Reads `tod ie` as `to die`: two unknown words, where a letter over the blank makes both known ones."""
+    out: list[str] = []
+    for word in words:
+        before = out[-1] if out else ""
+        both = before.isalpha() and word.isalpha() and lexicon.known.isdisjoint((before, word))
+        out[-1:] = _moved_blank(before, word, lexicon) if both else [*out[-1:], word]
+    return out
+
+
+def _moved_blank(before: str, word: str, lexicon: Lexicon) -> tuple[str, str]:
+    for pair in ((before[:-1], before[-1] + word), (before + word[0], word[1:])):
+        if all(_is_read(part, lexicon) for part in pair) and not lexicon.disguised.isdisjoint(pair):
+            return pair
+    return before, word
+
+
+def _is_read(word: str, lexicon: Lexicon) -> bool:
+    return word in lexicon.known or word in lexicon.misspelt or word in lexicon.written_out
 
 
 def _read_letters(letters: str, lexicon: Lexicon) -> list[str]:
