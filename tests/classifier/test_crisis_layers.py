@@ -108,7 +108,7 @@ def test_a_few_words_that_neither_reads_are_not_said_to_be_screened(classifier: 
         assert told.language_notice is not None
         assert (told.language_notice.language, told.language_notice.screened) == ("Polish", False)
         assert "which the crisis screen does not read" in told.language_notice.text
-    spanish = classifier.assess("no puedo dormir").language_notice
+    spanish = classifier.assess(SPANISH).language_notice
     assert spanish is not None
     assert (spanish.language, spanish.screened) == ("Spanish", True)
 

@@ -15,6 +15,8 @@ LEETSPEAK = (str.maketrans("013457@$!|", "oieastasii"), str.maketrans("013457@$!
 MANY = 10
 """From which number on tablets are many."""
 LONGEST_COUNT = 9
+ARTICLES = frozenset(["un", "una"])
+"""Words of other languages that are also a piece of a sign: `un alive`."""
 SHORTEST_RUN_ON = 6
 LONGEST_MISSPELT = 12
 SHORTEST_DOUBLED = 5
@@ -262,7 +264,8 @@ def _join_pieces(words: list[str], lexicon: Lexicon) -> list[str]:
 
 
 def _whole_of_pieces(words: list[str], at: int, lexicon: Lexicon) -> tuple[str, int]:
-    whole, end, joined, all_known = "", at, words[at], words[at] in lexicon.known
+    whole, end, joined = "", at, words[at]
+    all_known = joined in lexicon.known and joined not in ARTICLES
     for following in range(at + 1, len(words)):
         joined += words[following]
         if joined not in lexicon.beginnings:
