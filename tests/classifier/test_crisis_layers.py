@@ -101,6 +101,18 @@ def test_a_language_that_only_the_model_has_not_learnt_is_said(classifier: Class
     assert "988" in elsewhere["text"]
 
 
+def test_a_few_words_that_neither_reads_are_not_said_to_be_screened(classifier: Classifier):
+    """The notice for Polish says that danger is not noticed, that for Spanish does not."""
+    polish = classifier.assess("chcę umrzeć")
+    for told in (polish, polish.in_country("US")):
+        assert told.language_notice is not None
+        assert (told.language_notice.language, told.language_notice.screened) == ("Polish", False)
+        assert "which the crisis screen does not read" in told.language_notice.text
+    spanish = classifier.assess(SPANISH).language_notice
+    assert spanish is not None
+    assert (spanish.language, spanish.screened) == ("Spanish", True)
+
+
 def test_a_notice_of_the_assessment_is_said_in_the_language_of_the_text(classifier: Classifier):
     """In JSON with its code, also after another country was asked for."""
     for notice in (

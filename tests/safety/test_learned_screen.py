@@ -84,6 +84,67 @@ def test_invisible_signs_and_capitals_change_nothing(text: str, at: int, sign: s
     assert screen(text.upper()).level is screen(text).level
 
 
+@pytest.mark.parametrize(
+    ("text", "undamaged"),
+    [
+        ("I don%27t want to live", "I don't want to live"),
+        ("I%20don%27t want to live", "I don't want to live"),
+        ("I don_t want to live", "I don't want to live"),
+        ("I don*t want to live", "I don't want to live"),
+        ("I donât want to live", "I don't want to live"),
+        ("I donâ t want to live", "I don't want to live"),
+        ("I donâ€t want to live", "I don't want to live"),
+        ("I don=E2=80=99t want to live", "I don't want to live"),
+        ("I don<U+2019>t want to live", "I don't want to live"),
+        ("I_m going to end my life", "I'm going to end my life"),
+        ("I took 4O pills", "I took 40 pills"),
+        ("I took 4o pills", "I took 40 pills"),
+        ("I want to k¡ll myself", "I want to kill myself"),
+        ("I vvant to die", "I want to die"),
+    ],
+)
+def test_a_damaged_text_is_read_as_the_undamaged_one(text: str, undamaged: str):
+    """Codes of signs, lost bytes, letters for digits and shapes for letters change nothing."""
+    assert normalised(text) == undamaged
+    assert screen(text) == screen(undamaged)
+    assert screen(text).crisis
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I took fourty pills", "I took thrity pills", "I wnat to dei", "I want tod ie", "i want to kil lmyself"],
+)
+def test_letters_and_blanks_in_a_wrong_place_hide_nothing(text: str):
+    """Of numbers and of the words that matter most, in the rules."""
+    found = screen(text)
+    assert found.category is Category.SUICIDE
+    assert found.rule is not None
+
+
+def test_english_as_it_is_written_is_left_as_it_is():
+    """The descriptions of data/dev have nothing to undo but the shape of their apostrophes."""
+    rows = (DATA.parent / "dev.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(row)["input"].replace("\u2019", "'") for row in rows]
+    assert [text for text in texts if normalised(text) != text] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user_id and item_s",
+        "dégât",
+        "the flat in block 2o",
+        "savvy, revved",
+        "100% sure",
+        "a=20 b=27",
+        "2*s + t",
+    ],
+)
+def test_what_only_looks_like_damage_is_left(text: str):
+    """Names with underscores, accents, ordinals, shares and formulas."""
+    assert normalised(text) == text
+
+
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(alphabet="aditsmnI '?.\u2019\u2032\ufffd\u00e2\u20ac\u2122\u00e9\u200b", max_size=60))
 def test_normalising_twice_is_normalising_once(text: str):

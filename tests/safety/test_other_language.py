@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from symptoms.safety import language_other_than
+from symptoms.safety import language_notice, language_other_than, screen
 
 ENGLISH = frozenset({"English"})
 DATA = Path(__file__).parents[2] / "data"
@@ -31,6 +31,10 @@ def phrases(texts: list[str]) -> list[str]:
         ("non riesco a dormire", "Italian"),
         ("mujhe neend nahi aati", "Hindi in Latin letters"),
         ("잠을 못 자요", "Korean"),
+        ("chcę umrzeć", "Polish"),
+        ("ik wil dood", "Dutch"),
+        ("nataka kufa", "Swahili"),
+        ("vull morir", "Catalan"),
     ],
 )
 def test_a_few_words_in_another_language_are_known_as_that_language(text: str, name: str) -> None:
@@ -64,3 +68,17 @@ def test_of_short_phrases_in_six_languages_three_in_five_are_known() -> None:
     rows = [json.loads(line) for line in lines]
     short = phrases([row["input"] for row in rows if row["language"] != "en"])
     assert sum(language_other_than(phrase, ENGLISH) is not None for phrase in short) >= 0.6 * len(short)
+
+
+@pytest.mark.parametrize("text", ["chcę umrzeć", "jag vill dö", "aku ingin mati", "ölmek istiyorum"])
+def test_a_few_words_that_the_screen_does_not_read_get_its_notice(text: str) -> None:
+    found = screen(text)
+    assert not found.language.covered
+    assert "which the crisis screen does not read" in language_notice(found, "GB")
+    assert "does not read" in language_notice(found, "GB", language_other_than(text, ENGLISH))
+
+
+@pytest.mark.parametrize("text", ["i w a n t t o d i e", "I n e e d h e l p", "wnana die"])
+def test_letters_apart_and_a_word_of_two_languages_are_english(text: str) -> None:
+    assert screen(text).language.name == "English"
+    assert language_other_than(text, ENGLISH) is None

@@ -98,6 +98,29 @@ def test_no_limit_takes_the_place_of_the_crisis_notice(
     assert client.post("/api/screen", json={"text": DANGER}).json()["crisis"]
 
 
+@pytest.mark.parametrize("limits", [{"room": 0}, {"per_minute": 1}], ids=["line", "rate"])
+def test_no_limit_takes_the_place_of_the_language_notice(
+    serve: Callable[..., TestClient], limits: dict[str, int]
+):
+    """Who writes in a language that is not read gets the helplines, also where no model can be asked."""
+    client = serve(**limits)
+    client.post("/api/screen", json={"text": SLEEP})
+    answer = client.post("/api/assess", json={"text": "chcę umrzeć"})
+    assert answer.status_code == 200
+    assert answer.json()["crisis_notice"] is None
+    told = answer.json()["language_notice"]
+    assert (told["language"], told["screened"], told["emergency"]) == ("Polish", False, "999")
+
+
+def test_the_screen_alone_tells_a_language_that_it_does_not_read(serve: Callable[..., TestClient]):
+    """In a few words, too, and with the disclaimer; of one that it reads it says nothing."""
+    client = serve()
+    told = client.post("/api/screen", json={"text": "chcę umrzeć"}).json()
+    assert (told["language_notice"]["language"], told["language_notice"]["screened"]) == ("Polish", False)
+    assert "not medical advice" in told["disclaimer"]
+    assert client.post("/api/screen", json={"text": "no puedo dormir"}).json()["language_notice"] is None
+
+
 def test_a_bucket_fills_again():
     """Evenly over a minute, and never beyond its size."""
     now = 0.0

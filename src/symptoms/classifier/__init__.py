@@ -22,7 +22,7 @@ from symptoms.classifier.beside_model.symptom_reading import (
     write_symptom_model,
 )
 from symptoms.classifier.beside_model.word_vote import WordModel, WordVote, fit_word_model, write_word_model
-from symptoms.classifier.composing import assessment_without_model
+from symptoms.classifier.composing import assessment_without_model, notices_without_model
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.run_figures.run_accuracy import (
@@ -68,6 +68,7 @@ __all__ = [
     "language_notice_of",
     "notice_for",
     "notice_of",
+    "notices_without_model",
     "out_of_scope_columns",
     "probabilities_of",
     "read_accuracy",

@@ -20,6 +20,7 @@ from symptoms.safety import (
     lines_for,
     notice_language,
     screen,
+    unread_language,
 )
 
 LEADING = 5
@@ -238,14 +239,18 @@ def language_notice_of(
 
     `unlearnt` is the language, where the model has not learnt from the one that the description is in.
     """
-    text = language_notice(screening, country_code(country) or country_of_locale(), unlearnt)
-    if not text:
+    language = unread_language(screening, unlearnt)
+    if language is None:
         return None
     code, lines = _lines_for(Category.SUICIDE, country)
-    screened = screening.language.covered
-    language = unlearnt if screened and unlearnt is not None else screening.language
     return LanguageNotice(
-        language.name, text, code, helplines(code).emergency, lines, screened, notice_language(language)
+        language=language.name,
+        text=language_notice(screening, code, unlearnt),
+        country=code,
+        emergency=helplines(code).emergency,
+        lines=lines,
+        screened=language.covered,
+        opens_in=notice_language(language),
     )
 
 

@@ -13,6 +13,9 @@ from symptoms.classifier.assessment import (
     Evidence,
     KeySymptom,
     LabelProbability,
+    LanguageNotice,
+    language_notice_of,
+    notice_of,
 )
 from symptoms.classifier.beside_model.spelling import SpeltText
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
@@ -21,7 +24,7 @@ from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, 
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
 from symptoms.data import Label, TextWords, WrittenAssessment, evidence, phrases, render_assessment, words_of
 from symptoms.errors import SymptomsError
-from symptoms.safety import Language, language_other_than
+from symptoms.safety import Language, language_other_than, screen
 from symptoms.taxonomy import symptom_terms
 
 if TYPE_CHECKING:
@@ -158,8 +161,17 @@ class Chooser:
         )
 
 
-def assessment_without_model(notice: CrisisNotice, error: Exception) -> Assessment:
-    """The assessment of a text in crisis that the model could not be asked about, because of `error`."""
+def notices_without_model(text: str, error: Exception, country: str | None = None) -> Assessment | None:
+    """What stands of a text that the model could not be asked about: its notice; None where it has none."""
+    screening = screen(text)
+    notice, unread = notice_of(screening, country), language_notice_of(screening, country)
+    return None if notice is None and unread is None else assessment_without_model(notice, error, unread)
+
+
+def assessment_without_model(
+    notice: CrisisNotice | None, error: Exception, unread: LanguageNotice | None = None
+) -> Assessment:
+    """The assessment of a text that the model could not be asked about, because of `error`."""
     told = isinstance(error, SymptomsError)
     reason = str(error) if told else "The model could not be asked about this description."
     return Assessment(
@@ -174,6 +186,7 @@ def assessment_without_model(notice: CrisisNotice, error: Exception) -> Assessme
         calibrated=False,
         crisis_notice=notice,
         text=_three_lines(NO_CONCERN, (), STANDING_RECOMMENDATION),
+        language_notice=unread,
     )
 
 

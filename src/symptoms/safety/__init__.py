@@ -16,6 +16,7 @@ from symptoms.safety.helplines import (
     language_notice,
     lines_for,
     notice_language,
+    unread_language,
 )
 from symptoms.safety.languages import (
     ENGLISH,
@@ -51,4 +52,5 @@ __all__ = [
     "notice_language",
     "screen",
     "squeezed",
+    "unread_language",
 ]

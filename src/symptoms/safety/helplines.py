@@ -134,13 +134,20 @@ def language_notice(screening: Screening, country: str | None, unlearnt: Languag
     It is the crisis screen that does not read it, or, where that does, the model: `unlearnt` is the
     language that the text is in and that the model has not learnt from.
     """
+    language = unread_language(screening, unlearnt)
+    if language is None:
+        return ""
+    return _notice("only_screened" if language.covered else "unread", language, Category.SUICIDE, country)
+
+
+def unread_language(screening: Screening, unlearnt: Language | None = None) -> Language | None:
+    """The language that `language_notice` speaks of: the text's where it is not screened, else `unlearnt`.
+
+    None where there is nothing to say, or a crisis notice says it.
+    """
     if screening.crisis:
-        return ""
-    if not screening.language.covered:
-        return _notice("unread", screening.language, Category.SUICIDE, country)
-    if unlearnt is None:
-        return ""
-    return _notice("only_screened", unlearnt, Category.SUICIDE, country)
+        return None
+    return unlearnt if screening.language.covered else screening.language
 
 
 def _notice(key: str, language: Language, category: Category, country: str | None) -> str:

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 from symptoms.safety.text.folding import folded, tokens_of_folded
-from symptoms.safety.text.normalising import normalised
+from symptoms.safety.text.normalising import closed_up, normalised
 
 SURE_WORDS = 3
 """Common words of a language that have to be there before a text is said to be in one that is not covered."""
@@ -19,6 +19,8 @@ SURE_LEAD = 1.5
 """How many times as many of them as of English, or of another covered language."""
 SURE_LETTERS = 0.5
 """The share of letters of another script from which a text is said to be written in it."""
+SAID_IN_ENGLISH = "die"
+"""The commonest word of German is one that people in danger write in English; alone it tells neither."""
 FIRST_SIGNS = 2000
 FEWEST_IN = 50
 """A language counts among those of many texts where one in so many is in it."""
@@ -60,7 +62,7 @@ ENGLISH = Language("en", "English", covered=True)
 def language_of(text: str) -> Language:
     """The language of a text; English where too little of it tells."""
     text = normalised(text[:FIRST_SIGNS])
-    return language_by_script(text) or _by_words(tokens_of_folded(folded(text)))
+    return language_by_script(text) or _by_words(tokens_of_folded(folded(closed_up(text))))
 
 
 def languages_of(texts: Sequence[str]) -> frozenset[str]:
@@ -104,6 +106,8 @@ def _script_of(letter: str) -> str | None:
 def _by_words(tokens: Sequence[str]) -> Language:
     known, found = common_words(tokens)
     best = max(known, key=lambda code: (found[code], known[code].covered, code == "en"))
+    if found[best] == 1 and SAID_IN_ENGLISH in tokens:
+        return known["en"]
     if known[best].covered:
         tied = [code for code in known if known[code].covered and found[code] == found[best]]
         # Words for people in danger are said in it: rather in English than in the wrong one.

@@ -10,6 +10,7 @@ from typing import Protocol
 from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety.languages import ENGLISH, Language, language_of
 from symptoms.safety.learned import Scores, Thresholds, features_of, scores_of, shipped_weights
+from symptoms.safety.other_language import language_other_than
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import Finding, shipped_rules
 from symptoms.safety.text.passages import strongest
@@ -102,7 +103,7 @@ def known_words() -> Vocabulary:
 def _screening(
     text: str, found: Finding | None, scores: Scores, at: Thresholds, beside_model: bool
 ) -> Screening:
-    language = language_of(text)
+    language = _language_of(text)
     near = scores.topic >= at.topic
     danger = danger_by_rule = scores.danger
     if not (near and danger >= at.clear):
@@ -117,3 +118,13 @@ def _screening(
     agreed = by_learned is Level.CLEAR or danger_by_rule >= at.clear_by_rule
     level = Level.CLEAR if agreed else Level.POSSIBLE
     return Screening(level, found.category, found.rule, Level.POSSIBLE, by_learned, language, scores.category)
+
+
+def _language_of(text: str) -> Language:
+    """The language of a text; of a few words, too, where it is one that is not read."""
+    found = language_of(text)
+    if found != ENGLISH:
+        return found
+    # Too little tells those apart that are read: a notice is rather in English than in the wrong one.
+    other = language_other_than(text, {ENGLISH.name})
+    return ENGLISH if other is None or other.covered else other

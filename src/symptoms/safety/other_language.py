@@ -12,6 +12,7 @@ from collections.abc import Set
 from symptoms.safety.languages import (
     ENGLISH,
     FIRST_SIGNS,
+    SAID_IN_ENGLISH,
     SURE_LEAD,
     SURE_WORDS,
     Language,
@@ -20,7 +21,7 @@ from symptoms.safety.languages import (
 )
 from symptoms.safety.learned import shipped_weights
 from symptoms.safety.text.folding import folded, tokens_of_folded
-from symptoms.safety.text.normalising import normalised
+from symptoms.safety.text.normalising import closed_up, normalised
 
 KNOWN_WORD = 1
 """Power of two from which a word that was learned from is one of English: it stood there twice or more."""
@@ -34,14 +35,15 @@ def language_other_than(text: str, names: Set[str]) -> Language | None:
     by_script = language_by_script(text)
     if by_script is not None:
         return None if by_script.name in names else by_script
-    tokens = tokens_of_folded(folded(text))
+    tokens = tokens_of_folded(folded(closed_up(text)))
     known, found = common_words(tokens)
     best = max(known, key=lambda code: found[code])
     of_names = max((found[code] for code in known if known[code].name in names), default=0)
     if found[best] >= SURE_WORDS and found[best] >= SURE_LEAD * max(of_names, 1):
         return known[best]
     _, in_words = common_words([token for token in tokens if len(token) > 1])
-    if in_words[best] <= of_names or names != {ENGLISH.name}:
+    of_english_too = found[best] == 1 and SAID_IN_ENGLISH in tokens
+    if of_english_too or in_words[best] <= of_names or names != {ENGLISH.name}:
         return None
     frequency = shipped_weights().vocabulary.frequency
     english = sum(frequency.get(token, 0) >= KNOWN_WORD for token in tokens)

@@ -20,11 +20,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from symptoms.classifier import (
-    assessment_without_model,
     language_notice_of,
-    notice_for,
     notice_of,
+    notices_without_model,
 )
+from symptoms.disclaimer import DISCLAIMER
 from symptoms.safety import screen
 from symptoms.web.bodies import MAX_BODY_BYTES, AssessRequest, BatchRequest, ModelAnswer, ScreenRequest
 from symptoms.web.guard import EXCEPTION_HANDLERS, Access, Guard
@@ -122,6 +122,7 @@ class _Handlers:
                 "crisis_level": screening.level.value,
                 "crisis_notice": None if notice is None else asdict(notice),
                 "language_notice": None if unread is None else asdict(unread),
+                "disclaimer": DISCLAIMER,
             }
         )
 
@@ -186,9 +187,9 @@ class _Handlers:
     async def _without_model(
         self, text: str, country: str | None, problem: ApiError
     ) -> dict[str, Any] | ApiError:
-        """The notice of the two layers that ask no model; where they find nothing, the problem."""
-        notice = await run_in_threadpool(notice_for, text, self._country(country))
-        return problem if notice is None else assessment_without_model(notice, problem).to_json()
+        """The notice of danger or of a language that is not read, which needs no model; else the problem."""
+        without_model = await run_in_threadpool(notices_without_model, text, problem, self._country(country))
+        return problem if without_model is None else without_model.to_json()
 
     def _country(self, asked: str | None) -> str | None:
         return asked or self._served.model.country

@@ -153,6 +153,7 @@ class ScreenAnswer(_Answer):
     crisis_level: Literal["none", "possible", "clear"]
     crisis_notice: CrisisNoticeAnswer | None
     language_notice: LanguageNoticeAnswer | None
+    disclaimer: str
 
 
 class BatchItem(_Answer):

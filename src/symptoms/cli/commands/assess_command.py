@@ -117,10 +117,10 @@ def _assess_one(
 
     from symptoms.classifier import (
         Classifier,
-        assessment_without_model,
         check_description,
         language_notice_of,
         notice_of,
+        notices_without_model,
     )
     from symptoms.cli.assessment_card import print_assessment, print_kept_back, print_notice
     from symptoms.safety import screen
@@ -143,8 +143,10 @@ def _assess_one(
         ):
             result = classifier.assess(text)
     except Exception as error:
-        if without_model is not None and as_json:
-            _print_json(assessment_without_model(without_model, error).to_json())
+        if as_json:
+            lost = notices_without_model(text, error, country)
+            if lost is not None:
+                _print_json(lost.to_json())
         elif without_model is not None and without_model != notice:
             print_notice(console, without_model)
         raise

@@ -27,15 +27,16 @@ NUMBERS = {
     cuarenta cincuenta dix onze douze quinze vingt trente quarante cinquante zehn elf zwolf funfzehn
     zwanzig dreissig vierzig funfzig dez doze vinte trinta quarenta cinquenta dieci dodici venti
     trenta quaranta cinquanta das bees tees chalis
+    fourty froty thrity thirthy twenthy tweny fitfy ninty eigthy
     """,
     "#3": """
-    hundred hundreds cien ciento cent hundert cem cento sau
+    hundred hundreds hundered hunderd cien ciento cent hundert cem cento sau
     """,
     "#4": """
     thousand mil mille tausend mila hazar
     """,
 }
-"""Numbers in words, under a sign for how many digits they have."""
+"""Numbers in words, misspelt ones too, under a sign for how many digits they have."""
 
 
 @dataclass(frozen=True)

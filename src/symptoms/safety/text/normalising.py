@@ -1,8 +1,9 @@
 """A text freed of what happened to it on its way and of disguises, once for every layer of the screen.
 
 Case, accents and punctuation stay as they are: each layer reads them as it needs. What is undone here: HTML
-entities, UTF-8 that was read as another encoding, apostrophes of every shape and those that became a `?`,
-invisible characters, letters parted by spaces or signs, and digits inside words.
+entities, signs written as their codes, UTF-8 that was read as another encoding, apostrophes of every shape
+and those that became another sign or lost their bytes, invisible characters, letters parted by spaces or
+signs, digits inside words and letters inside numbers.
 """
 
 from __future__ import annotations
@@ -39,6 +40,28 @@ _PARTED_NOT = re.compile(
     re.IGNORECASE,
 )
 _PARTED_I = re.compile(r"\b([Ii]) (m|ve|ll)\b(?! [a-zA-Z]\b)")
+# What an apostrophe leaves where its last bytes are lost (\u00e2), and signs that stand for one in short
+# forms alone, as elsewhere they are emphasis: don_t, don*t.
+_REST = r"(?:[_*]|\u00e2[\u0080\u20ac]?[\u0099\u2122]?\s?)"
+_LOST_IN_NOT = re.compile(
+    r"(?<![\w*])((?:do|ca|wo|is|did|does|could|would|should|have|has|had|was|were|are|ai|must|need)n)"
+    rf"{_REST}(t)(?![\w*])",
+    re.IGNORECASE,
+)
+_LOST_IN_PRONOUN = re.compile(
+    rf"(?<![\w*])(?:(i){_REST}(m|ve|ll|d)|(you|we|they){_REST}(re|ve)|(he|she|it|that|there|what){_REST}(s))(?![\w*])",
+    re.IGNORECASE,
+)
+# %27 of addresses, =E2=80=99 of mail (quoted-printable), <U+2019> of R and \u2019 of JSON.
+_CODES = re.compile(
+    r"(?<=[^\W\d_])(?:((?:%[0-9a-fA-F]{2})+)|((?:=[0-9A-F]{2})+)|<U\+([0-9A-F]{4})>|\\u([0-9a-fA-F]{4}))(?=[^\W\d_])"
+)
+_OF_CODES = frozenset(" '\u2018\u2019\u02bc\u00b4\u2032")
+_TURNED_MARK = re.compile("(?<=[a-zA-Z])\u00a1(?=[a-zA-Z])")
+_TWO_V = re.compile(r"\b(?:v{2}(?=[aeiouh])|V{2}(?=[AEIOUH])|Vv(?=[aeiouh]))|(?<=\w)(?:vv|VV)\b")
+_LETTERS_OF_NUMBER = re.compile(
+    r"\b\d{1,4}(?:O{1,3}|o{1,3}(?=\s?(?:pill|tab|tablet|cap|capsule|painkiller|mg)s?\b))(?![^\W_])"
+)
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]"
 )
@@ -53,13 +76,19 @@ def normalised(text: str) -> str:
         if "&" not in text:
             break
         text = html.unescape(text)
+    text = _CODES.sub(_of_codes, text)
     text = _MISREAD.sub(lambda misread: _read_as_utf8(misread[0]), text)
     text = _INVISIBLE.sub("", text.translate(_WINDOWS_QUOTES))
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).translate(_APOSTROPHES)
     text = _MANY_QUOTES.sub("'", text.replace("`", "'"))
+    text = _LOST_IN_NOT.sub(r"\1'\2", text)
+    text = _LOST_IN_PRONOUN.sub(_joined_pronoun, text)
     text = _LOST_IN_ENGLISH.sub("'", text)
     text = _LOST_IN_FRENCH.sub(r"\1'", text)
+    text = _TURNED_MARK.sub("i", text)
+    text = _TWO_V.sub(lambda letters: "W" if letters[0][0] == "V" else "w", text)
+    text = _LETTERS_OF_NUMBER.sub(lambda number: number[0].replace("O", "0").replace("o", "0"), text)
     text = _PARTED_NOT.sub(_joined_not, text)
     return _PARTED_I.sub(r"\1'\2", text)
 
@@ -82,6 +111,21 @@ def _byte_of(sign: str) -> bytes:
         return sign.encode("cp1252")
     except UnicodeError:
         return sign.encode("latin-1")
+
+
+def _of_codes(codes: re.Match[str]) -> str:
+    """The apostrophe or space that is written as its codes; what they say otherwise stays as it is."""
+    in_address, in_mail, *points = codes.groups()
+    in_bytes = in_address or in_mail
+    if in_bytes:
+        sign = bytes.fromhex(in_bytes.replace(in_bytes[0], "")).decode("utf-8", errors="replace")
+    else:
+        sign = chr(int(points[0] or points[1], 16))
+    return sign if sign in _OF_CODES else codes[0]
+
+
+def _joined_pronoun(parts: re.Match[str]) -> str:
+    return "'".join(part for part in parts.groups() if part)
 
 
 def _joined_not(parts: re.Match[str]) -> str:

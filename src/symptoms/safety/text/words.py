@@ -15,6 +15,8 @@ LEETSPEAK = (str.maketrans("013457@$!|", "oieastasii"), str.maketrans("013457@$!
 MANY = 10
 """From which number on tablets are many."""
 LONGEST_COUNT = 9
+ARTICLES = frozenset(["un", "una"])
+"""Words of other languages that are also a piece of a sign: `un alive`."""
 SHORTEST_RUN_ON = 6
 LONGEST_MISSPELT = 12
 SHORTEST_DOUBLED = 5
@@ -82,7 +84,7 @@ def words_of(text: str, lexicon: Lexicon) -> list[str]:
         if chunk not in seen:
             seen[chunk] = tuple(_words_of_chunk(chunk, lexicon))
         words.extend(seen[chunk])
-    whole = _join_pieces(_close_up_single_letters(words), lexicon)
+    whole = _with_blanks_in_place(_join_pieces(_close_up_single_letters(words), lexicon), lexicon)
     read = {word: _words_of_letters(word, lexicon) for word in set(whole)}
     return [SENTENCE_END, *(full for word in whole for full in read[word]), SENTENCE_END]
 
@@ -262,7 +264,8 @@ def _join_pieces(words: list[str], lexicon: Lexicon) -> list[str]:
 
 
 def _whole_of_pieces(words: list[str], at: int, lexicon: Lexicon) -> tuple[str, int]:
-    whole, end, joined, all_known = "", at, words[at], words[at] in lexicon.known
+    whole, end, joined = "", at, words[at]
+    all_known = joined in lexicon.known and joined not in ARTICLES
     for following in range(at + 1, len(words)):
         joined += words[following]
         if joined not in lexicon.beginnings:
@@ -271,6 +274,27 @@ def _whole_of_pieces(words: list[str], at: int, lexicon: Lexicon) -> tuple[str, 
         if joined in lexicon.disguised and not all_known:
             whole, end = joined, following + 1
     return whole, end
+
+
+def _with_blanks_in_place(words: list[str], lexicon: Lexicon) -> list[str]:
+    """Reads `tod ie` as `to die`: two unknown words, where a letter over the blank makes both known ones."""
+    out: list[str] = []
+    for word in words:
+        before = out[-1] if out else ""
+        both = before.isalpha() and word.isalpha() and lexicon.known.isdisjoint((before, word))
+        out[-1:] = _moved_blank(before, word, lexicon) if both else [*out[-1:], word]
+    return out
+
+
+def _moved_blank(before: str, word: str, lexicon: Lexicon) -> tuple[str, str]:
+    for pair in ((before[:-1], before[-1] + word), (before + word[0], word[1:])):
+        if all(_is_read(part, lexicon) for part in pair) and not lexicon.disguised.isdisjoint(pair):
+            return pair
+    return before, word
+
+
+def _is_read(word: str, lexicon: Lexicon) -> bool:
+    return word in lexicon.known or word in lexicon.misspelt or word in lexicon.written_out
 
 
 def _read_letters(letters: str, lexicon: Lexicon) -> list[str]:
