@@ -12,10 +12,11 @@ term that no cues were written for is looked up too. A cue without a negation of
 one of the three words before it in the same clause is a negation (`no panic`, `never had nightmares`).
 
 What a reader of symptoms has learnt from, and what is shown as evidence, are two lists. The first,
-`taxonomy/symptom_cues.json`, also has words that merely go with a term (`washed` with compulsive washing), and
-models that were fitted hold for it as it is. The second, `taxonomy/evidence_cues.json`, is what is left of it
-without words that are annotated with the term in less than 6% of the training texts they stand in, and without
-those read to be of other matters; more may be added to it. What another person does is not shown (`whose`).
+`taxonomy/symptom_cues.json`, also has words that merely go with a term (`washed` with compulsive washing),
+and models that were fitted hold for it as it is. The second, `taxonomy/evidence_cues.json`, is what is left
+of it without words that are annotated with the term in less than 6% of the training texts they stand in, and
+without those read to be of other matters; more may be added to it. What another person does is not shown
+(`whose`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ BEFORE_RELATIVES = """
 """
 OPENING = """
     but because when while that which who if than as since so though although until unless whenever
-    says said say thinks thought tells told asks asked reckons knows calls
+    says said say thinks thought reckons knows calls
 """
 """A clause with a subject of its own begins after these."""
 _SELF = frozenset(SELF.split())
