@@ -77,7 +77,7 @@ def test_evidence_is_shown_as_it_was_written():
     found = chooser.compose(text, choice, named, None, SPELLER.spelt(text))
     shown = {one.symptom: [place.text for place in one.evidence] for one in found.key_symptoms}
     assert shown == {
-        "hopelessness": ["evrything is hopless", "truly hopless"],
+        "hopelessness": ["hopless", "truly hopless"],
         "difficulty falling asleep": ["cant slep"],
     }
     assert all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from symptoms.data import Span, evidence, load_dataset, phrases, supported_terms, words_of
-from symptoms.taxonomy import symptom_cues, symptom_terms
+from symptoms.data import Span, cued_terms, evidence, load_dataset, phrases, supported_terms, words_of
+from symptoms.taxonomy import evidence_cues, symptom_cues, symptom_terms
 
 TERMS = tuple(term for terms in symptom_terms().values() for term in terms)
 
@@ -36,13 +37,17 @@ def test_a_term_of_another_taxonomy() -> None:
 
 def test_cues() -> None:
     """Every term of the taxonomy has cues, written in the documented syntax."""
-    assert list(symptom_cues()) == list(TERMS)
+    assert list(symptom_cues()) == list(evidence_cues()) == list(TERMS)
     word = r"(?:[a-z0-9']+|(?!(?:[a-z']{13,}))[a-z']{3,}~)"
     cue = re.compile(rf"{word}(?:\|{word})*(?: (?:\* )?{word}(?:\|{word})*)*")
     assert [
-        (term, text) for term, cues in symptom_cues().items() for text in cues if not cue.fullmatch(text)
+        (term, text)
+        for listed in (symptom_cues(), evidence_cues())
+        for term, cues in listed.items()
+        for text in cues
+        if not cue.fullmatch(text)
     ] == []
-    assert min(len(cues) for cues in symptom_cues().values()) >= 7
+    assert min(len(cues) for cues in evidence_cues().values()) >= 7
 
 
 def test_bundled_annotations() -> None:
@@ -52,7 +57,7 @@ def test_bundled_annotations() -> None:
     annotated = [frozenset(example.symptoms or ()) for example in examples]
     borne_out = sum(len(here & named) for here, named in zip(found, annotated, strict=True))
     assert borne_out >= 0.5 * sum(map(len, annotated))
-    assert sum(map(len, found)) <= 9 * len(examples)
+    assert sum(map(len, found)) <= 6.5 * len(examples)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +150,61 @@ def test_phrases_of_any_text(text: str, term: str) -> None:
     assert bounds == sorted(set(bounds))
     assert all(any(one.start <= span.start and span.end <= one.end for one in shown) for span in spans)
     assert len(shown) <= len(spans)
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        (
+            "We had lunch with a friend at the market, washed our hands and laughed about the wedding.",
+            "compulsive washing",
+        ),
+        ("A friend had lunch with us at the market.", "needing a companion"),
+        ("I have learned to smile at strangers as an actor in the theatre.", "masking"),
+        ("I had dinner alone and nobody called.", "eating in secret"),
+        ("I have panic attacks.", "fear of weight gain"),
+        ("I have panic attacks.", "fear of another attack"),
+    ],
+)
+def test_words_that_merely_go_with_a_term(text: str, term: str) -> None:
+    """What a reader learns from is not shown as evidence, where the words do not bear the term out."""
+    assert evidence(words_of(text), term) == ()
+    assert cued_terms(text, [term])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("I am fine, but my sister has panic attacks and hears voices.", []),
+        ("I had a quiet day. My older brother gets panic attacks.", []),
+        ("I had a quiet day. She gets panic attacks.", []),
+        ("My wife says I have panic attacks.", ["panic attacks"]),
+        ("I told my mum about the panic attacks.", ["panic attacks"]),
+        ("My sister has panic attacks. She is nine.", ["panic attacks"]),
+    ],
+)
+def test_whose_symptom_it_is(text: str, words: list[str]) -> None:
+    """What another person has is no evidence of the writer's, unless the writer says nothing of himself."""
+    assert words_for(text, "panic attacks") == words
+
+
+def test_a_child_told_of() -> None:
+    """A description of a child by a parent is of the child as a whole."""
+    assert words_for("My son is eight and cannot sit still.", "restlessness") == ["cannot sit still"]
+
+
+def test_a_short_phrase() -> None:
+    """Evidence of one word is not shown with a whole sentence."""
+    text = "I recieved a diagnosis of ashtma last year."
+    [span] = phrases(words_of(text), evidence(words_of(text), "preoccupation with illness"))
+    assert text[span.start : span.end] == "diagnosis of ashtma"
+
+
+def test_what_readers_have_learnt_from_stays() -> None:
+    """The cues of readers that ship find in the dev split what they found when those were fitted."""
+    examples = load_dataset(ROOT / "data" / "dev.jsonl").examples
+    found = "\n".join(",".join(sorted(cued_terms(example.input, TERMS))) for example in examples)
+    digest = hashlib.sha256(found.encode()).hexdigest()
+    assert digest == "d18e6d19621b8e67bb01221ca12f8bef05072702b76c5b63271c9089372ef68c", (
+        "change evidence_cues.json, or fit the reader anew"
+    )

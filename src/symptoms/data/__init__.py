@@ -3,7 +3,7 @@
 from symptoms.data.checking.duplicates import check_leakage
 from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, Descriptions
-from symptoms.data.evidence import Span, TextWords, cue_forms, evidence, supported_terms, words_of
+from symptoms.data.evidence import Span, TextWords, cue_forms, cued_terms, evidence, supported_terms, words_of
 from symptoms.data.example import Example, assessment_of, naming_its_concern_alone, symptoms_of
 from symptoms.data.experiment import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
@@ -32,6 +32,7 @@ __all__ = [
     "assessment_of",
     "check_leakage",
     "cue_forms",
+    "cued_terms",
     "evidence",
     "labels_of_taxonomy",
     "load_dataset",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from symptoms.data.evidence import Span, TextWords
 
-BEFORE, AFTER = 2, 3
+BEFORE, AFTER = 1, 2
 """Words that a single one is shown with, at most."""
 JOINING = """
     and but or nor so because when whenever while which who that if unless than then although though until

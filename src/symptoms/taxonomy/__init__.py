@@ -65,6 +65,12 @@ def symptom_cues() -> dict[str, tuple[str, ...]]:
 
 
 @cache
+def evidence_cues() -> dict[str, tuple[str, ...]]:
+    """Those cues of each symptom term that may be shown as evidence, written in the same way."""
+    return {term: tuple(cues) for term, cues in _read("evidence_cues.json").items()}
+
+
+@cache
 def recommendations() -> Recommendations:
     """What is recommended for conditions by their ids, and beside it for symptom terms, by rank."""
     return Recommendations.model_validate(_read("recommendations.json"))

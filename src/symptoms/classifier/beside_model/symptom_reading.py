@@ -21,7 +21,7 @@ from symptoms.classifier.beside_model.spelling import Speller
 from symptoms.classifier.beside_model.word_vote import WordModel, single_words
 from symptoms.classifier.run_figures.array_files import read_arrays, write_arrays
 from symptoms.classifier.run_figures.run_calibration import SymptomCalibration
-from symptoms.data import supported_terms
+from symptoms.data import cued_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ class SymptomModel:
         """
         import numpy as np
 
-        found = supported_terms(text, self.terms)
+        found = cued_terms(text, self.terms)
         cued = np.array([term in found for term in self.terms], dtype=np.int64)
         by_conditions = log_odds(probabilities @ self.shares.astype(np.float64))
         by_cues = self.cues.astype(np.float64)[cued, np.arange(len(cued))]
@@ -124,9 +124,7 @@ def fit_symptom_model(
     shares = np.stack(
         [_smoothed(has[places == place], overall, SHARE_EXAMPLES) for place in range(len(labels))]
     )
-    cued = np.array(
-        [[term in found for term in terms] for found in (supported_terms(t, terms) for t in texts)]
-    )
+    cued = np.array([[term in found for term in terms] for found in (cued_terms(t, terms) for t in texts)])
     precision = (has & cued).sum() / max(1, cued.sum())
     with_cue = _share((has & cued).sum(axis=0), cued.sum(axis=0), precision, CUE_EXAMPLES)
     without = _share((has & ~cued).sum(axis=0), (~cued).sum(axis=0), UNCUED * overall, CUE_EXAMPLES)

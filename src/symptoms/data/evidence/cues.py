@@ -1,6 +1,6 @@
 """The words of a text that bear a symptom term out, found by hand-written cues.
 
-The cues of a term stand in `taxonomy/symptom_cues.json`. A cue is words that follow one another:
+A cue is words that follow one another:
 
     can't|cannot|couldn't sleep     alternatives for one word
     heart * racing                  `*`: up to three more words in between
@@ -10,6 +10,13 @@ Case and apostrophes do not count (`cant` is `can't`), a hyphen separates words,
 the end of a sentence. A term's own words, with any ending and in their order, are always a cue of it, so a
 term that no cues were written for is looked up too. A cue without a negation of its own does not count where
 one of the three words before it in the same clause is a negation (`no panic`, `never had nightmares`).
+
+What a reader of symptoms has learnt from, and what is shown as evidence, are two lists. The first,
+`taxonomy/symptom_cues.json`, also has words that merely go with a term (`washed` with compulsive washing),
+and models that were fitted hold for it as it is. The second, `taxonomy/evidence_cues.json`, is what is left
+of it without words that are annotated with the term in less than 6% of the training texts they stand in, and
+without those read to be of other matters; more may be added to it. What another person does is not shown
+(`whose`).
 """
 
 from __future__ import annotations
@@ -19,16 +26,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from symptoms.taxonomy import symptom_cues
+from symptoms.data.evidence.reading import LONGEST_STEM, SHORTEST_STEM, WORD, Span, TextWords, plain, words_of
+from symptoms.data.evidence.whose import is_of_another, speaks_of_self
+from symptoms.taxonomy import evidence_cues, symptom_cues
 
 LONGEST_GAP = 3
 NEGATION_REACH = 3
-# Stems outside of these lengths would match too much, or make long words slow to look up.
-SHORTEST_STEM, LONGEST_STEM = 3, 12
 
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
-_SENTENCE_END = re.compile(r"[.!?;\n]")
-_CLAUSE_END = re.compile(r"[,:()\u2013\u2014]|\s-|-\s")
+OF_OTHERS = frozenset(
+    {"identifiable stressor", "recent traumatic event", "needing a companion", "fear of abandonment"}
+    | {"difficulty accepting the loss", "difficulty discarding"}
+)
+"""Symptoms of the writer that are told by what others do."""
 _NEGATIONS = frozenset(
     {"no", "not", "never", "none", "nor", "neither", "cannot", "cant", "couldnt", "dont", "didnt", "doesnt"}
     | {"isnt", "arent", "wasnt", "werent", "havent", "hasnt", "hadnt", "wont", "wouldnt", "shouldnt", "aint"}
@@ -37,18 +46,10 @@ _NEGATIONS = frozenset(
 _KEEPS_MEANING = frozenset(
     {"stop", "stopped", "help", "only", "just", "bear", "shake", "cope", "idea", "wonder"}
 )
-_FUNCTION_WORDS = frozenset(
+_FUNCTIONWORDS = frozenset(
     {"a", "an", "and", "another", "about", "as", "at", "for", "from", "in", "of", "on", "or", "the", "to"}
 )
 _ENDINGS = re.compile(r"(?:fulness|ness|iveness|ation|ance|ence|ing|ity|ies|ied|ed|es|s|y|e)$")
-
-
-@dataclass(frozen=True)
-class Span:
-    """Characters `start` to `end` (exclusive) of a text."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,13 @@ class _Cue:
     negative: bool
 
 
-@dataclass(frozen=True)
-class TextWords:
-    """The words of a text, in small letters and without apostrophes, with their places in it."""
+def cued_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
+    """Those of `terms` with a cue in `text`, however little it says: what a reader has learnt from.
 
-    words: tuple[str, ...]
-    spans: tuple[Span, ...]
-    sentences: tuple[int, ...]  # The number of the sentence, and of the clause, that each word is in.
-    clauses: tuple[int, ...]
-    places: Mapping[str, Sequence[int]]  # Where each word, and each stem with `~`, stands.
+    Models that were fitted hold for these cues alone, so that other cues need another fit.
+    """
+    read = words_of(text)
+    return frozenset(term for term in terms if _matches(read, _index(term, False)))
 
 
 def supported_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
@@ -87,14 +86,9 @@ def supported_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
 
 def evidence(text: TextWords, term: str) -> tuple[Span, ...]:
     """The places of a text that bear `term` out, in order and apart; empty where none does."""
-    matches: set[tuple[int, int]] = set()
-    for key, cues in _index(term).items():
-        for place in text.places.get(key, ()):
-            for cue in cues:
-                for start in range(max(0, place - cue.reach), place + 1):
-                    end = _end(text, start, cue)
-                    if end is not None and (cue.negative or not _negated(text, start)):
-                        matches.add((start, end))
+    matches = _matches(text, _index(term, True))
+    if matches and term not in OF_OTHERS and speaks_of_self(text):
+        matches = {(start, end) for start, end in matches if not is_of_another(text, start, end)}
     spans: list[Span] = []
     reached = 0
     for start, end in sorted(matches):
@@ -106,6 +100,19 @@ def evidence(text: TextWords, term: str) -> tuple[Span, ...]:
             spans.append(Span(first, last))
         reached = max(reached, end)
     return tuple(spans)
+
+
+def _matches(text: TextWords, index: Mapping[str, Sequence[_Cue]]) -> set[tuple[int, int]]:
+    """The first word of each match of a cue, and the one after its last."""
+    matches: set[tuple[int, int]] = set()
+    for key, cues in index.items():
+        for place in text.places.get(key, ()):
+            for cue in cues:
+                for start in range(max(0, place - cue.reach), place + 1):
+                    end = _end(text, start, cue)
+                    if end is not None and (cue.negative or not _negated(text, start)):
+                        matches.add((start, end))
+    return matches
 
 
 def _end(text: TextWords, start: int, cue: _Cue) -> int | None:
@@ -136,42 +143,15 @@ def _negated(text: TextWords, start: int) -> bool:
     return False
 
 
-def words_of(text: str) -> TextWords:
-    """The words of a text, and in which sentence and clause each stands."""
-    words: list[str] = []
-    spans: list[Span] = []
-    sentences: list[int] = []
-    clauses: list[int] = []
-    places: dict[str, list[int]] = {}
-    sentence = clause = end = 0
-    for found in _WORD.finditer(text):
-        between = text[end : found.start()]
-        if _SENTENCE_END.search(between):
-            sentence += 1
-            clause += 1
-        elif _CLAUSE_END.search(between):
-            clause += 1
-        end = found.end()
-        word = _plain(found.group())
-        for length in range(SHORTEST_STEM, min(len(word), LONGEST_STEM) + 1):
-            places.setdefault(word[:length] + "~", []).append(len(words))
-        places.setdefault(word, []).append(len(words))
-        words.append(word)
-        spans.append(Span(found.start(), end))
-        sentences.append(sentence)
-        clauses.append(clause)
-    return TextWords(tuple(words), tuple(spans), tuple(sentences), tuple(clauses), places)
+@lru_cache(maxsize=2048)
+def _index(term: str, shown: bool) -> Mapping[str, Sequence[_Cue]]:
+    """The cues of a term by each form (word, or stem with `~`) of the longest of their elements.
 
-
-def _plain(word: str) -> str:
-    return word.lower().replace("'", "").replace("\u2019", "")
-
-
-@lru_cache(maxsize=1024)
-def _index(term: str) -> Mapping[str, Sequence[_Cue]]:
-    """The cues of a term by each form (word, or stem with `~`) of the longest of their elements."""
+    `shown` are those that may be shown as evidence.
+    """
     index: dict[str, list[_Cue]] = {}
-    for cue in (*symptom_cues().get(term, ()), own_words(term)):
+    cues = (evidence_cues() if shown else symptom_cues()).get(term, ())
+    for cue in (*cues, own_words(term)):
         elements = _elements(cue)
         if not elements:
             continue
@@ -191,7 +171,7 @@ def _elements(cue: str) -> tuple[_Element, ...]:
         if part == "*":
             after_gap = bool(elements)
             continue
-        forms = [_plain(form) for form in part.split("|")]
+        forms = [plain(form) for form in part.split("|")]
         stems = tuple(form[:-1] for form in forms if form.endswith("~"))
         words = frozenset(form for form in forms if not form.endswith("~"))
         elements.append(_Element(words, stems, after_gap))
@@ -213,8 +193,8 @@ def cue_forms(terms: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
 
 def own_words(term: str) -> str:
     """The cue that a term is by itself: its words but for `of`, `the` and the like, with any ending."""
-    words = [_plain(found.group()) for found in _WORD.finditer(term)]
-    kept = [word for word in words if word not in _FUNCTION_WORDS] or words
+    words = [plain(found.group()) for found in WORD.finditer(term)]
+    kept = [word for word in words if word not in _FUNCTIONWORDS] or words
     return " * ".join(_stem(word) for word in kept)
 
 

@@ -1,0 +1,85 @@
+"""Whose symptoms a clause tells of: the writer's own, or those of another person.
+
+"I am fine, but my sister has panic attacks" bears nothing of the writer out. What counts is the subject that
+the clause opens with, a word like `she` or `my sister`; where a clause joined by `and` has none of its own,
+that of the one before it. Where the clause goes on with `me` or `my` (`he shouts at me`), it is of the writer
+too. A description in which the writer says nothing of himself (`my son is eight and cannot sit still`) is of
+that person as a whole, and all of it counts.
+"""
+
+from __future__ import annotations
+
+from symptoms.data.evidence.reading import TextWords
+
+SELF = "i im ive id me myself mine"
+PRONOUNS = "he she hes shes hed"
+RELATIVES = """
+    wife husband mum mom mam mother dad father sister brother son daughter partner boyfriend girlfriend
+    friend mate cousin nan gran grandma grandmother grandad grandfather aunt uncle niece nephew fiance
+    fiancee neighbour neighbor colleague boss flatmate roommate housemate
+"""
+BEFORE_RELATIVES = """
+    my our his her their a the best old older younger elder big little late twin ex step one of own
+"""
+OPENING = """
+    but because when while that which who if than as since so though although until unless whenever
+    says said say thinks thought reckons knows calls
+"""
+"""A clause with a subject of its own begins after these."""
+_SELF = frozenset(SELF.split())
+_TOUCHED = _SELF | frozenset({"my", "our", "us", "we"})
+_PRONOUNS = frozenset(PRONOUNS.split())
+_RELATIVES = frozenset(RELATIVES.split())
+_BEFORE_RELATIVES = frozenset(BEFORE_RELATIVES.split())
+_AND = frozenset({"and", "or"})
+_OPENING = frozenset(OPENING.split())
+_BREAKS = _AND | _OPENING
+
+
+def speaks_of_self(text: TextWords) -> bool:
+    """Whether the writer says anything of himself: `I`, `me` and the like stand anywhere."""
+    return not _SELF.isdisjoint(text.words)
+
+
+def is_of_another(text: TextWords, start: int, end: int) -> bool:
+    """Whether the clause of words `start` to `end` (exclusive) has another person as its subject.
+
+    Not where the words themselves or what follows up to the end of the clause name the writer.
+    """
+    words = text.words
+    first = start
+    while first > 0 and text.clauses[first - 1] == text.clauses[start] and words[first - 1] not in _OPENING:
+        first -= 1
+    other, place = False, first
+    while place < end:
+        if words[place] in _SELF:
+            return False
+        length = _other_person(words, place, end)
+        opens = place == first or words[place - 1] in _AND
+        if length and opens:
+            other = True
+            place += length
+            continue
+        if other and words[place] in _TOUCHED:
+            return False
+        place += 1
+    return other and not _reaches_writer(text, end)
+
+
+def _reaches_writer(text: TextWords, end: int) -> bool:
+    clause = text.clauses[end - 1]
+    while end < len(text.words) and text.clauses[end] == clause and text.words[end] not in _BREAKS:
+        if text.words[end] in _TOUCHED:
+            return True
+        end += 1
+    return False
+
+
+def _other_person(words: tuple[str, ...], place: int, end: int) -> int:
+    """How many words from `place` on name another person; 0 where they name none."""
+    if words[place] in _PRONOUNS:
+        return 1
+    length = 0
+    while place + length < end and words[place + length] in _BEFORE_RELATIVES:
+        length += 1
+    return length + 1 if place + length < end and words[place + length] in _RELATIVES else 0
