@@ -216,6 +216,21 @@ def test_a_loss_that_fails_leaves_no_gradient(client: tinker.ServiceClient, serv
     assert training.optim_step(STEP).result().metrics["grad_norm:mean"] == 0
 
 
+def test_forward_alone_adds_no_gradient(client: tinker.ServiceClient, server: Serving):
+    """The loss and its metrics without gradients, also of what no gradient leads back from."""
+
+    def certain(logprobs: Tensor) -> Returned:
+        return (logprobs > -5.5).sum(), {"custom/least:mean": logprobs.min()}
+
+    handle = client.create_custom_loss(certain, {"logprobs": 1}).result()
+    training = client.create_lora_training_client(base_model=server.model, rank=4, seed=1).result()
+    output = training.forward(DATA, "custom", {"loss_id": handle.loss_id or ""}).result()
+    logprobs = [one["logprobs"].to_numpy() for one in output.loss_fn_outputs]
+    assert output.metrics["loss:sum"] == sum((one > -5.5).sum() for one in logprobs)
+    assert output.metrics["custom/least:mean"] == pytest.approx(np.mean([one.min() for one in logprobs]))
+    assert training.optim_step(STEP).result().metrics["grad_norm:mean"] == 0
+
+
 def test_no_other_sessions_loss(client: tinker.ServiceClient, server: Serving):
     """A loss is known by its id to the session that created it, and to no other."""
     handle = client.create_custom_loss(cross_entropy, RANKS).result()
