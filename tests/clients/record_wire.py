@@ -100,6 +100,16 @@ def answer_of(body: bytes) -> dict[str, Any]:
     return {"issued": issued} if issued else {}
 
 
+def create_loss(service: tinker.ServiceClient) -> None:
+    """A loss of the client's own, as a graph."""
+
+    def weighted(logprobs: Any, weights: Any) -> Any:
+        loss = -(logprobs[:-1] * weights[1:]).sum(dim=0)
+        return loss, {"custom/weighted:mean": loss}
+
+    service.create_custom_loss(weighted, {"logprobs": 1, "weights": 1}).result()
+
+
 def keep_house(url: str) -> None:
     """What programs ask for beside training: listings, an expiry, a deletion."""
     rest = tinker.RestClient(base_url=url, api_key=KEY)
@@ -127,6 +137,7 @@ def main() -> None:
             serving(model, Path(folder) / "home", wrap) as running,
             tinker.ServiceClient(base_url=running.url, api_key=KEY) as service,
         ):
+            create_loss(service)
             drive(service, running.model)
             keep_house(running.url)
         lines = [json.dumps(exchange, separators=(",", ":")) for exchange in recorders[0].exchanges]

@@ -33,6 +33,7 @@ fuzz = settings(
 
 PROMISING = [
     "create_model",
+    "create_custom_loss",
     "forward_backward",
     "optim_step",
     "save_weights",
@@ -41,7 +42,7 @@ PROMISING = [
     "load_weights",
     "asample",
 ]
-NUMBERED = {*PROMISING} - {"create_model", "asample"}
+NUMBERED = {*PROMISING} - {"create_model", "create_custom_loss", "asample"}
 DIRECT = [
     "client/config",
     "telemetry",
@@ -212,6 +213,38 @@ def sensible(app: InProcess, route: str) -> dict[str, Any]:
             },
             "optimizer_config": {"type": "adamw"},
             "user_metadata": None,
+        },
+        "create_custom_loss": {
+            "session_id": app.session,
+            # Few enough that the session has room for each.
+            "custom_loss_seq_id": app.next_seq() % 50,
+            "name": "loss",
+            "inputs": [{"name": "logprobs", "rank": 1}, {"name": "weights", "rank": 1}],
+            "graph": {
+                "nodes": [
+                    {"op": "placeholder", "name": "logprobs", "target": "logprobs"},
+                    {"op": "placeholder", "name": "weights", "target": "weights"},
+                    {
+                        "op": "call_function",
+                        "name": "mul",
+                        "target": "operator.mul",
+                        "args": [{"ref": "logprobs"}, {"ref": "weights"}],
+                    },
+                    {
+                        "op": "call_method",
+                        "name": "sum_1",
+                        "target": "sum",
+                        "args": [{"ref": "mul"}],
+                        "kwargs": {"dim": 0},
+                    },
+                    {
+                        "op": "output",
+                        "name": "output",
+                        "target": "output",
+                        "args": [{"tuple": [{"ref": "sum_1"}, {"dict": {"custom/a:sum": {"ref": "mul"}}}]}],
+                    },
+                ]
+            },
         },
         "optim_step": {**numbered, "adam_params": dict.fromkeys(ADAM_FIELDS, 0.0), "optimizer_params": None},
         "save_weights": {**numbered, "path": name, "overwrite": False, "ttl_seconds": 9, "user_metadata": {}},

@@ -98,7 +98,7 @@ PROMISE = {"request_id": str}
 # By method and path, where {} stands for one part of it: what the JSON answer of a request must hold.
 ANSWERS: dict[str, Any] = {
     # Every flag has a default in the SDK.
-    "POST client/config": {},
+    "POST client/config": {"custom_loss_server_side": Maybe(bool)},
     "POST client/dynamic_config": {"sample_cancel_enabled": Maybe(bool)},
     "GET get_server_capabilities": {
         "supported_models": Each({"model_name": str, "max_context_length": Maybe(int)})
@@ -106,6 +106,7 @@ ANSWERS: dict[str, Any] = {
     "POST create_session": {"session_id": str},
     "POST sessions/{}/finish": {},
     "POST create_model": PROMISE,
+    "POST create_custom_loss": PROMISE,
     "POST get_info": {
         "model_id": str,
         # Without a tokenizer_id the SDK guesses one from the model's name, and often looks for it on the hub.
@@ -142,6 +143,7 @@ ANSWERS: dict[str, Any] = {
 # By the path of the request that promised it: what a result in JSON must hold.
 RESULTS: dict[str, Any] = {
     "create_model": {"model_id": str},
+    "create_custom_loss": {"loss_id": str},
     "optim_step": {"metrics": Maybe(metrics)},
     "save_weights": {"path": checkpoint_path},
     "load_weights": {"path": Maybe(checkpoint_path)},

@@ -29,6 +29,7 @@ from tinker_local.service.server_state import ServerState
 from tinker_local.service.sessions import session_of
 from tinker_local.service.training_runs import Runs
 from tinker_local.wire import answers, requests
+from tinker_local.wire.custom_loss import parse_custom_loss
 from tinker_local.wire.forward_backward import parse_forward_backward
 
 POLL_SECONDS = 30.0
@@ -43,8 +44,8 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
     """The application, behind the checks of who may ask."""
     app = Starlette(
         routes=[
-            # Every flag of the client's configuration has a default that suits this server.
-            _post("client/config", _always({})),
+            # Every other flag of the client's configuration has a default that suits this server.
+            _post("client/config", _always({"custom_loss_server_side": True})),
             _post("client/dynamic_config", _always({"sample_cancel_enabled": True})),
             # Answered so that the SDK is content, and never read or kept: it may hold people's words.
             _post("telemetry", _always({"status": "accepted"})),
@@ -66,6 +67,7 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
                 "save_weights_external",
                 _promising(_json(requests.SaveWeightsExternal), Runs.save_weights_external),
             ),
+            _post("create_custom_loss", _create_custom_loss),
             _post("load_weights", _promising(_json(requests.LoadWeights), Runs.load_weights)),
             _post("create_sampling_session", _create_sampling_session),
             _post("asample", _sample),
@@ -161,6 +163,15 @@ async def _session_heartbeat(request: Request) -> Response:
 async def _finish_session(request: Request) -> Response:
     state_of(request).end_session(request.path_params["session_id"])
     return JSONResponse({})
+
+
+async def _create_custom_loss(request: Request) -> Response:
+    state = state_of(request)
+    try:
+        future = state.custom_losses.create(parse_custom_loss(await read_body(request)))
+    except RequestError as error:
+        future = state.failed(error)
+    return _promise(future)
 
 
 async def _create_sampling_session(request: Request) -> Response:

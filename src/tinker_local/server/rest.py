@@ -41,7 +41,6 @@ PUBLISHING = "Checkpoints of this server stay on this machine, so there is nothi
 ACCOUNTS = "This server has no accounts, projects or bills."
 NOT_OFFERED = {
     "/api/v1/copy_weights": "This server has one owner, so copy a checkpoint's folder instead.",
-    "/api/v1/create_custom_loss": "Custom losses run in the client, as forward_backward_custom does.",
     "/api/v1/sessions/search": "Searching sessions is not offered; list them instead.",
     "/api/v1/sessions/{session_id}/trace_export": "This server records no traces of what people send it.",
     "/api/v1/sessions/{session_id}/project": ACCOUNTS,

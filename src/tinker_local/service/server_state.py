@@ -13,6 +13,7 @@ from tinker_local.errors import RequestError
 from tinker_local.loading import BaseModel
 from tinker_local.service.catalogue import Catalogue
 from tinker_local.service.checkpoints import CheckpointStore
+from tinker_local.service.custom_losses import CustomLosses
 from tinker_local.service.futures import Future, Futures
 from tinker_local.service.samplers import Samplers
 from tinker_local.service.sessions import Sessions
@@ -46,7 +47,17 @@ class ServerState:
         self.store = CheckpointStore(home, adapters, exports)
         self.store.recover()
         self.samplers = Samplers(models, self.store, worker, self.futures, self.sessions)
-        self.runs = Runs(models, self.store, worker, self.futures, self.samplers, self.sessions, loop)
+        self.custom_losses = CustomLosses(self.futures, self.sessions)
+        self.runs = Runs(
+            models,
+            self.store,
+            worker,
+            self.futures,
+            self.samplers,
+            self.sessions,
+            self.custom_losses,
+            loop,
+        )
         self.catalogue = Catalogue(self.store, self.runs)
         loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
@@ -69,6 +80,7 @@ class ServerState:
         self.sessions.end(session_id)
         self.runs.end_session(session_id)
         self.samplers.end_session(session_id)
+        self.custom_losses.end_session(session_id)
         self.futures.end_session(session_id)
 
     def tidy(self) -> None:

@@ -17,6 +17,7 @@ from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
 from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
+from tinker_local.service.custom_losses import CustomLosses
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
 from tinker_local.service.ordering import InOrder
 from tinker_local.service.samplers import Samplers
@@ -69,6 +70,7 @@ class Runs:
         futures: Futures,
         samplers: Samplers,
         sessions: Sessions,
+        custom_losses: CustomLosses,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._models = models
@@ -77,6 +79,7 @@ class Runs:
         self._futures = futures
         self._samplers = samplers
         self._sessions = sessions
+        self._custom_losses = custom_losses
         self._loop = loop
         self._runs: dict[str, Run] = {}
 
@@ -119,9 +122,14 @@ class Runs:
 
         def compute() -> Payload:
             request = decode_forward_backward(message)
-            outputs, metrics = run.trained().forward_backward(
-                request.datums, request.loss_fn, request.forward_only, request.loss_config
-            )
+            model, forward_only = run.trained(), request.forward_only
+            if request.loss_fn == "custom":
+                loss = self._custom_losses.find(run.session_id, request.loss_config.get("loss_id"))
+                outputs, metrics = model.forward_backward_custom(request.datums, loss, forward_only)
+            else:
+                outputs, metrics = model.forward_backward(
+                    request.datums, request.loss_fn, forward_only, request.loss_config
+                )
             return Payload(encode_forward_backward(outputs, metrics), PROTOBUF)
 
         return self._submit(run, message.seq_id, compute, message.ByteSize(), adds_up=True)

@@ -70,6 +70,13 @@ class ModelCreated(Answer):
     type: str = "create_model"
 
 
+class CustomLossCreated(Answer):
+    """The result of create_custom_loss: the id by which forward_backward names the loss."""
+
+    loss_id: str
+    type: str = "create_custom_loss"
+
+
 class ModelData(Answer):
     """`model_data` of get_info; the SDK loads its tokenizer by `tokenizer_id`."""
 

@@ -175,8 +175,8 @@ def find_loss(name: str) -> Loss:
     return loss
 
 
-def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: int) -> None:
-    """Raise RequestError at the first datum that cannot be trained on, naming its fault."""
+def check_sequences(datums: Sequence[Datum], vocab_size: int, context: int) -> None:
+    """Raise RequestError at the first datum whose tokens or targets no loss can be computed of."""
     if not datums:
         raise RequestError("There is no data in the request; send at least one datum.")
     for index, datum in enumerate(datums):
@@ -207,6 +207,13 @@ def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: 
         if not np.issubdtype(targets.dtype, np.integer):
             raise RequestError(f"Datum {index} has target_tokens that are not integers; send int64.")
         _check_token_ids(targets, vocab_size, f"target_tokens of datum {index}")
+
+
+def check_datums(datums: Sequence[Datum], loss: Loss, vocab_size: int, context: int) -> None:
+    """Raise RequestError at the first datum that cannot be trained on, naming its fault."""
+    check_sequences(datums, vocab_size, context)
+    for index, datum in enumerate(datums):
+        targets = datum.loss_inputs["target_tokens"]
         for name in loss.inputs:
             values = datum.loss_inputs.get(name)
             if values is None:

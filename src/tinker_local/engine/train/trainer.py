@@ -21,19 +21,24 @@ from tinker_local.engine.kernels.cross_entropy import (
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.threads import use_threads_for
-from tinker_local.engine.train.decoder import Decoder, Keep, Tokens, bytes_per_token
+from tinker_local.engine.train.custom.loss import CustomLoss
+from tinker_local.engine.train.decoder import Decoder, Keep, Saved, Tokens, bytes_per_token
 from tinker_local.engine.train.losses import (
     SEQUENCE_LOG_RATIO,
     Loss,
     check_datums,
+    check_sequences,
     find_loss,
     sequence_log_ratios,
 )
-from tinker_local.engine.train.micro_batches import micro_batches
+from tinker_local.engine.train.micro_batches import MicroBatch, micro_batches
 from tinker_local.engine.train.optimizers import AdamSettings, Settings, make_optimizer
 from tinker_local.errors import RequestError
 
 __all__ = ["AdamSettings", "TrainingModel"]
+
+_Outcome = tuple[list[DatumOutput], Mapping[str, float]]
+"""Of a micro-batch: what each datum gives, and sums over them, by name."""
 
 
 class TrainingModel:
@@ -91,24 +96,58 @@ class TrainingModel:
         settings = loss.settings(loss_config or {})
         config = self.base.config
         check_datums(datums, loss, config.vocab_size, config.max_position_embeddings)
+
+        def compute(decoder: Decoder, batch: MicroBatch) -> _Outcome:
+            chosen = [datums[index] for index in batch.indices]
+            results, loss_sum = _compute(decoder, chosen, loss, settings, forward_only, batch.fits)
+            return results, {"loss:sum": loss_sum}
+
+        return self._in_micro_batches(datums, forward_only, compute)
+
+    def forward_backward_custom(
+        self, datums: Sequence[Datum], loss: CustomLoss, forward_only: bool
+    ) -> tuple[list[DatumOutput], dict[str, float]]:
+        """As `forward_backward`, with a client's own loss and its metrics.
+
+        Metrics that end in `:mean` are averaged over the datums, the others added.
+        """
+        config = self.base.config
+        check_sequences(datums, config.vocab_size, config.max_position_embeddings)
+        loss.check(datums)
+
+        def compute(decoder: Decoder, batch: MicroBatch) -> _Outcome:
+            return _compute_custom(decoder, batch, datums, loss, forward_only)
+
+        outputs, sums = self._in_micro_batches(datums, forward_only, compute)
+        return outputs, {
+            name: value / len(datums) if name.endswith(":mean") else value for name, value in sums.items()
+        }
+
+    def _in_micro_batches(
+        self,
+        datums: Sequence[Datum],
+        forward_only: bool,
+        compute: Callable[[Decoder, MicroBatch], _Outcome],
+    ) -> tuple[list[DatumOutput], dict[str, float]]:
+        """The outputs in the datums' order, and the sums of what each micro-batch told."""
         decoder = self._current_decoder()
         lengths = [len(datum.tokens) for datum in datums]
         rank, size = self.adapter.config.rank, decoder.model.dtype.itemsize
-        token_bytes = bytes_per_token(config, size, rank, max(lengths))
+        token_bytes = bytes_per_token(self.base.config, size, rank, max(lengths))
         outputs: dict[int, DatumOutput] = {}
-        total = 0.0
+        sums: dict[str, float] = {}
         with nullcontext() if forward_only else self._all_or_nothing():
             for batch in micro_batches(lengths, token_bytes):
-                chosen = [datums[index] for index in batch.indices]
                 use_threads_for(
                     self.base.num_parameters,
-                    sum(len(datum.tokens) for datum in chosen),
+                    sum(lengths[index] for index in batch.indices),
                     1 if forward_only else 3,
                 )
-                results, loss_sum = _compute(decoder, chosen, loss, settings, forward_only, batch.fits)
+                results, told = compute(decoder, batch)
                 outputs.update(zip(batch.indices, results, strict=True))
-                total += loss_sum
-        return [outputs[index] for index in range(len(datums))], {"loss:sum": total}
+                for name, value in told.items():
+                    sums[name] = sums.get(name, 0.0) + value
+        return [outputs[index] for index in range(len(datums))], sums
 
     @contextmanager
     def _all_or_nothing(self) -> Generator[None, None, None]:
@@ -244,13 +283,67 @@ def _compute(
         logprobs[counted], to_counted = target_logprobs_and_gradient(
             decoder.unembedding, states[counted], batch.targets[counted], derivative
         )
-        if decoder.trains_blocks:
-            to_states = torch.zeros_like(padded_states)
-            to_states[: len(states)][counted] = to_counted
-            decoder.backward(batch.tokens, saved, decoder.final_norm_backward(to_states, x, inverse))
+        _backward(decoder, batch.tokens, saved, padded_states, (x, inverse), counted, to_counted)
     else:
         logprobs[counted] = target_logprobs(decoder.unembedding, states[counted], batch.targets[counted])
     return batch.results(loss, settings, logprobs)
+
+
+@torch.no_grad()
+def _compute_custom(
+    decoder: Decoder, batch: MicroBatch, datums: Sequence[Datum], loss: CustomLoss, forward_only: bool
+) -> _Outcome:
+    """One micro-batch of a custom loss, which reads all log-probabilities of a datum at once.
+
+    So these are computed first, the loss is differentiated by them, and the rows whose derivative is not zero
+    are scored a second time, for their gradients; the blocks of the model are passed once.
+    """
+    chosen = [datums[index] for index in batch.indices]
+    lengths = [len(datum.tokens) for datum in chosen]
+    tokens = decoder.tokens([torch.from_numpy(datum.tokens) for datum in chosen])
+    targets = _joined(chosen, "target_tokens").to(decoder.model.device)
+    keep = Keep.NOTHING
+    if not forward_only and decoder.trains_blocks:
+        keep = Keep.ALL if batch.fits else Keep.INPUTS
+    x, saved = decoder.forward(tokens, keep)
+    padded_states, inverse = decoder.final_norm(x)
+    states = padded_states[: tokens.number]
+    logprobs = target_logprobs(decoder.unembedding, states, targets)
+    parts = cast(tuple[Tensor, ...], logprobs.cpu().split(lengths))
+    losses = [
+        loss.compute(index, datum, part, not forward_only)
+        for index, datum, part in zip(batch.indices, chosen, parts, strict=True)
+    ]
+    gradients = [one.gradient for one in losses if one.gradient is not None]
+    if gradients:
+        by_logprob = torch.cat(gradients).to(logprobs)
+        counted = (by_logprob != 0).reshape(len(targets), -1).any(dim=1)
+        if bool(counted.any()):
+            by_counted = by_logprob[counted]
+            _, to_counted = target_logprobs_and_gradient(
+                decoder.unembedding, states[counted], targets[counted], lambda rows, _: by_counted[rows]
+            )
+            _backward(decoder, tokens, saved, padded_states, (x, inverse), counted, to_counted)
+    sums = {"loss:sum": sum(one.value for one in losses)}
+    for name in losses[0].metrics:
+        sums[name] = sum(one.metrics[name] for one in losses)
+    return [DatumOutput({"logprobs": part.numpy()}) for part in parts], sums
+
+
+def _backward(
+    decoder: Decoder,
+    tokens: Tokens,
+    saved: Saved,
+    padded_states: Tensor,
+    normed: tuple[Tensor, Tensor],
+    counted: Tensor,
+    to_counted: Tensor,
+) -> None:
+    """Gradients of the blocks, from those to the states of the counted rows."""
+    if decoder.trains_blocks:
+        to_states = torch.zeros_like(padded_states)
+        to_states[: len(counted)][counted] = to_counted
+        decoder.backward(tokens, saved, decoder.final_norm_backward(to_states, *normed))
 
 
 def _derivative(loss: Loss, inputs: Mapping[str, Tensor], settings: Mapping[str, float]) -> Derivative:

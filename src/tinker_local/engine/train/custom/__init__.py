@@ -1,0 +1,1 @@
+"""Losses that clients traced, computed from a list of allowed operations."""
