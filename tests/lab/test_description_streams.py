@@ -69,7 +69,12 @@ def test_what_is_no_utf_8_stops_at_the_beginning_and_is_a_fault_later(
         ("a.csv", "text\n", "x\n", "1: input: expected a column of this name, found 'text'"),
         ("a.csv", "input,input\n", "x,y\n", "1: input: the column stands twice"),
         ("a.jsonl", "", '{"inptu": "x"}\n', "1: inptu: unknown name; did you mean 'input'?"),
-        ("a.jsonl", "", '{"input": 3}\n', "20: input: expected text, found a number"),
+        (
+            "a.jsonl",
+            "",
+            '{"input": 3}\n',
+            "1: input: expected text, found a number, and 999 more rows like it",
+        ),
     ],
 )
 def test_what_is_the_matter_with_the_whole_file_is_told_before_anything_is_asked(

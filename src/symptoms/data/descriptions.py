@@ -10,7 +10,7 @@ from pathlib import Path
 from symptoms.data.files.reading import NOT_UTF8, kind_of
 from symptoms.data.files.records import Columns, Names, Record, is_table, records_of
 from symptoms.data.files.row_stream import RowStream
-from symptoms.errors import DataError, Fault
+from symptoms.errors import DataError, Fault, in_lines
 
 HEAD = 1000
 """Rows that are read before anything else is done, for what is the matter with the whole file."""
@@ -103,6 +103,8 @@ class Descriptions:
         if of_names:
             raise DataError(sorted(of_names, key=lambda fault: fault.line))
         if len(faults) == len(head):
+            if len(in_lines(faults)) <= SHOWN:
+                raise DataError(faults)
             more = len(faults) - SHOWN
             rest = [Fault(str(self._path), faults[SHOWN].line, "row", f"and {more} more")] if more > 0 else []
             raise DataError([*faults[:SHOWN], *rest])
