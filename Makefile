@@ -9,7 +9,7 @@ OWN_CORPORA := build/corpora
 TEACHER := build/teacher
 LLAMA_CPP := xllamacpp==2026.10.11549
 
-.PHONY: train test lint browser bench soak fuzz test-models record-wire test-sdk-versions test-tinker-cli test-cookbook test-llama-cpp record-llama-cpp-tokens proto cli-docs docs pictures pretrain install clean help
+.PHONY: train test lint browser bench soak fuzz test-models record-wire test-sdk-versions test-release test-tinker-cli test-cookbook test-llama-cpp record-llama-cpp-tokens proto cli-docs docs pictures pretrain install clean help
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
@@ -104,6 +104,9 @@ record-wire: $(VENV)/installed-dev  ## record what the pinned SDK sends, after i
 test-sdk-versions: $(VENV)/installed-dev  ## drive the server with five versions of the Tinker SDK, the lab with the oldest; needs PyPI
 	$(BIN)/python tests/clients/sdk_versions.py
 	$(BIN)/python tests/clients/lab_sdk.py 0.25.0
+
+test-release: $(VENV)/installed-dev  ## build wheel and source release, install each elsewhere, and run the experiment; needs PyPI
+	$(BIN)/python tests/clients/release.py
 
 test-tinker-cli: $(VENV)/installed-dev  ## list and delete checkpoints with the tinker command; needs PyPI
 	$(BIN)/python tests/clients/tinker_cli.py

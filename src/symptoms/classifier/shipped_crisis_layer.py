@@ -10,6 +10,7 @@ the adapter orders the held-out English texts with an AUC of 0.89, the learned l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -64,17 +65,26 @@ class ShippedCrisisLayer:
 
     def submit(self, text: str) -> Callable[[], Level]:
         """Ask without waiting; the result waits for the answer."""
+        score, at = self.submit_scored(text), levels_for(text)
+        return lambda: level_of(score(), at)
+
+    def submit_scored(self, text: str) -> Callable[[], float]:
+        """The same for the sum of both scores; minus infinity where the text is of something else."""
         asked = self.model.submit(text, LABELS, Writing.NOTHING)
         learned = learned_scores(text)
-        at = IN_ENGLISH if language_other_than(text, {ENGLISH.name}) is None else ELSEWHERE
 
-        def level() -> Level:
+        def score() -> float:
             danger, safe = asked().logprobs
             if learned.topic < LEAST_TOPIC:
-                return Level.NONE
-            return level_of(learned.danger + WEIGHT * float(danger - safe), at)
+                return -math.inf
+            return learned.danger + WEIGHT * float(danger - safe)
 
-        return level
+        return score
+
+
+def levels_for(text: str) -> Levels:
+    """The levels of a text's language."""
+    return IN_ENGLISH if language_other_than(text, {ENGLISH.name}) is None else ELSEWHERE
 
 
 def level_of(score: float, at: Levels) -> Level:
