@@ -2,8 +2,8 @@
 
 Prints, for English and for the other languages, what share of the held-out texts of data/crisis is found and
 alarmed on from each sum of scores on that finds a given share of the true ones, or calls a given share of the
-harmless ones clear; and beside it the descriptions of data/dev.jsonl and ordinary sentences. The sums that were
-chosen stand in `classifier/shipped_crisis_layer.py`.
+harmless ones clear; and beside it the descriptions of data/dev.jsonl and ordinary sentences. The sums that
+were chosen stand in `classifier/shipped_crisis_layer.py`.
 """
 
 from __future__ import annotations
