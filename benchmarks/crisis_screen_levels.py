@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import lzma
-import random
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,8 @@ from symptoms.safety.measuring import LabelledText, read_held_out
 DATA = Path(__file__).parents[1] / "data"
 SHARES_FOUND = (0.90, 0.92, 0.93, 0.94, 0.95, 0.96)
 SHARES_CLEAR = (0.03, 0.04, 0.05)
-NUM_ORDINARY = 300
+EVERY = 8
+"""Of the ordinary sentences, those that nothing was learned from; few are near enough to be asked about."""
 
 Sums = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ def main() -> None:
     held_out = read_held_out(DATA / "crisis")
     descriptions = [json.loads(line)["input"] for line in _lines((DATA / "dev.jsonl").read_text("utf-8"))]
     ordinary = lzma.decompress((DATA / "crisis" / "ordinary.jsonl.xz").read_bytes()).decode("utf-8")
-    sentences = [json.loads(line)["text"] for line in random.Random(7).sample(_lines(ordinary), NUM_ORDINARY)]
+    sentences = [json.loads(line)["text"] for line in _lines(ordinary)[::EVERY]]
     texts = [*(one.text for one in held_out), *descriptions, *sentences]
     sums = np.array([score for _, score in crisis_scores(texts)])
     of_held_out, others = sums[: len(held_out)], sums[len(held_out) :]

@@ -4,8 +4,8 @@ It ships with the package and fits one base model alone, so it is asked where th
 loaded anyway. The prompt is that of every description; of the two answers the first tokens are scored.
 
 How sure it is counts together with the learned layer's score, since the two err on different texts: alone
-the adapter orders the held-out English texts with an AUC of 0.89, the learned layer with 0.77, both with
-0.89, and those of the other languages with 0.82, 0.82 and 0.85 (docs/safety.md).
+the adapter orders the held-out texts that it was compared on before with an AUC of 0.93 in English and 0.86 in
+other languages, the learned layer with 0.82 and 0.86, both with 0.92 and 0.89 (docs/safety.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.data import Label
-from symptoms.safety import ENGLISH, Level, language_other_than, learned_scores
+from symptoms.safety import ENGLISH, Level, is_near, language_other_than, learned_scores
 from symptoms.service import Service
 from symptoms.service.sdk import resolved
 from symptoms.shipped import CRISIS
@@ -25,9 +25,11 @@ LABELS = (Label("danger", "Danger now"), Label("safe", "No danger now"))
 """The answers that the adapter was trained on, by `benchmarks/crisis_adapter_data.py`."""
 WEIGHT = 1.6
 """Of the adapter's log-odds beside the learned layer's score."""
-LEAST_TOPIC = -3.0
-"""Topic score of the learned layer below which a text is of something else, whatever the adapter says: it
+LEAST_TOPIC = -3.5
+"""Topic score of the learned layer below which a text is of something else, and the adapter is not asked: it
 has read few ordinary sentences, and the learned layer many."""
+FAR = 7.0
+"""What is taken from the sum where that layer calls a text of something else, and not that surely."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Levels:
     clear: float
 
 
-IN_ENGLISH, ELSEWHERE = Levels(-4.2, 4.0), Levels(-1.5, 6.5)
+IN_ENGLISH, ELSEWHERE = Levels(-6.0, 4.0), Levels(-4.5, 3.5)
 """The base model was made of English texts; in other languages it calls more of them danger."""
 
 
@@ -69,15 +71,16 @@ class ShippedCrisisLayer:
         return lambda: level_of(score(), at)
 
     def submit_scored(self, text: str) -> Callable[[], float]:
-        """The same for the sum of both scores; minus infinity where the text is of something else."""
-        asked = self.model.submit(text, LABELS, Writing.NOTHING)
+        """The same for the sum of both scores; minus infinity, unasked, where a text is of something else."""
         learned = learned_scores(text)
+        if learned.topic < LEAST_TOPIC:
+            return lambda: -math.inf
+        asked = self.model.submit(text, LABELS, Writing.NOTHING)
 
         def score() -> float:
             danger, safe = asked().logprobs
-            if learned.topic < LEAST_TOPIC:
-                return -math.inf
-            return learned.danger + WEIGHT * float(danger - safe)
+            total = learned.danger + WEIGHT * float(danger - safe)
+            return total if is_near(learned) else total - FAR
 
         return score
 

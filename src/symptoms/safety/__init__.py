@@ -24,7 +24,7 @@ from symptoms.safety.languages import (
     covered_languages,
     languages_of,
 )
-from symptoms.safety.layers import Level, ModelLayer, Screening, known_words, learned_scores, screen
+from symptoms.safety.layers import Level, ModelLayer, Screening, is_near, known_words, learned_scores, screen
 from symptoms.safety.other_language import language_other_than
 from symptoms.safety.rulebook import Category
 from symptoms.safety.text.folding import squeezed
@@ -43,6 +43,7 @@ __all__ = [
     "crisis_notice",
     "helplines",
     "known_countries",
+    "is_near",
     "known_words",
     "language_notice",
     "language_other_than",

@@ -95,6 +95,11 @@ def _read(text: str) -> tuple[Finding | None, Scores]:
     return found, scores_of(features_of(text, category, weights.vocabulary), weights)
 
 
+def is_near(scores: Scores) -> bool:
+    """Whether the learned layer takes a text with these scores to be of anything near danger."""
+    return scores.topic >= shipped_weights().thresholds.topic
+
+
 def known_words() -> Vocabulary:
     """The words that the learned layer knows, most of them English, with letters written twice once."""
     return shipped_weights().vocabulary
