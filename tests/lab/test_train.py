@@ -315,6 +315,23 @@ def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, serve
     assert "There are no runs" in trained("list", to="runs")
 
 
+def test_a_run_that_is_not_finished_has_no_final_loss(trained: Train, tmp_path: Path):
+    """Neither in the list, nor by itself, nor beside others, as it may go on."""
+    for name in ("done", "going"):
+        trained("--run", name, "--steps", "2")
+    run = RunDirectory(tmp_path / "runs/going")
+    loss = f"{run.final_loss():.3f}"
+    assert loss in trained("list", to="runs").splitlines()[-1]
+    (run.path / "summary.json").unlink()
+    assert loss not in trained("list", to="runs").splitlines()[-1]
+    assert loss not in trained("show", "going", to="runs")
+    [group] = json.loads(trained("done", "going", "--json", to="compare"))["groups"]
+    assert [(one["name"], one["final_loss"] is None) for one in group["runs"]] == [
+        ("done", False),
+        ("going", True),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "sentence"),
     [
