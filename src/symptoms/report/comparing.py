@@ -40,7 +40,7 @@ from symptoms.runs.summary import dollars_spent
 from symptoms.runs.used_weights import evaluation_of_used_weights
 
 ONLY_WATCHING = frozenset(
-    {"evaluate_every", "dev_accuracy", "checkpoint_every", "keep_checkpoints", "log_to"}
+    {"evaluate_every", "dev_accuracy", "checkpoint_every", "keep_checkpoints", "log_to", "allow_duplicate"}
 )
 """Settings that change nothing in what is learnt."""
 FEW_SETTINGS = 3

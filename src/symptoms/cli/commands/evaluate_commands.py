@@ -63,7 +63,9 @@ def evaluate(
     ] = None,
     allow_duplicate: Annotated[
         list[str] | None,
-        typer.Option(help="Id of a test example that may resemble a training example; may be repeated."),
+        typer.Option(
+            help="Id of a test or dev example that may resemble one of training or dev; may be repeated."
+        ),
     ] = None,
     risk: Annotated[
         float | None,
