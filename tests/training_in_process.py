@@ -9,7 +9,7 @@ import pytest
 
 from symptoms.cli.app import app
 from symptoms.service import LocalServer
-from training_runs import write_examples
+from training_runs import HELD_OUT_WORDS, write_examples
 
 Train = Callable[..., str]
 
@@ -25,7 +25,7 @@ def trained(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TINKER_API_KEY", server.api_key)
     write_examples(tmp_path / "train.jsonl", 10)
-    write_examples(tmp_path / "dev.jsonl", 5, first=10)
+    write_examples(tmp_path / "dev.jsonl", 5, words=HELD_OUT_WORDS)
 
     def command(*arguments: str, data: bool = True, to: str = "train") -> str:
         options = ["--service", server.url, "--base-model", server.base_model] if to == "train" else []

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ COLOURS = ("red", "green", "blue", "grey")
 WORDS = ("sleep", "fear", "crowds", "counting", "food", "news", "dogs", "work")
 
 
-def write_examples(path: Path, count: int, first: int = 0) -> Path:
-    """A data set of four conditions of its own, with texts of different lengths."""
+HELD_OUT_WORDS = ("nights", "worry", "people", "numbers", "meals", "papers", "cats", "office")
+
+
+def write_examples(path: Path, count: int, first: int = 0, words: Sequence[str] = WORDS) -> Path:
+    """A data set of four conditions of its own, with texts of different lengths; they recur after eight."""
     lines = [
         {
-            "input": " ".join(WORDS[(number * step) % 8] for step in range(1, 3 + number % 4)),
+            "input": " ".join(words[(number * step) % 8] for step in range(1, 3 + number % 4)),
             "condition": COLOURS[number % 4],
             "symptoms": ["tired"] if number % 3 else [],
             "recommendation": "Rest." if number % 2 else "Talk to a friend.",

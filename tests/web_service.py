@@ -93,5 +93,6 @@ def live_run(web_folder: Path) -> Iterator[RunDirectory]:
     run.rewind(10)
     # A copy keeps its times, and the newest run is shown first.
     (path / "manifest.json").touch()
-    yield run
+    with run.held():
+        yield run
     shutil.rmtree(path)

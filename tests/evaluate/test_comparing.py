@@ -10,7 +10,8 @@ from test_report import HOSTILE, Tags, made_evaluation, made_predictions
 
 from symptoms.report.comparing import ComparedRun, compare
 from symptoms.report.comparison_figures import dev_curves, loss_curves
-from symptoms.report.comparison_page import verdicts, write_comparison
+from symptoms.report.comparison_figures import test_differences as differences_drawn
+from symptoms.report.comparison_page import HEADS, table_rows, verdicts, write_comparison
 from symptoms.runs.step_metrics import StepMetrics
 
 
@@ -59,6 +60,15 @@ def test_groups_that_only_files_tell_apart_have_names_of_their_own():
         "batch size 1, base weights bb",
         "batch size 4",
     ]
+
+
+def test_a_group_that_has_all_right_has_doubt_all_the_same():
+    """The bounds of its accuracies are those of 40 of 40, which resampling cannot tell."""
+    [group] = compare([made_run(1, 0, 40)]).groups
+    assert group.test is not None
+    for accuracy in (group.test.accuracy, group.test.label_accuracy):
+        assert (accuracy.value, accuracy.high) == (1.0, 1.0)
+        assert accuracy.low == pytest.approx(40 / (40 + 1.96**2), abs=1e-4)
 
 
 def test_equal_answers_do_not_differ():
@@ -130,6 +140,10 @@ def test_on_few_texts_runs_are_not_told_apart():
     few = [replace(run, answers=None if run.answers is None else run.answers[:2]) for run in (first, second)]
     [said] = verdicts(compare(few))
     assert said.endswith("2 texts are too few to tell them apart.")
+    assert differences_drawn(compare([first, second])) is not None
+    assert differences_drawn(compare(few)) is None
+    row = table_rows(compare(few))[1]
+    assert row[HEADS.index("macro-F1, less the first")] == "too few to tell"
 
 
 def test_runs_that_have_just_begun_get_a_sentence_in_place_of_empty_figures(tmp_path: Path):

@@ -28,11 +28,11 @@ def write_split(folder: Path, split: str, count: int) -> Path:
     chosen = []
     for condition in CONDITIONS:
         of_condition = [entry for entry in found if entry["condition"] == condition]
-        offset = {"train": 0, "dev": 8, "test": 16}[split]
+        offset = {"train": 0, "dev": 8, "test": 16, "test-2": 24}[split]
         chosen += of_condition[offset : offset + count]
     for entry in chosen:
         entry["input"] = entry["input"][:90]
-        entry["split"] = split
+        entry["split"] = split.removesuffix("-2")
     file = folder / f"{split}.jsonl"
     file.write_text("".join(json.dumps(entry) + "\n" for entry in chosen))
     return file
@@ -107,6 +107,8 @@ def test_an_evaluation_writes_its_figures_predictions_and_report(trained: Traine
     assert "TF-IDF + logistic regression" in (own / "report.html").read_text()
     assert "TF-IDF" in done.stdout
     assert "too few to tell" in done.stdout
+    low, high = result["accuracy_interval"]
+    assert (low, high) == (0.0, pytest.approx(1.96**2 / (15 + 1.96**2), abs=1e-4))
 
 
 def test_an_evaluation_calibrates_the_run(trained: Trained, evaluated: Path):
@@ -128,9 +130,8 @@ def test_an_evaluation_calibrates_the_run(trained: Trained, evaluated: Path):
 def test_a_second_test_set_beside_the_first_is_reported_too(trained: Trained, tmp_path: Path):
     """The test-2.jsonl beside a test.jsonl has its headline, too; another only with --also."""
     folder, other = trained.folder, str(tmp_path / "other.jsonl")
-    for name, split in (("test", "test"), ("test-2", "dev"), ("other", "dev")):
-        text = (folder / f"{split}.jsonl").read_text().replace('"split": "dev"', '"split": "test"')
-        (tmp_path / f"{name}.jsonl").write_text(text)
+    write_split(tmp_path, "test", 5)
+    shutil.copy(write_split(tmp_path, "test-2", 5), other)
     data = str(tmp_path / "test.jsonl")
     assert "macro-F1, test-2" in trained.evaluate("small", data, "--json", "both.json")
     both = json.loads((folder / "both.json").read_text())
@@ -208,6 +209,29 @@ def test_leakage_stops_an_evaluation_unless_allowed_by_name(trained: Trained):
     assert not (folder / "leaky.json").exists()
     trained.evaluate("small", "leaky.jsonl", "--json", "leaky.json", "--allow-duplicate", identifier)
     assert (folder / "leaky.json").exists()
+
+
+def test_dev_is_held_out_of_training_and_tests_of_dev(trained: Trained, tmp_path: Path):
+    """A calibration on training texts, or on the test itself, is stopped; a single text can be allowed."""
+    dev, test = (trained.folder / f"{name}.jsonl" for name in ("dev", "test"))
+    copy = tmp_path / "copy.jsonl"
+    copy.write_text(test.read_text().replace('"split": "test"', '"split": "dev"'))
+    for other, said in (
+        ("train.jsonl", "train.jsonl is named twice"),
+        ("test.jsonl", "test.jsonl is named twice"),
+        (str(copy), f"test.jsonl has the very texts of {copy}"),
+    ):
+        done = trained.run("evaluate", "small", "--data", "test.jsonl", "--dev", other)
+        assert done.returncode == 2
+        assert f"{said}, so nothing is held out; name another file." in " ".join(done.stderr.split())
+    shared = test.read_text().splitlines(keepends=True)[0].replace('"split": "test"', '"split": "dev"')
+    leaky = tmp_path / "leaky.jsonl"
+    leaky.write_text(dev.read_text() + shared)
+    identifier = json.loads(shared)["id"]
+    done = trained.run("evaluate", "small", "--data", "test.jsonl", "--dev", str(leaky))
+    assert done.returncode == 2
+    assert f"--allow-duplicate {identifier}" in done.stderr
+    trained.evaluate("small", "test.jsonl", "--dev", str(leaky), "--allow-duplicate", identifier)
 
 
 def test_of_a_file_with_several_splits_each_takes_its_own(trained: Trained):

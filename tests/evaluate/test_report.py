@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
+from symptoms.cli.commands.evaluate_commands import print_result
 from symptoms.data import Dataset, Example, Label
 from symptoms.errors import InputError
 from symptoms.evaluate.baselines import LeftOut
@@ -36,7 +37,7 @@ from symptoms.evaluate.scoring import (
     worst_mistakes,
 )
 from symptoms.report.figures import conditions, reliability, risk_coverage
-from symptoms.report.pages import answering, verdict, write_report
+from symptoms.report.pages import answering, two_accuracies, verdict, write_report
 from symptoms.report.results_table import BEGIN, END, replace_table, results_table
 
 LABELS = (Label("panic", "Panic"), Label("no_clinical_concern", "No clinical concern"))
@@ -300,6 +301,54 @@ def test_on_few_texts_no_verdict_is_given(right: int):
     assert "too few to tell" in said
     assert "is better than" not in said
     assert "(1.00 to 1.00)" not in said
+
+
+def test_of_few_texts_no_difference_is_told_and_accuracy_has_bounds(tmp_path: Path):
+    """All right of three may be much worse with others, and beside them no baseline can be told apart."""
+    evaluation = with_second_test(made_evaluation(3, 0), right=20)
+    [baseline] = evaluation.baselines
+    alike = replace(baseline, macro_f1_difference=Interval(1.0, 1.0, 1.0))
+    page = write_report(tmp_path, replace(evaluation, baselines=(alike,)))
+    for file in (page, page.with_suffix(".md")):
+        told = file.read_text()
+        assert "+1.00 (+1.00 to +1.00)" not in told
+        assert told.count("too few to tell") == 2, "in the verdict and beside the baseline"
+        difference = evaluation.further[0].baselines[0].macro_f1_difference
+        assert f"{difference.value:+.2f} ({difference.low:+.2f} to" in told, "of 30 texts it is told"
+    right = [replace(one, condition="panic", predicted="panic") for one in made_predictions(3, 0)]
+    for accuracy in (score_labels(right, 0).accuracy, score_written(right, 0).accuracy):
+        assert (accuracy.value, accuracy.low, accuracy.high) == (1.0, pytest.approx(0.4385, abs=1e-4), 1.0)
+
+
+def test_two_accuracies_that_differ_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Once in the report and by the command, in one sentence, and not where they are the same."""
+    evaluation = made_evaluation()
+    assert two_accuracies(evaluation) is None
+    assert "counts an answer as wrong" not in write_report(tmp_path / "same", evaluation).read_text()
+    lower = replace(evaluation.scores, accuracy=Interval(0.25, 0.2, 0.3))
+    apart = replace(evaluation, scores=lower, written=replace(evaluation.written, parse_rate=0.4))
+    said = two_accuracies(apart)
+    assert said is not None
+    assert "An accuracy of 0.25 counts" in said
+    assert "as 60% cannot" in said
+    assert f"{apart.by_label.accuracy.value:.2f} is that of the likeliest label" in said
+    page = write_report(tmp_path / "apart", apart)
+    for file in (page, page.with_suffix(".md")):
+        assert file.read_text().count(said) == 1
+    for shown, times in ((evaluation, 0), (apart, 1)):
+        print_result(shown, page)
+        assert " ".join(capsys.readouterr().out.split()).count(said) == times
+
+
+@pytest.mark.parametrize("path", ["texts/mine/test-2.jsonl", r"C:\texts\mine\test-2.jsonl"])
+def test_a_further_test_is_called_by_the_name_of_its_file(tmp_path: Path, path: str):
+    """Whichever system the path was written on; the whole of it is a hover away."""
+    evaluation = with_second_test(made_evaluation())
+    [second] = evaluation.further
+    evaluation = replace(evaluation, further=(replace(second, path=path),))
+    page = write_report(tmp_path, evaluation).read_text()
+    assert f'<h3 title="{path}">On test-2.jsonl, on which' in page
+    assert "on the 30 of test-2.jsonl" in verdict(evaluation)
 
 
 def test_what_the_threshold_does_is_said_in_words():

@@ -19,7 +19,7 @@ import pytest
 from command_in_process import in_process
 from faulty_service import Between, Fault, When
 from symptoms.service import capabilities, watch
-from training_runs import lines_of, summary_of, write_examples
+from training_runs import HELD_OUT_WORDS, lines_of, summary_of, write_examples
 from waiting import PATIENCE
 
 SETTINGS = (
@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data, in which all runs of these tests lie."""
     folder = tmp_path_factory.mktemp("faults")
     write_examples(folder / "train.jsonl", 10)
-    write_examples(folder / "dev.jsonl", 4, first=10)
+    write_examples(folder / "dev.jsonl", 4, words=HELD_OUT_WORDS)
     return folder
 
 

@@ -74,8 +74,9 @@ def sent(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         }
         for n, word in enumerate(("red", "green", "blue", "grey") * 2)
     ]
-    for name in ("train", "dev"):
-        (folder / f"{SECRET}-{name}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    for name, words in (("train", "sleep fear"), ("dev", "news dogs")):
+        own = [json.dumps({**one, "input": one["input"].replace("sleep fear", words)}) for one in lines]
+        (folder / f"{SECRET}-{name}.jsonl").write_text("".join(one + "\n" for one in own))
     with serving(tiny_model, tmp_path_factory.mktemp("home"), wrap) as running:
         settings = {"TINKER_API_KEY": KEY, "TINKER_BASE_URL": running.url, "USER": f"user-{SECRET}"}
         run = ("--run", f"run-{SECRET}", "--steps", "4", "--checkpoint-every", "2", "--lora-rank", "2")
@@ -114,11 +115,13 @@ def test_the_texts_leave_as_tokens_of_what_is_trained_and_no_more(
     """Every datum is the tokens of an example with their weights; no text stands in any request."""
     folder, requests = sent
     tokenizer = as_tokenizer(tiny_tokenizer())
-    examples = load_dataset(folder / f"{SECRET}-train.jsonl").examples
+    parts = [load_dataset(folder / f"{SECRET}-{name}.jsonl") for name in ("train", "dev")]
+    examples = [one for part in parts for one in part.examples]
     prompts = {tuple(prompt_tokens(tokenizer, one.input)) for one in examples}
     sent_data = 0
     for path, _, _, body in requests:
         assert b"sleep fear" not in body, path
+        assert b"news dogs" not in body, path
         if path.endswith("/forward_backward"):
             message = proto.ForwardBackwardRequest.FromString(body)
             for datum in message.data:

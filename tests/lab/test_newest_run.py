@@ -12,6 +12,7 @@ import pytest
 from symptoms.errors import RunError
 from symptoms.runs import (
     RunDirectory,
+    all_runs,
     catalogue,
     find_run,
     newest_run,
@@ -49,6 +50,21 @@ def test_the_newest_run_is_a_finished_one_with_a_checkpoint(tmp_path: Path):
     made(tmp_path, "deleted", age=10, kinds=())
     made(tmp_path, "training", age=0, finished=False, kinds=("training", "best"))
     assert newest_run(tmp_path).name == "good"
+
+
+def test_the_newest_run_is_the_one_that_started_last(tmp_path: Path):
+    """By its manifest, in whatever zone that tells the time, and not by a file that was copied or touched."""
+    for name, started, age in (
+        ("second", "2026-03-01T12:00:00+01:00", 10),
+        ("third", "2026-03-01T11:30:00+00:00", 30),
+        ("first", "2026-03-01T10:00:00+00:00", 0),
+    ):
+        made(tmp_path, name, age)
+        manifest, written = tmp_path / name / "manifest.json", 1e9 - age
+        manifest.write_text(json.dumps({"num_examples": 30, "started": started}))
+        os.utime(manifest, (written, written))
+    assert [run.name for run in all_runs(tmp_path)] == ["first", "second", "third"]
+    assert newest_run(tmp_path).name == "third"
 
 
 def test_without_a_finished_run_the_next_step_is_told(tmp_path: Path):

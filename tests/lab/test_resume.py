@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from command_in_process import in_process
-from training_runs import command, environment, lines_of, summary_of, write_examples
+from training_runs import HELD_OUT_WORDS, command, environment, lines_of, summary_of, write_examples
 from waiting import PATIENCE, wait_until
 
 KILLS = int(os.environ.get("RESUME_KILLS", "3"))
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data, in which all runs of these tests lie."""
     folder = tmp_path_factory.mktemp("resume")
     write_examples(folder / "train.jsonl", 22)
-    write_examples(folder / "dev.jsonl", 4, first=22)
+    write_examples(folder / "dev.jsonl", 4, words=HELD_OUT_WORDS)
     return folder
 
 
@@ -201,7 +201,7 @@ def test_what_cannot_be_resumed_is_told(moment: str, undisturbed: Path, tmp_path
         if moment == "not ours":
             (copy / "config.json").write_text('{"base_model": "x", "test_examples": []}')
         write_examples(tmp_path / "train.jsonl", 21)
-        write_examples(tmp_path / "dev.jsonl", 4, first=22)
+        write_examples(tmp_path / "dev.jsonl", 4, words=HELD_OUT_WORDS)
     sentence = {
         "finished": "The run copy is finished",
         "changed data": "train.jsonl has changed since the run copy",

@@ -20,7 +20,7 @@ from symptoms.runs.directory import RunDirectory
 from symptoms.runs.lock import locked
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
-from training_runs import COLOURS, environment, lines_of, write_examples
+from training_runs import COLOURS, HELD_OUT_WORDS, environment, lines_of, write_examples
 from waiting import wait_until
 
 PLAN = """
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the data and the plan lie, and all runs of these tests."""
     folder = tmp_path_factory.mktemp("sweeps")
     write_examples(folder / "train.jsonl", 16)
-    write_examples(folder / "dev.jsonl", 4, first=16)
+    write_examples(folder / "dev.jsonl", 4, words=HELD_OUT_WORDS)
     (folder / "plan.toml").write_text(PLAN)
     return folder
 

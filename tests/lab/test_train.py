@@ -230,16 +230,33 @@ def test_figures_of_a_caller_are_kept(tmp_path: Path, server: LocalServer, monke
 
 
 def test_the_dev_data_can_be_classified_as_well(trained: Train, tmp_path: Path):
-    """Accuracy and macro-F1 rise to 1 on descriptions that the model learns by heart."""
+    """Accuracy and macro-F1 rise to 1 on descriptions that the model learns by heart, if that is allowed."""
+    allowed = [f"--allow-duplicate=train:{number}" for number in range(1, 11)]
     trained(
         "--run", "heart", "--dev", "train.jsonl", "--dev-accuracy", "--steps", "60", "--evaluate-every", "30",
-        "--learning-rate", "0.01", "--concern-weight", "3",
+        "--learning-rate", "0.01", "--concern-weight", "3", *allowed,
     )  # fmt: skip
     last = lines_of(tmp_path, "heart", "dev_metrics.jsonl")[-1]
     assert (last["dev_accuracy"], last["dev_macro_f1"]) == (1.0, 1.0)
     assert (
         "Primary concern line weigh 3" in RunDirectory(tmp_path / "runs/heart").manifest()["loss_reduction"]
     )
+
+
+def test_dev_data_that_were_trained_on_stop_a_training_unless_allowed_by_name(trained: Train, tmp_path: Path):
+    """Nothing is begun, a copy of a text is named by its place, and a repeated run keeps what was allowed."""
+    with pytest.raises(InputError, match=r"train\.jsonl is named twice, so nothing is held out"):
+        trained("--run", "same", "--dev", "train.jsonl", "--steps", "1")
+    [copied, *_] = (tmp_path / "train.jsonl").read_text().splitlines(keepends=True)
+    dev = tmp_path / "leaky.jsonl"
+    dev.write_text((tmp_path / "dev.jsonl").read_text() + copied)
+    told = r"leaky\.jsonl:6: input: nearly repeats train\.jsonl:1 .*allow it with --allow-duplicate leaky:6"
+    with pytest.raises(DataError, match=told):
+        trained("--run", "allowed", "--dev", "leaky.jsonl", "--steps", "1")
+    assert not (tmp_path / "runs").exists()
+    trained("--run", "allowed", "--dev", "leaky.jsonl", "--steps", "1", "--allow-duplicate", "leaky:6")
+    trained("--repeat", "allowed", "--run", "again", data=False)
+    trained("--repeat", "allowed", "--run", "other", "--dev", "dev.jsonl", data=False)
 
 
 def test_a_repeated_run_is_the_same_run(trained: Train, tmp_path: Path):
@@ -313,6 +330,23 @@ def test_runs_are_listed_shown_and_removed(trained: Train, tmp_path: Path, serve
     assert not (tmp_path / "runs/one").exists()
     assert not folder_of(checkpoint).exists()
     assert "There are no runs" in trained("list", to="runs")
+
+
+def test_a_run_that_is_not_finished_has_no_final_loss(trained: Train, tmp_path: Path):
+    """Neither in the list, nor by itself, nor beside others, as it may go on."""
+    for name in ("done", "going"):
+        trained("--run", name, "--steps", "2")
+    run = RunDirectory(tmp_path / "runs/going")
+    loss = f"{run.final_loss():.3f}"
+    assert loss in trained("list", to="runs").splitlines()[-1]
+    (run.path / "summary.json").unlink()
+    assert loss not in trained("list", to="runs").splitlines()[-1]
+    assert loss not in trained("show", "going", to="runs")
+    [group] = json.loads(trained("done", "going", "--json", to="compare"))["groups"]
+    assert [(one["name"], one["final_loss"] is None) for one in group["runs"]] == [
+        ("done", False),
+        ("going", True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path: Path):
             {"data": "x", "batch_size": 0, "epochs": 0},
             "batch_size cannot be 0.*\nepochs|epochs.*\nbatch_size",
         ),
-        ({"data": "x", "patience": 3}, "patience and dev_accuracy need dev"),
+        ({"data": "x", "patience": 3}, "patience, dev_accuracy and allow_duplicate need dev"),
         ({"data": "x", "dev": "y", "patience": 3, "best_by": "last"}, "best_by last takes the last ones"),
         ({"data": "x", "steps": 5, "warmup_steps": 5}, "must be fewer than the 5 steps"),
         ({"data": "x", "learning_rate_schedule": "quadratic"}, "'constant', 'linear', 'cosine' or 'wsd'"),

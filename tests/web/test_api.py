@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -194,6 +196,22 @@ def test_a_training_can_be_followed(api: httpx.Client, live_run: RunDirectory):
     followed = api.get("/api/runs/live", params={"after": 8}).json()
     assert [point["step"] for point in followed["metrics"]] == [9, 10]
     assert followed["metrics"][0]["loss"] == live_run.metrics()[8].loss
+
+
+def test_a_training_goes_on_as_long_as_its_process(api: httpx.Client, live_run: RunDirectory, tmp_path: Path):
+    """However long a step takes; and has stopped as soon as that is gone, however lately it wrote."""
+
+    def state() -> str:
+        return api.get("/api/runs/live").json()["run"]["state"]
+
+    for file in live_run.path.iterdir():
+        os.utime(file, (1e9, 1e9))
+    assert state() == "training"
+    (live_run.path / "lock").rename(tmp_path / "lock")
+    (live_run.path / "lock").write_text("12345\n")
+    assert state() == "stopped"
+    (live_run.path / "lock").unlink()
+    assert state() == "stopped"
 
 
 def test_a_damaged_run_hides_no_other(api: httpx.Client, live_run: RunDirectory):

@@ -51,7 +51,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         # Typer takes no choices in lists, so the configuration checks them.
         is_list = get_origin(field.annotation) is list
         kind: Any = list[str] if is_list else field.annotation
-        choices = "|".join(get_args(get_args(field.annotation)[0])) if is_list else None
+        choices = ("|".join(get_args(get_args(field.annotation)[0])) if is_list else "") or None
         option = Annotated[kind | None, typer.Option(help=f"{field.description}{known}", metavar=choices)]
         parameters.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)

@@ -34,7 +34,7 @@ from symptoms.evaluate.evaluation_file import (
     write_evaluation,
 )
 from symptoms.evaluate.external import ExternalSet, read_external, within_labels
-from symptoms.evaluate.further_tests import check_tests, further_paths, score_further_test
+from symptoms.evaluate.further_tests import check_held_out, further_paths, score_further_test
 from symptoms.evaluate.kept_in_run import accuracy_of_run, calibration_of_run, folder_root
 from symptoms.evaluate.key_symptoms import score_key_symptoms
 from symptoms.evaluate.measures.abstention import RISK
@@ -112,7 +112,7 @@ class _Sets:
 def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, Path]:
     """The evaluation, and the folder that has its files.
 
-    Raises DataError where a file has faults or a test example resembles a training example, RunError
+    Raises DataError where a file has faults or a text of one part nearly repeats one of another, RunError
     where there is no such run, and ServiceError where the service cannot be used.
     """
     run = _run_of(request)
@@ -234,10 +234,14 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
         for path in further_paths(request.data, request.also)
     )
     dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels, of_dev), "dev")
-    if train is not None:
-        check_tests(train, (test, *further), request.allowed_duplicates)
-        if run is not None and request.train is None:
-            train = _as_trained_on(train, run)
+    allowed = [*request.allowed_duplicates]
+    if dev is not None and request.dev is None:
+        # What was allowed when it was trained is not asked again.
+        ids = {example.id for example in dev.examples}
+        allowed += [one for one in trained_with.get("allow_duplicate", ()) if one in ids]
+    check_held_out(train, dev, (test, *further), allowed)
+    if train is not None and run is not None and request.train is None:
+        train = _as_trained_on(train, run)
     classic = Baselines((), ())
     if request.baselines:
         classic = fit_baselines(train, dev, request.seed, request.risk) if train else NO_TRAINING_SET

@@ -35,12 +35,22 @@ def further_paths(data: Path, told: Sequence[Path] | None) -> tuple[Path, ...]:
     return (second,) if second.is_file() else ()
 
 
-def check_tests(train: Dataset, tests: Sequence[Dataset], allowed: Sequence[str]) -> None:
-    """`check_leakage` for each test set; an allowed id has to be of one of them."""
-    known = [{example.id for example in test.examples} for test in tests]
-    for number, test in enumerate(tests):
+def check_held_out(
+    train: Dataset | None, dev: Dataset | None, tests: Sequence[Dataset], allowed: Sequence[str]
+) -> None:
+    """`check_leakage` from train into dev and each test set, and from dev into each test set.
+
+    What is fitted on dev would otherwise be fitted on what was trained on, or told of what it was fitted on.
+    An allowed id has to be of a test set or of dev.
+    """
+    held_out = [*tests] if dev is None else [*tests, dev]
+    known = [{example.id for example in part.examples} for part in held_out]
+    for number, part in enumerate(held_out):
         elsewhere = set[str]().union(*known[:number], *known[number + 1 :])
-        check_leakage(train, test, [one for one in allowed if one in known[number] or one not in elsewhere])
+        of_this = [one for one in allowed if one in known[number] or one not in elsewhere]
+        for earlier in (train, dev):
+            if earlier is not None and earlier is not part:
+                check_leakage(earlier, part, of_this)
 
 
 def score_further_test(

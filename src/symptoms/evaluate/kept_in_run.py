@@ -7,11 +7,9 @@ from pathlib import Path
 from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration
 from symptoms.data import Dataset
 from symptoms.evaluate.evaluation_file import Evaluation
-from symptoms.evaluate.measures.intervals import Interval
 from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.on_dev.fitted_on_dev import FittedOnDev
 from symptoms.runs import RUNS, RunDirectory
-from symptoms.safety.measuring import Share
 
 
 def folder_root(run: RunDirectory | None) -> Path:
@@ -24,20 +22,18 @@ def folder_root(run: RunDirectory | None) -> Path:
 def accuracy_of_run(evaluation: Evaluation) -> RunAccuracy:
     """What is told of the run above its answers."""
     accuracy, abstention = evaluation.by_label.accuracy, evaluation.scores.abstention
-    low, high = _bounds(accuracy, evaluation.test.n)
     further: list[FurtherAccuracy] = []
     for one in evaluation.further:
         own = one.by_label.accuracy
-        of_low, of_high = _bounds(own, one.n)
         further.append(
-            FurtherAccuracy(data=one.path, examples=one.n, accuracy=own.value, low=of_low, high=of_high)
+            FurtherAccuracy(data=one.path, examples=one.n, accuracy=own.value, low=own.low, high=own.high)
         )
     return RunAccuracy(
         data=evaluation.test.path,
         examples=evaluation.test.n,
         accuracy=accuracy.value,
-        low=low,
-        high=high,
+        low=accuracy.low,
+        high=accuracy.high,
         answered=abstention and abstention.coverage,
         accuracy_when_answered=abstention and abstention.accuracy_when_answered,
         checkpoint=evaluation.subject.checkpoint,
@@ -61,10 +57,3 @@ def calibration_of_run(
         out_of_scope_bound=calibrator.out_of_scope_bound,
         symptoms=None if fitted.symptoms is None else fitted.symptoms.fitted,
     )
-
-
-def _bounds(accuracy: Interval, texts: int) -> tuple[float, float]:
-    if accuracy.low < accuracy.high:
-        return accuracy.low, accuracy.high
-    # All wrong or all right: texts drawn anew from these cannot show any doubt.
-    return Share(round(accuracy.value * texts), texts).bounds

@@ -15,9 +15,11 @@ from symptoms.evaluate.baselines import Baseline, wanted_indices
 from symptoms.evaluate.evaluation_file import BaselineScores, ExternalScores, LabelScores, Mistake, Written
 from symptoms.evaluate.external import ExternalSet, within_labels
 from symptoms.evaluate.measures.intervals import (
+    Interval,
     accuracy_statistic,
     bootstrap_interval,
     difference,
+    interval_of_share,
     macro_f1_statistic,
 )
 from symptoms.evaluate.measures.metrics import SymptomScores, accuracy, symptom_scores
@@ -85,7 +87,7 @@ def score_labels(predictions: Sequence[Prediction], seed: int) -> LabelScores:
     wanted = [prediction.condition for prediction in predictions]
     likeliest = [prediction.predicted for prediction in predictions]
     return LabelScores(
-        accuracy=bootstrap_interval(accuracy_statistic(wanted, likeliest), len(wanted), seed),
+        accuracy=_accuracy(wanted, likeliest, seed),
         macro_f1=bootstrap_interval(macro_f1_statistic(wanted, likeliest), len(wanted), seed),
     )
 
@@ -98,13 +100,18 @@ def score_written(predictions: Sequence[Prediction], seed: int) -> Written:
     return Written(
         parse_rate=parse_rate(predictions),
         answers=len(predictions),
-        accuracy=bootstrap_interval(accuracy_statistic(wanted, written), len(wanted), seed),
+        accuracy=_accuracy(wanted, written, seed),
         agreement=accuracy([prediction.predicted for prediction in predictions], written),
         symptoms=_symptoms(predictions),
         recommendations=check_recommendations(
             [one.written_recommendation for one in predictions if one.asked_for_recommendation]
         ),
     )
+
+
+def _accuracy(wanted: Sequence[str], answered: Sequence[str | None], seed: int) -> Interval:
+    found = bootstrap_interval(accuracy_statistic(wanted, answered), len(wanted), seed)
+    return interval_of_share(found, len(wanted))
 
 
 def _symptoms(predictions: Sequence[Prediction]) -> SymptomScores | None:

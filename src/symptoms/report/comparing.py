@@ -31,6 +31,7 @@ from symptoms.evaluate.measures.intervals import (
     accuracy_statistic,
     bootstrap_interval,
     difference,
+    interval_of_share,
     macro_f1_statistic,
 )
 from symptoms.evaluate.predictions import Prediction, read_predictions
@@ -40,7 +41,7 @@ from symptoms.runs.summary import dollars_spent
 from symptoms.runs.used_weights import evaluation_of_used_weights
 
 ONLY_WATCHING = frozenset(
-    {"evaluate_every", "dev_accuracy", "checkpoint_every", "keep_checkpoints", "log_to"}
+    {"evaluate_every", "dev_accuracy", "checkpoint_every", "keep_checkpoints", "log_to", "allow_duplicate"}
 )
 """Settings that change nothing in what is learnt."""
 FEW_SETTINGS = 3
@@ -128,6 +129,11 @@ class Group:
     settings: dict[str, Any]
     runs: tuple[ComparedRun, ...]
     test: TestFigures | None
+
+    @property
+    def num_texts(self) -> int:
+        """How many test texts its figures are of; 0 where there are no answers to any."""
+        return len(self.runs[0].answers or ())
 
     def spread(self, figure: Callable[[ComparedRun], float | None]) -> Spread | None:
         """Mean and range of a figure over the runs that have it; None where none of them has."""
@@ -281,9 +287,9 @@ def _tested(
         return paired and bootstrap_interval(difference(figure(own), figure(paired)), size)
 
     return TestFigures(
-        accuracy=bootstrap_interval(own.accuracy, size),
+        accuracy=interval_of_share(bootstrap_interval(own.accuracy, size), size),
         macro_f1=bootstrap_interval(own.macro_f1, size),
-        label_accuracy=bootstrap_interval(own.label_accuracy, size),
+        label_accuracy=interval_of_share(bootstrap_interval(own.label_accuracy, size), size),
         parse_rate=own.parse_rate,
         accuracy_difference=less_reference(lambda one: one.accuracy),
         macro_f1_difference=less_reference(lambda one: one.macro_f1),

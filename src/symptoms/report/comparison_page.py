@@ -8,10 +8,9 @@ from typing import Any
 
 from symptoms import __version__
 from symptoms.disclaimer import DISCLAIMER
-from symptoms.evaluate.measures.intervals import Interval
 from symptoms.report import comparison_figures as figures
 from symptoms.report.comparing import Comparison, Group, Spread
-from symptoms.report.pages import ENOUGH_TEXTS, interval_text, template
+from symptoms.report.pages import ENOUGH_TEXTS, difference_text, interval_text, template
 from symptoms.words import counted
 
 HEADS = (
@@ -76,7 +75,7 @@ def verdicts(comparison: Comparison) -> list[str]:
     for group in comparison.groups[1:]:
         if group.test is None or group.test.macro_f1_difference is None:
             continue
-        gap, texts = group.test.macro_f1_difference, len(group.runs[0].answers or ())
+        gap, texts = group.test.macro_f1_difference, group.num_texts
         if texts < ENOUGH_TEXTS:
             found.append(
                 f"{group.name} and {first}: {counted(texts, 'text')} are too few to tell them apart."
@@ -90,13 +89,8 @@ def verdicts(comparison: Comparison) -> list[str]:
             said = "is worse"
         else:
             said = "may differ by chance alone"
-        found.append(f"{group.name} {said}: macro-F1 {signed(gap)} against {first}.")
+        found.append(f"{group.name} {said}: macro-F1 {difference_text(gap, texts)} against {first}.")
     return found
-
-
-def signed(interval: Interval) -> str:
-    """As in `+0.05 (+0.01 to +0.09)`."""
-    return f"{interval.value:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
 
 
 def _row(group: Group) -> tuple[str, ...]:
@@ -113,7 +107,7 @@ def _row(group: Group) -> tuple[str, ...]:
         f"{test.parse_rate:.0%}" if test else "-",
         interval_text(test.accuracy) if test else "-",
         interval_text(test.macro_f1) if test else "-",
-        signed(gap) if gap else "-",
+        difference_text(gap, group.num_texts) if gap else "-",
         f"{seconds.mean:,.0f} s" if seconds else "-",
         f"{tokens.mean:,.0f}" if tokens else "-",
         _cost(group.dollars),

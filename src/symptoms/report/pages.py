@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from symptoms import __version__
@@ -18,6 +18,8 @@ from symptoms.words import counted
 
 ENOUGH_TEXTS = 30
 """On fewer texts no verdict is given: a bootstrap interval of a handful can be as narrow as it likes."""
+WORTH_A_SENTENCE = 0.02
+"""By how much two accuracies of one model differ before a reader will ask why."""
 FIRST_MISTAKES = 3
 """So many stand open on the page; the others unfold."""
 COVERAGE_STEPS = (1.0, 0.9, 0.8, 0.7, 0.5)
@@ -54,6 +56,7 @@ def template(name: str, escapes: bool) -> Any:
         lstrip_blocks=True,
     )
     environment.filters["interval"] = interval_text
+    environment.filters["file_name"] = file_name
     environment.filters["percent"] = percent_text
     environment.filters["words"] = lambda text: str(text).replace("_", " ")
     environment.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
@@ -65,6 +68,18 @@ def interval_text(interval: Interval) -> str:
     if interval.low == interval.high:
         return f"{interval.value:.2f}"
     return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def difference_text(difference: Interval, texts: int) -> str:
+    """As in `+0.05 (+0.01 to +0.09)`; of fewer than `ENOUGH_TEXTS` that they are too few to tell."""
+    if texts < ENOUGH_TEXTS:
+        return "too few to tell"
+    return f"{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
+
+
+def file_name(path: str) -> str:
+    """The last part of a path, whichever system it was written on."""
+    return PureWindowsPath(path).name
 
 
 def percent_text(share: float | None) -> str:
@@ -87,7 +102,9 @@ def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, 
         ],
         "at_coverage": at_coverage,
         "others": others,
+        "difference": difference_text,
         "verdict": verdict(evaluation),
+        "two_accuracies": two_accuracies(evaluation),
         "answering": answering(evaluation),
         "groups": groups_in_words(evaluation),
         "unrecognised": unrecognised(evaluation),
@@ -104,7 +121,7 @@ def verdict(evaluation: Evaluation) -> str:
     n = evaluation.scores.n
     own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {counted(n, 'text')}"
     for one in evaluation.further:
-        own += f" and {interval_text(one.scores.macro_f1)} on the {one.n} of {Path(one.path).name}"
+        own += f" and {interval_text(one.scores.macro_f1)} on the {one.n} of {file_name(one.path)}"
     # A part of what is evaluated is no baseline of it.
     baselines = [one for one in evaluation.baselines if one.name != MODEL_ALONE]
     if not baselines:
@@ -118,8 +135,19 @@ def verdict(evaluation: Evaluation) -> str:
         return f"{own}; {compared}, so the model is better than it."
     if gap.high < 0:
         return f"{own}; {compared}, so that baseline is better than the model."
-    apart = f"{gap.value:+.2f} ({gap.low:+.2f} to {gap.high:+.2f})"
-    return f"{own}; {compared}; the difference of {apart} may be chance."
+    return f"{own}; {compared}; the difference of {difference_text(gap, n)} may be chance."
+
+
+def two_accuracies(evaluation: Evaluation) -> str | None:
+    """One sentence on why two accuracies are told; None where there is little between them."""
+    in_all, of_label = evaluation.scores.accuracy.value, evaluation.by_label.accuracy.value
+    if abs(of_label - in_all) <= WORTH_A_SENTENCE:
+        return None
+    return (
+        f"An accuracy of {in_all:.2f} counts an answer as wrong whose written lines cannot be read, as "
+        f"{percent_text(1 - evaluation.written.parse_rate)} cannot; {of_label:.2f} is that of the likeliest "
+        "label alone, which is what people are shown."
+    )
 
 
 def answering(evaluation: Evaluation) -> str:

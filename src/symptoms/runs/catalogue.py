@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -24,8 +26,21 @@ SHIPPED = CLASSIFIER_RUN.name
 def all_runs(root: Path = RUNS) -> list[RunDirectory]:
     """Every run, in the order in which they started."""
     found = [*root.glob("*/manifest.json"), *root.glob("*/*/manifest.json")]
-    manifests = sorted(found, key=lambda path: path.stat().st_mtime)
-    return [RunDirectory(path.parent) for path in manifests]
+    return [RunDirectory(path.parent) for path in sorted(found, key=_start)]
+
+
+def _start(manifest: Path) -> tuple[float, float]:
+    """When the run of this manifest started, and when the file was written, in seconds since 1970.
+
+    The former survives a copy; the latter tells two of one second apart, and stands for it where the manifest
+    is damaged, as such a run must not hide the others.
+    """
+    written = manifest.stat().st_mtime
+    try:
+        told = json.loads(manifest.read_text(encoding="utf-8"))["started"]
+        return datetime.fromisoformat(told).timestamp(), written
+    except (OSError, ValueError, KeyError, TypeError):
+        return written, written
 
 
 def newest_run(root: Path = RUNS) -> RunDirectory:

@@ -35,7 +35,7 @@ from symptoms.data import Label, labels_of_taxonomy
 from symptoms.errors import RunError
 from symptoms.runs.files import append_line, read_lines, rewrite_lines, write_json
 from symptoms.runs.final_loss import final_loss
-from symptoms.runs.lock import locked
+from symptoms.runs.lock import is_locked, locked
 from symptoms.runs.manifest import DataFile, manifest_of
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import CHOSEN, evaluation_of_used_weights
@@ -85,6 +85,11 @@ class RunDirectory:
         """Keep other processes from training this run; raises RunError where one does already."""
         with locked(self.path / "lock", f"The run {self.name}"):
             yield
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a process trains it now, or works on it otherwise; see `held`."""
+        return is_locked(self.path / "lock")
 
     @classmethod
     def check_name(cls, name: str, root: Path = RUNS) -> Path:
@@ -247,8 +252,9 @@ class RunDirectory:
         return None if used is None else used["dev_loss"]
 
     def final_loss(self) -> float | None:
-        """The mean loss over the last epoch's worth of steps; None before the first step."""
-        return final_loss(self.metrics())
+        """The mean loss over the last epoch's worth of steps; None before the run is finished."""
+        # What goes on, or may be resumed, has no end yet.
+        return final_loss(self.metrics()) if self.is_finished else None
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json, and the test cases as predictions."""

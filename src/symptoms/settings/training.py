@@ -21,6 +21,10 @@ class TrainingSettings(LoraAndAdam):
 
     data: str = Field(min_length=1, description="Training data: .jsonl, .json, .csv, .tsv, .xlsx, .parquet.")
     dev: str | None = Field(default=None, min_length=1, description="Held-out data to evaluate on.")
+    allow_duplicate: list[str] = Field(
+        default=[],
+        description="Id of a dev example that may resemble a training example; may be repeated.",
+    )
     text_column: str | None = Field(
         default=None, min_length=1, description="The column with the text, if not input."
     )
@@ -115,8 +119,8 @@ class TrainingSettings(LoraAndAdam):
     def _fits(self) -> Self:
         if self.steps is not None and self.warmup_steps >= self.steps:
             raise ValueError(f"warmup_steps {self.warmup_steps} must be fewer than the {self.steps} steps")
-        if self.dev is None and (self.patience is not None or self.dev_accuracy):
-            raise ValueError("patience and dev_accuracy need dev, the data to evaluate on")
+        if self.dev is None and (self.patience is not None or self.dev_accuracy or self.allow_duplicate):
+            raise ValueError("patience, dev_accuracy and allow_duplicate need dev, the data to evaluate on")
         if self.best_by == "last" and self.patience is not None:
             raise ValueError("patience waits for better weights, and best_by last takes the last ones")
         if self.balanced and not self.shuffle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +11,6 @@ from symptoms.web.bodies import DevPoint, RunAnswer, RunOutline, RunsAnswer, Ste
 from symptoms.web.problems import ApiError
 
 MOST_RUNS = 50
-TRAINING_SECONDS = 60.0
-"""A run that is not finished and wrote nothing for so long has been stopped."""
 
 
 def shown_runs(answering: Path | None) -> RunsAnswer:
@@ -76,8 +73,7 @@ def _read_outline(run: RunDirectory, answering: Path | None) -> RunOutline:
         learning_rate=config.get("learning_rate"),
         batch_size=config.get("batch_size"),
         loss=metrics[-1].loss if metrics else None,
-        # What goes on has no end yet.
-        final_loss=run.final_loss() if run.is_finished else None,
+        final_loss=run.final_loss(),
         dev_loss=run.used_dev_loss(),
         train_seconds=sum(line.seconds for line in metrics),
         answers=answering is not None and run.path.resolve() == answering.resolve(),
@@ -92,5 +88,4 @@ def _file_name(path: Any) -> str | None:
 def _state(run: RunDirectory) -> Literal["training", "finished", "stopped"]:
     if run.is_finished:
         return "finished"
-    written = max((file.stat().st_mtime for file in run.path.iterdir()), default=0.0)
-    return "training" if time.time() - written < TRAINING_SECONDS else "stopped"
+    return "training" if run.is_held else "stopped"

@@ -167,15 +167,19 @@ def test_other_weights_do_not_find_it(base: BaseModel):
     assert counted.rows_of(scheduler, asked) >= 100
 
 
-def test_what_is_remembered_goes_with_its_weights(base: BaseModel):
-    """A sampler that is gone leaves no keys and values behind."""
-    scheduler, weights = Scheduler(), weights_of(base)
-    Submitted(scheduler, weights, request(random_prompt(base, 100))).result()
-    assert scheduler.num_cached(base.model) > 0
-    del weights
-    gc.collect()
-    scheduler.step()
-    assert scheduler.num_cached(base.model) == 0
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_is_remembered_goes_with_its_weights(base: BaseModel, is_gone: bool):
+    """With room for two prompts, a third takes the place of a gone sampler's, and not of the oldest."""
+    scheduler, counted, weights = Scheduler(num_pages=14), Counted(base), weights_of(base)
+    oldest, newest = (request(random_prompt(base, 100, seed), max_tokens=1) for seed in range(2))
+    counted.rows_of(scheduler, oldest)
+    Submitted(scheduler, weights, oldest).result()
+    if is_gone:
+        del weights
+        gc.collect()
+    counted.rows_of(scheduler, newest)
+    rows = counted.rows_of(scheduler, oldest)
+    assert rows <= 2 * PAGE_TOKENS if is_gone else rows > 80
 
 
 def test_what_was_remembered_longest_ago_goes_first(base: BaseModel):

@@ -63,7 +63,9 @@ def evaluate(
     ] = None,
     allow_duplicate: Annotated[
         list[str] | None,
-        typer.Option(help="Id of a test example that may resemble a training example; may be repeated."),
+        typer.Option(
+            help="Id of a test or dev example that may resemble one of training or dev; may be repeated."
+        ),
     ] = None,
     risk: Annotated[
         float | None,
@@ -136,7 +138,7 @@ def evaluate(
     if json_file is not None:
         write_evaluation(json_file, evaluation)
     page = write_report(report or folder, evaluation, others)
-    _print_result(evaluation, page)
+    print_result(evaluation, page)
 
 
 def _kind_and_path(given: str) -> tuple[str, Path]:
@@ -146,8 +148,9 @@ def _kind_and_path(given: str) -> tuple[str, Path]:
     return kind, Path(path)
 
 
-def _print_result(evaluation: Evaluation, page: Path) -> None:
-    from symptoms.report.pages import answering, interval_text, percent_text, verdict
+def print_result(evaluation: Evaluation, page: Path) -> None:
+    """Write the figures as a table, with what has to be said of them, and where the report is."""
+    from symptoms.report.pages import answering, interval_text, percent_text, two_accuracies, verdict
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     beside = [f"macro-F1, {Path(one.path).stem}" for one in evaluation.further]
@@ -177,7 +180,9 @@ def _print_result(evaluation: Evaluation, page: Path) -> None:
         f"\nthe likeliest label is right in {interval_text(evaluation.by_label.accuracy)}, readable answers "
         f"{percent_text(evaluation.written.parse_rate)}{_of_written(evaluation)}"
         + (f", key symptoms micro-F1 {interval_text(symptoms.named_micro_f1)}" if symptoms else "")
-        + f", {evaluation.seconds:.0f} s for the test set\n{verdict(evaluation)}\n"
+        + f", {evaluation.seconds:.0f} s for the test set\n"
+        + (f"{why}\n" if (why := two_accuracies(evaluation)) else "")
+        + f"{verdict(evaluation)}\n"
         + f"{answering(evaluation)}\n{page}\n\n{DISCLAIMER}",
         highlight=False,
     )

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symptoms.safety.measuring import Share
+
 RESAMPLES = 2000
 LEVEL = 0.95
 
@@ -37,6 +39,16 @@ def bootstrap_interval(statistic: Statistic, size: int, seed: int = 0) -> Interv
         return np.concatenate(parts)
 
     return _interval(of_examples, size, _of_all(statistic, size), seed)
+
+
+def interval_of_share(share: Interval, texts: int) -> Interval:
+    """A share of so many texts with bounds that are no narrower than its doubt.
+
+    Where all are right or all wrong, none shows in texts drawn anew; the bounds are Wilson's.
+    """
+    if share.low < share.high:
+        return share
+    return Interval(share.value, *Share(round(share.value * texts), texts).bounds)
 
 
 def cluster_interval(statistic: Statistic, clusters: Sequence[Hashable], seed: int = 0) -> Interval:

@@ -28,6 +28,7 @@ from symptoms.evaluate.measures.intervals import (
     accuracy_statistic,
     bootstrap_interval,
     cluster_interval,
+    interval_of_share,
     macro_f1_statistic,
 )
 from symptoms.evaluate.measures.metrics import ConditionScore, balanced_accuracy, condition_scores
@@ -38,6 +39,7 @@ from symptoms.taxonomy import OUT_OF_SCOPE
 class Scores:
     """Figures of answers to `n` examples; intervals are 95% bootstrap intervals.
 
+    An accuracy of 0 or 1 has Wilson's bounds, see `interval_of_share`.
     `abstention` uses the threshold chosen on dev, where there is one; `accuracy_at_80_coverage` keeps the
     surest 80% of these very examples.
     """
@@ -120,7 +122,9 @@ def score(
     likeliest_right = right if answered is None else _equal(likeliest, asked.wanted)
     return Scores(
         n=len(asked.wanted),
-        accuracy=asked.interval(accuracy_statistic(asked.wanted, answers), seed),
+        accuracy=interval_of_share(
+            asked.interval(accuracy_statistic(asked.wanted, answers), seed), len(asked.wanted)
+        ),
         macro_f1=asked.interval(macro_f1_statistic(asked.wanted, answers), seed),
         balanced_accuracy=balanced_accuracy(asked.wanted, answers),
         conditions=tuple(condition_scores(asked.wanted, answers)),

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from symptoms.data import check_leakage
 from symptoms.data.files.records import columns_called
 from symptoms.errors import RunError
 from symptoms.runs.catalogue import find_run
@@ -66,7 +67,21 @@ def new_request(told: Mapping[str, Any], service: str | None) -> TrainingRequest
 
 
 def request_of(told: TrainingSettings, service: str | None) -> TrainingRequest:
-    """The request of these settings, with its data; raises DataError for a file with faults."""
+    """The request of these settings, with its data.
+
+    Raises DataError for a file with faults, and where dev has texts of the training data, by which nobody
+    could tell how good the weights are.
+    """
+    return _held_out(_read(told, service))
+
+
+def _held_out(request: TrainingRequest) -> TrainingRequest:
+    if request.dev is not None:
+        check_leakage(request.data, request.dev, request.told.allow_duplicate)
+    return request
+
+
+def _read(told: TrainingSettings, service: str | None) -> TrainingRequest:
     columns = columns_called(told.text_column, told.label_column)
     data = load_training_data(Path(told.data), "train", columns)
     dev = None
@@ -78,14 +93,18 @@ def request_of(told: TrainingSettings, service: str | None) -> TrainingRequest:
 
 def request_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -> TrainingRequest:
     """The settings of a run, on the same data; raises RunError where that has changed."""
+    return _held_out(_as_begun(name, told, service))
+
+
+def _as_begun(name: str, told: Mapping[str, Any], service: str | None) -> TrainingRequest:
     refuse_steps_with_epochs(told)
     run = find_run(name)
     manifest, settings = run.manifest(), {**_settings_of(run).model_dump(), **told}
     if told.get("epochs"):
         settings["steps"] = None
-    request = request_of(
-        TrainingSettings.of(settings), service or manifest["service_url"] or manifest["service"]
-    )
+    if "dev" in told and "allow_duplicate" not in told:
+        settings["allow_duplicate"] = []
+    request = _read(TrainingSettings.of(settings), service or manifest["service_url"] or manifest["service"])
     check_same_data(run, request, told)
     return request if "base_model" in told else replace(request, base_model_sha256=run.base_model_sha256())
 
@@ -114,7 +133,8 @@ def request_to_resume(name: str, service: str | None) -> TrainingRequest:
     run = find_run(name)
     if run.is_finished:
         raise RunError(f"The run {name} is finished; train another with --repeat {name} --run NEW.")
-    return replace(request_to_repeat(name, {}, service), run=run)
+    # What was begun goes on, whatever a version of before let pass.
+    return replace(_as_begun(name, {}, service), run=run)
 
 
 def _settings_of(run: RunDirectory) -> TrainingSettings:

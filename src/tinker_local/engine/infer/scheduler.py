@@ -68,10 +68,6 @@ class Scheduler:
         with self._lock:
             return sum(job.num_bytes for job in (*self._incoming, *self._jobs))
 
-    def num_cached(self, base: Llama) -> int:
-        """Pages that are kept of prompts that were prefilled lately."""
-        return len(self._memory_of(base).cache)
-
     def step(self) -> None:
         """Compute one step for one set of weights, and deliver what is finished."""
         self._admit()

@@ -26,9 +26,6 @@ class PrefixCache:
         self._links: OrderedDict[Link, tuple[int, int]] = OrderedDict()
         self._numbers = count(1)
 
-    def __len__(self) -> int:
-        return len(self._links)
-
     def find(self, weights: int, tokens: Sequence[int], most: int) -> list[int]:
         """Pages that hold the first tokens, at most `most` of them; each counts one more user."""
         found: list[Link] = []
