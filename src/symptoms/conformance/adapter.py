@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from symptoms.conformance.findings import Check, Finding, NotMeasurableError, check, near
-from symptoms.conformance.probe import Probe, signed
+from symptoms.conformance.findings import Check, Finding, check, near
+from symptoms.conformance.probe import NotMeasurableError, Probe, signed
 
 RANKS = (4, 16)
 ALPHA = 32.0

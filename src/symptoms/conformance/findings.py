@@ -5,12 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from symptoms.conformance.probe import NotMeasurableError, Probe
 from symptoms.service.faults import PAYMENT, TOO_OFTEN, StatusError, error_of
-
-if TYPE_CHECKING:
-    from symptoms.conformance.probe import Probe
 
 Verdict = Literal["as documented", "differs", "refused", "not measured"]
 """`refused`: an error, or no answer, where one was due; `not measured`: what it needs is missing."""
@@ -67,10 +65,6 @@ class Row:
     consequence: str
     may_pass: bool = False
     """Whether what was refused may come when it is asked for again: nothing was measured then."""
-
-
-class NotMeasurableError(Exception):
-    """What a check needs is not there; the message is the clause that says what."""
 
 
 def row_of(check: Check, finding: Finding) -> Row:

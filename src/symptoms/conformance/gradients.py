@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from symptoms.conformance.findings import Finding, NotMeasurableError, check, near
-from symptoms.conformance.probe import TOKENS, Probe, datum
+from symptoms.conformance.findings import Finding, check, near
+from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, datum
 
 NORMALISED = (
     "gradients are divided by the sum of weights, so per-token weights set no scale and losses do not add up"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symptoms.conformance.findings import Finding, NotMeasurableError, check
-from symptoms.conformance.probe import TOKENS, Probe, signed
+from symptoms.conformance.findings import Finding, check
+from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, signed
 
 MEAN_NATS, MOST_NATS = 0.05, 0.3
 """How far log-probabilities may be apart, on average and at most: what bfloat16 makes of them."""

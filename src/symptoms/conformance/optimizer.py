@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from symptoms.conformance.findings import Finding, NotMeasurableError, check, near
-from symptoms.conformance.probe import Probe, adam
+from symptoms.conformance.findings import Finding, check, near
+from symptoms.conformance.probe import NotMeasurableError, Probe, adam
 
 
 @check("Adam's eps", "epsilon is not the one that was set")

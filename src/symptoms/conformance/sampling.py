@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from symptoms.conformance.findings import Finding, NotMeasurableError, check
-from symptoms.conformance.probe import TOKENS, Probe, signed
+from symptoms.conformance.findings import Finding, check
+from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, signed
 
 if TYPE_CHECKING:
     import tinker

@@ -7,8 +7,8 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, cast
 
-from symptoms.conformance.findings import NO_ANSWER, Finding, NotMeasurableError, check
-from symptoms.conformance.probe import RANK, TOKENS, Probe, datum
+from symptoms.conformance.findings import NO_ANSWER, Finding, check
+from symptoms.conformance.probe import RANK, TOKENS, NotMeasurableError, Probe, datum
 from symptoms.service.sdk import made_within
 
 LONGEST = 8192
