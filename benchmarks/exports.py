@@ -17,7 +17,7 @@ from symptoms.runs import run_by_name
 from symptoms.shipped import FOLDER as SHIPPED
 from tinker_local.cli import default_home
 from tinker_local.export import CheckFailedError, export, open_source, own_answers, read_questions
-from tinker_local.export.verification import HEADS, row
+from tinker_local.export.checking.verification import HEADS, row
 
 FORMS = (
     ("peft", None),

@@ -22,12 +22,12 @@ from benchmarks.crossed.ingredients import TEXTS
 from benchmarks.crossed.trainers import mlx, said_by, write_ingredients
 from tinker_local.engine.model.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.export import Source, own_answers
+from tinker_local.export.checking.own_answers import OwnAnswer
+from tinker_local.export.checking.questions import Questions, general_questions
+from tinker_local.export.checking.verification import LLAMA_CPP, TRANSFORMERS, Reader, _answers
 from tinker_local.export.exporting import _plain_token
 from tinker_local.export.folders import write_peft_folder
 from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
-from tinker_local.export.own_answers import OwnAnswer
-from tinker_local.export.questions import Questions, general_questions
-from tinker_local.export.verification import LLAMA_CPP, TRANSFORMERS, Reader, _answers
 from tinker_local.loading import load_base_model
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore
 

@@ -37,13 +37,13 @@ from tinker_local.cli import default_home
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.export import open_source, own_answers, read_questions
+from tinker_local.export.checking.own_answers import OwnAnswer
+from tinker_local.export.checking.questions import Questions
+from tinker_local.export.checking.verification import LLAMA_CPP, Reader, _answers
 from tinker_local.export.exporting import _plain_token
 from tinker_local.export.gguf_files import _add_keys, _reordered
 from tinker_local.export.gguf_keys import gguf_architecture, model_keys
-from tinker_local.export.own_answers import OwnAnswer
-from tinker_local.export.questions import Questions
 from tinker_local.export.source import Source
-from tinker_local.export.verification import LLAMA_CPP, Reader, _answers
 from tinker_local.loading.gguf.tensors import gguf_name
 from tinker_local.loading.stored_tensors import EMBEDDING
 

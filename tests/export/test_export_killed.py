@@ -17,7 +17,7 @@ import pytest
 
 from checkpoints_to_export import saved_source
 from tinker_local.export import Source, export, general_questions
-from tinker_local.export.pace import in_words, paced
+from tinker_local.export.checking.pace import in_words, paced
 from tinker_local.export.unfinished import unfinished_folder
 from tiny_models import write_tiny_model
 

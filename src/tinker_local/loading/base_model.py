@@ -19,8 +19,8 @@ from tinker_local.engine.kernels.native.library import takes_bfloat16
 from tinker_local.engine.model.llama import Llama, weight_shapes
 from tinker_local.engine.model.packing import EMBEDDING, laid_out_copy
 from tinker_local.errors import StartupError
-from tinker_local.loading.architectures import find_architecture
-from tinker_local.loading.config_json import end_tokens, read_config
+from tinker_local.loading.config.architectures import find_architecture
+from tinker_local.loading.config.config_json import end_tokens, read_config
 from tinker_local.loading.conversions import converted
 from tinker_local.loading.gguf.paths import find_gguf, part_paths
 from tinker_local.loading.json_file import read_json
