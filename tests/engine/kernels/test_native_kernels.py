@@ -18,7 +18,7 @@ from torch import Tensor
 from tinker_local.engine.kernels.native import library as library_module
 from tinker_local.engine.kernels.native import vocabulary
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
-from tinker_local.engine.kernels.native.few_rows import BlockLengths, LowRank
+from tinker_local.engine.kernels.native.few_rows import BlockLengths, FewRowsLowRank
 from tinker_local.engine.kernels.native.library import SWITCH, Shape, library
 from tinker_local.engine.kernels.native.panels import Form, compact_panels, float_panels, numbers
 from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
@@ -108,7 +108,7 @@ def test_adapters_beside_a_matrix_add_the_same_to_few_rows_and_to_many():
     b = [torch.randn((len(part), 32), generator=draw) for part in parts]
     joined = torch.cat(parts)
     base = lengths.matrix(parts, packed_matrix(joined), only_compact=True)
-    low_rank = LowRank(lengths.adapter_matrix(a, a), [lengths.adapter_matrix(one, one) for one in b])
+    low_rank = FewRowsLowRank(lengths.adapter_matrix(a, a), [lengths.adapter_matrix(one, one) for one in b])
     x = torch.randn((30, 96), generator=draw)
     many = low_rank.applied(base, x)
     low = x @ a.t()

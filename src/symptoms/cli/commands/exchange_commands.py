@@ -1,4 +1,4 @@
-"""`symptoms export`: a run in a form that other programs load."""
+"""`symptoms export`: a run for other programs; `symptoms settings`: their configurations as ours."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from typing import Annotated
 
 import typer
 
-from symptoms.errors import RunError
+from symptoms.data.files.row_stream import count_rows
+from symptoms.errors import InputError, RunError
 from symptoms.exchange import ExportRequest, Form, export_run
 from symptoms.runs import run_by_name
+from symptoms.settings.translated import Tool, translate
+from symptoms.settings.translated.toml_page import as_toml
+from symptoms.train.request.other_tools_file import read_other_tools_file
+from symptoms.words import counted
+
+settings_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Bring settings from another tool."
+)
 
 
 def export(
@@ -48,3 +57,44 @@ def export(
     if code:
         # The process has said why.
         raise typer.Exit(code)
+
+
+@settings_app.callback()
+def _settings() -> None:
+    """Bring settings from another tool."""
+
+
+@settings_app.command("translate")
+def translate_file(
+    file: Annotated[Path, typer.Argument(help="Its configuration, YAML or JSON.")],
+    tool: Annotated[Tool, typer.Option("--from", help="The tool whose configuration it is.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the settings into this file and not to the screen.")
+    ] = None,
+    examples: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many training examples; turns a share of all steps into a number."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The training file, whose examples are counted for that.")
+    ] = None,
+) -> None:
+    """Write settings for `symptoms train` with the reason of each, and name what cannot be carried over."""
+    if data is not None:
+        if examples is not None:
+            raise InputError("--examples and --data both say how many examples there are; give one of them.")
+        examples = count_rows(data)
+    translation = translate(tool, read_other_tools_file(file), examples)
+    page = as_toml(translation, file.name)
+    if out is None:
+        typer.echo(page, nl=False)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as written:
+            written.write(page)
+    except FileExistsError as error:
+        raise InputError(f"{out} exists already; choose another file, or remove it.") from error
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); choose another file.") from error
+    carried, left = counted(len(translation.carried), "setting"), len(translation.left)
+    typer.echo(f"{out}: {carried}; {left} of {translation.tool}'s not carried over, as its end tells.")
