@@ -60,16 +60,19 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest come first."""
     items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst | None:
+    """Keep that order where files are handed out to several workers."""
     return LongestFirst(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Llama with random weights, small enough to be trained in a test."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     write_tiny_llama(folder)
     return folder

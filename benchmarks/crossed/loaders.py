@@ -35,6 +35,7 @@ RANK = 8
 
 
 def main() -> None:
+    """Write the adapter in every form, ask each loader, and print a line of the table for it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_ingredients(folder)
@@ -91,6 +92,7 @@ def without(source: Source) -> Source:
 
 
 def made(folder: Path) -> Path:
+    """A folder that is new."""
     folder.mkdir()
     return folder
 
@@ -121,6 +123,7 @@ def own_scores(source: Source, questions: Questions, own: Sequence[OwnAnswer]) -
 def answers(
     reader: Reader, source: Source, questions: Questions, own: Sequence[OwnAnswer]
 ) -> list[list[float]]:
+    """Log-probabilities of the lines behind each prompt, by one reader."""
     return [one["scores"] for one in _answers(reader, questions, own, source.base.end_tokens)]
 
 

@@ -30,14 +30,17 @@ class Told(TrainingCallback):
         self.losses: list[float] = []
 
     def on_train_loss_report(self, train_info: dict[str, Any]) -> None:
+        """Called by the trainer with a step's figures."""
         self.losses.append(train_info["train_loss"])
 
 
 def without_what_follows_the_end(model: Any, batch: mx.array, lengths: mx.array) -> tuple[mx.array, mx.array]:
+    """mlx-lm's loss with the last target of each text left out, which stands behind the end token."""
     return default_loss(model, batch, mx.concatenate([lengths[:, :1], lengths[:, 1:] - 1], axis=1))
 
 
 def main() -> None:
+    """Train, and tell the loss of each step."""
     settings = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
     past_the_end = settings.pop("one_past_the_end", True)
     adam = settings.pop("adam", {"bias_correction": True})

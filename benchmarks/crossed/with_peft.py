@@ -33,6 +33,7 @@ def put_first(adapted: torch.nn.Module) -> None:
 
 
 def main() -> None:
+    """Train, and tell the loss of each step and the number of targets in a batch."""
     model = adapted_model()
     tokenizer = AutoTokenizer.from_pretrained(given.folder() / "model")
     rows = [[*tokenizer(text).input_ids, tokenizer.eos_token_id] for text in given.TEXTS]

@@ -24,11 +24,13 @@ class Told(TrainerCallback):
         self.losses: list[float] = []
 
     def on_log(self, *_: Any, logs: dict[str, float] | None = None, **__: Any) -> None:
+        """Called by the trainer with what it logs; its last call, of the whole run, has no `loss`."""
         if logs and "loss" in logs:
             self.losses.append(logs["loss"])
 
 
 def main() -> None:
+    """Train, and tell the loss of each step and how many rows the trainer has made of the texts."""
     told = Told()
     with tempfile.TemporaryDirectory() as output:
         settings: dict[str, Any] = {
