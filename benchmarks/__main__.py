@@ -19,6 +19,7 @@ QUICK_REPETITIONS = 1
 
 
 def main() -> None:
+    """Measure what was chosen, keep the results, and write the page; without the peers, ours alone."""
     options = _parser().parse_args()
     if options.report_only:
         report.write_all()

@@ -59,6 +59,7 @@ def summed_loss(model: Llama, datums: Sequence[Any]) -> Tensor:
 
 
 def main() -> None:
+    """Train as the options say, print the dev loss of each epoch, and write the last weights into `--out`."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--learning-rate", type=float, required=True)
     arguments.add_argument("--weight-decay", type=float, default=0.1)

@@ -26,6 +26,7 @@ class Worker:
 
     @property
     def key(self) -> str:
+        """Tells apart what has to be a process of its own: contestants with one key share one."""
         return json.dumps([self.module, self.environment, self.settings], sort_keys=True)
 
 

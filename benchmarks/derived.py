@@ -16,6 +16,7 @@ def seconds_of(case: Measured, name: str) -> Sequence[float] | None:
 
 
 def row_of(case: Measured, name: str) -> Mapping[str, Any] | None:
+    """A contestant's row of a case, or None where it did not take part."""
     return next((row for row in case["contestants"] if row["name"] == name), None)
 
 
@@ -40,5 +41,6 @@ def share_of_floor(case: Measured, name: str, dtype: str = "bfloat16") -> float 
 
 
 def peak_bytes(case: Measured, name: str) -> int | None:
+    """The most memory that a contestant took in a case, in bytes; None where that wasn't measured."""
     row = row_of(case, name)
     return None if row is None else row.get("peak_bytes")

@@ -40,6 +40,7 @@ def milliseconds(action: Callable[[], object], times: int) -> float:
 
 
 def main() -> None:
+    """Measure, and print a line for each figure."""
     started = time.perf_counter()
     with connect("local") as service:
         from tinker import AdamParams, ModelInput, SamplingParams

@@ -17,7 +17,7 @@ from symptoms.runs import run_by_name
 from symptoms.shipped import FOLDER as SHIPPED
 from tinker_local.cli import default_home
 from tinker_local.export import CheckFailedError, export, open_source, own_answers, read_questions
-from tinker_local.export.verification import HEADS, row
+from tinker_local.export.checking.verification import HEADS, row
 
 FORMS = (
     ("peft", None),
@@ -33,6 +33,7 @@ FORMS = (
 
 
 def main() -> None:
+    """Export a run in every form, or in those named, and print a line of the table for each."""
     run = run_by_name(sys.argv[1] if len(sys.argv) > 1 else "shipped")
     known = {f"{form}-{kind}" if kind else form: (form, kind) for form, kind in FORMS}
     wanted = {name: known[name] for name in sys.argv[2:]} or known
@@ -60,6 +61,7 @@ def main() -> None:
 
 
 def progress(what: str) -> None:
+    """Tell on standard error, with the time, what is under way."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
 
 

@@ -58,6 +58,7 @@ class Goal:
         return None if of is None or to is None else of / to
 
     def reached(self, value: float) -> bool:
+        """Whether a ratio is on the right side of the bound."""
         return value >= self.bound if self.at_least else value <= self.bound
 
     def text(self, value: float) -> str:
@@ -70,6 +71,7 @@ class Goal:
 
     @property
     def bound_text(self) -> str:
+        """The bound as the page tells it."""
         return f"at {'least' if self.at_least else 'most'} {self.text(self.bound)}"
 
 

@@ -23,6 +23,7 @@ SEEDS = (0, 1, 2)
 
 
 def main() -> None:
+    """Fit the bag of words at every size, print both, and draw."""
     ours: defaultdict[int, list[float]] = defaultdict(list)
     for evaluation in map(read_evaluation, sorted((ROOT / "results").glob("*.json"))):
         if evaluation.subject.base_model == "symptoms-base":

@@ -46,6 +46,7 @@ def load(model: str, home: str) -> tuple[str, float, float]:
 
 
 def main() -> None:
+    """Load the file for the first time, again, and as safetensors, in turn, and print the medians."""
     source = str(Path(sys.argv[1]).resolve())
     figures: dict[str, list[tuple[float, float]]] = {"first": [], "second": [], "safetensors": []}
     # In turns, so that a noisy moment falls on all three.

@@ -21,12 +21,14 @@ DATA = Path(__file__).parent.parent / "data"
 
 
 def rows_per_second(texts: list[str], action: Callable[[list[str]], object]) -> float:
+    """How fast an action is done with all of these texts."""
     started = time.perf_counter()
     action(texts)
     return len(texts) / (time.perf_counter() - started)
 
 
 def main() -> None:
+    """Assess one by one and together in turn, and print both rates and their ratio."""
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
     parser.add_argument("--rows", type=int, default=200)

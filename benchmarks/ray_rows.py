@@ -31,6 +31,7 @@ class Assess:
         self._classifier = Classifier.load(run, service)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch of columns with two more: `assessment`, and `error` where there could be none."""
         texts = [InputError("input: no text") if text is None else str(text) for text in batch["input"]]
         outcomes = list(self._classifier.outcomes(texts))
         told = [None if isinstance(one, InputError) else json.dumps(one.to_json()) for one in outcomes]
@@ -39,6 +40,7 @@ class Assess:
 
 
 def main() -> None:
+    """Assess the file and print how many rows a second that were."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("file", type=Path)

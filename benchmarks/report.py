@@ -131,6 +131,7 @@ def reference(case: Mapping[str, Any], name: str) -> str:
 
 
 def milliseconds(seconds: float) -> str:
+    """Seconds as milliseconds, with as many digits as mean something."""
     return (
         f"{1e3 * seconds:,.0f}"
         if seconds >= 0.1

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:
+    """Draw the figure for the runs and sweeps in the arguments."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("runs", nargs="+")
     names: list[str] = arguments.parse_args().runs

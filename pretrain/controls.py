@@ -31,6 +31,7 @@ class Control:
     options: Sequence[str] = ()
 
     def num_parameters(self) -> int:
+        """How many numbers the control's base model has."""
         shapes = weight_shapes(llama_config(self.hidden_size, self.layers)).values()
         return sum(shape[0] * (shape[1] if len(shape) > 1 else 1) for shape in shapes)
 
@@ -47,10 +48,12 @@ CONTROLS = (
 
 
 def run(script: str, *options: str | Path) -> None:
+    """Run another script of this folder; raises CalledProcessError where it fails."""
     subprocess.run([sys.executable, HERE / script, *options], check=True)
 
 
 def main() -> None:
+    """Train every control, or go on with it, and set them side by side."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
     arguments.add_argument("--corpora", type=Path, nargs="+", required=True)

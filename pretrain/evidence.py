@@ -74,6 +74,7 @@ def probe_accuracy(base: BaseModel, examples: Path) -> tuple[float, float]:
 
 
 def main() -> None:
+    """Print the table for the models in the options."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--corpora", type=Path, nargs="+", required=True)
     arguments.add_argument("--examples", type=Path, default=Path("data"))

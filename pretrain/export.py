@@ -28,6 +28,7 @@ TARGET = Path(__file__).parent.parent / "src" / "base_models" / "bundled" / "sym
 
 
 def main() -> None:
+    """Write weights, tokenizer and configuration, each whole or not at all."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
     arguments.add_argument("--state", type=Path, help="as for train.py; DATA/state.pt")

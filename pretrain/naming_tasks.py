@@ -61,6 +61,7 @@ def turned_round(corpora: Path, name: str, layout: re.Pattern[str]) -> Iterator[
 
 
 def main() -> None:
+    """Write a corpus for each source that can be turned round."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--corpora", type=Path, required=True)
     arguments.add_argument("--out", type=Path, default=Path("build/corpora"))

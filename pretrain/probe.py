@@ -47,6 +47,7 @@ def states(model: Llama, tokenizer: Tokenizer, texts: list[str]) -> tuple[np.nda
 
 
 def main() -> None:
+    """Print the accuracy and macro-F1 of both places that are read."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--examples", type=Path, default=Path("data"))
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))

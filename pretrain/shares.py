@@ -36,6 +36,7 @@ def passage_shares(data: Path, sources: Sequence[Source]) -> np.ndarray:
 
 
 def main() -> None:
+    """Print the table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
     options = arguments.parse_args()

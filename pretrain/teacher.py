@@ -91,6 +91,7 @@ class Teacher:
 
 
 def write_source(teacher: Teacher, tokenizer: Tokenizer, texts: Sequence[str], path: Path) -> None:
+    """Write the passages that are short enough, with their embeddings, whole or not at all."""
     encoded = [
         (encoding.ids, text) for encoding, text in zip(tokenizer.encode_batch(texts), texts, strict=True)
     ]
@@ -104,6 +105,7 @@ def write_source(teacher: Teacher, tokenizer: Tokenizer, texts: Sequence[str], p
 
 
 def main() -> None:
+    """Embed every source and the tokens; what is there already stays."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--corpora", type=Path, nargs="+", required=True)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))

@@ -41,6 +41,7 @@ def new_tokenizer() -> Tokenizer:
 
 
 def training_text(corpora: Sequence[Path], sources: list[Source]) -> Iterator[str]:
+    """What the tokenizer learns from: so much of each source, and nothing held out or of our own prose."""
     for source in sources:
         if source.name == OWN_PROSE:
             continue
@@ -55,6 +56,7 @@ def training_text(corpora: Sequence[Path], sources: list[Source]) -> Iterator[st
 
 
 def train_tokenizer(corpora: Sequence[Path], sources: list[Source]) -> Tokenizer:
+    """A byte-level BPE tokenizer that begins each text with its own token."""
     tokenizer = new_tokenizer()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY_SIZE,
@@ -94,6 +96,7 @@ def write_source(tokenizer: Tokenizer, corpora: Sequence[Path], source: Source, 
 
 
 def main() -> None:
+    """Train the tokenizer where there is none, and tokenise every source that is missing."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument(
         "--corpora", type=Path, nargs="+", required=True, help="folders with one folder a source"

@@ -130,6 +130,7 @@ def held_out_bits(model: Llama, corpus: Documents, sequence_length: int) -> dict
 
 
 def adamw(weights: Sequence[Tensor]) -> torch.optim.AdamW:
+    """The optimizer of what is no hidden matrix, at its own learning rate and without decay."""
     return torch.optim.AdamW(weights, lr=ADAMW_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0)
 
 
@@ -146,6 +147,7 @@ class Training:
 
     @classmethod
     def start(cls, config: LlamaConfig, taught: Tensor, seed: int, adamw_alone: bool = False) -> Training:
+        """Weights by a seed, but for the embeddings, which begin at what the teacher says of tokens."""
         weights = initial_weights(config, seed)
         weights[EMBEDDING] = embeddings_from_teacher(taught, weights[EMBEDDING])
         for weight in weights.values():
@@ -162,6 +164,7 @@ class Training:
         return cls(config, weights, readout, [muon, adamw(others)], [MUON_LEARNING_RATE, ADAMW_LEARNING_RATE])
 
     def update(self, factor: float) -> None:
+        """A step of both optimizers with their learning rates times a factor; the gradients are spent."""
         for optimizer, rate in zip(self.optimizers, self.base_rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
             optimizer.step()
@@ -169,6 +172,7 @@ class Training:
         self.step += 1
 
     def save(self, path: Path) -> None:
+        """Write all that is needed to go on, whole or not at all."""
         state = {
             "step": self.step,
             "config": asdict(self.config),
@@ -180,6 +184,7 @@ class Training:
             torch.save(state, partial)
 
     def load(self, path: Path) -> None:
+        """Go on from what `save` wrote."""
         state: dict[str, Any] = torch.load(path, weights_only=True)
         self.step = state["step"]
         with torch.no_grad():
@@ -191,6 +196,7 @@ class Training:
 
 
 def main() -> None:
+    """Train from where it was left, and write what it came to."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path("build/pretrain"))
     arguments.add_argument("--steps", type=int, default=6000, help=f"each of {2 * TOKENS_PER_BATCH} tokens")

@@ -69,6 +69,7 @@ class InProcess:
         return self._number
 
     def send(self, route: str, body: bytes) -> httpx.Response:
+        """The answer to a body, which has to be none of the 5xx."""
         answer = self._loop.run_until_complete(self._http.post(route, content=body))
         assert answer.status_code < 500, answer.text
         return answer
@@ -85,6 +86,7 @@ class InProcess:
         return answer
 
     def close(self) -> None:
+        """End the worker and the loop."""
         self._loop.run_until_complete(self._http.aclose())
         self._worker.stop()
         self._thread.join(PATIENCE)

@@ -26,6 +26,7 @@ os.environ["SYMPTOMS_BASE_MODEL"] = "symptoms-base"
 from xdist.remote import Producer
 
 from command_in_process import in_process
+from conformance_probes import scaled_model, scaled_reference  # noqa: F401 - fixtures of tests/lab
 from faulty_service import between, spoilt  # noqa: F401 - fixtures of tests/hosted
 from model_sources import slow_index, tiny_package  # noqa: F401 - fixtures of tests/base_models
 from other_stores import nobody, ollama_store  # noqa: F401 - likewise
@@ -37,7 +38,8 @@ from tinker_local.engine.kernels.native.library import library
 from tiny_models import write_tiny_llama
 from training_in_process import trained  # noqa: F401 - a fixture of tests/lab
 from training_runs import write_examples
-from web_service import api, live_run, web_folder, web_url  # noqa: F401 - fixtures of tests/web
+from web_page import browser, open_page  # noqa: F401 - fixtures of tests/web
+from web_service import api, live_run, web_folder, web_url  # noqa: F401 - likewise
 
 # The base models that are on this machine must not decide what answers where a test has trained nothing.
 MODELS = tempfile.TemporaryDirectory(prefix="models-")
@@ -58,16 +60,19 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest come first."""
     items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LongestFirst | None:
+    """Keep that order where files are handed out to several workers."""
     return LongestFirst(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a Llama with random weights, small enough to be trained in a test."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     write_tiny_llama(folder)
     return folder

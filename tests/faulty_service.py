@@ -68,6 +68,7 @@ class Between:
         self.plan, self.offered, self.asked = _as_it_is, None, {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a request by its route, and pass it on, answer it or spoil its answer, as planned."""
         if scope["type"] != "http" or not scope["path"].startswith(API):
             await self.app(scope, receive, send)
             return

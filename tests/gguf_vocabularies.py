@@ -59,6 +59,7 @@ def texts() -> st.SearchStrategy[str]:
 
 
 def random_text(source: random.Random, pieces: list[str], length: int) -> str:
+    """So many pieces in a row."""
     return "".join(source.choice(pieces) for _ in range(length))
 
 

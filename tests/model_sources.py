@@ -83,6 +83,7 @@ class TinyPackage:
 
     @property
     def home(self) -> Path:
+        """Where models are kept that were got."""
         return self.folder / "models"
 
     @property
@@ -92,10 +93,12 @@ class TinyPackage:
 
     @property
     def marker(self) -> Path:
+        """What the package would write if any of its code ran."""
         return self.folder / "marker"
 
     @property
     def table(self) -> Path:
+        """The table that knows the package."""
         return self.folder / "models.toml"
 
     def write_table(self, **changes: str) -> None:
@@ -147,6 +150,7 @@ class TinyPackage:
         )
 
     def command(self, *arguments: str) -> list[str]:
+        """`symptoms models` with this table, as a process would be started."""
         script = (
             "import pathlib, sys\n"
             "from base_models import table\n"

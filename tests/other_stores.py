@@ -35,6 +35,7 @@ class OllamaStore:
         return blobs
 
     def write_manifest(self, name: str, text: str) -> Path:
+        """What Ollama writes of a model under its name, in whatever words."""
         file = self.folder / "manifests" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)

@@ -30,10 +30,14 @@ class Listening(Protocol):
     """A server with KEY, in a process of its own or in this one."""
 
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Its address."""
+        ...
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """The base model, as clients name it."""
+        ...
 
 
 class ServerProcess:
@@ -65,10 +69,12 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
+        """The process's number, to be killed by."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
+        """Whether the process is still there."""
         return self._process.poll() is None
 
     def kill(self) -> None:
@@ -125,9 +131,11 @@ class RawClient:
         self._http.close()
 
     def request(self, path: str, **content: Any) -> httpx.Response:
+        """A post of anything, with whatever status comes."""
         return self._http.post(path, **content)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The JSON answer to a JSON body; raises where the status is an error."""
         answer = self._http.post(path, json=body)
         answer.raise_for_status()
         return answer.json()
@@ -146,9 +154,11 @@ class RawClient:
                 return answer
 
     def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What comes of a request that is answered by a promise first."""
         return self.result(self.post(path, body)).json()
 
     def create(self, seed: int = 1) -> RawRun:
+        """A new run, with an adapter by this seed."""
         self._runs += 1
         made = self.call(
             "create_model",
@@ -168,6 +178,7 @@ class RawClient:
         return RawRun(self, self.call("load_weights", body)["model_id"])
 
     def finish(self) -> None:
+        """End the session, as a client that leaves in good order."""
         self.post(f"sessions/{self.session}/finish", {})
 
 
@@ -202,6 +213,7 @@ class RawRun:
         return loss
 
     def save(self, name: str, overwrite: bool = False) -> str:
+        """Save the weights under a name; gives the path."""
         body = self._numbered({"path": name, "overwrite": overwrite})
         return self.client.call("save_weights", body)["path"]
 

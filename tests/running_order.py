@@ -8,6 +8,7 @@ from xdist.scheduler import LoadFileScheduling
 
 LONGEST = (
     "tests/lab/test_conformance.py",
+    "tests/lab/test_conformance_computing.py",
     "tests/lab/test_experiment.py",
     "tests/docs/test_tutorial.py",
     "tests/lab/test_resume.py",

@@ -39,6 +39,7 @@ def request(prompt: tuple[int, ...], **changes: Any) -> GenerationRequest:
 
 
 def random_prompt(base: BaseModel, length: int, seed: int = 0) -> tuple[int, ...]:
+    """So many tokens of the vocabulary, by a seed."""
     draw = random.Random(seed)
     return tuple(draw.randrange(base.model.config.vocab_size) for _ in range(length))
 

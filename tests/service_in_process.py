@@ -32,6 +32,7 @@ class Clock:
         self.now = 0.0
 
     def __call__(self) -> float:
+        """What time it is: what the test has set."""
         return self.now
 
     # Stands in for the module `time` where that is what is used.
@@ -40,6 +41,7 @@ class Clock:
 
 @contextmanager
 def computing(worker: Worker) -> Generator[None, None, None]:
+    """The worker in a thread of its own, while the block lasts."""
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
@@ -61,11 +63,13 @@ class Service:
         self.session = self.state.create_session(requests.CreateSession()).session_id
 
     async def done(self, future: Future) -> bytes:
+        """The answer's body, once it is there."""
         payload = await self.state.futures.wait(future, PATIENCE)
         assert payload is not None
         return payload.body
 
     def create_body(self, number: int = 0) -> requests.CreateModel:
+        """A request for an adapter, as the session's run of this number."""
         lora = requests.LoraSettings(rank=4, seed=1)
         return requests.CreateModel(
             session_id=self.session, model_seq_id=number, base_model=self.model, lora_config=lora
@@ -88,6 +92,7 @@ class Service:
         return future
 
     def snapshot(self, run_id: str) -> Future:
+        """Save the weights to sample from them at once, without a name."""
         body = requests.SaveWeightsForSampler(model_id=run_id, seq_id=1, sampling_session_seq_id=7)
         return self.state.runs.save_weights_for_sampler(body)
 
@@ -101,12 +106,14 @@ class Client:
         self.run_id = run_id
 
     def chunk(self, number: int) -> Future:
+        """A call of forward_backward, with datums of its own by its number in the run."""
         message = proto.ForwardBackwardRequest(model_id=self.run_id, seq_id=number, loss_fn="cross_entropy")
         for step in range(3):
             add_datum(message, tokens_of_step(3 * number + step))
         return self._runs.forward_backward(message)
 
     def step(self, number: int) -> Future:
+        """A step of the optimizer, by its number in the run."""
         adam = requests.AdamParams(learning_rate=0.01, eps=1e-8)
         return self._runs.optim_step(
             requests.OptimStep(model_id=self.run_id, seq_id=number, adam_params=adam)
@@ -122,8 +129,10 @@ class Client:
         return self.chunk(number) if number % (CHUNKS + 1) else self.step(number)
 
     async def error(self, future: Future) -> str:
+        """What an answer says went wrong."""
         return json.loads(await self._service.done(future))["error"]
 
     @property
     def weights(self) -> torch.Tensor:
+        """A copy of the adapter as it is now."""
         return self._runs.find(self.run_id).trained().adapter.flat.clone()

@@ -55,6 +55,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def command(*arguments: str) -> list[str]:
+    """`symptoms train` in a process of its own, as it would be started."""
     return [sys.executable, "-m", "symptoms", "train", *arguments]
 
 
@@ -71,6 +72,7 @@ def run(folder: Path, *program: str) -> subprocess.CompletedProcess[str]:
 
 
 def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`symptoms train` in a process of its own, to its end."""
     return run(folder, "-m", "symptoms", "train", *arguments)
 
 
@@ -81,4 +83,5 @@ def lines_of(folder: Path, name: str, file: str = "metrics.jsonl") -> list[dict[
 
 
 def summary_of(folder: Path, name: str) -> dict[str, Any]:
+    """What a run wrote of itself."""
     return json.loads((folder / "runs" / name / "summary.json").read_text())

@@ -79,6 +79,7 @@ def web_url(web_folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def api(web_url: str) -> Iterator[httpx.Client]:
+    """A client of the API, which no proxy is asked for."""
     with httpx.Client(base_url=web_url, timeout=PATIENCE, trust_env=False) as client:
         yield client
 

@@ -35,6 +35,7 @@ DEV = 60
 
 
 def main() -> None:
+    """Train the three in turn for so many steps (2000 where none are told), and print a line now and then."""
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     tokenizer = FileTokenizer(resolve(BUNDLED_BASE).path)
     data, held_out = (

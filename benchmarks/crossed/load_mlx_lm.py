@@ -14,6 +14,7 @@ from benchmarks.crossed.ingredients import SAID, folder
 
 
 def main() -> None:
+    """Read `asked.json` in the folder of the first argument; the second says `fused` or otherwise."""
     mx.set_default_device(mx.cpu)
     model, _ = load(str(folder() / "model"), adapter_path=str(folder() / "mlx"))
     if sys.argv[2] == "fused":

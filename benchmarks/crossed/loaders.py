@@ -22,12 +22,12 @@ from benchmarks.crossed.ingredients import TEXTS
 from benchmarks.crossed.trainers import mlx, said_by, write_ingredients
 from tinker_local.engine.model.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.export import Source, own_answers
+from tinker_local.export.checking.own_answers import OwnAnswer
+from tinker_local.export.checking.questions import Questions, general_questions
+from tinker_local.export.checking.verification import LLAMA_CPP, TRANSFORMERS, Reader, _answers
 from tinker_local.export.exporting import _plain_token
 from tinker_local.export.folders import write_peft_folder
 from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
-from tinker_local.export.own_answers import OwnAnswer
-from tinker_local.export.questions import Questions, general_questions
-from tinker_local.export.verification import LLAMA_CPP, TRANSFORMERS, Reader, _answers
 from tinker_local.loading import load_base_model
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore
 
@@ -35,6 +35,7 @@ RANK = 8
 
 
 def main() -> None:
+    """Write the adapter in every form, ask each loader, and print a line of the table for it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_ingredients(folder)
@@ -91,6 +92,7 @@ def without(source: Source) -> Source:
 
 
 def made(folder: Path) -> Path:
+    """A folder that is new."""
     folder.mkdir()
     return folder
 
@@ -121,6 +123,7 @@ def own_scores(source: Source, questions: Questions, own: Sequence[OwnAnswer]) -
 def answers(
     reader: Reader, source: Source, questions: Questions, own: Sequence[OwnAnswer]
 ) -> list[list[float]]:
+    """Log-probabilities of the lines behind each prompt, by one reader."""
     return [one["scores"] for one in _answers(reader, questions, own, source.base.end_tokens)]
 
 

@@ -37,13 +37,13 @@ from tinker_local.cli import default_home
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.export import open_source, own_answers, read_questions
+from tinker_local.export.checking.own_answers import OwnAnswer
+from tinker_local.export.checking.questions import Questions
+from tinker_local.export.checking.verification import LLAMA_CPP, Reader, _answers
 from tinker_local.export.exporting import _plain_token
 from tinker_local.export.gguf_files import _add_keys, _reordered
 from tinker_local.export.gguf_keys import gguf_architecture, model_keys
-from tinker_local.export.own_answers import OwnAnswer
-from tinker_local.export.questions import Questions
 from tinker_local.export.source import Source
-from tinker_local.export.verification import LLAMA_CPP, Reader, _answers
 from tinker_local.loading.gguf.tensors import gguf_name
 from tinker_local.loading.stored_tensors import EMBEDDING
 
@@ -71,6 +71,7 @@ KINDS = {
 
 
 def main() -> None:
+    """Print a line for each type of weights, read by our engine and by llama.cpp."""
     name, count, *only = [*sys.argv[1:], "shipped", "40"][: max(2, len(sys.argv) - 1)]
     run = run_by_name(name)
     examples = load_dataset(ROOT / "data" / "test.jsonl").examples
@@ -172,6 +173,7 @@ def llama_quantised(matrix: Array, kind: Kind) -> NDArray[np.uint8]:
 def llama_cpp(
     source: Source, file: Path, questions: Questions, own: Sequence[OwnAnswer]
 ) -> list[tuple[float, ...]]:
+    """Log-probabilities of the labels' lines behind each prompt, by llama.cpp from a file."""
     loads = {
         "file": str(file),
         "adapter": None,
@@ -216,6 +218,7 @@ def tell(
 
 
 def say(what: str) -> None:
+    """Tell on standard error, with the time, what is under way."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
 
 

@@ -57,6 +57,7 @@ TRAINERS = (
 
 
 def main() -> None:
+    """Run each trainer in its own environment and print its losses at the shown steps."""
     environments = {"ours": ours(), "peers": peers(), "mlx": mlx()}
     with tempfile.TemporaryDirectory() as folder:
         write_ingredients(Path(folder))

@@ -20,18 +20,7 @@ from mlx_lm.tuner.trainer import TrainingArgs, default_loss, train
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load
 
-from benchmarks.crossed.ingredients import (
-    BETAS,
-    EPS,
-    RANK,
-    RATE,
-    SCALE,
-    STEPS,
-    TEXTS,
-    folder,
-    layer_names,
-    tell,
-)
+from benchmarks.crossed import ingredients as given
 
 
 class Told(TrainingCallback):
@@ -41,38 +30,41 @@ class Told(TrainingCallback):
         self.losses: list[float] = []
 
     def on_train_loss_report(self, train_info: dict[str, Any]) -> None:
+        """Called by the trainer with a step's figures."""
         self.losses.append(train_info["train_loss"])
 
 
 def without_what_follows_the_end(model: Any, batch: mx.array, lengths: mx.array) -> tuple[mx.array, mx.array]:
+    """mlx-lm's loss with the last target of each text left out, which stands behind the end token."""
     return default_loss(model, batch, mx.concatenate([lengths[:, :1], lengths[:, 1:] - 1], axis=1))
 
 
 def main() -> None:
+    """Train, and tell the loss of each step."""
     settings = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
     past_the_end = settings.pop("one_past_the_end", True)
     adam = settings.pop("adam", {"bias_correction": True})
     mx.set_default_device(mx.cpu)
-    model, tokenizer = load(str(folder() / "model"))
+    model, tokenizer = load(str(given.folder() / "model"))
     model.freeze()
-    linear_to_lora_layers(model, -1, {"rank": RANK, "scale": SCALE, "dropout": 0.0})
-    first = mx.load(str(folder() / "first.safetensors"))
-    model.update(tree_unflatten([(f"{name}.lora_a", first[name].T) for name in layer_names(2)]))
+    linear_to_lora_layers(model, -1, {"rank": given.RANK, "scale": given.SCALE, "dropout": 0.0})
+    first = mx.load(str(given.folder() / "first.safetensors"))
+    model.update(tree_unflatten([(f"{name}.lora_a", first[name].T) for name in given.layer_names(2)]))
     told = Told()
     with tempfile.TemporaryDirectory() as output:
         arguments = {
-            "batch_size": len(TEXTS), "iters": STEPS, "steps_per_report": 1,
+            "batch_size": len(given.TEXTS), "iters": given.STEPS, "steps_per_report": 1,
             "adapter_file": str(Path(output) / "adapters.safetensors"), **settings,
         }  # fmt: skip
         train(
             model,
-            optim.Adam(learning_rate=RATE, betas=list(BETAS), eps=EPS, **adam),
-            CacheDataset(TextDataset([{"text": text} for text in TEXTS], tokenizer)),
+            optim.Adam(learning_rate=given.RATE, betas=list(given.BETAS), eps=given.EPS, **adam),
+            CacheDataset(TextDataset([{"text": text} for text in given.TEXTS], tokenizer)),
             args=TrainingArgs(**arguments),
             loss=default_loss if past_the_end else without_what_follows_the_end,
             training_callback=told,
         )
-    tell(told.losses)
+    given.tell(told.losses)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tinker_local.loading import load_base_model
 
 
 def main() -> None:
+    """Train, and tell the loss of each step."""
     cpu = torch.device("cpu")
     base = load_base_model(str(folder() / "model"), "float32", cpu).model
     adapter = Adapter.initial(base.config, LoraConfig(RANK, train_unembed=False), 0, cpu)

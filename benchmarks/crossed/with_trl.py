@@ -13,18 +13,7 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from benchmarks.crossed.ingredients import (
-    BETAS,
-    EPS,
-    LAYERS,
-    RANK,
-    RATE,
-    SCALE,
-    STEPS,
-    TEXTS,
-    folder,
-    tell,
-)  # fmt: skip
+from benchmarks.crossed import ingredients as given
 from benchmarks.crossed.with_peft import put_first
 
 
@@ -35,20 +24,22 @@ class Told(TrainerCallback):
         self.losses: list[float] = []
 
     def on_log(self, *_: Any, logs: dict[str, float] | None = None, **__: Any) -> None:
+        """Called by the trainer with what it logs; its last call, of the whole run, has no `loss`."""
         if logs and "loss" in logs:
             self.losses.append(logs["loss"])
 
 
 def main() -> None:
+    """Train, and tell the loss of each step and how many rows the trainer has made of the texts."""
     told = Told()
     with tempfile.TemporaryDirectory() as output:
         settings: dict[str, Any] = {
-            "per_device_train_batch_size": len(TEXTS),
-            "max_steps": STEPS,
-            "learning_rate": RATE,
-            "adam_beta1": BETAS[0],
-            "adam_beta2": BETAS[1],
-            "adam_epsilon": EPS,
+            "per_device_train_batch_size": len(given.TEXTS),
+            "max_steps": given.STEPS,
+            "learning_rate": given.RATE,
+            "adam_beta1": given.BETAS[0],
+            "adam_beta2": given.BETAS[1],
+            "adam_epsilon": given.EPS,
             "lr_scheduler_type": "constant",
             "max_grad_norm": 0.0,
             "bf16": False,
@@ -60,20 +51,23 @@ def main() -> None:
             "disable_tqdm": True,
         }
         settings |= json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-        tokenizer = AutoTokenizer.from_pretrained(folder() / "model")
+        tokenizer = AutoTokenizer.from_pretrained(given.folder() / "model")
         trainer = SFTTrainer(
-            model=AutoModelForCausalLM.from_pretrained(folder() / "model", dtype=torch.float32),
+            model=AutoModelForCausalLM.from_pretrained(given.folder() / "model", dtype=torch.float32),
             args=SFTConfig(output_dir=output, **settings),
-            train_dataset=Dataset.from_list([{"text": text} for text in TEXTS]),
+            train_dataset=Dataset.from_list([{"text": text} for text in given.TEXTS]),
             processing_class=tokenizer,
             peft_config=LoraConfig(
-                r=RANK, lora_alpha=int(SCALE * RANK), target_modules=list(LAYERS), task_type="CAUSAL_LM"
+                r=given.RANK,
+                lora_alpha=int(given.SCALE * given.RANK),
+                target_modules=list(given.LAYERS),
+                task_type="CAUSAL_LM",
             ),
             callbacks=[told],
         )
         put_first(trainer.model)
         trainer.train()
-    tell(told.losses, rows=len(trainer.train_dataset))
+    given.tell(told.losses, rows=len(trainer.train_dataset))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from tinker_local.loading import load_base_model
 
 
 def main() -> None:
+    """For the name in the first argument, print `folder` and `source`."""
     name = sys.argv[1]
     base = load_base_model(name, "auto", torch.device("cpu"))
     print(json.dumps({"folder": str(base.folder), "source": str(resolve(name).path)}))

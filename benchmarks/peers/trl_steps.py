@@ -34,18 +34,21 @@ class Stepwise(TrainerCallback):
         self._started = 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """Wait to be told at the first step of a repetition; start the clock once the first are done."""
         if self._step % self._each == 0:
             self._go.get()
         if self._step % self._each == self._before:
             self._started = time.perf_counter()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
+        """Hand over seconds a step at the last step of a repetition."""
         self._step += 1
         if self._step % self._each == 0:
             seconds = time.perf_counter() - self._started
             self._done.put(seconds / (self._each - self._before))
 
     def fail(self, error: BaseException) -> None:
+        """Hand over an error in place of a time, so that nobody waits for one."""
         self._done.put(error)
 
     def piece(self) -> float:

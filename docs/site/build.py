@@ -28,7 +28,7 @@ from finished_pages import faults_of_site
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "site"
 SETTINGS = ROOT / "mkdocs.yml"
-API = "reference/api.md"
+API, SURPRISES = "reference/api.md", "reference/surprises.md"
 
 CRISIS_ADAPTER = "src/symptoms/shipped/adapters/crisis-screen/sampler_weights/1"
 PAGES_FROM_ELSEWHERE = {
@@ -95,7 +95,7 @@ def gather(folder: Path) -> None:
             site.add_file(path, place)
     for source, place in PAGES_FROM_ELSEWHERE.items():
         site.add_page(source, place)
-    site.add_text("reference/surprises.md", surprises())
+    site.add_text(SURPRISES, surprises())
     packages = public_packages()
     site.add_text(API, api_index(packages))
     for name, about in packages.items():

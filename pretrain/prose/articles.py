@@ -58,6 +58,7 @@ def read_articles(folder: Path = FOLDER) -> list[Article]:
 
 
 def main() -> None:
+    """Write the corpus, or show some articles."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--out", type=Path)
     arguments.add_argument("--show", type=int, default=0, help="print so many articles instead")

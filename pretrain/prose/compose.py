@@ -126,6 +126,7 @@ class Composer:
         return f"{registers.start_big(story.say(kind + '_when'))} {sentence}"
 
     def sentences(self, story: Story, orders: tuple[str, ...]) -> list[str]:
+        """What a story tells in one of these orders of facets, now and then without one of them."""
         order = orders[int(self.random.random() * len(orders))].split()
         drop = len(order) > 3 and self.random.random() < 0.4
         if drop:
@@ -191,14 +192,17 @@ class Composer:
     # Kinds of writing
 
     def account(self, story: Story) -> str:
+        """The whole story, now and then behind an introduction."""
         said = self.sentences(story, ORDERS)
         intro = registers.tidy(story.say("intro")) if self.random.random() < 0.33 else ""
         return self.voice(story, said, before=intro)
 
     def note(self, story: Story) -> str:
+        """A few sentences, as jotted down."""
         return self.voice(story, self.sentences(story, SHORT_ORDERS))
 
     def forum(self, story: Story) -> str:
+        """A post with a title, in a forum on the subject."""
         title = (
             story.say("title")
             if "title" in story.theme.lists and self.random.random() < 0.5
@@ -212,6 +216,7 @@ class Composer:
         return f"{title}\n{self.voice(story, said, before, after)}"
 
     def title(self, story: Story) -> str:
+        """The title of a post, with the story's subject in it."""
         story.kept["topic"] = self.topic(story, story.theme)
         return story.say("title_form")
 
@@ -224,18 +229,21 @@ class Composer:
         return Story(theme, story.shared, self.random, story.tags, {}).expand(name)
 
     def diary(self, story: Story) -> str:
+        """An entry under a heading, as diaries have it."""
         said = self.sentences(story, ORDERS)
         head = story.say("diary_head")
         before = registers.tidy(story.say("diary_start")) if self.random.random() < 0.5 else ""
         return f"{registers.start_big(head)}\n{self.voice(story, said, before)}"
 
     def letter(self, story: Story) -> str:
+        """A letter or mail, with greeting and farewell."""
         said = self.sentences(story, ORDERS)
         start, end = registers.tidy(story.say("letter_start")), registers.tidy(story.say("letter_end"))
         body = self.voice(story, said, start, end)
         return f"{story.say('greeting')}\n{body}\n{story.say('farewell')}"
 
     def dialogue(self, story: Story) -> str:
+        """A talk of two, in which one asks and the other tells."""
         speakers = story.say("speakers").split("/")
         known = [f for f in ("since", "others", "cope", "effect") if story.offers(f) or self.shared(story, f)]
         facets = ["open", *self.random.sample([*known, "detail", "detail"], 2)]
@@ -250,6 +258,7 @@ class Composer:
         return "\n".join(turns)
 
     def article(self, story: Story) -> str:
+        """Sentences about people in general, as a page on the subject has them."""
         said: list[str] = []
         for at in range(min(self.random.choice((2, 3, 3, 4, 4, 5)), len(story.theme.lists["third"]))):
             sentence = story.say("third")
@@ -293,6 +302,7 @@ class Composer:
         return registers.tidy(line)
 
     def listed(self, labels: list[str]) -> str:
+        """Several labels in one phrase, joined as people join them."""
         if len(labels) == 1:
             return labels[0]
         return f"{', '.join(labels[:-1])}{self.random.choice((' and ', ', ', ' and ', '; '))}{labels[-1]}"

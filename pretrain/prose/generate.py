@@ -37,6 +37,7 @@ def generate(texts: int, seed: int) -> Iterator[dict[str, str]]:
 
 
 def main() -> None:
+    """Write the texts, or show some of them."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--out", type=Path)
     arguments.add_argument("--texts", type=int, default=100_000)

@@ -49,6 +49,7 @@ class Line:
     source: str
 
     def suits(self, tags: frozenset[str]) -> bool:
+        """Whether somebody with these tags can say it."""
         return all(tag in tags for tag in self.needs) and not any(tag in tags for tag in self.excludes)
 
 
@@ -110,6 +111,7 @@ class Story:
         return "".join(pieces)
 
     def fill(self, slot: Slot) -> str:
+        """A slot's text; the one that was chosen before, where the slot is kept."""
         settled = self.kept.get(slot.name)
         if settled is not None:
             return settled
@@ -119,6 +121,7 @@ class Story:
         return text
 
     def say(self, name: str) -> str:
+        """One of the lines of that name, with its slots filled."""
         return self.expand(self.pick(name).template)
 
 
@@ -176,6 +179,7 @@ def _parse(source: str, at: int, inside: bool) -> tuple[Template, int]:
 
 
 def parse_line(source: str) -> Line:
+    """A line of the lexicon: tags that it needs (`@`) or excludes (`@!`), a template, ` // ` and a label."""
     needs: list[str] = []
     excludes: list[str] = []
     text = source

@@ -102,6 +102,7 @@ def new_person(lexicon: Lexicon, theme: Theme, random: Random) -> tuple[frozense
 
 
 def stage_of_life(age: int, random: Random) -> str:
+    """What somebody of this age mostly does: `student`, `work`, `home` or `retired`."""
     if age < 18:
         return "student"
     if age < 24:

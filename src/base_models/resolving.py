@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from base_models.errors import BaseModelError
-from base_models.files import in_words
+from base_models.files import size_in_words
 from base_models.got import find_got, package_file
 from base_models.origins.hub import download, is_hub_name
 from base_models.places import LM_STUDIO, OLLAMA
@@ -95,7 +95,7 @@ def find_known(name: str, row: KnownModel) -> Path | None:
 
 def how_to_get(name: str, row: KnownModel) -> str:
     """A clause that says which command gets a model of the table, and how much that downloads."""
-    return f"'symptoms models get {name}' gets it ({in_words(row.download_bytes)})"
+    return f"'symptoms models get {name}' gets it ({size_in_words(row.download_bytes)})"
 
 
 def nearest_name(name: str) -> str | None:

@@ -91,14 +91,17 @@ def metrics(log: Path) -> list[dict[str, Any]]:
 
 
 def series(log: Path, name: str) -> list[float]:
+    """A metric over the steps that have it."""
     return [row[name] for row in metrics(log) if name in row]
 
 
 def last_checkpoint(log: Path) -> dict[str, Any]:
+    """What a recipe wrote of its newest checkpoint."""
     return json.loads((log / "checkpoints.jsonl").read_text().splitlines()[-1])
 
 
 def falls(values: list[float], to: float) -> None:
+    """Raises CheckError unless the last value is below this share of the first."""
     if not values or not values[-1] < to * values[0]:
         raise CheckError(f"The values do not fall to {to:.0%} of the first: {values}.")
 
@@ -242,6 +245,7 @@ CHECKS: dict[str, Callable[[Recipes], str]] = {
 
 
 def main() -> None:
+    """Run the checks that were named, or all, and exit with 1 where one fails."""
     python = cookbook_environment()
     write_workplace(WORK)
     rows: list[tuple[str, str, float]] = []

@@ -3,6 +3,9 @@
 Runs in the cookbook's environment. Usage: cookbook_nll.py STATE_PATH MODEL_NAME CONVERSATIONS
 """
 
+# Of tinker_cookbook, which is installed where this runs and not here, no types are known; what is called of
+# the SDK, older versions have, too.
+# pyright: basic, reportMissingImports=false
 from __future__ import annotations
 
 import asyncio
@@ -22,6 +25,7 @@ WITHIN = 1e-4
 
 
 async def main() -> None:
+    """Print what both say, and exit with a sentence where they differ."""
     state_path, model_name, conversations = sys.argv[1:]
     tokenizer = get_tokenizer(model_name)
     renderer = renderers.get_renderer(model_info.get_recommended_renderer_name(model_name), tokenizer)

@@ -58,6 +58,7 @@ def differences(python: Path, folder: Path, tied: bool) -> dict[str, float]:
 
 
 def main(python: Path | None = None) -> None:
+    """Run both tools on both kinds of base, and exit with 1 where logits are not the engine's."""
     python = python or cookbook_environment()
     wrong = False
     for tied in (True, False):

@@ -32,6 +32,7 @@ class DriveError(Exception):
 
 
 def check(holds: bool, sentence: str) -> None:
+    """Raises DriveError with the sentence where something does not hold."""
     if not holds:
         raise DriveError(sentence)
 
@@ -42,6 +43,7 @@ def resolved(value: Any) -> Any:
 
 
 def datum() -> Datum:
+    """A text of tokens without meaning, trained behind its prompt."""
     return Datum(
         model_input=ModelInput.from_ints(TOKENS[:-1]),
         loss_fn_inputs={
@@ -73,7 +75,10 @@ def train(client: TrainingClient, steps: int) -> list[float]:
 
 
 def drive(service: tinker.ServiceClient, model: str) -> None:
-    offered = [one.model_name for one in service.get_server_capabilities().supported_models]
+    """Train, save, resume, sample and score, with a line for each; raises DriveError at the first fault."""
+    # Newer versions deprecate it, and older ones have nothing else.
+    offers = service.get_server_capabilities()  # pyright: ignore[reportDeprecated]
+    offered = [one.model_name for one in offers.supported_models]
     check(model in offered, f"The server offers {offered}, not {model}.")
 
     training = resolved(service.create_lora_training_client(base_model=model, rank=RANK, seed=1))
@@ -125,6 +130,7 @@ def sample_and_score(sampler: Any, what: str) -> None:
 
 
 def main() -> None:
+    """Drive the server and the model in the arguments."""
     url, model = sys.argv[1:]
     print(f"tinker {tinker.__version__}, Python {sys.version.split()[0]}")
     service = tinker.ServiceClient(base_url=url)

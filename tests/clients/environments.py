@@ -27,6 +27,7 @@ class Outcome:
 
     @property
     def reason(self) -> str:
+        """Its last line, which in most programs says what was wrong."""
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
         return lines[-1] if lines else f"status {self.status}, no output"
 
@@ -104,7 +105,7 @@ def run(command: list[str | Path], settings: dict[str, str], cwd: Path, limit: f
         )
         status, output = done.returncode, done.stdout
     except subprocess.TimeoutExpired as error:
-        written = error.stdout or b""
-        said = written.decode() if isinstance(written, bytes) else written
+        # Bytes, although the rest is text, and cut off anywhere.
+        said = (error.stdout or b"").decode(errors="replace")
         status, output = 124, f"{said}\nstopped after {limit:.0f} s"
     return Outcome(status, output, time.monotonic() - started)

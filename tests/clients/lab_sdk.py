@@ -28,6 +28,7 @@ def lab_environment(version: str) -> Path:
 
 
 def main() -> None:
+    """Print a line for each version, and exit with 1 where one fails."""
     failed = False
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder) / "home") as url:
         lines = (ROOT / "data" / "train.jsonl").read_text(encoding="utf-8").splitlines()[:EXAMPLES]

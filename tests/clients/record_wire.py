@@ -44,6 +44,7 @@ class Recorder:
         self.exchanges: list[dict[str, Any]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and keep it with what matters of its answer; heartbeats are left out."""
         if scope["type"] != "http" or scope["path"].endswith(BY_THE_CLOCK):
             await self._app(scope, receive, send)
             return
@@ -74,6 +75,7 @@ class Recorder:
 
 
 async def whole_body(receive: Receive) -> bytes:
+    """The body of a request, however many messages it comes in."""
     body, message = b"", {"more_body": True}
     while message.get("more_body"):
         message = await receive()
@@ -82,6 +84,7 @@ async def whole_body(receive: Receive) -> bytes:
 
 
 def body_of(headers: dict[str, str], body: bytes) -> Any:
+    """A body as it is written down: JSON as it is, all else as base64."""
     if headers.get("content-type") == "application/json":
         return json.loads(body)
     return base64.b64encode(body).decode()
@@ -90,9 +93,11 @@ def body_of(headers: dict[str, str], body: bytes) -> Any:
 def answer_of(body: bytes) -> dict[str, Any]:
     """The names that an answer issues, and the loss of a batch."""
     try:
-        content = json.loads(body)
+        content: dict[str, Any] | list[Any] | str | float | None = json.loads(body)
     except ValueError:
-        metrics = proto.ForwardBackwardOutput.FromString(body).metrics if b"loss:sum" in body else {}
+        if b"loss:sum" not in body:
+            return {}
+        metrics = proto.ForwardBackwardOutput.FromString(body).metrics
         return {"loss": round(metrics["loss:sum"], 4)} if metrics else {}
     if not isinstance(content, dict):
         return {}
@@ -124,6 +129,7 @@ def keep_house(url: str) -> None:
 
 
 def main() -> None:
+    """Record against a model of fixed weights, and write the file."""
     recorders: list[Recorder] = []
 
     def wrap(app: ASGIApp) -> ASGIApp:

@@ -18,6 +18,7 @@ DRIVER = Path(__file__).with_name("drive_sdk.py")
 
 
 def main() -> None:
+    """Print a table of the versions, and exit with 1 where one fails."""
     rows: list[tuple[str, str, str]] = []
     failed = False
     with tempfile.TemporaryDirectory() as home, serve(Path(home)) as url:

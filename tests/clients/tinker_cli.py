@@ -21,6 +21,7 @@ LIST_SESSIONS = "import tinker; print(len(tinker.RestClient().list_sessions().re
 
 
 def main() -> None:
+    """Call the commands one after another, and exit with a sentence at the first that fails."""
     python = environment(VERSION, [f"tinker=={VERSION}"])
     with tempfile.TemporaryDirectory() as home, serve(Path(home)) as url:
         # A folder of its own: the command keeps its login there, and must not read the user's.

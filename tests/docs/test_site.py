@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from build import API, PAGES_FROM_ELSEWHERE, SURPRISES
 from conftest import ROOT
 from help_pages import every_command
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HAS_THE_SITES_TOOLS = all(importlib.util.find_spec(name) for name in ("zensical", "mkdocstrings"))
+MADE_BY_THE_SITE = {ROOT / "docs" / place for place in (API, SURPRISES, *PAGES_FROM_ELSEWHERE.values())}
+"""Pages that docs/site/build.py makes, or brings from another folder."""
 COMMAND = re.compile(r"^(?:    )?(?:\.venv/bin/)?(symptoms [a-z].*)$", re.MULTILINE)
 
 
@@ -66,10 +69,10 @@ def test_links_between_pages_of_the_repository_lead_somewhere():
     for page in PAGES:
         text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         for link in re.findall(r"\]\(([^)\s#]+)[^)]*\)", text):
-            is_made = page.parent.name == "reference" and "/" not in link  # by docs/site/build.py
-            assert (
-                link.startswith("http") or is_made or (page.parent / link).exists() or "reference/" in link
-            ), f"{page.name}: {link}"
+            target = (page.parent / link).resolve()
+            assert link.startswith("http") or target.exists() or target in MADE_BY_THE_SITE, (
+                f"{page.name}: {link}"
+            )
 
 
 def test_the_explanations_tell_the_figures_of_their_run():

@@ -15,8 +15,8 @@ from checkpoints_to_export import random_adapter, saved_source
 from tinker_local.cli import main
 from tinker_local.errors import ExportError
 from tinker_local.export import CheckFailedError, Source, export, exporting, general_questions
+from tinker_local.export.checking.verification import Comparison
 from tinker_local.export.forms import COARSE, EXACT, HALVED, Tolerance
-from tinker_local.export.verification import Comparison
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore
 from tiny_models import write_tiny_model
 

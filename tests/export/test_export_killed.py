@@ -17,7 +17,7 @@ import pytest
 
 from checkpoints_to_export import saved_source
 from tinker_local.export import Source, export, general_questions
-from tinker_local.export.pace import in_words, paced
+from tinker_local.export.checking.pace import paced, time_in_words
 from tinker_local.export.unfinished import unfinished_folder
 from tiny_models import write_tiny_model
 
@@ -115,4 +115,4 @@ def test_what_is_left_of_a_stage_is_told_by_its_pace(monkeypatch: pytest.MonkeyP
     now[0] += 3
     done(20)
     assert told == ["asking llama.cpp, 2 of 20, about 4 min left", "asking llama.cpp, 20 of 20"]
-    assert (in_words(61), in_words(7200)) == ("61 s", "2.0 h")
+    assert (time_in_words(61), time_in_words(7200)) == ("61 s", "2.0 h")

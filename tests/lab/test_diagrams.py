@@ -1,4 +1,4 @@
-"""The diagrams of CONTRIBUTING.md are true of the code."""
+"""What CONTRIBUTING.md draws of the code is true of it, and no package or file is larger than it says."""
 
 from __future__ import annotations
 
@@ -66,7 +66,14 @@ def test_where_things_are_is_true(module: str):
 
 
 def test_no_package_has_more_files_than_one_sees_at_a_glance():
-    """At most a dozen modules in a package of the lab."""
-    folders = [folder for folder in (ROOT / "src" / "symptoms").rglob("*") if folder.is_dir()]
+    """At most a dozen modules in a package."""
+    folders = [folder for folder in (ROOT / "src").rglob("*") if folder.is_dir()]
     counts = {str(folder): len(list(folder.glob("*.py"))) for folder in folders}
     assert {folder: count for folder, count in counts.items() if count > 12} == {}
+
+
+def test_no_file_is_longer_than_one_reads_at_once():
+    """At most 400 lines, also in tests and benchmarks."""
+    files = [file for folder in ("src", "tests", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+    lengths = {str(file): len(file.read_text(encoding="utf-8").splitlines()) for file in files}
+    assert {file: length for file, length in lengths.items() if length > 400} == {}

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_conformance import all_layers, reweighted, set_to
 
 import tinker_local
 from command_in_process import in_process
+from conformance_probes import all_layers, reweighted, set_to
 from faulty_server import Wrap, answered, edited, regraded
 from faulty_service import Between, Fault
 from http_in_process import KEY, serving

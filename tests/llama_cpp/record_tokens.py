@@ -65,6 +65,7 @@ TEXTS = [
 
 
 def main() -> None:
+    """Ask llama.cpp for every text, and write the file."""
     if SMOLLM2 is None:
         raise SystemExit("Set SMOLLM2_GGUF to SmolLM2-135M-Instruct.Q4_1.gguf: its tokens are recorded too.")
     source = random.Random(1)

@@ -6,13 +6,16 @@ the one that it runs in where a file is not as it should be, and now and then ne
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from typing import Any
 
-import xllamacpp
+xllamacpp: Any = importlib.import_module("xllamacpp")
 
 
 def serve(file: str, context: int) -> None:
+    """Until standard input ends, with a context of so many tokens."""
     settings = xllamacpp.CommonParams()
     settings.model.path = file
     settings.n_ctx = context

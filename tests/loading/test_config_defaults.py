@@ -14,10 +14,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from their_configs import CLASSES, in_our_terms, is_plain, their_config
 from tinker_local.errors import StartupError
 from tinker_local.loading import load_base_model
-from tinker_local.loading.architectures import ARCHITECTURES
-from tinker_local.loading.config_json import read_config
-from tinker_local.loading.known_settings import HARMLESS
-from tinker_local.loading.rope_settings import ROPE_KEYS
+from tinker_local.loading.config.architectures import ARCHITECTURES
+from tinker_local.loading.config.config_json import read_config
+from tinker_local.loading.config.known_settings import HARMLESS
+from tinker_local.loading.config.rope_settings import ROPE_KEYS
 from tiny_models import LLAMA3_ROPE, write_tiny_model
 
 FOLDER = Path("some folder")

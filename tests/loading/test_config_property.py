@@ -16,8 +16,8 @@ from test_config_defaults import OWN, full_config
 from their_configs import CLASSES, in_our_terms, is_plain, their_config
 from tinker_local.errors import StartupError
 from tinker_local.loading import load_base_model
-from tinker_local.loading.config_json import read_config
-from tinker_local.loading.known_settings import HARMLESS, NEUTRAL
+from tinker_local.loading.config.config_json import read_config
+from tinker_local.loading.config.known_settings import HARMLESS, NEUTRAL
 from tiny_models import LLAMA3_ROPE, write_tiny_model
 
 FOLDER = Path("some folder")

@@ -336,7 +336,7 @@ def test_the_dtype_is_chosen_by_the_number_of_parameters(
     write_tiny_gguf(tmp_path / "tiny.gguf", reference)
     assert load(tmp_path / "tiny.gguf", "auto").model.dtype == torch.float32
     monkeypatch.setattr("tinker_local.loading.base_model.cpu_flags", lambda: frozenset({"amx_bf16"}))
-    monkeypatch.setattr("tinker_local.loading.base_model.LARGE_MODEL", 1000)
+    monkeypatch.setattr("tinker_local.loading.base_model.COMPUTES_IN_BFLOAT16_FROM", 1000)
     base = load(tmp_path / "tiny.gguf", "auto")
     assert base.model.dtype == torch.bfloat16
     assert json.loads((base.folder / "converted.json").read_text())["dtype"] == "bfloat16"

@@ -13,8 +13,8 @@ from transformers import GenerationConfig
 from their_configs import CLASSES
 from tinker_local.errors import StartupError
 from tinker_local.loading import load_base_model
-from tinker_local.loading.config_json import read_config
-from tinker_local.loading.known_settings import HARMLESS, NEUTRAL
+from tinker_local.loading.config.config_json import read_config
+from tinker_local.loading.config.known_settings import HARMLESS, NEUTRAL
 from tiny_models import LLAMA3_ROPE
 
 FOLDER = Path("x")

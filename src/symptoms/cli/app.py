@@ -56,7 +56,7 @@ COMMANDS = (
     ),
     Entry(
         "export",
-        "exchange_commands",
+        "commands.exchange_commands",
         "export",
         "Write a run's weights for other programs, and check them there.",
     ),
@@ -82,7 +82,7 @@ COMMANDS = (
     Entry("runs", "commands.runs_commands", "runs_app", "List, show and remove runs."),
     Entry("models", "commands.models_commands", "models_app", "List, get and remove base models."),
     Entry("safety", "checks.safety_command", "safety_app", "Measure the crisis screen."),
-    Entry("settings", "commands.settings_commands", "settings_app", "Bring settings from another tool."),
+    Entry("settings", "commands.exchange_commands", "settings_app", "Bring settings from another tool."),
 )
 
 app = typer.Typer(

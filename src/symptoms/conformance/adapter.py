@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from symptoms.conformance.findings import Check, Finding, NotMeasurableError, check, near
-from symptoms.conformance.probe import Probe, signed
+from symptoms.conformance.findings import Check, Measurement, check, near
+from symptoms.conformance.probe import NotMeasurableError, Probe, signed
 
 RANKS = (4, 16)
 ALPHA = 32.0
@@ -14,7 +14,7 @@ LAYERS = ("attn", "mlp", "unembed")
 
 
 @check("alpha at two ranks", "a learning rate means another step size than on hosted Tinker")
-def alpha(probe: Probe) -> Finding:
+def alpha(probe: Probe) -> Measurement:
     """Rank 4 and 16; alpha is 32 at both.
 
     With learning rate times weight decay at 1, a step leaves of every matrix its update alone: A becomes 0,
@@ -27,12 +27,12 @@ def alpha(probe: Probe) -> Finding:
     growth = falls[1] / falls[0]
     ours = _of_reference(probe)
     if ours is None:
-        return Finding(
+        return Measurement(
             f"{growth:.2f} times as much at rank {RANKS[1]} as at {RANKS[0]}", near(growth, 1), _law(growth)
         )
     values = [ALPHA * theirs / own for theirs, own in zip(falls, ours, strict=True)]
     told = ", ".join(f"{value:.1f} at rank {rank}" for value, rank in zip(values, RANKS, strict=True))
-    return Finding(f"alpha {told}", all(near(value, ALPHA) for value in values), _law(growth, values))
+    return Measurement(f"alpha {told}", all(near(value, ALPHA) for value in values), _law(growth, values))
 
 
 def _of_reference(probe: Probe) -> list[float] | None:
@@ -75,17 +75,17 @@ def _law(growth: float, values: list[float] | None = None) -> str | None:
 def takes_effect(layer: str) -> Check:
     """Whether one of the three flags does what it says: the step with it alone beside that with all."""
 
-    def measured(probe: Probe) -> Finding:
+    def measured(probe: Probe) -> Measurement:
         alone = {name: name == layer for name in LAYERS}
         ratio = probe.fall(f"only {layer}", **alone) / probe.usual_fall
         told = f"with train_{layer} alone {ratio:.2f} times the step with all three"
         if near(ratio, 1, 0.03):
-            return Finding(
+            return Measurement(
                 told, False, "the flags are ignored: the same layers are trained whatever is asked"
             )
         if abs(ratio) < 0.002:
-            return Finding(told, False, f"train_{layer} trains nothing")
-        return Finding(told, 0 < ratio < 1)
+            return Measurement(told, False, f"train_{layer} trains nothing")
+        return Measurement(told, 0 < ratio < 1)
 
     return Check(
         f"train_{layer}",
@@ -99,23 +99,23 @@ def takes_effect(layer: str) -> Check:
     "the flags are all there is",
     "layers are trained that no flag names, or flagged ones are left out of the whole",
 )
-def parts_make_the_whole(probe: Probe) -> Finding:
+def parts_make_the_whole(probe: Probe) -> Measurement:
     """The parts of attention, MLP and unembedding make the whole step."""
     parts = {
         layer: probe.fall(f"only {layer}", **{name: name == layer for name in LAYERS}) for layer in LAYERS
     }
     total = sum(parts.values()) / probe.usual_fall
     told = ", ".join(f"{layer} {part / probe.usual_fall:.2f}" for layer, part in parts.items())
-    return Finding(f"{told}, together {total:.2f}", near(total, 1, 0.25))
+    return Measurement(f"{told}, together {total:.2f}", near(total, 1, 0.25))
 
 
 @check("the adapter's seed", "two runs with the same seed differ from the first step")
-def seeded(probe: Probe) -> Finding:
+def seeded(probe: Probe) -> Measurement:
     """The same seed: the same adapter; another: another."""
     same = probe.fall("the same seed") / probe.usual_fall
     other = probe.fall("another seed", seed=1234) / probe.usual_fall
     told = f"{same:.4f} times the step with the same seed, {other:.4f} with another"
-    return Finding(told, near(same, 1, 1e-3) and not near(other, 1, 1e-5))
+    return Measurement(told, near(same, 1, 1e-3) and not near(other, 1, 1e-5))
 
 
 CHECKS = (

@@ -7,7 +7,7 @@ import json
 import tarfile
 from typing import TYPE_CHECKING, Any
 
-from symptoms.conformance.findings import Check, Finding, check
+from symptoms.conformance.findings import Check, Measurement, check
 from symptoms.conformance.probe import RANK, TOKENS, Probe, signed, unique
 from symptoms.service.sdk import made_within, rest_client
 
@@ -21,7 +21,7 @@ RATE = 2e-3
 def resumed(with_optimizer: bool) -> Check:
     """Whether a state goes on as the run that saved it, or with Adam begun anew."""
 
-    def measured(probe: Probe) -> Finding:
+    def measured(probe: Probe) -> Measurement:
         training = probe.adapter()
         for _ in range(2):
             probe.gradients(training)
@@ -39,8 +39,8 @@ def resumed(with_optimizer: bool) -> Check:
         told = f"the loss {there:.4f} ({here:.4f} where it was saved), "
         told += f"after a step {resumed_on:.4f} ({went_on:.4f})"
         if abs(there - here) > 1e-3 * abs(here):
-            return Finding(told, False, "what is resumed are other weights than were saved")
-        return Finding(told, apart < 0.01 if with_optimizer else apart > 0.01)
+            return Measurement(told, False, "what is resumed are other weights than were saved")
+        return Measurement(told, apart < 0.01 if with_optimizer else apart > 0.01)
 
     if with_optimizer:
         return Check(
@@ -67,7 +67,7 @@ def _next_step(probe: Probe, training: Any) -> tuple[float, float]:
 @check(
     "an old checkpoint, then the present weights", "evaluations during training mix the weights of two steps"
 )
-def old_checkpoint(probe: Probe) -> Finding:
+def old_checkpoint(probe: Probe) -> Measurement:
     """A checkpoint sampled after a further step: its own weights; then forward: the present ones."""
     training = probe.adapter()
     probe.gradients(training)
@@ -81,16 +81,16 @@ def old_checkpoint(probe: Probe) -> Finding:
     told = f"old {old:.4f}, sampled {scored:.4f}; present {new:.4f}, after that {after:.4f}"
     step = abs(old - new)
     if abs(scored - old) > 0.1 * step:
-        return Finding(told, False, "a checkpoint is not sampled with the weights that it was saved with")
+        return Measurement(told, False, "a checkpoint is not sampled with the weights that it was saved with")
     if abs(after - new) > 0.1 * step:
-        return Finding(told, False, "sampling a checkpoint during training changes what is trained")
-    return Finding(told, True)
+        return Measurement(told, False, "sampling a checkpoint during training changes what is trained")
+    return Measurement(told, True)
 
 
 @check(
     "a sampler of the present weights", "evaluations during training (--dev-accuracy) are of other weights"
 )
-def snapshot(probe: Probe) -> Finding:
+def snapshot(probe: Probe) -> Measurement:
     """save_weights_and_get_sampling_client: what training has at that moment."""
     training = probe.adapter()
     probe.gradients(training)
@@ -98,13 +98,13 @@ def snapshot(probe: Probe) -> Finding:
     sampler = made_within(probe.wait, training.save_weights_and_get_sampling_client)
     scored = -sum(value for value in probe.prompt_logprobs(sampler, TOKENS) if value is not None)
     forward = probe.gradients(training).loss
-    return Finding(
+    return Measurement(
         f"{scored:.4f} sampled, {forward:.4f} trained", abs(scored - forward) < 0.01 * abs(forward)
     )
 
 
 @check("a checkpoint can be taken away", "what was trained cannot leave the server by the protocol")
-def downloaded(probe: Probe) -> Finding:
+def downloaded(probe: Probe) -> Measurement:
     """The files of a checkpoint, by the way that the SDK has for it, with the rank asked for."""
     training = probe.adapter()
     if hasattr(training, "save_weights_external"):
@@ -113,10 +113,10 @@ def downloaded(probe: Probe) -> Finding:
         files = _files_of_archive(probe, probe.saved_for_sampling(training, "download"))
     configs = [content for name, content in files.items() if name.endswith("adapter_config.json")]
     if not configs:
-        return Finding(f"{len(files)} files without adapter_config.json", False)
+        return Measurement(f"{len(files)} files without adapter_config.json", False)
     config: dict[str, Any] = json.loads(configs[0])
     told = f"rank {config.get('r')}, alpha {config.get('lora_alpha')}, {len(files)} files"
-    return Finding(told, config.get("r") == RANK)
+    return Measurement(told, config.get("r") == RANK)
 
 
 def _files_by_address(probe: Probe, training: tinker.TrainingClient) -> dict[str, bytes]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from symptoms.conformance.probe import NotMeasurableError, Probe
 from symptoms.service.faults import PAYMENT, TOO_OFTEN, StatusError, error_of
-
-if TYPE_CHECKING:
-    from symptoms.conformance.probe import Probe
 
 Verdict = Literal["as documented", "differs", "refused", "not measured"]
 """`refused`: an error, or no answer, where one was due; `not measured`: what it needs is missing."""
@@ -25,7 +23,7 @@ OF_THE_MOMENT = frozenset((401, PAYMENT, 408, TOO_OFTEN))
 
 
 @dataclass(frozen=True)
-class Finding:
+class Measurement:
     """What came. `holds` is None where it could not be measured."""
 
     came: str
@@ -43,13 +41,13 @@ class Check:
     """What is asked of the server, and what hosted Tinker documents that comes."""
     consequence: str
     """What it does to a run where it is otherwise, in plain words."""
-    measure: Callable[[Probe], Finding]
+    measure: Callable[[Probe], Measurement]
 
 
-def check(name: str, consequence: str) -> Callable[[Callable[[Probe], Finding]], Check]:
+def check(name: str, consequence: str) -> Callable[[Callable[[Probe], Measurement]], Check]:
     """The check that a function makes; its docstring's first paragraph says what is asked."""
 
-    def made(measure: Callable[[Probe], Finding]) -> Check:
+    def made(measure: Callable[[Probe], Measurement]) -> Check:
         asked = inspect.cleandoc(measure.__doc__ or "").partition("\n\n")[0].removesuffix(".")
         return Check(name, asked[0].lower() + asked[1:], consequence, measure)
 
@@ -69,18 +67,14 @@ class Row:
     """Whether what was refused may come when it is asked for again: nothing was measured then."""
 
 
-class NotMeasurableError(Exception):
-    """What a check needs is not there; the message is the clause that says what."""
-
-
-def row_of(check: Check, finding: Finding) -> Row:
+def row_of(check: Check, measurement: Measurement) -> Row:
     """The row of a check that was answered."""
-    if finding.holds is None:
-        return Row(check.name, check.asked, finding.came, "not measured", "")
-    if finding.holds:
-        return Row(check.name, check.asked, finding.came, "as documented", "")
-    consequence = finding.consequence or check.consequence
-    return Row(check.name, check.asked, finding.came, "differs", consequence)
+    if measurement.holds is None:
+        return Row(check.name, check.asked, measurement.came, "not measured", "")
+    if measurement.holds:
+        return Row(check.name, check.asked, measurement.came, "as documented", "")
+    consequence = measurement.consequence or check.consequence
+    return Row(check.name, check.asked, measurement.came, "differs", consequence)
 
 
 def row_of_error(check: Check, error: BaseException) -> Row:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from symptoms.conformance.findings import Finding, NotMeasurableError, check, near
-from symptoms.conformance.probe import TOKENS, Probe, datum
+from symptoms.conformance.findings import Measurement, check, near
+from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, datum
 
 NORMALISED = (
     "gradients are divided by the sum of weights, so per-token weights set no scale and losses do not add up"
@@ -11,18 +11,18 @@ NORMALISED = (
 
 
 @check("weights scale the gradient", "weights do not do what the loss says they do")
-def doubled_weights(probe: Probe) -> Finding:
+def doubled_weights(probe: Probe) -> Measurement:
     """Weights of 2 in place of 1: a step twice as far."""
     ratio = probe.fall("weights 2", weights=2.0) / probe.usual_fall
     consequence = NORMALISED if near(ratio, 1) else None
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
 @check(
     "datums of a call add up",
     "a batch's gradient is not the sum over its examples: the learning rate means something else",
 )
-def two_datums(probe: Probe) -> Finding:
+def two_datums(probe: Probe) -> Measurement:
     """The same datum twice in one call: a step twice as far."""
     ratio = probe.fall("two datums", times=2) / probe.usual_fall
     consequence = (
@@ -30,21 +30,21 @@ def two_datums(probe: Probe) -> Finding:
         if near(ratio, 1)
         else None
     )
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
 @check(
     "negative weights",
     "losses that push away from bad answers (reinforcement learning, custom losses) train the wrong way",
 )
-def negative_weights(probe: Probe) -> Finding:
+def negative_weights(probe: Probe) -> Measurement:
     """Weights of -1: the step backwards."""
     ratio = probe.fall("weights -1", weights=-1.0) / probe.usual_fall
-    return Finding(f"{ratio:.2f} times the step", near(ratio, -1, 0.3))
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, -1, 0.3))
 
 
 @check("calls add up", "gradients gathered over several calls are not those of all examples")
-def accumulated(probe: Probe) -> Finding:
+def accumulated(probe: Probe) -> Measurement:
     """Two calls of forward_backward before a step: a step twice as far."""
     ratio = probe.fall("two calls", calls=2) / probe.usual_fall
     consequence = None
@@ -52,22 +52,22 @@ def accumulated(probe: Probe) -> Finding:
         consequence = (
             "several calls count as one, by their mean or the last alone: a batch in parts is another"
         )
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
 @check("forward adds no gradient", "evaluating during training trains on the evaluation's texts")
-def forward_adds_nothing(probe: Probe) -> Finding:
+def forward_adds_nothing(probe: Probe) -> Measurement:
     """A forward pass before the step: the same step."""
     training = probe.adapter()
     before = probe.gradients(training).loss
     probe.forward(training)
     probe.update(training, probe.descent(probe.rate))
     ratio = probe.steps_since(before, training)
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
 @check("a step spends its gradients", "gradients of earlier steps are used again")
-def gradients_are_spent(probe: Probe) -> Finding:
+def gradients_are_spent(probe: Probe) -> Measurement:
     """A second step on a datum of weight 0 with beta1 0: no step."""
     training = probe.adapter()
     before = probe.gradients(training).loss
@@ -75,22 +75,22 @@ def gradients_are_spent(probe: Probe) -> Finding:
     probe.gradients(training, weights=0.0)
     probe.update(training, probe.descent(probe.rate, beta1=0.0))
     ratio = probe.steps_since(before, training)
-    return Finding(f"{ratio:.2f} times the step after both", near(ratio, 1))
+    return Measurement(f"{ratio:.2f} times the step after both", near(ratio, 1))
 
 
 @check("forward_backward is done once", "after a lost connection a batch counts twice, or the run ends")
-def done_once(probe: Probe) -> Finding:
+def done_once(probe: Probe) -> Measurement:
     """The same request twice under one seq_id, as after a lost connection: the step of one."""
     first, again = probe.twins()
     before = probe.gradients(first).loss
     probe.gradients(again)
     probe.update(first, probe.descent(probe.rate))
     ratio = probe.steps_since(before, first)
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
 @check("optim_step is done once", "after a lost connection a step is taken twice, or the run ends")
-def step_done_once(probe: Probe) -> Finding:
+def step_done_once(probe: Probe) -> Measurement:
     """The same step twice under one seq_id: one step."""
     first, again = probe.twins()
     before = probe.gradients(first).loss
@@ -98,11 +98,11 @@ def step_done_once(probe: Probe) -> Finding:
     probe.update(first, probe.descent(probe.rate))
     probe.update(again, probe.descent(probe.rate))
     ratio = probe.steps_since(before, first)
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 1))
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1))
 
 
 @check("an unloaded adapter leaves nothing", "a new run begins with the gradients that another left behind")
-def leaves_nothing(probe: Probe) -> Finding:
+def leaves_nothing(probe: Probe) -> Measurement:
     """unload_model of one with a gradient, then a new one: the step as ever."""
     first = probe.adapter()
     # Another text than the next one's, as of a mean over equal ones nothing would show.
@@ -111,13 +111,13 @@ def leaves_nothing(probe: Probe) -> Finding:
         raise NotMeasurableError("the server offers no unload_model")
     probe.made.remove(first)
     ratio = probe.first_step() / probe.usual_fall
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 1, 0.1))
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1, 0.1))
 
 
 @check(
     "requests keep their order", "steps submitted ahead (--in-flight) train something else than one at a time"
 )
-def order_holds(probe: Probe) -> Finding:
+def order_holds(probe: Probe) -> Measurement:
     """Three steps submitted ahead of their answers: as with waiting."""
     waited, hurried = probe.adapter(), probe.adapter()
     adam = probe.descent(probe.rate)
@@ -132,7 +132,7 @@ def order_holds(probe: Probe) -> Finding:
         update.result(probe.wait)
     fast = probe.gradients(hurried).loss
     gap = abs(fast - slow) / probe.usual_fall
-    return Finding(f"the losses after differ by {gap:.3f} of a step", gap < 0.05)
+    return Measurement(f"the losses after differ by {gap:.3f} of a step", gap < 0.05)
 
 
 CHECKS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symptoms.conformance.findings import Finding, NotMeasurableError, check
-from symptoms.conformance.probe import TOKENS, Probe, signed
+from symptoms.conformance.findings import Measurement, check
+from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, signed
 
 MEAN_NATS, MOST_NATS = 0.05, 0.3
 """How far log-probabilities may be apart, on average and at most: what bfloat16 makes of them."""
@@ -15,14 +15,14 @@ FAR = 1024
 
 
 @check("log-probabilities", "training and figures are of another model than the one named")
-def reference_logprobs(probe: Probe) -> Finding:
+def reference_logprobs(probe: Probe) -> Measurement:
     """The model's own log-probability of each target."""
     ours = _of_reference(probe, TOKENS)
     return _apart(probe.gradients(probe.adapter()).logprobs, ours, "from the same weights in our own engine")
 
 
 @check("far positions", "long examples are read as another model would, though short ones look right")
-def far_positions(probe: Probe) -> Finding:
+def far_positions(probe: Probe) -> Measurement:
     """A long text; its last quarter as the model's rope scaling has it."""
     lengths = [length for length in (probe.service.context_length, _reference_context(probe)) if length]
     length = min([*lengths, FAR])
@@ -37,7 +37,7 @@ def far_positions(probe: Probe) -> Finding:
     "forward and prompt_logprobs agree",
     "importance ratios of reinforcement learning are off; a checkpoint scores otherwise than it trained",
 )
-def scoring_agrees(probe: Probe) -> Finding:
+def scoring_agrees(probe: Probe) -> Measurement:
     """One adapter's log-probabilities by forward_backward and by sampling."""
     training = probe.adapter()
     # An adapter that changes something, as a new one is the base model and would hide that it is left out.
@@ -47,7 +47,7 @@ def scoring_agrees(probe: Probe) -> Finding:
     scored = probe.prompt_logprobs(probe.sampler(path), TOKENS)[1:]
     forward = probe.gradients(training).logprobs
     if len(scored) != len(forward) or None in scored:
-        return Finding(f"{len(scored)} prompt log-probabilities for {len(forward)} targets", False)
+        return Measurement(f"{len(scored)} prompt log-probabilities for {len(forward)} targets", False)
     return _apart(forward, [value for value in scored if value is not None], "apart")
 
 
@@ -55,7 +55,7 @@ def scoring_agrees(probe: Probe) -> Finding:
     "a forward pass is repeatable",
     "dropout is on, or the arithmetic varies: losses are noisy and runs cannot be repeated",
 )
-def repeatable(probe: Probe) -> Finding:
+def repeatable(probe: Probe) -> Measurement:
     """The same datum twice, with nothing between."""
     training = probe.adapter()
     probe.gradients(training)
@@ -68,29 +68,31 @@ def repeatable(probe: Probe) -> Finding:
 @check(
     "a batch changes nothing", "padding leaks into examples: the loss depends on which examples share a batch"
 )
-def batch_changes_nothing(probe: Probe) -> Finding:
+def batch_changes_nothing(probe: Probe) -> Measurement:
     """A short datum alone and beside a longer one; the same log-probabilities."""
     training = probe.adapter()
     short = TOKENS[:9]
     alone = probe.forward(training, [short])[0]
     beside = probe.forward(training, [short, TOKENS])
     if len(beside) != 2 or len(beside[0].logprobs) != len(alone.logprobs):
-        return Finding(f"{len(beside)} outputs, the first of {len(beside[0].logprobs)} numbers", False)
+        return Measurement(f"{len(beside)} outputs, the first of {len(beside[0].logprobs)} numbers", False)
     return _apart(alone.logprobs, beside[0].logprobs, "apart")
 
 
 @check("loss:sum", "the loss that is shown is not the loss that is minimised")
-def weighted_sum(probe: Probe) -> Finding:
+def weighted_sum(probe: Probe) -> Measurement:
     """Weights 0, 0.5, 2 and -1; the metric loss:sum is minus the sum of weight times log-probability."""
     weights = [(0.0, 0.5, 2.0, -1.0)[place % 4] for place in range(len(TOKENS) - 1)]
     passed = probe.gradients(probe.adapter(), weights=weights, unit=1.0)
     if len(passed.logprobs) != len(weights):
-        return Finding(f"{len(passed.logprobs)} log-probabilities for {len(weights)} targets", False)
+        return Measurement(f"{len(passed.logprobs)} log-probabilities for {len(weights)} targets", False)
     ours = -sum(weight * logprob for weight, logprob in zip(weights, passed.logprobs, strict=True))
     told = passed.metrics.get("loss:sum")
     if told is None:
         named = ", ".join(sorted(passed.metrics)[:6]) or "no metric at all"
-        return Finding(f"no loss:sum, but {named}", False, "a program that reads the loss from metrics fails")
+        return Measurement(
+            f"no loss:sum, but {named}", False, "a program that reads the loss from metrics fails"
+        )
     plain = sum(-logprob for logprob in passed.logprobs)
     kind = ""
     if abs(told - ours) > 0.01 * abs(ours):
@@ -100,7 +102,7 @@ def weighted_sum(probe: Probe) -> Finding:
             ("the mean by weight", ours / sum(weights)),
         ):
             kind = f", which is {what}" if abs(told - figure) < 0.01 * abs(figure) else kind
-    return Finding(
+    return Measurement(
         f"loss:sum {told:.4f}, weighted sum of what came {ours:.4f}{kind}",
         abs(told - ours) <= 0.01 * abs(ours),
     )
@@ -120,11 +122,11 @@ def _reference_context(probe: Probe) -> int | None:
     return None if probe.reference is None else probe.reference.service.context_length
 
 
-def _apart(some: Sequence[float], others: Sequence[float], where: str) -> Finding:
+def _apart(some: Sequence[float], others: Sequence[float], where: str) -> Measurement:
     """How far apart they are, and whether that is no more than rounding."""
     gaps = _gaps(some, others)
     mean, most = sum(gaps) / len(gaps), max(gaps)
-    return Finding(f"{mean:.1e} nats {where}, {most:.1e} at most", mean < MEAN_NATS and most < MOST_NATS)
+    return Measurement(f"{mean:.1e} nats {where}, {most:.1e} at most", mean < MEAN_NATS and most < MOST_NATS)
 
 
 def _gaps(some: Sequence[float], others: Sequence[float]) -> list[float]:

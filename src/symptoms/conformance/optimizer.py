@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 
-from symptoms.conformance.findings import Finding, NotMeasurableError, check, near
-from symptoms.conformance.probe import Probe, adam
+from symptoms.conformance.findings import Measurement, check, near
+from symptoms.conformance.probe import NotMeasurableError, Probe, adam
 
 
 @check("Adam's eps", "epsilon is not the one that was set")
-def epsilon(probe: Probe) -> Finding:
+def epsilon(probe: Probe) -> Measurement:
     """Half the epsilon, far above the gradients: a step twice as far."""
     ratio = probe.fall("eps", settings=probe.descent(probe.rate, eps=0.5)) / probe.usual_fall
     consequence = (
         "epsilon is fixed: settings that rest on a large one are ignored" if near(ratio, 1) else None
     )
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
 
 
 @check(
     "Adam's settings of a later step",
     "schedules of anything but the learning rate are ignored: the first step's settings stay",
 )
-def epsilon_of_later_steps(probe: Probe) -> Finding:
+def epsilon_of_later_steps(probe: Probe) -> Measurement:
     """Half the epsilon in the second step: that step twice as far."""
     training = probe.adapter()
     before = probe.gradients(training).loss
@@ -30,11 +30,11 @@ def epsilon_of_later_steps(probe: Probe) -> Finding:
     probe.gradients(training)
     probe.update(training, probe.descent(probe.rate, eps=0.5, beta1=0.0))
     ratio = probe.steps_since(before, training)
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 2))
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2))
 
 
 @check("Adam's beta1", "momentum is not the one that was set")
-def momentum(probe: Probe) -> Finding:
+def momentum(probe: Probe) -> Measurement:
     """A second step without gradient: 1.33 steps with beta1 0.5, 1 with 0."""
     moved: list[float] = []
     for beta1 in (0.5, 0.0):
@@ -47,11 +47,11 @@ def momentum(probe: Probe) -> Finding:
         moved.append(probe.steps_since(before, training))
     # m2 / (1 - 0.5^2) = 0.5 * 0.5 * gradient / 0.75
     holds = near(moved[0], 4 / 3, 0.12) and near(moved[1], 1, 0.12)
-    return Finding(f"{moved[0]:.2f} and {moved[1]:.2f} times the step after both", holds)
+    return Measurement(f"{moved[0]:.2f} and {moved[1]:.2f} times the step after both", holds)
 
 
 @check("weight decay", "adapters are not held small as they were told")
-def decay(probe: Probe) -> Finding:
+def decay(probe: Probe) -> Measurement:
     """Learning rate times decay of 0.5 after a step: both matrices halved, a quarter of the step left."""
     training = probe.adapter()
     before = probe.gradients(training).loss
@@ -65,11 +65,11 @@ def decay(probe: Probe) -> Finding:
         consequence = "weight decay is ignored, or coupled to the gradient: adapters grow without that limit"
     elif near(ratio, 0.5, 0.1):
         consequence = "only one of an adapter's two matrices is decayed"
-    return Finding(f"{ratio:.2f} of the step is left", near(ratio, 0.25), consequence)
+    return Measurement(f"{ratio:.2f} of the step is left", near(ratio, 0.25), consequence)
 
 
 @check("gradient clipping", "gradients are not clipped to the norm that was set")
-def clipping(probe: Probe) -> Finding:
+def clipping(probe: Probe) -> Measurement:
     """A limit of half the gradient's norm: half the step."""
     norm = math.sqrt(max(probe.usual_fall, 0.0) / probe.rate)
     # The norm is that of the gradient as it was sent.
@@ -78,11 +78,11 @@ def clipping(probe: Probe) -> Finding:
     consequence = (
         "gradients are not clipped: one odd batch can throw a run off" if near(ratio, 1, 0.1) else None
     )
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 0.5), consequence)
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 0.5), consequence)
 
 
 @check("no clipping unasked", "large gradients are cut down, so weights and sums do not count in full")
-def no_clipping(probe: Probe) -> Finding:
+def no_clipping(probe: Probe) -> Measurement:
     """A gradient ten times as large at a tenth of the rate, with no limit: the same step."""
     if not near(probe.fall("weights 2", weights=2.0) / probe.usual_fall, 2):
         raise NotMeasurableError(
@@ -91,7 +91,7 @@ def no_clipping(probe: Probe) -> Finding:
     settings = probe.descent(probe.rate / 10)
     ratio = probe.fall("not clipped", settings=settings, weights=10.0) / probe.usual_fall
     consequence = "gradients are clipped though no limit was set" if ratio < 0.8 else None
-    return Finding(f"{ratio:.2f} times the step", near(ratio, 1), consequence)
+    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1), consequence)
 
 
 CHECKS = (

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from symptoms.conformance.findings import NotMeasurableError
 from symptoms.service import Service
 from symptoms.service.sdk import made_within
 from symptoms.service.watch import unwatched
@@ -37,6 +36,10 @@ The second is for servers that take no epsilon over 1; one that divides by the s
 """
 SHARE = 0.015
 """The part of the loss that the step to compare with takes away: above noise, below curvature."""
+
+
+class NotMeasurableError(Exception):
+    """What a check needs is not there; the message is the clause that says what."""
 
 
 @dataclass(frozen=True)

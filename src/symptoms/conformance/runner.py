@@ -23,8 +23,8 @@ from symptoms.conformance import (
     sampling,
     server_answers,
 )
-from symptoms.conformance.findings import Check, NotMeasurableError, Row, row_of, row_of_error
-from symptoms.conformance.probe import Probe
+from symptoms.conformance.findings import Check, Row, row_of, row_of_error
+from symptoms.conformance.probe import NotMeasurableError, Probe
 from symptoms.service import LOCAL, Service, connect
 
 ALL_CHECKS: tuple[Check, ...] = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from symptoms.conformance.findings import Finding, NotMeasurableError, check
-from symptoms.conformance.probe import TOKENS, Probe, signed
+from symptoms.conformance.findings import Measurement, check
+from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, signed
 
 if TYPE_CHECKING:
     import tinker
@@ -86,53 +86,53 @@ def _tokenizer(probe: Probe) -> Any:
 
 
 @check("temperature 0", "the likeliest answer is not what comes: evaluations vary from one run to the next")
-def greedy(probe: Probe) -> Finding:
+def greedy(probe: Probe) -> Measurement:
     """What an adapter was taught, twice the same."""
     model = taught(probe)
     written = [_tokens(_sampled(probe, model, temperature=0.0, max_tokens=len(TAUGHT))) for _ in range(2)]
-    return Finding(f"{written[0]}, and again {written[1]}", written == [[list(TAUGHT)]] * 2)
+    return Measurement(f"{written[0]}, and again {written[1]}", written == [[list(TAUGHT)]] * 2)
 
 
 @check("log-probabilities of sampled tokens", "importance ratios of reinforcement learning are off")
-def sampled_logprobs(probe: Probe) -> Finding:
+def sampled_logprobs(probe: Probe) -> Measurement:
     """The model's own, as training's forward pass has them."""
     model = taught(probe)
     answer = _sampled(probe, model, temperature=0.0, max_tokens=len(TAUGHT)).sequences[0]
     if answer.logprobs is None or list(answer.tokens) != list(TAUGHT):
-        return Finding("none came" if answer.logprobs is None else "other tokens were sampled", False)
+        return Measurement("none came" if answer.logprobs is None else "other tokens were sampled", False)
     gap = max(abs(one - other) for one, other in zip(answer.logprobs, model.logprobs, strict=True))
-    return Finding(f"at most {gap:.1e} nats from what training says of them", gap < 0.05)
+    return Measurement(f"at most {gap:.1e} nats from what training says of them", gap < 0.05)
 
 
 @check("the end token ends", "answers run on after their end")
-def ends_by_itself(probe: Probe) -> Finding:
+def ends_by_itself(probe: Probe) -> Measurement:
     """An answer that was taught to end, without a stop: it ends, and says so."""
     answer = _sampled(probe, taught(probe), temperature=0.0, max_tokens=LONG).sequences[0]
-    return Finding(
+    return Measurement(
         f"{len(answer.tokens)} tokens, {answer.stop_reason}",
         len(answer.tokens) in (len(TAUGHT), len(TAUGHT) + 1) and answer.stop_reason == "stop",
     )
 
 
 @check("stop=[]", "what comes after an end token cannot be sampled")
-def empty_stop(probe: Probe) -> Finding:
+def empty_stop(probe: Probe) -> Measurement:
     """An answer that was taught to end, with no stop at all: it goes on to max_tokens."""
     answer = _sampled(probe, taught(probe), temperature=0.0, max_tokens=LONG, stop=[]).sequences[0]
-    return Finding(
+    return Measurement(
         f"{len(answer.tokens)} of {LONG} tokens, {answer.stop_reason}",
         len(answer.tokens) == LONG and answer.stop_reason == "length",
     )
 
 
 @check("stop tokens", "answers do not end where they were told to")
-def stop_tokens(probe: Probe) -> Finding:
+def stop_tokens(probe: Probe) -> Measurement:
     """stop=[token]: the answer ends with that token."""
     answer = _sampled(probe, taught(probe), temperature=0.0, max_tokens=LONG, stop=[TAUGHT[2]]).sequences[0]
     return _stopped(answer)
 
 
 @check("stop strings", "answers do not end where they were told to, and run into the next question")
-def stop_strings(probe: Probe) -> Finding:
+def stop_strings(probe: Probe) -> Measurement:
     """stop=[text]: the answer ends with that text."""
     text = _tokenizer(probe).decode([TAUGHT[2]], skip_special_tokens=False)
     before = _tokenizer(probe).decode(list(TAUGHT[:2]), skip_special_tokens=False)
@@ -142,16 +142,16 @@ def stop_strings(probe: Probe) -> Finding:
     return _stopped(answer)
 
 
-def _stopped(answer: Any) -> Finding:
+def _stopped(answer: Any) -> Measurement:
     tokens = list(answer.tokens)
     told = f"{tokens}, {answer.stop_reason}"
     if tokens == list(TAUGHT[:2]):
-        return Finding(told, False, "the stop is left out of the answer: its log-probability is missing")
-    return Finding(told, tokens == list(TAUGHT[:3]) and answer.stop_reason == "stop")
+        return Measurement(told, False, "the stop is left out of the answer: its log-probability is missing")
+    return Measurement(told, tokens == list(TAUGHT[:3]) and answer.stop_reason == "stop")
 
 
 @check("sampling seeds", "sampled answers cannot be had again")
-def seeds(probe: Probe) -> Finding:
+def seeds(probe: Probe) -> Measurement:
     """The same seed: the same text; another: another."""
     sampler = probe.sampler()
     texts = [
@@ -160,39 +160,39 @@ def seeds(probe: Probe) -> Finding:
     ]
     told = f"the same seed {'repeats' if texts[0] == texts[1] else 'does not repeat'} the text"
     told += f", another {'repeats it, too' if texts[0] == texts[2] else 'does not'}"
-    return Finding(told, texts[0] == texts[1] and texts[0] != texts[2])
+    return Measurement(told, texts[0] == texts[1] and texts[0] != texts[2])
 
 
 @check("num_samples", "fewer samples come than were asked for")
-def many(probe: Probe) -> Finding:
+def many(probe: Probe) -> Measurement:
     """Four sequences of one prompt at temperature 1, not all alike."""
     texts = _tokens(probe.sample(probe.sampler(), PROMPT, num=4, temperature=1.0, max_tokens=LONG, stop=[]))
     kinds = len({tuple(text) for text in texts})
     consequence = "samples of one prompt are alike: nothing to compare in reinforcement learning"
-    return Finding(
+    return Measurement(
         f"{len(texts)} sequences, {kinds} of them different", len(texts) == 4 and kinds > 1, consequence
     )
 
 
 @check("prompt_logprobs", "texts cannot be scored: no label is ranked, no held-out loss measured by sampling")
-def prompt_logprobs(probe: Probe) -> Finding:
+def prompt_logprobs(probe: Probe) -> Measurement:
     """One for each token of a prompt, None for the first."""
     scored = probe.prompt_logprobs(probe.sampler(), TOKENS)
     whole = len(scored) == len(TOKENS) and scored[0] is None and None not in scored[1:]
     first = scored[0] if scored else "nothing"
-    return Finding(f"{len(scored)} for {len(TOKENS)} tokens, the first is {first}", whole)
+    return Measurement(f"{len(scored)} for {len(TOKENS)} tokens, the first is {first}", whole)
 
 
 @check(
     "topk_prompt_logprobs",
     "the likeliest alternatives along a text are not to be had (distillation, diagnosis)",
 )
-def topk_prompt_logprobs(probe: Probe) -> Finding:
+def topk_prompt_logprobs(probe: Probe) -> Measurement:
     """Three at each place, the likeliest first, none below the prompt's own token."""
     answer = probe.sample(probe.sampler(), TOKENS, max_tokens=1, prompt_logprobs=True, topk=3)
     rows: list[list[tuple[int, float]] | None] = list(answer.topk_prompt_logprobs or [])
     if len(rows) != len(TOKENS):
-        return Finding(f"{len(rows)} places for {len(TOKENS)} tokens", False)
+        return Measurement(f"{len(rows)} places for {len(TOKENS)} tokens", False)
     given = list(answer.prompt_logprobs or [None] * len(TOKENS))
     wrong = 0
     for place in range(1, len(TOKENS)):
@@ -200,7 +200,7 @@ def topk_prompt_logprobs(probe: Probe) -> Finding:
         figures = [logprob for _, logprob in pairs]
         likeliest = not figures or own is None or own <= figures[0] + 1e-3
         wrong += len(pairs) < 3 or figures != sorted(figures, reverse=True) or not likeliest
-    return Finding(f"{len(rows)} places, {wrong} of them not as asked", wrong == 0)
+    return Measurement(f"{len(rows)} places, {wrong} of them not as asked", wrong == 0)
 
 
 def _sampled(probe: Probe, model: Taught, **wanted: Any) -> Any:

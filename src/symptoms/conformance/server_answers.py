@@ -7,8 +7,8 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, cast
 
-from symptoms.conformance.findings import NO_ANSWER, Finding, NotMeasurableError, check
-from symptoms.conformance.probe import RANK, TOKENS, Probe, datum
+from symptoms.conformance.findings import NO_ANSWER, Measurement, check
+from symptoms.conformance.probe import RANK, TOKENS, NotMeasurableError, Probe, datum
 from symptoms.service.sdk import made_within
 
 LONGEST = 8192
@@ -21,29 +21,29 @@ ASKS_FOR_CONFIGURATION = (0, 38)
 
 
 @check("capabilities", "texts over the context are found out only when they are sent")
-def capabilities(probe: Probe) -> Finding:
+def capabilities(probe: Probe) -> Measurement:
     """The base model's name with its context length."""
     service = probe.service
     length = service.context_length
     if service.base_model not in service.offered:
-        return Finding(f"{service.base_model} is not among {len(service.offered)} models", False)
+        return Measurement(f"{service.base_model} is not among {len(service.offered)} models", False)
     if not length:
-        return Finding(f"{service.base_model} without a context length", False)
-    return Finding(f"{service.base_model}, {length} tokens", True)
+        return Measurement(f"{service.base_model} without a context length", False)
+    return Measurement(f"{service.base_model}, {length} tokens", True)
 
 
 @check("get_info", "a program that asks what it trains is told wrong")
-def info(probe: Probe) -> Finding:
+def info(probe: Probe) -> Measurement:
     """The base model and the rank of a new adapter."""
     answer = probe.adapter().get_info()
     told = f"{answer.model_data.model_name}, rank {answer.lora_rank}"
-    return Finding(
+    return Measurement(
         told, answer.model_data.model_name == probe.service.base_model and answer.lora_rank == RANK
     )
 
 
 @check("SDK versions", "programs with a version of the SDK that is refused cannot use the server at all")
-def sdk_versions(probe: Probe) -> Finding:
+def sdk_versions(probe: Probe) -> Measurement:
     """Client/config and create_session in the name of SDK 0.25.0 to 0.38.0: none is refused.
 
     Whether such a version then finds all the calls that it makes, its name does not tell.
@@ -57,7 +57,7 @@ def sdk_versions(probe: Probe) -> Finding:
         if words:
             said.append(f"{name}: {words}")
     refused = len(set(VERSIONS) | {version("tinker")}) - len(let_in)
-    return Finding("; ".join([f"let in: {', '.join(let_in) or 'none'}", *said]), not refused)
+    return Measurement("; ".join([f"let in: {', '.join(let_in) or 'none'}", *said]), not refused)
 
 
 def _in_the_name_of(probe: Probe, name: str) -> tuple[bool, str]:
@@ -97,7 +97,7 @@ def _numbers(name: str) -> tuple[int, ...]:
 
 
 @check("an unknown base model", "another model is trained than the one named")
-def unknown_model(probe: Probe) -> Finding:
+def unknown_model(probe: Probe) -> Measurement:
     """An adapter for a model that there is not: an error."""
     started = time.monotonic()
     client = probe.client
@@ -106,17 +106,17 @@ def unknown_model(probe: Probe) -> Finding:
             probe.wait, lambda: client.create_lora_training_client(base_model="no-such/model", rank=RANK)
         )
     except TimeoutError:
-        return Finding(NO_ANSWER, False, "a mistyped name ends a run after minutes of waiting")
+        return Measurement(NO_ANSWER, False, "a mistyped name ends a run after minutes of waiting")
     except Exception as error:  # noqa: BLE001 - a refusal in whatever words is right
-        return Finding(_refusal(error, started), True)
-    return Finding("an adapter was made", False)
+        return Measurement(_refusal(error, started), True)
+    return Measurement("an adapter was made", False)
 
 
 @check(
     "a datum that is too long",
     "texts are cut in silence or trained beyond what the model knows, or the server is lost",
 )
-def too_long(probe: Probe) -> Finding:
+def too_long(probe: Probe) -> Measurement:
     """A datum over the context: an error, and the next one works."""
     length = probe.service.context_length or (probe.reference and probe.reference.service.context_length)
     if not length or length > LONGEST:
@@ -126,27 +126,27 @@ def too_long(probe: Probe) -> Finding:
     try:
         probe.gradients(training, [2 + place % 199 for place in range(length + 9)])
     except TimeoutError:
-        return Finding(NO_ANSWER, False)
+        return Measurement(NO_ANSWER, False)
     except Exception as error:  # noqa: BLE001 - likewise
         refusal = _refusal(error, started)
     else:
-        return Finding(f"{length + 9} tokens were trained in a context of {length}", False)
+        return Measurement(f"{length + 9} tokens were trained in a context of {length}", False)
     probe.gradients(probe.adapter())
-    return Finding(refusal, True)
+    return Measurement(refusal, True)
 
 
 @check("an unknown loss", "another loss is minimised than the one named")
-def unknown_loss(probe: Probe) -> Finding:
+def unknown_loss(probe: Probe) -> Measurement:
     """A loss that there is not: an error."""
     started = time.monotonic()
     training = probe.adapter()
     try:
         training.forward_backward([datum(TOKENS)], cast(Any, "no_such_loss")).result(probe.wait)
     except TimeoutError:
-        return Finding(NO_ANSWER, False)
+        return Measurement(NO_ANSWER, False)
     except Exception as error:  # noqa: BLE001 - likewise
-        return Finding(_refusal(error, started), True)
-    return Finding("it was computed", False)
+        return Measurement(_refusal(error, started), True)
+    return Measurement("it was computed", False)
 
 
 def _refusal(error: Exception, started: float) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tinker_local.export.checking.questions import Questions
+from tinker_local.export.checking.verification import HEADS, Comparison, row
 from tinker_local.export.folders import BASE
 from tinker_local.export.forms import Form, gguf_file
-from tinker_local.export.questions import Questions
 from tinker_local.export.source import Source
-from tinker_local.export.verification import HEADS, Comparison, row
 from tinker_local.loading.chat_template import stored_chat_template
 
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from base_models import on_one_line
 from tinker_local.errors import ExportError
+from tinker_local.export.checking.questions import general_questions, read_questions
+from tinker_local.export.checking.verification import HEADS, Comparison, row
 from tinker_local.export.exporting import CheckFailedError, check_free, export
 from tinker_local.export.forms import Form, chosen_kind
-from tinker_local.export.questions import general_questions, read_questions
 from tinker_local.export.source import open_source
-from tinker_local.export.verification import HEADS, Comparison, row
 from tinker_local.service.checkpoints import parse_path
 
 SECONDS_BETWEEN = 5.0

@@ -11,20 +11,10 @@ import torch
 
 from tinker_local.errors import ExportError
 from tinker_local.export.card import card, modelfile
-from tinker_local.export.folders import (
-    BASE,
-    require_plain_positions,
-    write_merged_folder,
-    write_peft_folder,
-)
-from tinker_local.export.forms import Form, Tolerance, chosen_kind, gguf_file, tolerance_of
-from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
-from tinker_local.export.own_answers import OwnAnswer, bare_answers, own_answers
-from tinker_local.export.pace import paced
-from tinker_local.export.questions import Questions
-from tinker_local.export.source import Source
-from tinker_local.export.unfinished import unfinished_folder
-from tinker_local.export.verification import (
+from tinker_local.export.checking.own_answers import OwnAnswer, bare_answers, own_answers
+from tinker_local.export.checking.pace import paced
+from tinker_local.export.checking.questions import Questions
+from tinker_local.export.checking.verification import (
     HOW_TO_GET,
     LLAMA_CPP,
     TRANSFORMERS,
@@ -33,6 +23,16 @@ from tinker_local.export.verification import (
     base_would_pass,
     compare,
 )
+from tinker_local.export.folders import (
+    BASE,
+    require_plain_positions,
+    write_merged_folder,
+    write_peft_folder,
+)
+from tinker_local.export.forms import Form, Tolerance, chosen_kind, gguf_file, tolerance_of
+from tinker_local.export.gguf_files import write_adapter_gguf, write_merged_gguf
+from tinker_local.export.source import Source
+from tinker_local.export.unfinished import unfinished_folder
 
 
 @dataclass(frozen=True)

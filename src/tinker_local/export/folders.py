@@ -18,7 +18,7 @@ from tinker_local.export.source import Source
 from tinker_local.loading.json_file import read_json
 from tinker_local.loading.safetensors_weights import write_weights
 from tinker_local.loading.stored_tensors import UNEMBEDDING
-from tinker_local.service.peft_layout import peft_config, peft_tensors
+from tinker_local.service.checkpoint_files.peft_layout import peft_config, peft_tensors
 
 BESIDE_WEIGHTS = (
     "tokenizer.json",

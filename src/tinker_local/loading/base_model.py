@@ -19,8 +19,8 @@ from tinker_local.engine.kernels.native.library import takes_bfloat16
 from tinker_local.engine.model.llama import Llama, weight_shapes
 from tinker_local.engine.model.packing import EMBEDDING, laid_out_copy
 from tinker_local.errors import StartupError
-from tinker_local.loading.architectures import find_architecture
-from tinker_local.loading.config_json import end_tokens, read_config
+from tinker_local.loading.config.architectures import find_architecture
+from tinker_local.loading.config.config_json import end_tokens, read_config
 from tinker_local.loading.conversions import converted
 from tinker_local.loading.gguf.paths import find_gguf, part_paths
 from tinker_local.loading.json_file import read_json
@@ -31,14 +31,14 @@ from tinker_local.loading.tokenizer_file import read_tokenizer
 
 STORED_TYPES = {"F32": torch.float32, "BF16": torch.bfloat16}
 """Types that a file's tensors may be computed in as they lie."""
-LARGE_MODEL = 500_000_000
+COMPUTES_IN_BFLOAT16_FROM = 500_000_000
 """From this many parameters on, bfloat16 is worth its rounding, where the processor is fast at it."""
-SMALL_MODEL = 100_000_000
+TRAINS_IN_BFLOAT16_FROM = 100_000_000
+"""The same for training alone, which takes far longer and whose steps are noisy in any case."""
+COPIED_TO_TRAIN_UP_TO = 100_000_000
 """Up to this many parameters training has a copy of its own, in which layers of one input are joined."""
 MOST_OF_MEMORY = 1 / 4
 """Of what the machine has, that a copy of a larger model may take which the kernels read faster."""
-LARGE_TO_TRAIN = 100_000_000
-"""The same for training alone, which takes far longer and whose steps are noisy in any case."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class BaseModel:
 
     @cached_property
     def _trains_on_a_copy(self) -> bool:
-        if self.training_dtype != self.model.dtype or self.model.num_parameters <= SMALL_MODEL:
+        if self.training_dtype != self.model.dtype or self.model.num_parameters <= COPIED_TO_TRAIN_UP_TO:
             return True
         if not self._is_the_kernels_type:
             return False
@@ -175,7 +175,11 @@ def choose_dtype(wanted: str, num_parameters: int, device: torch.device) -> torc
     if device.type == "cuda":
         return torch.bfloat16
     # A small model's steps are dominated by overhead, so it may as well have float32's accuracy.
-    return torch.bfloat16 if _fast_at_bfloat16() and num_parameters >= LARGE_MODEL else torch.float32
+    return (
+        torch.bfloat16
+        if _fast_at_bfloat16() and num_parameters >= COMPUTES_IN_BFLOAT16_FROM
+        else torch.float32
+    )
 
 
 def choose_training_dtype(
@@ -184,7 +188,7 @@ def choose_training_dtype(
     """The type to train in: as told, or bfloat16 from a smaller size on than for all else."""
     if wanted != "auto" or device.type == "cuda":
         return computing
-    return torch.bfloat16 if _fast_at_bfloat16() and num_parameters >= LARGE_TO_TRAIN else computing
+    return torch.bfloat16 if _fast_at_bfloat16() and num_parameters >= TRAINS_IN_BFLOAT16_FROM else computing
 
 
 def _fast_at_bfloat16() -> bool:

@@ -32,8 +32,13 @@ from torch import Tensor
 from tinker_local.engine.model.llama import LlamaConfig
 from tinker_local.engine.model.lora import Adapter, LoraConfig, num_parameters
 from tinker_local.errors import CheckpointError, NotFoundError, RequestError
-from tinker_local.service.folders import recover_folders, remove_folder, replace_file, write_folder
-from tinker_local.service.peft_layout import peft_config, peft_names, peft_tensors
+from tinker_local.service.checkpoint_files.folders import (
+    recover_folders,
+    remove_folder,
+    replace_file,
+    write_folder,
+)
+from tinker_local.service.checkpoint_files.peft_layout import peft_config, peft_names, peft_tensors
 
 Kind = Literal["weights", "sampler_weights", "external_weights"]
 KINDS: tuple[Kind, ...] = ("weights", "sampler_weights", "external_weights")

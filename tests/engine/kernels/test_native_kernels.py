@@ -18,9 +18,9 @@ from torch import Tensor
 from tinker_local.engine.kernels.native import library as library_module
 from tinker_local.engine.kernels.native import vocabulary
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
-from tinker_local.engine.kernels.native.few_rows import BlockLengths, LowRank
+from tinker_local.engine.kernels.native.few_rows import BlockLengths, FewRowsLowRank
 from tinker_local.engine.kernels.native.library import SWITCH, Shape, library
-from tinker_local.engine.kernels.native.panels import Form, compact_panels, float_panels, numbers
+from tinker_local.engine.kernels.native.panels import GROUP, LANES, Form, Panels, compact_panels, float_panels
 from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
 from tinker_local.engine.kernels.norm import norm
 from tinker_local.engine.kernels.pointwise import rotate
@@ -28,6 +28,27 @@ from tinker_local.engine.kernels.vocabulary import MOST_BEST, likeliest, log_sum
 from tinker_local.engine.model.packing import packed_matrix
 
 needs_kernels = pytest.mark.skipif(library() is None, reason="no kernels in C on this machine")
+
+
+def numbers(panels: Panels) -> Tensor:
+    """The matrix float32 [outputs, inputs] that panels stand for."""
+    shape = (panels.outputs // LANES, panels.inputs // GROUP)
+    data = panels.data.view(*shape, -1)
+    if panels.form is Form.FLOAT32:
+        found = data.view(torch.float32).view(*shape, GROUP, LANES)
+    elif panels.form is Form.BFLOAT16:
+        found = data.view(torch.bfloat16).float().view(*shape, GROUP, LANES)
+    else:
+        width = 4 * LANES
+        scale = data[..., :width].contiguous().view(torch.float32)[..., None, :]
+        if panels.form is Form.SYMMETRIC8:
+            found = data[..., width:].contiguous().view(torch.int8).view(*shape, GROUP, LANES) * scale
+        else:
+            least = data[..., width : 2 * width].contiguous().view(torch.float32)[..., None, :]
+            pairs = data[..., 2 * width :].view(*shape, GROUP // 2, LANES)
+            times = torch.stack((pairs & 15, pairs >> 4), dim=3).view(*shape, GROUP, LANES)
+            found = times * scale + least
+    return found.permute(0, 3, 1, 2).reshape(panels.outputs, panels.inputs)
 
 
 def rounded(form: Form, outputs: int, inputs: int, seed: int) -> Tensor:
@@ -108,7 +129,7 @@ def test_adapters_beside_a_matrix_add_the_same_to_few_rows_and_to_many():
     b = [torch.randn((len(part), 32), generator=draw) for part in parts]
     joined = torch.cat(parts)
     base = lengths.matrix(parts, packed_matrix(joined), only_compact=True)
-    low_rank = LowRank(lengths.adapter_matrix(a, a), [lengths.adapter_matrix(one, one) for one in b])
+    low_rank = FewRowsLowRank(lengths.adapter_matrix(a, a), [lengths.adapter_matrix(one, one) for one in b])
     x = torch.randn((30, 96), generator=draw)
     many = low_rank.applied(base, x)
     low = x @ a.t()

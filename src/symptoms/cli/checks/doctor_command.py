@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from base_models import BUNDLED_BASE, BaseModelError, KnownModel, known_models
-from base_models.files import in_words, sha256_of, size_of
+from base_models.files import sha256_of, size_in_words, size_of
 from base_models.resolving import bundled_models, find_known, how_to_get
 from symptoms.cli.options import ServiceOption
 from symptoms.errors import RunError, ServiceError, SymptomsError
@@ -42,7 +42,7 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One check's result; where something is to be done, `told` is a sentence that says what."""
 
     what: str
@@ -50,7 +50,7 @@ class Finding:
     told: str
 
 
-Check: TypeAlias = Callable[[str | None], Iterator[Finding]]
+Check: TypeAlias = Callable[[str | None], Iterator[CheckResult]]
 
 
 def doctor(service: ServiceOption = None) -> None:
@@ -62,40 +62,40 @@ def doctor(service: ServiceOption = None) -> None:
     broken = 0
     for check in (_versions, _key, _default_base, _bundled_base, _folders, _newest_run, _asked, _service):
         with Console(stderr=True).status("checking"):
-            findings = tuple(check(service))
-        for finding in findings:
-            _show(console, finding)
-            broken += finding.state is State.BROKEN
+            results = tuple(check(service))
+        for result in results:
+            _show(console, result)
+            broken += result.state is State.BROKEN
     if broken:
         typer.echo(f"{broken} broken; the sentences above say what to do.", err=True)
         raise typer.Exit(1)
 
 
-def _show(console: Console, finding: Finding) -> None:
-    style = {State.FINE: "green", State.NOTE: "yellow", State.BROKEN: "bold red"}[finding.state]
-    line = Text.assemble((f"{finding.state.value:<7}", style), f"{finding.what:<14}{finding.told}")
+def _show(console: Console, result: CheckResult) -> None:
+    style = {State.FINE: "green", State.NOTE: "yellow", State.BROKEN: "bold red"}[result.state]
+    line = Text.assemble((f"{result.state.value:<7}", style), f"{result.what:<14}{result.told}")
     console.print(line, soft_wrap=True)
 
 
-def _versions(service: str | None) -> Iterator[Finding]:
+def _versions(service: str | None) -> Iterator[CheckResult]:
     if sys.version_info < OLDEST_PYTHON:
-        yield Finding(
+        yield CheckResult(
             "python", State.BROKEN, f"{platform.python_version()} is too old; install 3.11 or newer."
         )
     else:
-        yield Finding("python", State.FINE, platform.python_version())
+        yield CheckResult("python", State.FINE, platform.python_version())
     wanted = _pinned_versions()
     for name, called in ((PACKAGE, "symptoms"), ("tinker", "tinker SDK"), ("torch", "torch")):
         found = _version_of(name)
         if found is None and name == "torch" and not _is_local(service):
-            yield Finding(called, State.FINE, "not installed, and needed for the local server alone")
+            yield CheckResult(called, State.FINE, "not installed, and needed for the local server alone")
         elif found is None:
-            yield Finding(called, State.BROKEN, "It is not installed; run 'make install'.")
+            yield CheckResult(called, State.BROKEN, "It is not installed; run 'make install'.")
         elif name in wanted and found.split("+")[0] != wanted[name]:
             told = f"{found} is installed and {wanted[name]} is tested; run 'make install' to have that."
-            yield Finding(called, State.NOTE, told)
+            yield CheckResult(called, State.NOTE, told)
         else:
-            yield Finding(called, State.FINE, found)
+            yield CheckResult(called, State.FINE, found)
 
 
 def _is_local(service: str | None) -> bool:
@@ -122,62 +122,64 @@ def _pinned_versions() -> dict[str, str]:
     return {name.strip(): wanted.strip() for name, wanted in pairs}
 
 
-def _key(_service: str | None) -> Iterator[Finding]:
+def _key(_service: str | None) -> Iterator[CheckResult]:
     source = key_source()
-    yield Finding("API key", State.FINE, f"set in {source}" if source else "none, so models run locally")
+    yield CheckResult("API key", State.FINE, f"set in {source}" if source else "none, so models run locally")
 
 
-def _default_base(_service: str | None) -> Iterator[Finding]:
+def _default_base(_service: str | None) -> Iterator[CheckResult]:
     """What the local service trains where no other model is named; all of what was got is read."""
     name = local_base_model()
     row = known_models().get(name)
     if row is None:
-        yield Finding("default base", State.FINE, f"{name}, which SYMPTOMS_BASE_MODEL names")
+        yield CheckResult("default base", State.FINE, f"{name}, which SYMPTOMS_BASE_MODEL names")
         return
     try:
         found = find_known(name, row)
     except BaseModelError as error:
-        yield Finding("default base", State.BROKEN, str(error))
+        yield CheckResult("default base", State.BROKEN, str(error))
         return
     if found is None:
-        yield Finding("default base", State.NOTE, f"{name} is not on this machine; {how_to_get(name, row)}.")
+        yield CheckResult(
+            "default base", State.NOTE, f"{name} is not on this machine; {how_to_get(name, row)}."
+        )
     elif found.is_dir():
         where = "part of the package" if row.is_bundled else "from the model hub"
-        yield Finding("default base", State.FINE, f"{name}, {in_words(size_of(found))}, {where}")
+        yield CheckResult("default base", State.FINE, f"{name}, {size_in_words(size_of(found))}, {where}")
     else:
         yield _got_file(name, found, row)
 
 
-def _got_file(name: str, file: Path, row: KnownModel) -> Finding:
+def _got_file(name: str, file: Path, row: KnownModel) -> CheckResult:
     try:
         digest = sha256_of(file)
     except OSError as error:
-        return Finding(
+        return CheckResult(
             "default base", State.BROKEN, f"{file} cannot be read ({error.strerror}); check who may read it."
         )
     if row.package is None or digest != row.package.file_sha256:
         told = f"{file} has changed; 'symptoms models get {name}' gets it again."
-        return Finding("default base", State.BROKEN, told)
-    told = f"{name}, {in_words(size_of(file))}, sha256 {digest[:12]}"
-    return Finding("default base", State.FINE, told)
+        return CheckResult("default base", State.BROKEN, told)
+    told = f"{name}, {size_in_words(size_of(file))}, sha256 {digest[:12]}"
+    return CheckResult("default base", State.FINE, told)
 
 
-def _bundled_base(_service: str | None) -> Iterator[Finding]:
+def _bundled_base(_service: str | None) -> Iterator[CheckResult]:
     place = bundled_models().get(BUNDLED_BASE)
     try:
         if place is None:
             raise FileNotFoundError(BUNDLED_BASE)
         digest = sha256_of(place / "model.safetensors")
         # Of the whole folder, as 'symptoms models list' counts.
-        told = f"{BUNDLED_BASE}, {in_words(size_of(place))}, sha256 {digest[:12]}"
+        told = f"{BUNDLED_BASE}, {size_in_words(size_of(place))}, sha256 {digest[:12]}"
     except OSError:
         told = f"The bundled {BUNDLED_BASE} cannot be read; install the package again."
-        yield Finding("base model", State.BROKEN, told)
+        yield CheckResult("base model", State.BROKEN, told)
     else:
-        yield Finding("base model", State.FINE, told)
+        yield CheckResult("base model", State.FINE, told)
 
 
-def _folders(_service: str | None) -> Iterator[Finding]:
+def _folders(_service: str | None) -> Iterator[CheckResult]:
     # As tinker-local chooses it.
     told = os.environ.get("TINKER_LOCAL_HOME")
     state = Path(told).expanduser() if told else Path(platformdirs.user_data_dir("tinker-local"))
@@ -185,27 +187,27 @@ def _folders(_service: str | None) -> Iterator[Finding]:
     yield _folder("runs", Path("runs").absolute(), "work in another folder")
 
 
-def _folder(what: str, folder: Path, otherwise: str) -> Finding:
+def _folder(what: str, folder: Path, otherwise: str) -> CheckResult:
     there = next(place for place in (folder, *folder.parents) if place.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
             free = shutil.disk_usage(there).free
     except OSError as error:
-        return Finding(what, State.BROKEN, f"{folder} cannot be written ({error.strerror}); {otherwise}.")
+        return CheckResult(what, State.BROKEN, f"{folder} cannot be written ({error.strerror}); {otherwise}.")
     room = f"{free / 1e9:.1f} GB free"
     if free < TOO_LITTLE_DISK:
-        return Finding(what, State.BROKEN, f"{folder} has only {room}; make room, or {otherwise}.")
+        return CheckResult(what, State.BROKEN, f"{folder} has only {room}; make room, or {otherwise}.")
     if free < LITTLE_DISK:
-        return Finding(what, State.NOTE, f"{folder} has only {room}; make room before it is full.")
-    return Finding(what, State.FINE, f"{folder}, {room}")
+        return CheckResult(what, State.NOTE, f"{folder} has only {room}; make room before it is full.")
+    return CheckResult(what, State.FINE, f"{folder}, {room}")
 
 
-def _newest_run(_service: str | None) -> Iterator[Finding]:
+def _newest_run(_service: str | None) -> Iterator[CheckResult]:
     from symptoms.classifier import read_calibration
 
     if not any(run.is_finished for run in all_runs()):
         told = "There is no finished one in runs/ yet; 'python train_mental_health.py' trains one."
-        yield Finding("newest run", State.NOTE, told)
+        yield CheckResult("newest run", State.NOTE, told)
         return
     try:
         run = newest_run()
@@ -213,39 +215,39 @@ def _newest_run(_service: str | None) -> Iterator[Finding]:
         calibration = read_calibration(run.path)
     except (SymptomsError, ValueError) as error:
         told = str(error) if isinstance(error, RunError) else "A run in runs/ cannot be read; remove it."
-        yield Finding("newest run", State.BROKEN, told)
+        yield CheckResult("newest run", State.BROKEN, told)
         return
     if calibration is None or calibration.checkpoint != run.final_checkpoint():
         told = f"{run.path.name}, not calibrated; 'symptoms evaluate {run.path.name}' does it with a dev set."
-        yield Finding("newest run", State.NOTE, told)
+        yield CheckResult("newest run", State.NOTE, told)
     else:
-        yield Finding("newest run", State.FINE, f"{run.path.name}, calibrated on {calibration.fitted_on}")
+        yield CheckResult("newest run", State.FINE, f"{run.path.name}, calibrated on {calibration.fitted_on}")
 
 
-def _asked(service: str | None) -> Iterator[Finding]:
+def _asked(service: str | None) -> Iterator[CheckResult]:
     """Whom `symptoms assess` and `symptoms serve` ask where no run is named."""
     try:
         run = run_to_ask(None, service)
     except SymptomsError as error:
-        yield Finding("answers by", State.NOTE, str(error))
+        yield CheckResult("answers by", State.NOTE, str(error))
         return
     told = "the classifier that ships" if run.is_shipped else f"{run.path.name}, of runs/"
-    yield Finding("answers by", State.FINE, f"{told}, where no run is named")
+    yield CheckResult("answers by", State.FINE, f"{told}, where no run is named")
 
 
-def _service(told: str | None) -> Iterator[Finding]:
+def _service(told: str | None) -> Iterator[CheckResult]:
     try:
         chosen = choose_service(told)
         missing = _base_to_get() if chosen == LOCAL else None
         if missing is not None:
-            yield Finding("service", State.NOTE, f"The local server was not tried, since {missing}.")
+            yield CheckResult("service", State.NOTE, f"The local server was not tried, since {missing}.")
             return
         url, offered = offered_models(told)
     except ServiceError as error:
-        yield Finding("service", State.BROKEN, str(error))
+        yield CheckResult("service", State.BROKEN, str(error))
         return
     models = ", ".join(sorted(offered)) or "no base models told"
-    yield Finding("service", State.FINE, f"{chosen} answers at {url}: {models}")
+    yield CheckResult("service", State.FINE, f"{chosen} answers at {url}: {models}")
 
 
 def _base_to_get() -> str | None:

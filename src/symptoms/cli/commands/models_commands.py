@@ -18,7 +18,7 @@ from rich.text import Text
 
 from base_models import readable
 from base_models.conversions import conversions
-from base_models.files import in_words, size_of
+from base_models.files import size_in_words, size_of
 from base_models.getting import get as get_model
 from base_models.listing import ListedModel, list_models
 from base_models.origins.package_index import Progress as Report
@@ -57,7 +57,7 @@ def list_all(
         if one.problem is not None:
             typer.echo(readable(f"{one.name}: {one.problem}"))
     if converted:
-        size = in_words(sum(one.size for one in converted))
+        size = size_in_words(sum(one.size for one in converted))
         typer.echo(
             f"What GGUF files were converted to takes {size}; 'symptoms models rm --conversions' removes it, "
             "and it is made again when it is needed."
@@ -91,9 +91,9 @@ def get(
     with _tidied_when_ended(), _shown_progress(name) as report:
         got = get_model(name, report, source)
     if got.was_here:
-        typer.echo(f"{name} is here already: {got.path} ({in_words(size_of(got.path))})")
+        typer.echo(f"{name} is here already: {got.path} ({size_in_words(size_of(got.path))})")
         return
-    typer.echo(f"{name} is here: {got.path} ({in_words(size_of(got.path))})")
+    typer.echo(f"{name} is here: {got.path} ({size_in_words(size_of(got.path))})")
     row = known_models()[name]
     if got.path.is_dir() and row.package is not None:
         typer.echo(f"Runs take it under this name where the file from {row.package.package} is not here.")
@@ -116,7 +116,7 @@ def rm(
         if removed.file is not None:
             of_it = len(removed.conversions)
             beside = f" and {counted(of_it, 'conversion')} of it" if of_it else ""
-            typer.echo(f"Removed {removed.file}{beside} ({in_words(removed.size)}).")
+            typer.echo(f"Removed {removed.file}{beside} ({size_in_words(removed.size)}).")
         if removed.left_in_hub_cache is not None:
             typer.echo(
                 f"{name} no longer means {removed.left_in_hub_cache}, which stays in the model hub's cache, "
@@ -124,7 +124,7 @@ def rm(
             )
     if all_conversions:
         found = remove_conversions()
-        size = in_words(sum(one.size for one in found))
+        size = size_in_words(sum(one.size for one in found))
         typer.echo(f"Removed {counted(len(found), 'conversion')} ({size}).")
 
 
@@ -169,8 +169,8 @@ def _can_be_got(name: str) -> bool:
 
 def _size(model: ListedModel) -> str:
     if model.where is None:
-        return f"{in_words(model.size)} to get"
-    return "-" if model.path is None else in_words(model.size)
+        return f"{size_in_words(model.size)} to get"
+    return "-" if model.path is None else size_in_words(model.size)
 
 
 @contextmanager
@@ -217,7 +217,7 @@ def _shown_progress(name: str) -> Generator[Report, None, None]:
     def tell_once(_done: int, total: int) -> None:
         nonlocal told
         if not told:
-            typer.echo(f"getting {name}, {in_words(total)} ...", err=True)
+            typer.echo(f"getting {name}, {size_in_words(total)} ...", err=True)
         told = True
 
     yield tell_once

@@ -16,8 +16,8 @@ from tinker_local.engine.model.llama import ATTENTION, FEED_FORWARD, Llama, join
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.model.packing import packed_matrix
 
-SMALL_MODEL = 200_000_000
-"""Models of up to this many parameters are copied."""
+MERGED_UP_TO = 200_000_000
+"""Parameters of a model of which a copy with the adapter in it is made for sampling."""
 MEMORY = 3 * 2**29
 """Bytes that the copies may take together; the one that was used longest ago goes first."""
 
@@ -32,7 +32,7 @@ PARTS = (
 
 def may_be_merged(model: Llama) -> bool:
     """Whether a copy is small, and keeps the adapter's accuracy, which coarser numbers would round away."""
-    return model.num_parameters <= SMALL_MODEL and model.dtype == torch.float32
+    return model.num_parameters <= MERGED_UP_TO and model.dtype == torch.float32
 
 
 def folded_weight(model: Llama, adapter: Adapter | None, name: str) -> Tensor:

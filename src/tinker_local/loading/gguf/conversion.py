@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tinker_local.engine.model.llama import weight_shapes
 from tinker_local.errors import StartupError
-from tinker_local.loading.config_json import read_config
+from tinker_local.loading.config.config_json import read_config
 from tinker_local.loading.gguf.config import end_tokens, read_settings
 from tinker_local.loading.gguf.file import GgufFile, open_gguf
 from tinker_local.loading.gguf.tensors import GgufWeight, dequantised, used_weights

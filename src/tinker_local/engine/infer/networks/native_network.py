@@ -18,7 +18,7 @@ from tinker_local.engine.infer.networks.network import Pass, filled_up
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
 from tinker_local.engine.kernels.native.blocks import BlockParts, FewRowsBlocks, GroupParts
-from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, LowRank, Matrix
+from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, FewRowsLowRank, Matrix
 from tinker_local.engine.kernels.native.library import Shape, library
 from tinker_local.engine.kernels.native.panels import GROUP, LANES
 from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
@@ -58,7 +58,7 @@ class _Group:
     bias: Tensor | None
 
 
-def _low_rank(adapter: Adapter, names: Sequence[str], lengths: BlockLengths) -> LowRank | None:
+def _low_rank(adapter: Adapter, names: Sequence[str], lengths: BlockLengths) -> FewRowsLowRank | None:
     """The adapters of layers that read one input; they have one all or none."""
     if names[0] not in adapter.matrices:
         return None
@@ -67,7 +67,7 @@ def _low_rank(adapter: Adapter, names: Sequence[str], lengths: BlockLengths) -> 
     missing = rounded_up(adapter.config.rank, GROUP) - adapter.config.rank
     below = torch.cat([F.pad(a * adapter.scale, (0, 0, 0, missing)) for a, _ in pairs])
     beside = [F.pad(b, (0, missing)) for _, b in pairs]
-    return LowRank(
+    return FewRowsLowRank(
         lengths.adapter_matrix(below, packed_matrix(below)), [lengths.adapter_matrix(b, b) for b in beside]
     )
 
@@ -151,7 +151,7 @@ class NativeNetwork:
         self.config = base.config
         self.num_parameters = base.num_parameters
         self.base = base
-        self._low_ranks: dict[str, LowRank] = {}
+        self._low_ranks: dict[str, FewRowsLowRank] = {}
         groups = [base.unembedding, *(group for block in base.blocks for group in block.groups)]
         for group in groups:
             low_rank = None if adapter is None else _low_rank(adapter, group.names, lengths)

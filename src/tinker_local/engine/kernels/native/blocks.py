@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tinker_local.engine.kernels.native.attention import Reading, Writing
-from tinker_local.engine.kernels.native.few_rows import LowRank, Matrix
+from tinker_local.engine.kernels.native.few_rows import FewRowsLowRank, Matrix
 from tinker_local.engine.kernels.native.library import Shape, kernels
 
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
@@ -52,7 +52,7 @@ class GroupParts:
     """Layers of one input: their matrix, the adapters beside it, and a bias [all outputs]."""
 
     matrix: Matrix
-    low_rank: LowRank | None
+    low_rank: FewRowsLowRank | None
     bias: Tensor | None
 
     @property

@@ -90,7 +90,7 @@ class Matrix:
         return matmul(x, self.many)
 
 
-class LowRank:
+class FewRowsLowRank:
     """The adapters of layers that read one input: all A below each other, and a matrix B for each layer."""
 
     def __init__(self, a: Matrix, b: Sequence[Matrix]) -> None:

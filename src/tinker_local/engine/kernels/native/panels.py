@@ -76,27 +76,6 @@ def below_each_other(parts: Sequence[Panels]) -> Panels | None:
     return Panels(torch.cat([part.data for part in parts]), first.form, outputs, first.inputs)
 
 
-def numbers(panels: Panels) -> Tensor:
-    """The matrix float32 [outputs, inputs] that panels stand for."""
-    shape = (panels.outputs // LANES, panels.inputs // GROUP)
-    data = panels.data.view(*shape, -1)
-    if panels.form is Form.FLOAT32:
-        found = data.view(torch.float32).view(*shape, GROUP, LANES)
-    elif panels.form is Form.BFLOAT16:
-        found = data.view(torch.bfloat16).float().view(*shape, GROUP, LANES)
-    else:
-        width = 4 * LANES
-        scale = data[..., :width].contiguous().view(torch.float32)[..., None, :]
-        if panels.form is Form.SYMMETRIC8:
-            found = data[..., width:].contiguous().view(torch.int8).view(*shape, GROUP, LANES) * scale
-        else:
-            least = data[..., width : 2 * width].contiguous().view(torch.float32)[..., None, :]
-            pairs = data[..., 2 * width :].view(*shape, GROUP // 2, LANES)
-            times = torch.stack((pairs & 15, pairs >> 4), dim=3).view(*shape, GROUP, LANES)
-            found = times * scale + least
-    return found.permute(0, 3, 1, 2).reshape(panels.outputs, panels.inputs)
-
-
 _Pieces = tuple[Form, list[Tensor]]
 
 

@@ -15,13 +15,13 @@ def paced(tell: Callable[[str], None], what: str, every: int) -> Callable[[int],
 
     def done(number: int) -> None:
         left = (time.monotonic() - started) / max(number, 1) * (every - number)
-        rest = f", about {in_words(left)} left" if left > WORTH_TELLING else ""
+        rest = f", about {time_in_words(left)} left" if left > WORTH_TELLING else ""
         tell(f"{what}, {number} of {every}{rest}")
 
     return done
 
 
-def in_words(seconds: float) -> str:
+def time_in_words(seconds: float) -> str:
     """A time that is a guess, in one unit."""
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tinker_local.engine.model.llama import LlamaConfig
 from tinker_local.errors import StartupError
-from tinker_local.loading.architectures import Architecture, find_architecture
+from tinker_local.loading.config.architectures import Architecture, find_architecture
+from tinker_local.loading.config.known_settings import refuse_unknown_settings
+from tinker_local.loading.config.rope_settings import read_rope
 from tinker_local.loading.json_file import read_json, shown
-from tinker_local.loading.known_settings import refuse_unknown_settings
-from tinker_local.loading.rope_settings import read_rope
 
 # Far above any model's, and low enough that products of them are numbers to compare with a memory's size.
 Count = Annotated[int, Field(gt=0, lt=2**53)]

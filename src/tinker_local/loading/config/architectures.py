@@ -34,7 +34,7 @@ class Architecture:
 ARCHITECTURES: Mapping[str, Architecture] = {
     one.name: one
     for one in TypeAdapter(tuple[Architecture, ...]).validate_json(
-        files("tinker_local.loading").joinpath("architectures.json").read_bytes()
+        files("tinker_local.loading.config").joinpath("architectures.json").read_bytes()
     )
 }
 """What is supported, by name."""

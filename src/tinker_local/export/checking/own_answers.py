@@ -13,7 +13,7 @@ from tinker_local.engine.infer.networks.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.model.lora import Adapter
-from tinker_local.export.questions import MOST_NEW_TOKENS, Questions
+from tinker_local.export.checking.questions import MOST_NEW_TOKENS, Questions
 from tinker_local.export.source import Source
 
 RANKED = 30

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tinker_local.errors import ExportError
+from tinker_local.export.checking.own_answers import OwnAnswer
+from tinker_local.export.checking.questions import Questions
 from tinker_local.export.forms import Tolerance
-from tinker_local.export.own_answers import OwnAnswer
-from tinker_local.export.questions import Questions
 
 LIKELY = 10.0
 """Lines so many nats behind the likeliest are not compared by their numbers."""

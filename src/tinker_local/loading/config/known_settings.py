@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tinker_local.errors import StartupError
-from tinker_local.loading.architectures import Architecture
+from tinker_local.loading.config.architectures import Architecture
+from tinker_local.loading.config.rope_settings import ROPE_KEYS
 from tinker_local.loading.json_file import shown
-from tinker_local.loading.rope_settings import ROPE_KEYS
 
 HARMLESS: Mapping[str, str] = {
     name: reason
     for reason, names in tomllib.loads(
-        files("tinker_local.loading").joinpath("harmless_settings.toml").read_text("utf-8")
+        files("tinker_local.loading.config").joinpath("harmless_settings.toml").read_text("utf-8")
     ).items()
     for name in names.split()
 }

@@ -1,0 +1,1 @@
+"""How a checkpoint lies on disk: its folder, and the adapter in it."""
