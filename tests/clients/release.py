@@ -25,6 +25,7 @@ TEXT = "I have not slept properly for weeks"
 
 
 def main() -> None:
+    """Build both, install each, train and ask."""
     python = environment("build", [BUILD_TOOL])
     with tempfile.TemporaryDirectory() as folder:
         dist = Path(folder) / "dist"

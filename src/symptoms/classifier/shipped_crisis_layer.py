@@ -4,8 +4,8 @@ It ships with the package and fits one base model alone, so it is asked where th
 loaded anyway. The prompt is that of every description; of the two answers the first tokens are scored.
 
 How sure it is counts together with the learned layer's score, since the two err on different texts: alone
-the adapter orders held-out texts with an AUC of 0.93 in English and 0.86 in other languages, the learned layer
-with 0.82 and 0.86, both with 0.92 and 0.89 (docs/safety.md).
+the adapter orders held-out texts with an AUC of 0.93 in English and 0.86 in other languages, the learned
+layer with 0.82 and 0.86, both with 0.92 and 0.89 (docs/safety.md).
 """
 
 from __future__ import annotations
