@@ -138,7 +138,7 @@ def test_a_bucket_fills_again():
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        ([], 1, "run 'symptoms models get', or 'python train_mental_health.py' first."),
+        ([], 1, "run 'symptoms models get', or 'symptoms train --data FILE' first."),
         (["--host", "0.0.0.0"], 2, "set SYMPTOMS_SERVE_KEY, or pass --key."),
         (["--host", "0.0.0.0", "--key", "short"], 2, "choose 16 or more letters and digits."),
         (["--country", "Britain"], 2, "'Britain' is no country code"),

@@ -54,7 +54,7 @@ def newest_run(root: Path = RUNS) -> RunDirectory:
             f"There is no finished run in {root}/; let one finish, or choose one that is not with --run "
             f"{runs[-1].name}."
         )
-    raise RunError(f"There is no trained run in {root}/; run 'python train_mental_health.py' first.")
+    raise RunError(f"There is no trained run in {root}/; 'symptoms train --data FILE' trains one.")
 
 
 def find_run(name: str, root: Path = RUNS) -> RunDirectory:
@@ -123,7 +123,7 @@ def run_to_ask(
     if newest is None and shipped is not None:
         raise RunError(
             f"There is no trained run in {root}/, and the classifier that ships needs "
-            f"{CLASSIFIER.base_model}; run 'symptoms models get', or 'python train_mental_health.py' first."
+            f"{CLASSIFIER.base_model}; run 'symptoms models get', or 'symptoms train --data FILE' first."
         )
     return newest_run(root)
 

@@ -206,7 +206,7 @@ def _newest_run(_service: str | None) -> Iterator[CheckResult]:
     from symptoms.classifier import read_calibration
 
     if not any(run.is_finished for run in all_runs()):
-        told = "There is no finished one in runs/ yet; 'python train_mental_health.py' trains one."
+        told = "There is no finished one in runs/ yet; 'symptoms train --data FILE' trains one."
         yield CheckResult("newest run", State.NOTE, told)
         return
     try:
