@@ -29,9 +29,9 @@ from symptoms.safety.languages import ENGLISH
 from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
 from symptoms.safety.learned.reading import tokens_of
 from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of
+from symptoms.safety.passages import strongest
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import shipped_rules
-from symptoms.safety.text.passages import strongest
 
 DATA = Path(__file__).parents[1] / "data" / "crisis"
 SHIPPED = Path(learned.__file__).with_name(FILE)

@@ -23,7 +23,7 @@ from symptoms.data import (
     parse_assessment,
     render_assessment,
 )
-from symptoms.data.experiment import load_experiment
+from symptoms.data.files.experiment_file import load_experiment
 from symptoms.errors import DataError, InputError
 
 FULL = {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symptoms.safety import Level, screen
-from symptoms.safety.text.passages import passages
+from symptoms.safety.passages import passages
 
 EXPLICIT = [
     "I want to kill myself.",

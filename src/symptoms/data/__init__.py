@@ -5,7 +5,7 @@ from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, Descriptions
 from symptoms.data.evidence import Span, TextWords, cue_forms, cued_terms, evidence, supported_terms, words_of
 from symptoms.data.example import Example, assessment_of, naming_its_concern_alone, symptoms_of
-from symptoms.data.experiment import load_experiment
+from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
 from symptoms.data.phrases import phrases
 from symptoms.data.written_assessment import (

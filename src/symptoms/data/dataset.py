@@ -8,7 +8,6 @@ from pathlib import Path
 
 from symptoms.data.example import Example
 from symptoms.data.files.fields import FieldReader
-from symptoms.data.files.reading import nearest
 from symptoms.data.files.records import AS_OURS, Columns, read_source
 from symptoms.data.labels import (
     TAXONOMY_FILE,
@@ -17,6 +16,7 @@ from symptoms.data.labels import (
     labels_beside,
     labels_of_the_data,
 )
+from symptoms.data.reading import nearest
 from symptoms.data.terms import TERMS_FILE, terms_for
 from symptoms.errors import DataError, Fault
 

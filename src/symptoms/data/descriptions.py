@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from symptoms.data.files.reading import NOT_UTF8, kind_of
 from symptoms.data.files.records import Columns, Names, Record, is_table, records_of
 from symptoms.data.files.row_stream import RowStream
+from symptoms.data.reading import NOT_UTF8, kind_of
 from symptoms.errors import DataError, Fault, in_lines
 
 HEAD = 1000

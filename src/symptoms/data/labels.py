@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from symptoms.data.files.reading import Places, kind_of, parse_json, read_text
+from symptoms.data.reading import Places, kind_of, parse_json, read_text
 from symptoms.errors import DataError, Fault
 from symptoms.taxonomy import conditions
 

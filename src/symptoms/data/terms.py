@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from symptoms.data.files.reading import kind_of, parse_json, read_text
 from symptoms.data.labels import Label, labels_of_taxonomy
+from symptoms.data.reading import kind_of, parse_json, read_text
 from symptoms.errors import DataError, Fault
 from symptoms.taxonomy import symptom_terms
 

@@ -11,9 +11,9 @@ from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety.languages import ENGLISH, Language, language_of
 from symptoms.safety.learned import Scores, Thresholds, features_of, scores_of, shipped_weights
 from symptoms.safety.other_language import language_other_than
+from symptoms.safety.passages import strongest
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import Finding, shipped_rules
-from symptoms.safety.text.passages import strongest
 
 
 class Level(StrEnum):

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
-from symptoms.data.files.reading import line_in_toml, nearest, parse_toml, read_text
+from symptoms.data.reading import line_in_toml, nearest, parse_toml, read_text
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.settings import TrainingSettings
 from symptoms.sweep.plan import NamedSetting, SweepPlan

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from symptoms.data.files.reading import read_text
+from symptoms.data.reading import read_text
 from symptoms.errors import InputError, ServiceError
 from symptoms.service import HOSTED, LOCAL, Service, choose_service, local_base_model, offered
 from symptoms.settings import TrainingSettings

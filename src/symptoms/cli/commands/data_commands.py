@@ -24,9 +24,9 @@ from symptoms.data import (
 from symptoms.data.checking.checks import check_datasets
 from symptoms.data.dataset import read_dataset
 from symptoms.data.files.fields import SPLITS
-from symptoms.data.files.reading import nearest
 from symptoms.data.files.records import columns_called
 from symptoms.data.labels import find_label_by_name
+from symptoms.data.reading import nearest
 from symptoms.data.splitting import split_examples, what_was_not_split, write_splits
 from symptoms.data.terms import terms_for
 from symptoms.data.written_assessment import CONCERN

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from symptoms.data.example import Example
-from symptoms.data.files.reading import nearest
+from symptoms.data.reading import nearest
 from symptoms.errors import DataError, Fault, InputError
 
 SHINGLE = 3

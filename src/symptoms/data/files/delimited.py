@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from symptoms.data.files.reading import NOT_UTF8, is_undecoded
+from symptoms.data.reading import NOT_UTF8, is_undecoded
 from symptoms.data.written_assessment import NO_SYMPTOMS
 from symptoms.errors import DataError, Fault
 from symptoms.words import counted

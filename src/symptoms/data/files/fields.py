@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import cast
 
 from symptoms.data.files.delimited import terms_of_cell
-from symptoms.data.files.reading import kind_of, nearest
 from symptoms.data.files.records import Record
+from symptoms.data.reading import kind_of, nearest
 from symptoms.data.written_assessment import NO_SYMPTOMS
 from symptoms.errors import Fault
 

@@ -18,9 +18,9 @@ from typing import cast
 
 from symptoms.data.files.delimited import rows_of_text
 from symptoms.data.files.json_text import holds_a_list, holds_columns, holds_json_lines
-from symptoms.data.files.reading import kind_of, read_text, reading
 from symptoms.data.files.table_files import TABLES, digest_of_folder, rows_of_folder, rows_of_table
 from symptoms.data.files.text_rows import Found, rows_of_json, rows_of_json_lines
+from symptoms.data.reading import kind_of, read_text, reading
 from symptoms.errors import DataError, Fault
 
 FIELDS = ("id", "input", "condition", "symptoms", "recommendation", "split")

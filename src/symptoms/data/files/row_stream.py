@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TextIO
 
 from symptoms.data.files.delimited import rows_of_text
-from symptoms.data.files.reading import lines_of, open_text, read_text, reading
 from symptoms.data.files.records import (
     JSON_LINES,
     TEXTS,
@@ -18,6 +17,7 @@ from symptoms.data.files.records import (
 )
 from symptoms.data.files.table_files import PARQUET, TABLES, rows_in_parquet, rows_of_folder, rows_of_table
 from symptoms.data.files.text_rows import Found, rows_of_json_lines, rows_of_plain_lines
+from symptoms.data.reading import lines_of, open_text, read_text, reading
 from symptoms.errors import DataError, Fault
 
 PLAIN = ".txt"

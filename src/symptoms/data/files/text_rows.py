@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
-from symptoms.data.experiment import load_experiment
+from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.files.json_text import is_of_columns
-from symptoms.data.files.reading import NOT_UTF8, Places, is_undecoded, kind_of, parse_json
+from symptoms.data.reading import NOT_UTF8, Places, is_undecoded, kind_of, parse_json
 from symptoms.errors import DataError, Fault
 from symptoms.words import counted
 

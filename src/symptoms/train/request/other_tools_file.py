@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import yaml
 
-from symptoms.data.files.reading import kind_of, parse_json, read_text
+from symptoms.data.reading import kind_of, parse_json, read_text
 from symptoms.errors import DataError, Fault
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from symptoms.data.files.reading import line_in_toml, nearest, parse_toml, read_text
+from symptoms.data.reading import line_in_toml, nearest, parse_toml, read_text
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.settings import TrainingSettings
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from symptoms.data.example import Example
-from symptoms.data.files.reading import Places, kind_of, nearest, parse_json, read_text
 from symptoms.data.labels import Label, find_label, labels_beside, labels_of_the_data
+from symptoms.data.reading import Places, kind_of, nearest, parse_json, read_text
 from symptoms.data.written_assessment import CONCERN, parse_assessment
 from symptoms.errors import AssessmentFormatError, DataError, Fault
 from symptoms.settings import ExperimentSettings
