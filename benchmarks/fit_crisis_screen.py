@@ -58,8 +58,10 @@ RECALL = 0.92
 """Share of the held-out true texts that `danger` and the rules are to find."""
 ORDINARY_ALARMS = 0.008
 """Share of the held-out ordinary sentences that may be alarmed on at either level."""
-CLEAR_ALARMS = 0.03
-"""Share of the held-out harmless texts that may be called clear; the third layer adds some more."""
+CLEAR_ALARMS, CLEAR_ALARMS_BY_RULE = 0.02, 0.044
+"""Share of the held-out harmless texts that may be called clear: without a rule, and where a rule has found
+something, since a plain sentence may score low where harmless texts have its words as often.
+"""
 
 
 @dataclass(frozen=True)
@@ -258,15 +260,13 @@ def fit_thresholds(held_out: Sequence[tuple[Text, Counted]], weights: Weights) -
         for text, rule, score in scored
         if text.crisis is False
     ]
-    # Half of the allowance for texts in which a rule has found something, half for the others.
     with_rule = [by_rule for _, _, by_rule in harmless]
     alone = [-math.inf if rule else danger for rule, danger, _ in harmless]
-    allowed_clear = 1 - CLEAR_ALARMS / 2
     return Thresholds(
         topic=topic,
         possible=possible,
-        clear=_above(float(np.quantile(alone, allowed_clear, method="higher"))),
-        clear_by_rule=_above(float(np.quantile(with_rule, allowed_clear, method="higher"))),
+        clear=_above(float(np.quantile(alone, 1 - CLEAR_ALARMS, method="higher"))),
+        clear_by_rule=_above(float(np.quantile(with_rule, 1 - CLEAR_ALARMS_BY_RULE, method="higher"))),
     )
 
 

@@ -40,7 +40,7 @@ class Levels:
     clear: float
 
 
-IN_ENGLISH, ELSEWHERE = Levels(-6.0, 4.0), Levels(-4.5, 3.5)
+IN_ENGLISH, ELSEWHERE = Levels(-6.0, 5.0), Levels(-4.5, 3.5)
 """The base model was made of English texts; in other languages it calls more of them danger."""
 
 
