@@ -195,13 +195,18 @@ class RawRun:
         return {"model_id": self.model_id, "seq_id": self._seq, **body}
 
     def gradients(
-        self, tokens: Sequence[int], loss_fn: str = "cross_entropy", config: Mapping[str, str] | None = None
+        self,
+        tokens: Sequence[int],
+        loss_fn: str = "cross_entropy",
+        config: Mapping[str, str] | None = None,
+        copies: int = 1,
     ) -> float:
-        """The summed loss of one datum, whose gradients are added; `config` holds settings that are text."""
+        """The summed loss of so many equal datums, whose gradients are added; `config` holds texts."""
         message = proto.ForwardBackwardRequest(**self._numbered({"loss_fn": loss_fn}))
         for name, text in (config or {}).items():
             message.loss_fn_config_v2[name].text = text
-        add_datum(message, tokens)
+        for _ in range(copies):
+            add_datum(message, tokens)
         promise = self.client.request("forward_backward", content=message.SerializeToString()).json()
         output = proto.ForwardBackwardOutput.FromString(self.client.result(promise).content)
         return output.metrics["loss:sum"]

@@ -110,6 +110,12 @@ def test_a_damaged_text_is_read_as_the_undamaged_one(text: str, undamaged: str):
     assert screen(text).crisis
 
 
+def test_a_turned_mark_without_its_blank_hides_nothing_in_spanish():
+    """Before an exclamation it is no letter."""
+    assert screen("No aguanto mas¡quiero morir!").level is screen("No aguanto mas ¡quiero morir!").level
+    assert screen("No aguanto mas¡quiero morir!").rule is not None
+
+
 @pytest.mark.parametrize(
     "text",
     ["I took fourty pills", "I took thrity pills", "I wnat to dei", "I want tod ie", "i want to kil lmyself"],

@@ -166,6 +166,14 @@ def chain(target: str, number: int) -> list[Any]:
             "takes more than",
         ),
         ([call("operator.getitem", X, [0] * 100)], "made of numbers, slices and tensors"),
+        (
+            [
+                method("argmax", X, name="place"),
+                call("operator.getitem", X, {"slice": [{"ref": "place"}, None, None]}),
+            ],
+            "ends of a slice are numbers",
+        ),
+        ([call("operator.gt", X, 0, name="holds"), call("torch.where", {"ref": "holds"})], "failed"),
         (chain("operator.mul", 500), "number is over"),
         (chain("operator.pow", 10), "failed"),
         ([call("operator.mul", "ab", 10**9)], "given a text"),
@@ -212,5 +220,17 @@ def test_many_operations_for_many_datums(server: Serving, monkeypatch: pytest.Mo
     monkeypatch.setattr(loss, "MAX_CALLS", 1)
     with RawClient(server) as client:
         loss_id = create(client, [INPUT, method("exp", X, name="e"), method("sum", {"ref": "e"}), output()])
-        with pytest.raises(FailedError, match="has 2 operations, and with 1 datums over 1"):
+        with pytest.raises(FailedError, match="has 2 operations and metrics, and with 1 datums"):
             client.create().gradients(TOKENS, "custom", {"loss_id": loss_id})
+
+
+def test_a_request_has_only_so_many_elements(server: Serving, monkeypatch: pytest.MonkeyPatch):
+    """What its datums took is gone for those after them, whatever each may take."""
+    exp_and_sum = [INPUT, method("exp", X, name="e"), method("sum", {"ref": "e"}), output()]
+    with RawClient(server) as client:
+        loss_id, run = create(client, exp_and_sum), client.create()
+        run.gradients(TOKENS, "custom", {"loss_id": loss_id}, copies=2)
+        monkeypatch.setattr(loss, "MAX_ELEMENTS_OF_ALL", 3 * len(TOKENS))
+        run.gradients(TOKENS, "custom", {"loss_id": loss_id})
+        with pytest.raises(FailedError, match=r"of datum 1 takes more than .* smaller batches"):
+            run.gradients(TOKENS, "custom", {"loss_id": loss_id}, copies=2)

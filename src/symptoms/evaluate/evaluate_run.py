@@ -234,12 +234,12 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
         for path in further_paths(request.data, request.also)
     )
     dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels, of_dev), "dev")
-    allowed = [*request.allowed_duplicates]
+    in_training: list[str] = []
     if dev is not None and request.dev is None:
         # What was allowed when it was trained is not asked again.
         ids = {example.id for example in dev.examples}
-        allowed += [one for one in trained_with.get("allow_duplicate", ()) if one in ids]
-    check_held_out(train, dev, (test, *further), allowed)
+        in_training = [one for one in trained_with.get("allow_duplicate", ()) if one in ids]
+    check_held_out(train, dev, (test, *further), request.allowed_duplicates, in_training)
     if train is not None and run is not None and request.train is None:
         train = _as_trained_on(train, run)
     classic = Baselines((), ())

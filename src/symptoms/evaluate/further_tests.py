@@ -36,12 +36,17 @@ def further_paths(data: Path, told: Sequence[Path] | None) -> tuple[Path, ...]:
 
 
 def check_held_out(
-    train: Dataset | None, dev: Dataset | None, tests: Sequence[Dataset], allowed: Sequence[str]
+    train: Dataset | None,
+    dev: Dataset | None,
+    tests: Sequence[Dataset],
+    allowed: Sequence[str],
+    allowed_in_training: Sequence[str] = (),
 ) -> None:
     """`check_leakage` from train into dev and each test set, and from dev into each test set.
 
     What is fitted on dev would otherwise be fitted on what was trained on, or told of what it was fitted on.
-    An allowed id has to be of a test set or of dev.
+    An allowed id has to be of a test set or of dev. Those allowed in training are of dev alone, beside train:
+    a test set may have the same ids.
     """
     held_out = [*tests] if dev is None else [*tests, dev]
     known = [{example.id for example in part.examples} for part in held_out]
@@ -50,7 +55,7 @@ def check_held_out(
         of_this = [one for one in allowed if one in known[number] or one not in elsewhere]
         for earlier in (train, dev):
             if earlier is not None and earlier is not part:
-                check_leakage(earlier, part, of_this)
+                check_leakage(earlier, part, [*of_this, *allowed_in_training] if part is dev else of_this)
 
 
 def score_further_test(

@@ -31,7 +31,7 @@ PREFIX = "openai+"
 OPENAI = "openai"
 AT_ONCE = 64
 """Requests in flight: two descriptions' labels, so that the server always has some to batch."""
-SECONDS = 600.0
+SECONDS, CONNECT_SECONDS = 600.0, 15.0
 KEY = "OPENAI_API_KEY"
 WAITS = (1.0, 4.0)
 """Seconds before the second try and the third, where a server or the way to it has a fault that may pass."""
@@ -141,7 +141,11 @@ def connect_to_ask(
     limits = httpx.Limits(max_connections=AT_ONCE)
     try:
         http = httpx.Client(
-            base_url=url, timeout=SECONDS, limits=limits, headers=_key(), follow_redirects=False
+            base_url=url,
+            timeout=httpx.Timeout(SECONDS, connect=CONNECT_SECONDS),
+            limits=limits,
+            headers=_key(),
+            follow_redirects=False,
         )
     except httpx.InvalidURL as error:
         raise ServiceError(f"{service!r} is none; use {PREFIX}http://host:port/v1.") from error
@@ -203,14 +207,15 @@ def _answer(http: httpx.Client, method: str, path: str, body: dict[str, Any] | N
             answer = http.request(method, path, json=body)
         except httpx.HTTPError as error:
             # One that has computed for ten minutes would do no better the next time.
-            is_slow = isinstance(error, httpx.ReadTimeout)
+            is_slow = isinstance(error, httpx.ReadTimeout | httpx.ConnectTimeout)
             if wait is None or is_slow or not may_answer_soon(str(http.base_url), error):
                 raise ServiceError(
                     f"No OpenAI-compatible server answers at {http.base_url} ({type(error).__name__}); "
                     "check the address, which ends in /v1."
                 ) from error
         else:
-            if wait is None or not (answer.status_code == TOO_OFTEN or answer.status_code >= 500):
+            may_pass = answer.status_code == TOO_OFTEN or answer.status_code >= 500
+            if wait is None or not may_pass:
                 return answer
         time.sleep(wait)
     raise AssertionError("the last try returns or raises")

@@ -51,7 +51,9 @@ def may_answer_soon(url: str, error: BaseException) -> bool:
     """
     import httpx
 
-    if not isinstance(error, httpx.TransportError) or isinstance(error, httpx.UnsupportedProtocol):
+    if not isinstance(error, httpx.TransportError) or isinstance(
+        error, httpx.UnsupportedProtocol | httpx.LocalProtocolError
+    ):
         return False
     if any(isinstance(one, socket.gaierror | ssl.SSLError) for one in _causes(error)):
         return False
@@ -60,7 +62,7 @@ def may_answer_soon(url: str, error: BaseException) -> bool:
 
 def _is_here(url: str) -> bool:
     host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    return host in ("localhost", "::1", "0.0.0.0", "::") or host.startswith("127.")
 
 
 def error_of(error: Exception, url: str) -> Exception:

@@ -86,7 +86,8 @@ def normalised(text: str) -> str:
     text = _LOST_IN_PRONOUN.sub(_joined_pronoun, text)
     text = _LOST_IN_ENGLISH.sub("'", text)
     text = _LOST_IN_FRENCH.sub(r"\1'", text)
-    text = _TURNED_MARK.sub("i", text)
+    # Before an exclamation it is what Spanish begins it with, a blank forgotten.
+    text = text if "!" in text else _TURNED_MARK.sub("i", text)
     text = _TWO_V.sub(lambda letters: "W" if letters[0][0] == "V" else "w", text)
     text = _LETTERS_OF_NUMBER.sub(lambda number: number[0].replace("O", "0").replace("o", "0"), text)
     text = _PARTED_NOT.sub(_joined_not, text)

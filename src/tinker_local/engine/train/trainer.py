@@ -21,7 +21,7 @@ from tinker_local.engine.kernels.cross_entropy import (
 from tinker_local.engine.model.llama import Llama
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.threads import use_threads_for
-from tinker_local.engine.train.custom.loss import CustomLoss
+from tinker_local.engine.train.custom.loss import Budget, CustomLoss
 from tinker_local.engine.train.decoder import Decoder, Keep, Saved, Tokens, bytes_per_token
 from tinker_local.engine.train.losses import (
     SEQUENCE_LOG_RATIO,
@@ -114,9 +114,10 @@ class TrainingModel:
         config = self.base.config
         check_sequences(datums, config.vocab_size, config.max_position_embeddings)
         loss.check(datums)
+        budget = Budget()
 
         def compute(decoder: Decoder, batch: MicroBatch) -> _Outcome:
-            return _compute_custom(decoder, batch, datums, loss, forward_only)
+            return _compute_custom(decoder, batch, datums, loss, forward_only, budget)
 
         outputs, sums = self._in_micro_batches(datums, forward_only, compute)
         return outputs, {
@@ -291,7 +292,12 @@ def _compute(
 
 @torch.no_grad()
 def _compute_custom(
-    decoder: Decoder, batch: MicroBatch, datums: Sequence[Datum], loss: CustomLoss, forward_only: bool
+    decoder: Decoder,
+    batch: MicroBatch,
+    datums: Sequence[Datum],
+    loss: CustomLoss,
+    forward_only: bool,
+    budget: Budget,
 ) -> _Outcome:
     """One micro-batch of a custom loss, which reads all log-probabilities of a datum at once.
 
@@ -311,7 +317,7 @@ def _compute_custom(
     logprobs = target_logprobs(decoder.unembedding, states, targets)
     parts = cast(tuple[Tensor, ...], logprobs.cpu().split(lengths))
     losses = [
-        loss.compute(index, datum, part, not forward_only)
+        loss.compute(index, datum, part, not forward_only, budget)
         for index, datum, part in zip(batch.indices, chosen, parts, strict=True)
     ]
     gradients = [one.gradient for one in losses if one.gradient is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -26,6 +26,8 @@ from tinker_local.errors import RequestError
 MAX_ELEMENTS = 2**25
 """That all operations on one datum may make or pass over: 128 MiB in float32, and about twice that with what
 the gradient needs."""
+MAX_ELEMENTS_OF_ALL = 2**30
+"""The same for all datums of a request, so that no request takes minutes from the others."""
 MAX_CALLS = 2**21
 """Of operations for all datums of a request: each takes some microseconds, however small it is."""
 
@@ -38,6 +40,13 @@ _DTYPES = {
     "int32": torch.int32,
     "int64": torch.int64,
 }
+
+
+@dataclass
+class Budget:
+    """Elements that the operations on the datums of one request may still make or pass over."""
+
+    left: int = field(default_factory=lambda: MAX_ELEMENTS_OF_ALL)
 
 
 @dataclass(frozen=True)
@@ -86,9 +95,10 @@ class CustomLoss:
 
     def check(self, datums: Sequence[Datum]) -> None:
         """Raise RequestError at the first datum that lacks what the loss reads, or has it in another rank."""
-        if len(datums) * len(self._steps) > MAX_CALLS:
+        calls = len(self._steps) + len(self._metrics)
+        if len(datums) * calls > MAX_CALLS:
             raise RequestError(
-                f"The loss {self.name!r} has {len(self._steps)} operations, and with {len(datums)} datums "
+                f"The loss {self.name!r} has {calls} operations and metrics, and with {len(datums)} datums "
                 f"over {MAX_CALLS} of them; send smaller batches."
             )
         for index, datum in enumerate(datums):
@@ -108,20 +118,24 @@ class CustomLoss:
                         f"declares {wanted.name} with rank {wanted.rank}; send that."
                     )
 
-    def compute(self, index: int, datum: Datum, logprobs: Tensor, with_gradient: bool) -> DatumLoss:
+    def compute(
+        self, index: int, datum: Datum, logprobs: Tensor, with_gradient: bool, budget: Budget
+    ) -> DatumLoss:
         """The loss of a datum that passed `check`, from float32 log-probabilities [n] or [n, k].
 
-        `index` names the datum in errors. Raises RequestError where an operation fails or takes more than its
-        share of memory, and where a loss is no number or its gradient not finite.
+        `index` names the datum in errors; what it takes is taken from the `budget`. Raises RequestError where
+        an operation fails or takes more than its share of memory, and where a loss is no number or its
+        gradient not finite.
         """
         where = f"The loss {self.name!r} of datum {index}"
         free = logprobs.detach().cpu().requires_grad_(with_gradient)
         inputs = [free, *(_tensor(datum.loss_inputs[wanted.name], wanted.rank) for wanted in self.inputs[1:])]
         values: dict[str, Any] = dict(zip(self._placeholders, inputs, strict=True))
-        left = MAX_ELEMENTS
+        limit = left = min(MAX_ELEMENTS, budget.left)
         with torch.set_grad_enabled(with_gradient):
             for step in self._steps:
                 values[step.node.name], left = _call(step, values, left, where)
+        budget.left -= limit - left
         loss = values[self._loss.name]
         if not isinstance(loss, Tensor) or loss.ndim != 0:
             shape = tuple(loss.shape) if isinstance(loss, Tensor) else "no tensor"
@@ -160,8 +174,9 @@ def _call(step: _Step, values: Mapping[str, Any], left: int, where: str) -> tupl
         left -= max(read, step.operation.size(args, kwargs))
         if left < 0:
             raise RequestError(
-                f"{where} takes more than {MAX_ELEMENTS} elements by {node.name!r} ({node.target}); make "
-                "smaller tensors."
+                f"{where} takes more than the {MAX_ELEMENTS} elements of a datum, or than are left of the "
+                f"{MAX_ELEMENTS_OF_ALL} of a request, by {node.name!r} ({node.target}); make smaller tensors "
+                "or send smaller batches."
             )
         return _allowed(step.operation.function(*args, **kwargs)), left
     except (ArithmeticError, IndexError, TypeError, ValueError, RuntimeError) as error:

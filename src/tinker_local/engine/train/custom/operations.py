@@ -153,7 +153,15 @@ def _item(value: Any, index: Any) -> Any:
     entries = cast(tuple[Any, ...], index if isinstance(index, tuple) else (index,))
     if any(isinstance(one, list | tuple) for one in entries):
         raise TypeError("an index is made of numbers, slices and tensors")
+    # As an end it indexes no dimension, and would be counted as if it did.
+    if any(isinstance(one, slice) and next(sizes.tensors_in(one), None) is not None for one in entries):
+        raise TypeError("the ends of a slice are numbers and no tensors")
     return cast(Any, value)[index]
+
+
+def _where(condition: Tensor, chosen: Any, other: Any) -> Tensor:
+    # With a condition alone, torch.where gives the places where it holds, as many as its values say.
+    return torch.where(condition, chosen, other)
 
 
 _ATTRIBUTES: Final[Mapping[str, Callable[[Tensor], Any]]] = {
@@ -185,6 +193,7 @@ _NAMED: Final[Mapping[str, Operation]] = {
         _of_numbers_too(cast(Callable[..., Any], operator.matmul)), sizes.multiplied
     ),
     "operator.getitem": Operation(_item, sizes.indexed),
+    "torch.where": Operation(_where, sizes.broadcast),
     "getattr": Operation(_attribute, sizes.largest),
     **{
         f"math.{name}": Operation(_of_numbers(getattr(math, name)))
