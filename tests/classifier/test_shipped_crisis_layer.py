@@ -27,9 +27,7 @@ SMOLLM2 = LlamaConfig(
     rope_scaling=None,
     tie_word_embeddings=True,
 )
-BETWEEN = (
-    "Knives scare me, even seeing someone chop onions. My partner does all the cooking and I do the dishes."
-)
+BETWEEN = "She has stopped answering and I keep thinking about it."
 
 
 def test_it_is_whole_and_fits_its_base(tmp_path: Path):

@@ -23,7 +23,7 @@ from symptoms.web.guard import LOOPBACK_NAMES, Access
 from symptoms.web.rate_limit import RateLimit
 from symptoms.web.waiting_line import WaitingLine
 
-UNSURE = "My boyfriend shouts at me when he drinks."
+UNSURE = "I keep looking at the water under the bridge."
 """The two layers without a model call this possible; beside a model they leave it to that."""
 CALM = "I sleep badly and I am tired."
 MODEL = ModelAnswer(
