@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
-from symptoms.data import Span, cued_terms, evidence, load_dataset, phrases, supported_terms, words_of
+from symptoms.data import Span, cued_terms, evidence, load_dataset, phrases, placed_words, supported_terms
 from symptoms.taxonomy import evidence_cues, symptom_cues, symptom_terms
 
 TERMS = tuple(term for terms in symptom_terms().values() for term in terms)
 
 
 def words_for(text: str, term: str) -> list[str]:
-    return [text[span.start : span.end] for span in evidence(words_of(text), term)]
+    return [text[span.start : span.end] for span in evidence(placed_words(text), term)]
 
 
 @pytest.mark.parametrize("term", TERMS)
 def test_own_words(term: str) -> None:
     """A text that names a term bears it out."""
-    assert evidence(words_of(f"For weeks now: {term}."), term)
+    assert evidence(placed_words(f"For weeks now: {term}."), term)
 
 
 def test_a_term_of_another_taxonomy() -> None:
@@ -32,7 +32,7 @@ def test_a_term_of_another_taxonomy() -> None:
         "back pains",
         "back often is in PAIN",
     ]
-    assert evidence(words_of("My back. Pain is everywhere."), "back pain") == ()
+    assert evidence(placed_words("My back. Pain is everywhere."), "back pain") == ()
 
 
 def test_cues() -> None:
@@ -88,7 +88,7 @@ def test_everyday_words(text: str, term: str, words: str) -> None:
 )
 def test_other_words(text: str, term: str) -> None:
     """Words of another matter do not bear a symptom out."""
-    assert evidence(words_of(text), term) == ()
+    assert evidence(placed_words(text), term) == ()
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_other_words(text: str, term: str) -> None:
 )
 def test_negation(text: str) -> None:
     """A symptom that the text denies is not borne out."""
-    assert evidence(words_of(text), "nightmares") == ()
+    assert evidence(placed_words(text), "nightmares") == ()
 
 
 @pytest.mark.parametrize("text", ["Can't stop the nightmares", "No, nightmares", "It is not. Nightmares!"])
@@ -108,7 +108,7 @@ def test_no_negation(text: str) -> None:
 @given(st.text(), st.one_of(st.sampled_from(TERMS), st.text()))
 def test_any_text(text: str, term: str) -> None:
     """Any text has spans that lie on it, in order and apart, and the same terms are supported."""
-    spans = evidence(words_of(text), term)
+    spans = evidence(placed_words(text), term)
     bounds = [bound for span in spans for bound in (span.start, span.end)]
     assert bounds == sorted(set(bounds))
     assert all(0 <= bound <= len(text) for bound in bounds)
@@ -130,7 +130,7 @@ def test_any_text(text: str, term: str) -> None:
 def test_evidence_is_shown_as_a_phrase(text: str, found: str, shown: str) -> None:
     """A single word, or one that breaks off, with more of its clause; other evidence as it is."""
     start = text.index(found)
-    [span] = phrases(words_of(text), [Span(start, start + len(found))])
+    [span] = phrases(placed_words(text), [Span(start, start + len(found))])
     assert text[span.start : span.end] == shown
 
 
@@ -138,14 +138,16 @@ def test_phrases_that_meet_are_one() -> None:
     """What would be shown twice is shown once."""
     text = "a pounding heart scan"
     spans = [Span(2, 10), Span(11, 16)]
-    assert [text[one.start : one.end] for one in phrases(words_of(text), spans)] == ["pounding heart scan"]
+    assert [text[one.start : one.end] for one in phrases(placed_words(text), spans)] == [
+        "pounding heart scan"
+    ]
 
 
 @given(st.text(), st.one_of(st.sampled_from(TERMS), st.text()))
 def test_phrases_of_any_text(text: str, term: str) -> None:
     """They hold the evidence, in order and apart, and there are none without it."""
-    spans = evidence(words_of(text), term)
-    shown = phrases(words_of(text), spans)
+    spans = evidence(placed_words(text), term)
+    shown = phrases(placed_words(text), spans)
     bounds = [bound for span in shown for bound in (span.start, span.end)]
     assert bounds == sorted(set(bounds))
     assert all(any(one.start <= span.start and span.end <= one.end for one in shown) for span in spans)
@@ -168,7 +170,7 @@ def test_phrases_of_any_text(text: str, term: str) -> None:
 )
 def test_words_that_merely_go_with_a_term(text: str, term: str) -> None:
     """What a reader learns from is not shown as evidence, where the words do not bear the term out."""
-    assert evidence(words_of(text), term) == ()
+    assert evidence(placed_words(text), term) == ()
     assert cued_terms(text, [term])
 
 
@@ -196,7 +198,7 @@ def test_a_child_told_of() -> None:
 def test_a_short_phrase() -> None:
     """Evidence of one word is not shown with a whole sentence."""
     text = "I recieved a diagnosis of ashtma last year."
-    [span] = phrases(words_of(text), evidence(words_of(text), "preoccupation with illness"))
+    [span] = phrases(placed_words(text), evidence(placed_words(text), "preoccupation with illness"))
     assert text[span.start : span.end] == "diagnosis of ashtma"
 
 

@@ -7,7 +7,7 @@ import pytest
 from symptoms.safety.patterns import PatternError, parse
 from symptoms.safety.rulebook import DangerRule, ExceptionRule, read_rule_book
 from symptoms.safety.screening import Rules
-from symptoms.safety.text.words import words_of
+from symptoms.safety.text.words import words_for_rules
 
 BOOK = read_rule_book()
 RULES = Rules(BOOK)
@@ -57,7 +57,7 @@ def test_phrases_are_written_as_texts_are_read():
     unread = {
         word
         for word in RULES.vocabulary - {".", ",", "'s", "NUMBER", "MANY", "YEAR"}
-        if words_of(word, RULES.lexicon)[1:-1] != [word]
+        if words_for_rules(word, RULES.lexicon)[1:-1] != [word]
     }
     assert unread == set()
 

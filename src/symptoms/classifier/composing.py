@@ -22,7 +22,15 @@ from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
 from symptoms.classifier.run_figures.run_calibration import RunCalibration
-from symptoms.data import Label, TextWords, WrittenAssessment, evidence, phrases, render_assessment, words_of
+from symptoms.data import (
+    Label,
+    TextWords,
+    WrittenAssessment,
+    evidence,
+    phrases,
+    placed_words,
+    render_assessment,
+)
 from symptoms.errors import SymptomsError
 from symptoms.safety import Language, language_other_than, screen
 from symptoms.taxonomy import symptom_terms
@@ -134,7 +142,7 @@ class Chooser:
         A symptom stands where words of the text bear it out; what else was named is left out.
         """
         spelt = read or SpeltText(text)
-        words = words_of(spelt.text)
+        words = placed_words(spelt.text)
         looked_up = (_key_symptom(text, spelt, words, symptom) for symptom in named)
         symptoms = tuple(one for one in looked_up if one.evidence)
         standing = tuple(one.symptom for one in symptoms)

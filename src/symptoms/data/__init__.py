@@ -3,7 +3,15 @@
 from symptoms.data.checking.duplicates import check_leakage
 from symptoms.data.dataset import Dataset, load_dataset
 from symptoms.data.descriptions import Description, Descriptions
-from symptoms.data.evidence import Span, TextWords, cue_forms, cued_terms, evidence, supported_terms, words_of
+from symptoms.data.evidence import (
+    Span,
+    TextWords,
+    cue_forms,
+    cued_terms,
+    evidence,
+    placed_words,
+    supported_terms,
+)
 from symptoms.data.example import Example, assessment_of, naming_its_concern_alone, symptoms_of
 from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
@@ -45,5 +53,5 @@ __all__ = [
     "render_assessment",
     "supported_terms",
     "symptoms_of",
-    "words_of",
+    "placed_words",
 ]

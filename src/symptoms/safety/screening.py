@@ -12,7 +12,7 @@ from typing import TypeAlias
 from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END, Automaton, Match, parse
 from symptoms.safety.rulebook import Category, DangerRule, Reach, RuleBook, read_rule_book
 from symptoms.safety.text.normalising import normalised
-from symptoms.safety.text.words import build_lexicon, words_of
+from symptoms.safety.text.words import build_lexicon, words_for_rules
 
 # What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm".
 LIST_WORDS = frozenset(
@@ -79,7 +79,7 @@ class Rules:
 
     def screen(self, text: str) -> Finding | None:
         """The most urgent danger in the text, by the first rule that found it; None where there is none."""
-        words = words_of(normalised(text), self.lexicon)
+        words = words_for_rules(normalised(text), self.lexicon)
         dangers = _outermost(self._dangers.scan(words))
         if dangers:
             dangers = self._unexcused(dangers, words)

@@ -26,7 +26,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from symptoms.data.evidence.reading import LONGEST_STEM, SHORTEST_STEM, WORD, Span, TextWords, plain, words_of
+from symptoms.data.evidence.reading import (
+    LONGEST_STEM,
+    SHORTEST_STEM,
+    WORD,
+    Span,
+    TextWords,
+    placed_words,
+    plain,
+)
 from symptoms.data.evidence.whose import is_of_another, speaks_of_self
 from symptoms.taxonomy import evidence_cues, symptom_cues
 
@@ -74,13 +82,13 @@ def cued_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
 
     Models that were fitted hold for these cues alone, so that other cues need another fit.
     """
-    read = words_of(text)
+    read = placed_words(text)
     return frozenset(term for term in terms if _matches(read, _index(term, False)))
 
 
 def supported_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
     """Those of `terms` that anything in `text` bears out."""
-    read = words_of(text)
+    read = placed_words(text)
     return frozenset(term for term in terms if evidence(read, term))
 
 

@@ -33,7 +33,7 @@ class TextWords:
     places: Mapping[str, Sequence[int]]  # Where each word, and each stem with `~`, stands.
 
 
-def words_of(text: str) -> TextWords:
+def placed_words(text: str) -> TextWords:
     """The words of a text, and in which sentence and clause each stands."""
     words: list[str] = []
     spans: list[Span] = []

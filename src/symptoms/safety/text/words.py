@@ -72,7 +72,7 @@ def build_lexicon(vocabulary: Iterable[str], words: Words) -> Lexicon:
     )
 
 
-def words_of(text: str, lexicon: Lexicon) -> list[str]:
+def words_for_rules(text: str, lexicon: Lexicon) -> list[str]:
     """The words of a text, with `.` around sentences and `,` between clauses."""
     table = {
         ord(sign): _letters(sign, lexicon) for sign in set(text) if not (sign.isascii() and sign.islower())
