@@ -211,6 +211,22 @@ def test_leakage_stops_an_evaluation_unless_allowed_by_name(trained: Trained):
     assert (folder / "leaky.json").exists()
 
 
+def test_another_training_set_for_baselines_does_not_free_what_the_run_learned_from(
+    trained: Trained, tmp_path: Path
+):
+    """With --train the run's own examples are still held out of the test."""
+    folder = trained.folder
+    own = (folder / "train.jsonl").read_text().splitlines(keepends=True)
+    other, leaky = tmp_path / "other.jsonl", tmp_path / "leaky.jsonl"
+    other.write_text("".join(own[1:]))
+    leaky.write_text(
+        (folder / "test.jsonl").read_text() + own[0].replace('"split": "train"', '"split": "test"')
+    )
+    done = trained.run("evaluate", "small", "--data", str(leaky), "--train", str(other))
+    assert done.returncode == 2
+    assert json.loads(own[0])["id"] in done.stderr
+
+
 def test_dev_is_held_out_of_training_and_tests_of_dev(trained: Trained, tmp_path: Path):
     """A calibration on training texts, or on the test itself, is stopped; a single text can be allowed."""
     dev, test = (trained.folder / f"{name}.jsonl" for name in ("dev", "test"))

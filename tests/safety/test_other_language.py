@@ -25,6 +25,7 @@ def phrases(texts: list[str]) -> list[str]:
     [
         ("No puedo dormir", "Spanish"),
         ("Estoy triste", "Spanish"),
+        ("No consigo dormir desde hace semanas", "Spanish"),
         ("Je ne dors plus", "French"),
         ("ich kann nicht schlafen", "German"),
         ("nao consigo dormir", "Portuguese"),

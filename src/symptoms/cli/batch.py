@@ -91,10 +91,11 @@ def _share(descriptions: Descriptions, shard: Shard) -> int | None:
 
 def _conclude(told: Told, out: Path | None) -> None:
     counts = told.counts
+    give = "gives" if counts["no reason"] == 1 else "give"
     typer.echo(
         f"{counted(told.total, 'description')}: {counts['answered']:,} with a condition, "
-        f"{counts['no reason']:,} that give no reason for one, {counts['abstained']:,} without a clear one, "
-        f"{counts['unreadable']:,} that could not be read.",
+        f"{counts['no reason']:,} that {give} no reason for one, "
+        f"{counts['abstained']:,} without a clear one, {counts['unreadable']:,} that could not be read.",
         err=True,
     )
     if counts["crisis"]:

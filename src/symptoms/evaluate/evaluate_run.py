@@ -234,12 +234,12 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
         for path in further_paths(request.data, request.also)
     )
     dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels, of_dev), "dev")
-    in_training: list[str] = []
-    if dev is not None and request.dev is None:
-        # What was allowed when it was trained is not asked again.
-        ids = {example.id for example in dev.examples}
-        in_training = [one for one in trained_with.get("allow_duplicate", ()) if one in ids]
-    check_held_out(train, dev, (test, *further), request.allowed_duplicates, in_training)
+    # What was allowed when it was trained is not asked again.
+    in_training = trained_with.get("allow_duplicate", ()) if request.dev is None else ()
+    own = _existing(manifest.get("data")) if request.train else None
+    learned_from = None if own in (None, request.train) else load_dataset(own, columns=of_the_run)
+    own_train = None if learned_from is None else of_split(learned_from, "train")
+    check_held_out(train, dev, (test, *further), request.allowed_duplicates, in_training, own_train)
     if train is not None and run is not None and request.train is None:
         train = _as_trained_on(train, run)
     classic = Baselines((), ())

@@ -41,21 +41,23 @@ def check_held_out(
     tests: Sequence[Dataset],
     allowed: Sequence[str],
     allowed_in_training: Sequence[str] = (),
+    own: Dataset | None = None,
 ) -> None:
     """`check_leakage` from train into dev and each test set, and from dev into each test set.
 
     What is fitted on dev would otherwise be fitted on what was trained on, or told of what it was fitted on.
     An allowed id has to be of a test set or of dev. Those allowed in training are of dev alone, beside train:
-    a test set may have the same ids.
+    a test set may have the same ids. `own` is what the run itself learned from, where that is not `train`.
     """
     held_out = [*tests] if dev is None else [*tests, dev]
     known = [{example.id for example in part.examples} for part in held_out]
     for number, part in enumerate(held_out):
         elsewhere = set[str]().union(*known[:number], *known[number + 1 :])
         of_this = [one for one in allowed if one in known[number] or one not in elsewhere]
-        for earlier in (train, dev):
+        of_dev = [one for one in allowed_in_training if one in known[number]]
+        for earlier in (train, dev, own):
             if earlier is not None and earlier is not part:
-                check_leakage(earlier, part, [*of_this, *allowed_in_training] if part is dev else of_this)
+                check_leakage(earlier, part, [*of_this, *of_dev] if part is dev else of_this)
 
 
 def score_further_test(

@@ -126,7 +126,7 @@ def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
     else:
         total = manifest.get("num_steps")
         taken = f"{len(metrics):,} of {counted(total, 'step')}" if total else counted(len(metrics), "step")
-        state = f"not finished, {taken}"
+        state = f"{'training' if run.is_held else 'interrupted'}, {taken}"
     final_loss = run.final_loss()
     final = "-" if final_loss is None else f"{final_loss:.3f}"
     dev_loss = run.used_dev_loss()
