@@ -8,22 +8,20 @@ were chosen stand in `classifier/shipped_crisis_layer.py`.
 
 from __future__ import annotations
 
-import json
-import lzma
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.fit_crisis_screen import read_ordinary
 from symptoms.classifier.crisis_levels import crisis_scores
+from symptoms.data import load_dataset
 from symptoms.safety.languages import ENGLISH
 from symptoms.safety.measuring import LabelledText, read_held_out
 
 DATA = Path(__file__).parents[1] / "data"
 SHARES_FOUND = (0.90, 0.92, 0.93, 0.94, 0.95, 0.96)
 SHARES_CLEAR = (0.03, 0.04, 0.05)
-EVERY = 8
-"""Of the ordinary sentences, those that nothing was learned from; few are near enough to be asked about."""
 
 Sums = NDArray[np.float64]
 
@@ -31,11 +29,10 @@ Sums = NDArray[np.float64]
 def main() -> None:
     """Ask of all texts at once, then print a row for each share."""
     held_out = read_held_out(DATA / "crisis")
-    descriptions = [json.loads(line)["input"] for line in _lines((DATA / "dev.jsonl").read_text("utf-8"))]
-    ordinary = lzma.decompress((DATA / "crisis" / "ordinary.jsonl.xz").read_bytes()).decode("utf-8")
-    sentences = [json.loads(line)["text"] for line in _lines(ordinary)[::EVERY]]
+    descriptions = [example.input for example in load_dataset(DATA / "dev.jsonl").examples]
+    sentences = [one.text for one in read_ordinary(DATA / "crisis") if one.held_out]
     texts = [*(one.text for one in held_out), *descriptions, *sentences]
-    sums = np.array([score for _, score in crisis_scores(texts)])
+    sums = np.array([*crisis_scores(texts)])
     of_held_out, others = sums[: len(held_out)], sums[len(held_out) :]
     told = others[: len(descriptions)], others[len(descriptions) :]
     for title, english in (("English", True), ("other languages", False)):
@@ -59,10 +56,6 @@ def _print_rows(true: Sums, harmless: Sums, descriptions: Sums, sentences: Sums)
             f"  {level} from {least:6.2f} on: found {shares[0]:.0%} of {len(true)}, alarms {shares[1]:.0%} "
             f"of {len(harmless)}, of descriptions {shares[2]:.0%}, of ordinary sentences {shares[3]:.1%}"
         )
-
-
-def _lines(text: str) -> list[str]:
-    return text.splitlines()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from symptoms.classifier.beside_model.word_vote import WordVote
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import tinker
     from numpy.typing import NDArray
 
+Waited = TypeVar("Waited")
 MAX_NEW_TOKENS = 200
 LINE_END = "\n"
 
@@ -71,6 +72,17 @@ def _sampler_of(service: Service, checkpoint: str) -> tinker.SamplingClient:
             f"{service.url} does not have {checkpoint}, or no longer; name another run, or train its like: "
             "symptoms train --repeat RUN"
         ) from error
+
+
+def in_turn(submitted: Iterable[Callable[[], Waited]], at_once: int) -> Generator[Waited, None, None]:
+    """The results of what is submitted, in its order, with so many waited for at once."""
+    pending: deque[Callable[[], Waited]] = deque()
+    for one in submitted:
+        pending.append(one)
+        if len(pending) == at_once:
+            yield pending.popleft()()
+    while pending:
+        yield pending.popleft()()
 
 
 @dataclass(frozen=True)
@@ -130,13 +142,10 @@ class TrainedModel:
         self, descriptions: Iterable[tuple[str, Writing]], labels: Sequence[Label]
     ) -> Generator[Answer, None, None]:
         """Answers in the descriptions' order; several are asked at once, so that the service batches."""
-        pending: deque[Callable[[], Answer]] = deque()
-        for description, writing in descriptions:
-            pending.append(self.submit(self.mended(description), labels, writing))
-            if len(pending) == self.descriptions_in_flight:
-                yield pending.popleft()()
-        while pending:
-            yield pending.popleft()()
+        submitted = (
+            self.submit(self.mended(description), labels, writing) for description, writing in descriptions
+        )
+        yield from in_turn(submitted, self.descriptions_in_flight)
 
     def submit(self, read: str, labels: Sequence[Label], writing: Writing) -> Callable[[], Answer]:
         """Ask about a description as it is read (see `mended`); waits when what it returns is called.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 
-from symptoms.classifier.answers import TrainedModel
-from symptoms.classifier.shipped_crisis_layer import ShippedCrisisLayer, level_of, levels_for
+from symptoms.classifier.answers import TrainedModel, in_turn
+from symptoms.classifier.shipped_crisis_layer import ShippedCrisisLayer
 from symptoms.errors import ServiceError
 from symptoms.safety import Level
 from symptoms.service import LOCAL, connect
@@ -18,28 +18,22 @@ def crisis_levels(texts: Iterable[str]) -> Generator[Level, None, None]:
 
     Raises ServiceError where the layer's base model is not here, and what the service raises.
     """
-    for text, score in crisis_scores(texts):
-        yield level_of(score, levels_for(text))
+    with _layer() as layer:
+        yield from in_turn(map(layer.submit, texts), layer.model.descriptions_in_flight)
 
 
-def crisis_scores(texts: Iterable[str]) -> Generator[tuple[str, float], None, None]:
-    """Each text with the sum of scores that its level is read from; raises as `crisis_levels`."""
+def crisis_scores(texts: Iterable[str]) -> Generator[float, None, None]:
+    """The sum of scores that the level of each text is read from; raises as `crisis_levels`."""
+    with _layer() as layer:
+        yield from in_turn(map(layer.submit_scored, texts), layer.model.descriptions_in_flight)
+
+
+@contextmanager
+def _layer() -> Generator[ShippedCrisisLayer, None, None]:
     with connect(LOCAL, CRISIS.base_model) as service:
-        model = TrainedModel.load(service, None)
-        layer = ShippedCrisisLayer.load(service, model)
+        layer = ShippedCrisisLayer.load(service, TrainedModel.load(service, None))
         if layer is None:
             raise ServiceError(
                 f"The crisis screen's adapter for {CRISIS.base_model} is missing; install the package anew."
             )
-        pending: deque[tuple[str, Callable[[], float]]] = deque()
-        for text in texts:
-            pending.append((text, layer.submit_scored(text)))
-            if len(pending) == model.descriptions_in_flight:
-                yield _waited(pending.popleft())
-        while pending:
-            yield _waited(pending.popleft())
-
-
-def _waited(one: tuple[str, Callable[[], float]]) -> tuple[str, float]:
-    text, score = one
-    return text, score()
+        yield layer

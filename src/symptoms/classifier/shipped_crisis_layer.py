@@ -67,7 +67,8 @@ class ShippedCrisisLayer:
 
     def submit(self, text: str) -> Callable[[], Level]:
         """Ask without waiting; the result waits for the answer."""
-        score, at = self.submit_scored(text), levels_for(text)
+        score = self.submit_scored(text)
+        at = IN_ENGLISH if language_other_than(text, {ENGLISH.name}) is None else ELSEWHERE
         return lambda: level_of(score(), at)
 
     def submit_scored(self, text: str) -> Callable[[], float]:
@@ -83,11 +84,6 @@ class ShippedCrisisLayer:
             return total if is_near(learned) else total - FAR
 
         return score
-
-
-def levels_for(text: str) -> Levels:
-    """The levels of a text's language."""
-    return IN_ENGLISH if language_other_than(text, {ENGLISH.name}) is None else ELSEWHERE
 
 
 def level_of(score: float, at: Levels) -> Level:

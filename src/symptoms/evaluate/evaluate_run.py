@@ -236,10 +236,10 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
     dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels, of_dev), "dev")
     # What was allowed when it was trained is not asked again.
     in_training = trained_with.get("allow_duplicate", ()) if request.dev is None else ()
-    own = _existing(manifest.get("data")) if request.train else None
-    learned_from = None if own in (None, request.train) else load_dataset(own, columns=of_the_run)
-    own_train = None if learned_from is None else of_split(learned_from, "train")
-    check_held_out(train, dev, (test, *further), request.allowed_duplicates, in_training, own_train)
+    own, own_path = None, _existing(manifest.get("data"))
+    if request.train is not None and own_path is not None and own_path != request.train:
+        own = of_split(load_dataset(own_path, columns=of_the_run), "train")
+    check_held_out(train, dev, (test, *further), request.allowed_duplicates, in_training, own)
     if train is not None and run is not None and request.train is None:
         train = _as_trained_on(train, run)
     classic = Baselines((), ())
