@@ -22,7 +22,7 @@ without those read to be of other matters; more may be added to it. What another
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -83,7 +83,14 @@ def cued_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
     Models that were fitted hold for these cues alone, so that other cues need another fit.
     """
     read = placed_words(text)
-    return frozenset(term for term in terms if _matches(read, _index(term, False)))
+    index = _index_of_all(tuple(terms))
+    found: set[str] = set()
+    # A text has fewer words than hundreds of terms have cues, so the words are what is looked up.
+    for form, places in read.places.items():
+        for term, cues in index.get(form, ()):
+            if term not in found and any(_matches_at(read, places, cues)):
+                found.add(term)
+    return frozenset(found)
 
 
 def supported_terms(text: str, terms: Iterable[str]) -> frozenset[str]:
@@ -112,15 +119,19 @@ def evidence(text: TextWords, term: str) -> tuple[Span, ...]:
 
 def _matches(text: TextWords, index: Mapping[str, Sequence[_Cue]]) -> set[tuple[int, int]]:
     """The first word of each match of a cue, and the one after its last."""
-    matches: set[tuple[int, int]] = set()
-    for key, cues in index.items():
-        for place in text.places.get(key, ()):
-            for cue in cues:
-                for start in range(max(0, place - cue.reach), place + 1):
-                    end = _end(text, start, cue)
-                    if end is not None and (cue.negative or not _negated(text, start)):
-                        matches.add((start, end))
-    return matches
+    return {
+        match for form, cues in index.items() for match in _matches_at(text, text.places.get(form, ()), cues)
+    }
+
+
+def _matches_at(text: TextWords, places: Sequence[int], cues: Sequence[_Cue]) -> Iterator[tuple[int, int]]:
+    """The matches of cues whose longest element stands at one of these places."""
+    for place in places:
+        for cue in cues:
+            for start in range(max(0, place - cue.reach), place + 1):
+                end = _end(text, start, cue)
+                if end is not None and (cue.negative or not _negated(text, start)):
+                    yield start, end
 
 
 def _end(text: TextWords, start: int, cue: _Cue) -> int | None:
@@ -169,6 +180,16 @@ def _index(term: str, shown: bool) -> Mapping[str, Sequence[_Cue]]:
         compiled = _Cue(elements, anchor + LONGEST_GAP * gaps, negative)
         for form in _forms(elements[anchor]):
             index.setdefault(form, []).append(compiled)
+    return index
+
+
+@lru_cache(maxsize=8)
+def _index_of_all(terms: tuple[str, ...]) -> Mapping[str, Sequence[tuple[str, Sequence[_Cue]]]]:
+    """The cues that a reader has learnt from, by the same forms, each with the term that it is of."""
+    index: dict[str, list[tuple[str, Sequence[_Cue]]]] = {}
+    for term in terms:
+        for form, cues in _index(term, False).items():
+            index.setdefault(form, []).append((term, cues))
     return index
 
 
