@@ -7,7 +7,12 @@ import pytest
 from sklearn.metrics import log_loss
 
 from symptoms.classifier import probabilities_of
-from symptoms.evaluate.measures.calibration import calibration, fit_temperature, label_indices
+from symptoms.evaluate.measures.calibration import (
+    calibration,
+    cautious_temperature,
+    fit_temperature,
+    label_indices,
+)
 
 
 def test_probabilities_are_the_softmax_of_the_log_probabilities():
@@ -35,6 +40,27 @@ def test_the_temperature_undoes_overconfidence():
     fitted = calibration(probabilities_of(2.0 * logits, 2.0), truth)
     assert fitted.ece < 0.04 < sharp.ece
     assert fitted.brier < sharp.brier
+
+
+def test_few_texts_leave_a_doubt_that_counts_against_being_sure():
+    """The temperature is above the likeliest one by what dev cannot tell: less, the more texts it has."""
+    generator = np.random.default_rng(0)
+    logits = 2.0 * generator.normal(size=(6400, 5))
+    truth = np.array([generator.choice(5, p=row) for row in probabilities_of(logits)])
+    apart = [
+        cautious_temperature(logits[:count], truth[:count]) / fit_temperature(logits[:count], truth[:count])
+        for count in (100, 6400)
+    ]
+    assert 1.08 < apart[0] < 1.6
+    assert 1.0 < apart[1] < 1.05
+    for count in (100, 6400):
+        chosen = cautious_temperature(logits[:count], truth[:count])
+        rows = np.arange(count)
+        worse, best = (
+            -np.log(probabilities_of(logits[:count], temperature)[rows, truth[:count]])
+            for temperature in (chosen, fit_temperature(logits[:count], truth[:count]))
+        )
+        assert (worse - best).mean() <= (worse - best).std() / np.sqrt(count)
 
 
 def test_the_log_likelihood_is_that_of_scikit_learn():

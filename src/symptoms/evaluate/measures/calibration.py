@@ -13,6 +13,9 @@ from symptoms.classifier import probabilities_of
 
 BINS = 10
 COLDEST, HOTTEST = 0.05, 50.0
+STEPS = 500
+"""Temperatures that are tried between the likeliest and the hottest: 1% apart, or closer."""
+SMALLEST = 1e-300
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,29 @@ def fit_temperature(logprobs: NDArray[np.float64], wanted: NDArray[np.int64]) ->
     return float(np.exp(found.x))
 
 
+def cautious_temperature(logprobs: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:
+    """The highest temperature that dev does not tell from the likeliest one by more than a standard error.
+
+    What has to be read later is less like the training set than dev is, which comes of the same hands, so
+    that a doubt about the temperature is one about being too sure: the rule of one standard error (Breiman et
+    al. 1984, section 3.4.3) between temperatures, over the texts' losses in pairs. With many texts it is
+    `fit_temperature`. `logprobs` [n, labels], `wanted` [n] indices of the right labels.
+    """
+    likeliest = fit_temperature(logprobs, wanted)
+    rows = np.arange(len(wanted))
+
+    def losses(temperature: float) -> NDArray[np.float64]:
+        return -np.log(np.clip(probabilities_of(logprobs, temperature)[rows, wanted], SMALLEST, None))
+
+    at_best, chosen = losses(likeliest), likeliest
+    for temperature in np.geomspace(likeliest, HOTTEST, STEPS)[1:]:
+        worse = losses(float(temperature)) - at_best
+        if worse.mean() > worse.std() / np.sqrt(len(wanted)):
+            break
+        chosen = float(temperature)
+    return chosen
+
+
 def calibration(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -> Calibration:
     """Calibration of `probabilities` [n, labels] against the right labels' indices [n]."""
     confidence = probabilities.max(axis=1)
@@ -91,4 +117,4 @@ def label_indices(wanted: Sequence[str], label_ids: Sequence[str]) -> NDArray[np
 def negative_log_likelihood(probabilities: NDArray[np.float64], wanted: NDArray[np.int64]) -> float:
     """Of the right labels' indices [n] under probabilities [n, labels], the mean for each example in nats."""
     chosen = probabilities[np.arange(len(wanted)), wanted]
-    return float(-np.log(np.clip(chosen, 1e-300, None)).mean())
+    return float(-np.log(np.clip(chosen, SMALLEST, None)).mean())

@@ -21,7 +21,12 @@ from symptoms.evaluate.measures.abstention import (
     risk_coverage,
     threshold_for_risk,
 )
-from symptoms.evaluate.measures.calibration import Calibration, calibration, fit_temperature, label_indices
+from symptoms.evaluate.measures.calibration import (
+    Calibration,
+    calibration,
+    cautious_temperature,
+    label_indices,
+)
 from symptoms.evaluate.measures.intervals import (
     Interval,
     Statistic,
@@ -81,7 +86,7 @@ class Calibrator:
 
         `risk` is the share of wrong answers that the threshold is to keep; `label_ids` are the labels'.
         """
-        temperature = fit_temperature(logprobs, wanted)
+        temperature = cautious_temperature(logprobs, wanted)
         probabilities = probabilities_of(logprobs, temperature)
         bound = out_of_scope_bound(probabilities, wanted, out_of_scope_columns(label_ids))
         confidence = answering_confidence(probabilities, label_ids, bound)
