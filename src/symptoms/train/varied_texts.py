@@ -8,12 +8,11 @@ opening of it is used here.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
-from importlib.resources import files
 from random import Random
 
 from symptoms.data.misspelling.keyboard import keys_beside
+from symptoms.packaged import packaged
 
 SHORTEST_WORD = 4
 MOST_SLIPS = 3
@@ -23,7 +22,7 @@ LEAVES_OUT, REORDERS, ADDS, OPENS, CONTRACTS, SLIPS, DROPS_APOSTROPHES = 0.2, 0.
 FEWEST_SENTENCES = 3
 """Of texts with so many sentences or more, one may be left out."""
 
-_TOLD = tomllib.loads(files("symptoms.train").joinpath("varied_texts.toml").read_text("utf-8"))
+_TOLD = packaged(__package__, "varied_texts.toml")
 EVERYDAY: Sequence[str] = _TOLD["everyday"]
 OPENINGS: Sequence[str] = _TOLD["openings"]
 CONTRACTIONS: Sequence[tuple[str, str]] = _TOLD["contractions"]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 
 from symptoms.errors import InputError
+from symptoms.packaged import packaged
 from symptoms.settings.translated.common import carry_layers, names_in
 from symptoms.settings.translated.lora_scale import Scale, carry_rank
 from symptoms.settings.translated.their_values import TheirValues
 
-_TOLD = tomllib.loads(files(__package__ or "").joinpath("adapter_config.toml").read_text("utf-8"))
+_TOLD = packaged(__package__, "adapter_config.toml")
 OF_THE_LIBRARY: Sequence[str] = _TOLD["of_the_library"]
 LACKING: Mapping[str, str] = _TOLD["lacking"]
 """What ours has not, by PEFT's name, and why."""

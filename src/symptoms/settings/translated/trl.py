@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 from symptoms.errors import InputError
+from symptoms.packaged import packaged
 from symptoms.settings.translated.adapter_config import carry_adapter
 from symptoms.settings.translated.common import (
     TRAINS_PROMPTS,
@@ -24,7 +23,7 @@ from symptoms.settings.translated.translation import Translation
 
 TRL = "TRL 1.16.0"
 
-_TOLD = tomllib.loads(files(__package__ or "").joinpath("trl.toml").read_text("utf-8"))
+_TOLD = packaged(__package__, "trl.toml")
 OF_THE_MACHINE: Sequence[str] = _TOLD["of_the_machine"]
 SCHEDULES: Mapping[str, str] = _TOLD["schedules"]
 DATA: Sequence[str] = _TOLD["data"]
