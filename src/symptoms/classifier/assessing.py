@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
 from typing import Self, TypeVar
 
 from symptoms.classifier.answers import TrainedModel, Writing
@@ -171,9 +170,7 @@ class Classifier:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def assess(self, text: str, country: str | None = None) -> Assessment:

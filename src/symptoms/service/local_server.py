@@ -11,7 +11,6 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from types import TracebackType
 from typing import IO, Self
 
 from symptoms.errors import ServiceError
@@ -112,9 +111,7 @@ class LocalServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._errors.close()
 
