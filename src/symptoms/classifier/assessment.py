@@ -26,7 +26,7 @@ from symptoms.safety import (
     unread_language,
 )
 
-LEADING = 5
+LEADING_LABELS = 5
 MODERATE, HIGH = 0.6, 0.9
 """Probabilities from which an answer is moderately and highly certain."""
 Certainty = Literal["none", "low", "moderate", "high"]

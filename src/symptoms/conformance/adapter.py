@@ -10,7 +10,7 @@ ALPHA = 32.0
 """What hosted Tinker fixes, whatever the rank."""
 RATES = (2.0**-3, 2.0**-13)
 """Of the two steps: the first times a weight decay of 8 is 1, and small is the product of both."""
-LAYERS = ("attn", "mlp", "unembed")
+FLAGGED_LAYERS = ("attn", "mlp", "unembed")
 
 
 @check("alpha at two ranks", "a learning rate means another step size than on hosted Tinker")
@@ -72,7 +72,7 @@ def takes_effect(layer: str) -> Check:
     """Whether one of the three flags does what it says: the step with it alone beside that with all."""
 
     def measured(probe: Probe) -> Measurement:
-        alone = {name: name == layer for name in LAYERS}
+        alone = {name: name == layer for name in FLAGGED_LAYERS}
         ratio = probe.steps(f"only {layer}", **alone)
         told = f"with train_{layer} alone {ratio:.2f} times the step with all three"
         if near(ratio, 1, 0.03):
@@ -86,7 +86,7 @@ def takes_effect(layer: str) -> Check:
     return Check(f"train_{layer}", asked, "other layers are trained than were asked for", measured)
 
 
-of_attention, of_mlp, of_unembedding = map(takes_effect, LAYERS)
+of_attention, of_mlp, of_unembedding = map(takes_effect, FLAGGED_LAYERS)
 
 
 @check(
@@ -95,7 +95,10 @@ of_attention, of_mlp, of_unembedding = map(takes_effect, LAYERS)
 )
 def parts_make_the_whole(probe: Probe) -> Measurement:
     """The parts of attention, MLP and unembedding make the whole step."""
-    parts = {one: probe.steps(f"only {one}", **{name: name == one for name in LAYERS}) for one in LAYERS}
+    parts = {
+        one: probe.steps(f"only {one}", **{name: name == one for name in FLAGGED_LAYERS})
+        for one in FLAGGED_LAYERS
+    }
     total = sum(parts.values())
     told = ", ".join(f"{layer} {part:.2f}" for layer, part in parts.items())
     return Measurement(f"{told}, together {total:.2f}", near(total, 1, 0.25))

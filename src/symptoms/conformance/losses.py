@@ -10,7 +10,7 @@ from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, signed
 
 MEAN_NATS, MOST_NATS = 0.05, 0.3
 """How far log-probabilities may be apart, on average and at most: what bfloat16 makes of them."""
-FAR = 1024
+LONG_TEXT = 1024
 """Tokens of the long text, where the model takes as many."""
 
 
@@ -54,7 +54,7 @@ def weighted_sum(probe: Probe) -> Measurement:
 def far_positions(probe: Probe) -> Measurement:
     """A long text; its last quarter as the model's rope scaling has it."""
     lengths = [length for length in (probe.service.context_length, _reference_context(probe)) if length]
-    length = min([*lengths, FAR])
+    length = min([*lengths, LONG_TEXT])
     long = [2 + (place * place + 31 * place) % 199 for place in range(length)]
     ours = _of_reference(probe, long)
     theirs = probe.gradients(probe.adapter(), long).logprobs

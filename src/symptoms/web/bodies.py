@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from symptoms.classifier import Certainty, CrisisNotice, KeySymptom, LabelProbability, LanguageNotice
 from symptoms.classifier.assessment import Probability
+from symptoms.words import without_surrogates
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_BATCH = 50
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
 
 def _readable(value: object) -> object:
     """Halves of surrogate pairs, which JSON can escape, become U+FFFD one for one: places stay."""
-    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+    return without_surrogates(value) if isinstance(value, str) else value
 
 
 Text = Annotated[

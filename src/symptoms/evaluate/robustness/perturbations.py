@@ -6,16 +6,16 @@ Each gives another text, or None where it does not apply.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from random import Random
 
 from symptoms.data.misspelling.keyboard import keys_beside
 from symptoms.packaged import packaged
 
 _TOLD = packaged(__package__, "perturbations.toml")
-OPENINGS: Sequence[str] = _TOLD["openings"]
-IRRELEVANT_SENTENCES: Sequence[str] = _TOLD["irrelevant_sentences"]
-RETELLINGS: Sequence[str] = _TOLD["retellings"]
+TRIED_OPENINGS: tuple[str, ...] = tuple(_TOLD["openings"])
+IRRELEVANT_SENTENCES: tuple[str, ...] = tuple(_TOLD["irrelevant_sentences"])
+RETELLINGS: tuple[str, ...] = tuple(_TOLD["retellings"])
 NEGATABLE = "do|does|did|is|are|was|were|have|has|had|could|would|should|must|need"
 
 LEANING, COMMON_FIRST_WORD = (
@@ -85,7 +85,7 @@ def contract(text: str) -> str | None:
 
 def open_otherwise(text: str, random: Random) -> str:
     """A few words before the first one."""
-    return random.choice(OPENINGS) + _small_first(text)
+    return random.choice(TRIED_OPENINGS) + _small_first(text)
 
 
 def reorder_sentences(text: str, random: Random) -> str | None:

@@ -10,7 +10,7 @@ from symptoms.packaged import packaged
 from symptoms.safety.text.folding import folded, squeezed, tokens_of_folded
 from symptoms.safety.text.normalising import closed_up, normalised
 
-LONGEST_TEXT = 4000
+SIGNS_READ = 4000
 """Signs read of a text, half from its beginning and half from its end, so that any text takes little time."""
 LONGEST_NUMBER = 4
 
@@ -47,9 +47,9 @@ def tokens_of(text: str) -> list[str]:
 
 def within_reach(text: str) -> str:
     """The text, or of one that is too long its beginning and its end."""
-    if len(text) <= LONGEST_TEXT:
+    if len(text) <= SIGNS_READ:
         return text
-    return f"{text[: LONGEST_TEXT // 2]} {text[-LONGEST_TEXT // 2 :]}"
+    return f"{text[: SIGNS_READ // 2]} {text[-SIGNS_READ // 2 :]}"
 
 
 def concepts_of(tokens: Sequence[str], language: str) -> list[tuple[int, str]]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from base_models import known_models
 from symptoms.settings.translated.their_values import TheirValues
 
-LAYERS = {
+LINEAR_LAYERS = {
     "train_attn": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "train_mlp": ("gate_proj", "up_proj", "down_proj"),
     "train_unembed": ("lm_head",),
@@ -38,8 +38,8 @@ def carry_base_model(theirs: TheirValues, name: str, whence: str) -> None:
 
 def carry_layers(theirs: TheirValues, modules: Collection[str] | None, whence: str) -> None:
     """Which layers are adapted, from the names of linear layers; None for all but the unembedding."""
-    known = {name for names in LAYERS.values() for name in names}
-    for flag, names in LAYERS.items():
+    known = {name for names in LINEAR_LAYERS.values() for name in names}
+    for flag, names in LINEAR_LAYERS.items():
         if modules is None:
             theirs.carry(flag, flag != "train_unembed", f"{whence}: all layers but the unembedding")
             continue

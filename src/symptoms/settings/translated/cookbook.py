@@ -17,7 +17,7 @@ from symptoms.settings.translated.their_values import TheirValues
 from symptoms.settings.translated.translation import Translation
 
 COOKBOOK = "tinker-cookbook 0.6.1"
-OF_THE_SERVICE = (
+COOKBOOK_OF_THE_SERVICE = (
     "async_", "base_url", "behavior_if", "enable_trace", "evaluator_builders", "infrequent_", "inline_evals",
     "log_path", "recipe_name", "rolling_", "save_every_", "session_name", "span_chart", "ttl_seconds",
     "wandb_",
@@ -59,7 +59,7 @@ def from_cookbook(told: Mapping[str, Any]) -> Translation:
     _steps(theirs)
     carry_our_own(theirs)
     _text(theirs, of_data)
-    theirs.leave_the_rest(OF_THE_SERVICE)
+    theirs.leave_the_rest(COOKBOOK_OF_THE_SERVICE)
     return theirs.translation()
 
 

@@ -21,7 +21,7 @@ from symptoms.settings.translated.their_values import TheirValues
 from symptoms.settings.translated.translation import Translation
 
 MLX_LM = "mlx-lm 0.32.2"
-OF_THE_MACHINE = (
+MLX_OF_THE_MACHINE = (
     "adapter_path", "clear_cache", "config", "grad_checkpoint", "project_name", "report_to",
     "steps_per_report", "test", "train", "trust_remote_code", "val_batches",
 )  # fmt: skip
@@ -45,7 +45,7 @@ def from_mlx_lm(told: Mapping[str, Any]) -> Translation:
     _steps(theirs, gathered, steps)
     carry_our_own(theirs)
     _text(theirs)
-    theirs.leave_the_rest(OF_THE_MACHINE)
+    theirs.leave_the_rest(MLX_OF_THE_MACHINE)
     return theirs.translation()
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from symptoms.errors import InputError
 from symptoms.settings.translated.translation import Carried, Left, Translation
 
-MANY = 6
+NAMED_ASIDE = 6
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,6 @@ class TheirValues:
             perhaps = f"; {meant[0]} is meant, perhaps" if meant else ""
             self.leave(name, f"nothing here stands for it{perhaps}")
         if aside:
-            more = f" and {len(aside) - MANY} more" if len(aside) > MANY else ""
-            named = ", ".join(aside[:MANY]) + more
+            more = f" and {len(aside) - NAMED_ASIDE} more" if len(aside) > NAMED_ASIDE else ""
+            named = ", ".join(aside[:NAMED_ASIDE]) + more
             self.leave(named, "about logging, storing or the machine, not what is learned")

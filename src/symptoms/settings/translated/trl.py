@@ -24,7 +24,7 @@ from symptoms.settings.translated.translation import Translation
 TRL = "TRL 1.16.0"
 
 _TOLD = packaged(__package__, "trl.toml")
-OF_THE_MACHINE: Sequence[str] = _TOLD["of_the_machine"]
+TRL_OF_THE_MACHINE: Sequence[str] = _TOLD["of_the_machine"]
 SCHEDULES: Mapping[str, str] = _TOLD["schedules"]
 DATA: Sequence[str] = _TOLD["data"]
 
@@ -43,7 +43,7 @@ def from_trl(told: Mapping[str, Any], examples: int | None) -> Translation:
     _evaluation(theirs)
     carry_our_own(theirs)
     _text(theirs)
-    theirs.leave_the_rest(OF_THE_MACHINE)
+    theirs.leave_the_rest(TRL_OF_THE_MACHINE)
     return theirs.translation()
 
 
