@@ -28,13 +28,13 @@ from symptoms.safety import learned
 from symptoms.safety.languages import ENGLISH
 from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
 from symptoms.safety.learned.reading import tokens_of
-from symptoms.safety.learned.weights import FILE, SMALLEST_NORM, Thresholds, Weights, scores_of
+from symptoms.safety.learned.weights import SMALLEST_NORM, WEIGHTS_FILE, Thresholds, Weights, scores_of
 from symptoms.safety.passages import strongest
 from symptoms.safety.rulebook import Category
 from symptoms.safety.screening import shipped_rules
 
 DATA = Path(__file__).parents[1] / "data" / "crisis"
-SHIPPED = Path(learned.__file__).with_name(FILE)
+SHIPPED = Path(learned.__file__).with_name(WEIGHTS_FILE)
 ZIP_DATE = (2026, 1, 1, 0, 0, 0)
 """The date in the archive, so that the same weights are the same bytes."""
 

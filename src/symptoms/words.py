@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def without_surrogates(text: str) -> str:
+    """Halves of surrogate pairs, which no file can hold, become U+FFFD one for one: places stay."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def counted(number: int, what: str) -> str:

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from symptoms.classifier import SymptomCalibration, SymptomModel, SymptomReader, fit_symptom_model
-from symptoms.classifier.beside_model.symptom_reading import FILE, read_symptom_model, write_symptom_model
+from symptoms.classifier.beside_model.symptom_reading import (
+    SYMPTOMS_FILE,
+    read_symptom_model,
+    write_symptom_model,
+)
 from symptoms.data import load_dataset
 from symptoms.errors import RunError
 
@@ -105,10 +109,10 @@ def test_a_file_keeps_all_of_it(tmp_path: Path) -> None:
 def test_a_broken_file_is_told(tmp_path: Path) -> None:
     """A file that is none, or another, ends in a sentence; no file is none."""
     assert read_symptom_model(tmp_path) is None
-    (tmp_path / FILE).write_bytes(b"nothing")
+    (tmp_path / SYMPTOMS_FILE).write_bytes(b"nothing")
     with pytest.raises(RunError, match=r"symptoms.npz cannot be read"):
         read_symptom_model(tmp_path)
-    np.savez(tmp_path / FILE, other=np.zeros(1))
+    np.savez(tmp_path / SYMPTOMS_FILE, other=np.zeros(1))
     with pytest.raises(RunError, match=r"symptoms.npz cannot be read"):
         read_symptom_model(tmp_path)
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from symptoms.classifier import WordModel, WordVote, fit_word_model, write_word_model
-from symptoms.classifier.beside_model.word_vote import FILE, STRENGTH, read_word_model
+from symptoms.classifier.beside_model.word_vote import WORD_STRENGTH, WORDS_FILE, read_word_model
 from symptoms.data import load_dataset
 from symptoms.errors import RunError
 
@@ -33,7 +33,9 @@ def test_the_probabilities_are_those_of_scikit_learn() -> None:
     vectorizer = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"(?u)\b\w+\b"
     )
-    reference = make_pipeline(vectorizer, LogisticRegression(C=STRENGTH, max_iter=1000)).fit(texts, wanted)
+    reference = make_pipeline(vectorizer, LogisticRegression(C=WORD_STRENGTH, max_iter=1000)).fit(
+        texts, wanted
+    )
     asked = [one.input for one in DEV.examples]
     order = [list(reference.classes_).index(label) for label in fitted().labels]
     ours = np.exp([fitted().log_probabilities(text) for text in asked])
@@ -47,7 +49,7 @@ def test_two_labels_are_as_good_as_many() -> None:
     vectorizer = TfidfVectorizer(
         ngram_range=(1, 2), sublinear_tf=True, min_df=2, token_pattern=r"(?u)\b\w+\b"
     )
-    reference = make_pipeline(vectorizer, LogisticRegression(C=STRENGTH, max_iter=1000))
+    reference = make_pipeline(vectorizer, LogisticRegression(C=WORD_STRENGTH, max_iter=1000))
     reference.fit([one.input for one in examples], [one.condition for one in examples])
     asked = [one.input for one in DEV.examples]
     ours = np.exp([model.log_probabilities(text)[0] for text in asked])
@@ -67,7 +69,7 @@ def test_a_file_keeps_all_of_it(tmp_path: Path) -> None:
 def test_a_broken_file_is_told(tmp_path: Path) -> None:
     """A file that is none ends in a sentence, and no file is none."""
     assert read_word_model(tmp_path) is None
-    (tmp_path / FILE).write_bytes(b"nothing")
+    (tmp_path / WORDS_FILE).write_bytes(b"nothing")
     with pytest.raises(RunError, match=r"words.npz cannot be read"):
         read_word_model(tmp_path)
 

@@ -85,7 +85,7 @@ def test_many_examples_are_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch):
     """Of so many that not all resamples fit, the interval is the same."""
     statistic = macro_f1_statistic(WANTED, ANSWERED)
     whole = bootstrap_interval(statistic, 120)
-    monkeypatch.setattr(intervals, "AT_ONCE", 1000)
+    monkeypatch.setattr(intervals, "INDICES_AT_ONCE", 1000)
     assert bootstrap_interval(statistic, 120) == whole
 
 

@@ -37,8 +37,8 @@ def test_most_of_what_is_told_stays() -> None:
 
 def test_nothing_that_robustness_is_measured_with_is_trained_on() -> None:
     """The sentences and openings of the test are others."""
-    tested = {*perturbations.IRRELEVANT_SENTENCES, *perturbations.OPENINGS}
-    assert tested.isdisjoint({*varied_texts.EVERYDAY, *varied_texts.OPENINGS})
+    tested = {*perturbations.IRRELEVANT_SENTENCES, *perturbations.TRIED_OPENINGS}
+    assert tested.isdisjoint({*varied_texts.EVERYDAY_SENTENCES, *varied_texts.TOLD_OPENINGS})
 
 
 def test_no_text_becomes_empty() -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
-from types import TracebackType
 from typing import Self, TypeVar
 
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.classifier.assessment import Assessment, language_notice_of, notice_for, notice_of
 from symptoms.classifier.beside_model.spelling import Speller
-from symptoms.classifier.beside_model.symptom_reading import FILE as SYMPTOMS_FILE
-from symptoms.classifier.beside_model.symptom_reading import SymptomReader, read_symptom_model
-from symptoms.classifier.beside_model.word_vote import FILE as WORDS_FILE
-from symptoms.classifier.beside_model.word_vote import WordVote, read_word_model
+from symptoms.classifier.beside_model.symptom_reading import SYMPTOMS_FILE, SymptomReader, read_symptom_model
+from symptoms.classifier.beside_model.word_vote import WORDS_FILE, WordVote, read_word_model
 from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.introduction import introduction
@@ -30,13 +26,13 @@ from symptoms.runs import RunDirectory, run_of_checkpoint, run_to_ask
 from symptoms.safety import Level, ModelLayer, check_country, screen
 from symptoms.service import LOCAL, Service
 from symptoms.service.completions import connect_to_ask
+from symptoms.words import without_surrogates
 
 Waited = TypeVar("Waited")
 Steps = Generator[None, None, Assessment]
 
 READABLE = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "So"})
 """Categories of characters of which a description needs one: letters, and symbols such as emoji."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Classifier:
@@ -171,9 +167,7 @@ class Classifier:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def assess(self, text: str, country: str | None = None) -> Assessment:
@@ -246,7 +240,7 @@ class Classifier:
         screening = screen(text, beside_model=self.model_layer is not None)
         check_description(text)
         # One character for one, so that places in the text stay what they are.
-        readable = _SURROGATE.sub("\ufffd", text)
+        readable = without_surrogates(text)
         read = self._model.mended(readable)
         scores = self._model.submit(read, self._chooser.labels, Writing.NOTHING)
         seen = self._ask_layer(readable)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked
 
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.safety import (
@@ -23,34 +26,39 @@ from symptoms.safety import (
     unread_language,
 )
 
-LEADING = 5
+LEADING_LABELS = 5
 MODERATE, HIGH = 0.6, 0.9
 """Probabilities from which an answer is moderately and highly certain."""
 Certainty = Literal["none", "low", "moderate", "high"]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Place = Annotated[int, Field(ge=0)]
+OpensIn = Annotated[str, Field(description="ISO 639 code of what the first line of `text` is said in.")]
+# The parts of an assessment are described in the API's description as they stand here.
+_CLOSED = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=_CLOSED)
 class LabelProbability:
     """A label, as the taxonomy's or the data's id and as text, and how probable it is."""
 
     condition: str
     primary_concern: str
-    probability: float
+    probability: Probability
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=_CLOSED)
 class Evidence:
-    """Characters `start` to `end` (exclusive) of the description as it was given, which read `text`.
+    """Unicode code points `start` to `end` (exclusive) of the description, which read `text`.
 
     Half of a surrogate pair, which no file can hold, reads as U+FFFD.
     """
 
-    start: int
-    end: int
+    start: Place
+    end: Place
     text: str
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=_CLOSED)
 class KeySymptom:
     """A symptom and the words of the description that bear it out; one without any does not stand."""
 
@@ -58,7 +66,7 @@ class KeySymptom:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=_CLOSED)
 class NoticeLine:
     """A helpline and the ways to reach it."""
 
@@ -69,7 +77,7 @@ class NoticeLine:
     hours: str
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=_CLOSED)
 class CrisisNotice:
     """What is said to someone who may be in danger.
 
@@ -80,16 +88,16 @@ class CrisisNotice:
     where the country's number is not known here.
     """
 
-    level: str
+    level: Annotated[str, Field(json_schema_extra={"enum": ["possible", "clear"]})]
     category: str
     text: str
     country: str | None
     emergency: str | None
     lines: tuple[NoticeLine, ...]
-    opens_in: str = "en"
+    opens_in: OpensIn = "en"
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=_CLOSED)
 class LanguageNotice:
     """That a text is in a language which is not read, with the helplines.
 
@@ -102,8 +110,10 @@ class LanguageNotice:
     country: str | None
     emergency: str | None
     lines: tuple[NoticeLine, ...]
-    screened: bool = False
-    opens_in: str = "en"
+    screened: Annotated[
+        bool, Field(description="Whether the crisis screen reads it, so that only the model does not.")
+    ] = False
+    opens_in: OpensIn = "en"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symptoms.classifier.assessment import (
-    LEADING,
+    LEADING_LABELS,
     Assessment,
     CrisisNotice,
     Evidence,
@@ -105,7 +105,7 @@ class Chooser:
         order: list[int] = (-probabilities).argsort(kind="stable").tolist()
         leading = tuple(
             LabelProbability(self.labels[index].id, self.labels[index].text, float(probabilities[index]))
-            for index in order[:LEADING]
+            for index in order[:LEADING_LABELS]
         )
         outside = out_of_scope_columns([label.id for label in self.labels])
         bound = None if self.calibration is None else self.calibration.out_of_scope_bound

@@ -28,7 +28,7 @@ WEIGHT = 1.6
 LEAST_TOPIC = -3.5
 """Topic score of the learned layer below which a text is of something else, and the adapter is not asked: it
 has read few ordinary sentences, and the learned layer many."""
-FAR = 7.0
+OFF_TOPIC = 7.0
 """What is taken from the sum where that layer calls a text of something else, and not that surely."""
 
 
@@ -81,7 +81,7 @@ class ShippedCrisisLayer:
         def score() -> float:
             danger, safe = asked().logprobs
             total = learned.danger + WEIGHT * float(danger - safe)
-            return total if is_near(learned) else total - FAR
+            return total if is_near(learned) else total - OFF_TOPIC
 
         return score
 

@@ -10,24 +10,23 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
+from symptoms.packaged import packaged
+
 Command = TyperCommand | TyperGroup
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A command of this name: a function, or an app of several commands, in a module of `symptoms.cli`.
-
-    `summary` is what its help begins with, as the help of all commands lists it.
-    """
+    """A command, with what commands.toml says of it."""
 
     name: str
-    module: str
-    attribute: str
+    at: str
     summary: str
 
     def loaded(self) -> Command:
         """The command itself."""
-        found = getattr(import_module(f"symptoms.cli.{self.module}"), self.attribute)
+        module, _, attribute = self.at.partition(":")
+        found = getattr(import_module(f"symptoms.cli.{module}"), attribute)
         # Typer makes commands as part of an app alone.
         app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
         if isinstance(found, typer.Typer):
@@ -42,6 +41,11 @@ class Entry:
     def listed(self) -> Command:
         """What stands for it in the list of commands."""
         return TyperCommand(self.name, help=self.summary)
+
+
+def packaged_commands() -> tuple[Entry, ...]:
+    """The commands of commands.toml, in its order."""
+    return tuple(Entry(name, **told) for name, told in packaged(__package__, "commands.toml").items())
 
 
 def on_demand(entries: tuple[Entry, ...]) -> type[TyperGroup]:

@@ -10,7 +10,7 @@ ALPHA = 32.0
 """What hosted Tinker fixes, whatever the rank."""
 RATES = (2.0**-3, 2.0**-13)
 """Of the two steps: the first times a weight decay of 8 is 1, and small is the product of both."""
-LAYERS = ("attn", "mlp", "unembed")
+FLAGGED_LAYERS = ("attn", "mlp", "unembed")
 
 
 @check("alpha at two ranks", "a learning rate means another step size than on hosted Tinker")
@@ -57,12 +57,8 @@ def _known_step(probe: Probe, rank: int) -> float:
 
 
 def _law(growth: float, values: list[float] | None = None) -> str | None:
-    if near(growth, 1):
-        return (
-            None
-            if values is None
-            else f"every learning rate means {values[0] / ALPHA:.2g} times as much as there"
-        )
+    if near(growth, 1) and values is not None:
+        return f"every learning rate means {values[0] / ALPHA:.2g} times as much as there"
     if near(growth, RANKS[1] / RANKS[0]):
         return "alpha grows with the rank: a learning rate found at one rank is another at the next"
     if near(growth, (RANKS[1] / RANKS[0]) ** 0.5):
@@ -76,23 +72,21 @@ def takes_effect(layer: str) -> Check:
     """Whether one of the three flags does what it says: the step with it alone beside that with all."""
 
     def measured(probe: Probe) -> Measurement:
-        alone = {name: name == layer for name in LAYERS}
-        ratio = probe.fall(f"only {layer}", **alone) / probe.usual_fall
+        alone = {name: name == layer for name in FLAGGED_LAYERS}
+        ratio = probe.steps(f"only {layer}", **alone)
         told = f"with train_{layer} alone {ratio:.2f} times the step with all three"
         if near(ratio, 1, 0.03):
-            return Measurement(
-                told, False, "the flags are ignored: the same layers are trained whatever is asked"
-            )
+            ignored = "the flags are ignored: the same layers are trained whatever is asked"
+            return Measurement(told, False, ignored)
         if abs(ratio) < 0.002:
             return Measurement(told, False, f"train_{layer} trains nothing")
         return Measurement(told, 0 < ratio < 1)
 
-    return Check(
-        f"train_{layer}",
-        f"train_{layer} alone: a part of the step that all three make",
-        "other layers are trained than were asked for",
-        measured,
-    )
+    asked = f"train_{layer} alone: a part of the step that all three make"
+    return Check(f"train_{layer}", asked, "other layers are trained than were asked for", measured)
+
+
+of_attention, of_mlp, of_unembedding = map(takes_effect, FLAGGED_LAYERS)
 
 
 @check(
@@ -102,25 +96,17 @@ def takes_effect(layer: str) -> Check:
 def parts_make_the_whole(probe: Probe) -> Measurement:
     """The parts of attention, MLP and unembedding make the whole step."""
     parts = {
-        layer: probe.fall(f"only {layer}", **{name: name == layer for name in LAYERS}) for layer in LAYERS
+        one: probe.steps(f"only {one}", **{name: name == one for name in FLAGGED_LAYERS})
+        for one in FLAGGED_LAYERS
     }
-    total = sum(parts.values()) / probe.usual_fall
-    told = ", ".join(f"{layer} {part / probe.usual_fall:.2f}" for layer, part in parts.items())
+    total = sum(parts.values())
+    told = ", ".join(f"{layer} {part:.2f}" for layer, part in parts.items())
     return Measurement(f"{told}, together {total:.2f}", near(total, 1, 0.25))
 
 
 @check("the adapter's seed", "two runs with the same seed differ from the first step")
 def seeded(probe: Probe) -> Measurement:
     """The same seed: the same adapter; another: another."""
-    same = probe.fall("the same seed") / probe.usual_fall
-    other = probe.fall("another seed", seed=1234) / probe.usual_fall
+    same, other = probe.steps("the same seed"), probe.steps("another seed", seed=1234)
     told = f"{same:.4f} times the step with the same seed, {other:.4f} with another"
     return Measurement(told, near(same, 1, 1e-3) and not near(other, 1, 1e-5))
-
-
-CHECKS = (
-    alpha,
-    *(takes_effect(layer) for layer in LAYERS),
-    parts_make_the_whole,
-    seeded,
-)

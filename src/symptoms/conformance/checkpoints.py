@@ -57,6 +57,9 @@ def resumed(with_optimizer: bool) -> Check:
     )
 
 
+with_optimizer, without_optimizer = resumed(with_optimizer=True), resumed(with_optimizer=False)
+
+
 def _next_step(probe: Probe, training: Any) -> tuple[float, float]:
     """The loss on another text before and after one step on it."""
     before = probe.gradients(training, OTHER).loss
@@ -155,12 +158,3 @@ def _files_of_archive(probe: Probe, path: str) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
         opened = {name: archive.extractfile(name) for name in archive.getnames()}
         return {name: file.read() for name, file in opened.items() if file is not None}
-
-
-CHECKS = (
-    resumed(with_optimizer=True),
-    resumed(with_optimizer=False),
-    old_checkpoint,
-    snapshot,
-    downloaded,
-)

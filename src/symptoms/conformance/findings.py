@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Literal
 
 from symptoms.conformance.probe import NotMeasurableError, Probe
@@ -42,16 +43,39 @@ class Check:
     consequence: str
     """What it does to a run where it is otherwise, in plain words."""
     measure: Callable[[Probe], Measurement]
+    comes_last: bool = False
+    """For what a server that computes it all the same may take long over."""
 
 
-def check(name: str, consequence: str) -> Callable[[Callable[[Probe], Measurement]], Check]:
+def check(
+    name: str, consequence: str, comes_last: bool = False
+) -> Callable[[Callable[[Probe], Measurement]], Check]:
     """The check that a function makes; its docstring's first paragraph says what is asked."""
 
     def made(measure: Callable[[Probe], Measurement]) -> Check:
         asked = inspect.cleandoc(measure.__doc__ or "").partition("\n\n")[0].removesuffix(".")
-        return Check(name, asked[0].lower() + asked[1:], consequence, measure)
+        return Check(name, asked[0].lower() + asked[1:], consequence, measure, comes_last)
 
     return made
+
+
+def checks_of(*modules: ModuleType) -> tuple[Check, ...]:
+    """The checks of modules as they stand in them, those that come last behind the others."""
+    found = [one for module in modules for one in vars(module).values() if isinstance(one, Check)]
+    return tuple(sorted(found, key=lambda one: one.comes_last))
+
+
+def in_steps(
+    steps: float,
+    expected: float,
+    tolerance: float = TOLERANCE,
+    if_one: str | None = None,
+    near_one: float = TOLERANCE,
+    told: str = "times the step",
+) -> Measurement:
+    """What so many usual steps say where others were expected; `if_one`, what follows where it is one."""
+    consequence = if_one if near(steps, 1, near_one) else None
+    return Measurement(f"{steps:.2f} {told}", near(steps, expected, tolerance), consequence)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 import platformdirs
 
 from symptoms.conformance import adapter, gradients, losses
-from symptoms.conformance.findings import Row
+from symptoms.conformance.findings import Row, checks_of
 from symptoms.conformance.probe import Probe
 from symptoms.conformance.runner import measured_rows, software
 from symptoms.errors import ServiceError
@@ -32,7 +32,7 @@ NAMES = (
     "train_unembed",
     "alpha at two ranks",
 )
-CHECKS = tuple(check for check in (*losses.CHECKS, *gradients.CHECKS, *adapter.CHECKS) if check.name in NAMES)
+CHECKS = tuple(check for check in checks_of(losses, gradients, adapter) if check.name in NAMES)
 DECIDING = "weights scale the gradient"
 """Without it prompts are trained like answers, or the loss shown is not the one minimised."""
 WAIT = 120.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symptoms.conformance.findings import Measurement, check, near
+from symptoms.conformance.findings import Measurement, check, in_steps
 from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, datum
 
 NORMALISED = (
@@ -13,24 +13,7 @@ NORMALISED = (
 @check("weights scale the gradient", "weights do not do what the loss says they do")
 def doubled_weights(probe: Probe) -> Measurement:
     """Weights of 2 in place of 1: a step twice as far."""
-    ratio = probe.fall("weights 2", weights=2.0) / probe.usual_fall
-    consequence = NORMALISED if near(ratio, 1) else None
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
-
-
-@check(
-    "datums of a call add up",
-    "a batch's gradient is not the sum over its examples: the learning rate means something else",
-)
-def two_datums(probe: Probe) -> Measurement:
-    """The same datum twice in one call: a step twice as far."""
-    ratio = probe.fall("two datums", times=2) / probe.usual_fall
-    consequence = (
-        "the gradient is a mean over the call: splitting a batch in two doubles it"
-        if near(ratio, 1)
-        else None
-    )
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+    return in_steps(probe.steps("weights 2", weights=2.0), 2, if_one=NORMALISED)
 
 
 @check(
@@ -39,31 +22,24 @@ def two_datums(probe: Probe) -> Measurement:
 )
 def negative_weights(probe: Probe) -> Measurement:
     """Weights of -1: the step backwards."""
-    ratio = probe.fall("weights -1", weights=-1.0) / probe.usual_fall
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, -1, 0.3))
+    return in_steps(probe.steps("weights -1", weights=-1.0), -1, 0.3)
+
+
+@check(
+    "datums of a call add up",
+    "a batch's gradient is not the sum over its examples: the learning rate means something else",
+)
+def two_datums(probe: Probe) -> Measurement:
+    """The same datum twice in one call: a step twice as far."""
+    mean = "the gradient is a mean over the call: splitting a batch in two doubles it"
+    return in_steps(probe.steps("two datums", times=2), 2, if_one=mean)
 
 
 @check("calls add up", "gradients gathered over several calls are not those of all examples")
 def accumulated(probe: Probe) -> Measurement:
     """Two calls of forward_backward before a step: a step twice as far."""
-    ratio = probe.fall("two calls", calls=2) / probe.usual_fall
-    consequence = None
-    if near(ratio, 1):
-        consequence = (
-            "several calls count as one, by their mean or the last alone: a batch in parts is another"
-        )
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
-
-
-@check("forward adds no gradient", "evaluating during training trains on the evaluation's texts")
-def forward_adds_nothing(probe: Probe) -> Measurement:
-    """A forward pass before the step: the same step."""
-    training = probe.adapter()
-    before = probe.gradients(training).loss
-    probe.forward(training)
-    probe.update(training, probe.descent(probe.rate))
-    ratio = probe.steps_since(before, training)
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1))
+    one = "several calls count as one, by their mean or the last alone: a batch in parts is another"
+    return in_steps(probe.steps("two calls", calls=2), 2, if_one=one)
 
 
 @check("a step spends its gradients", "gradients of earlier steps are used again")
@@ -74,8 +50,17 @@ def gradients_are_spent(probe: Probe) -> Measurement:
     probe.update(training, probe.descent(probe.rate, beta1=0.0))
     probe.gradients(training, weights=0.0)
     probe.update(training, probe.descent(probe.rate, beta1=0.0))
-    ratio = probe.steps_since(before, training)
-    return Measurement(f"{ratio:.2f} times the step after both", near(ratio, 1))
+    return in_steps(probe.steps_since(before, training), 1, told="times the step after both")
+
+
+@check("forward adds no gradient", "evaluating during training trains on the evaluation's texts")
+def forward_adds_nothing(probe: Probe) -> Measurement:
+    """A forward pass before the step: the same step."""
+    training = probe.adapter()
+    before = probe.gradients(training).loss
+    probe.forward(training)
+    probe.update(training, probe.descent(probe.rate))
+    return in_steps(probe.steps_since(before, training), 1)
 
 
 @check("forward_backward is done once", "after a lost connection a batch counts twice, or the run ends")
@@ -85,8 +70,7 @@ def done_once(probe: Probe) -> Measurement:
     before = probe.gradients(first).loss
     probe.gradients(again)
     probe.update(first, probe.descent(probe.rate))
-    ratio = probe.steps_since(before, first)
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1))
+    return in_steps(probe.steps_since(before, first), 1)
 
 
 @check("optim_step is done once", "after a lost connection a step is taken twice, or the run ends")
@@ -97,8 +81,7 @@ def step_done_once(probe: Probe) -> Measurement:
     probe.gradients(again)
     probe.update(first, probe.descent(probe.rate))
     probe.update(again, probe.descent(probe.rate))
-    ratio = probe.steps_since(before, first)
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1))
+    return in_steps(probe.steps_since(before, first), 1)
 
 
 @check("an unloaded adapter leaves nothing", "a new run begins with the gradients that another left behind")
@@ -110,8 +93,7 @@ def leaves_nothing(probe: Probe) -> Measurement:
     if not probe.unload(first):
         raise NotMeasurableError("the server offers no unload_model")
     probe.made.remove(first)
-    ratio = probe.first_step() / probe.usual_fall
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 1, 0.1))
+    return in_steps(probe.first_step() / probe.usual_fall, 1, 0.1)
 
 
 @check(
@@ -133,17 +115,3 @@ def order_holds(probe: Probe) -> Measurement:
     fast = probe.gradients(hurried).loss
     gap = abs(fast - slow) / probe.usual_fall
     return Measurement(f"the losses after differ by {gap:.3f} of a step", gap < 0.05)
-
-
-CHECKS = (
-    doubled_weights,
-    negative_weights,
-    two_datums,
-    accumulated,
-    gradients_are_spent,
-    forward_adds_nothing,
-    done_once,
-    step_done_once,
-    leaves_nothing,
-    order_holds,
-)

@@ -10,7 +10,7 @@ from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, signed
 
 MEAN_NATS, MOST_NATS = 0.05, 0.3
 """How far log-probabilities may be apart, on average and at most: what bfloat16 makes of them."""
-FAR = 1024
+LONG_TEXT = 1024
 """Tokens of the long text, where the model takes as many."""
 
 
@@ -21,11 +21,40 @@ def reference_logprobs(probe: Probe) -> Measurement:
     return _apart(probe.gradients(probe.adapter()).logprobs, ours, "from the same weights in our own engine")
 
 
-@check("far positions", "long examples are read as another model would, though short ones look right")
+@check("loss:sum", "the loss that is shown is not the loss that is minimised")
+def weighted_sum(probe: Probe) -> Measurement:
+    """Weights 0, 0.5, 2 and -1; the metric loss:sum is minus the sum of weight times log-probability."""
+    weights = [(0.0, 0.5, 2.0, -1.0)[place % 4] for place in range(len(TOKENS) - 1)]
+    passed = probe.gradients(probe.adapter(), weights=weights, unit=1.0)
+    if len(passed.logprobs) != len(weights):
+        return Measurement(f"{len(passed.logprobs)} log-probabilities for {len(weights)} targets", False)
+    ours = -sum(weight * logprob for weight, logprob in zip(weights, passed.logprobs, strict=True))
+    told = passed.metrics.get("loss:sum")
+    if told is None:
+        named = ", ".join(sorted(passed.metrics)[:6]) or "no metric at all"
+        return Measurement(
+            f"no loss:sum, but {named}", False, "a program that reads the loss from metrics fails"
+        )
+    plain = sum(-logprob for logprob in passed.logprobs)
+    kind = ""
+    if abs(told - ours) > 0.01 * abs(ours):
+        for what, figure in (
+            ("the unweighted sum", plain),
+            ("the mean over the tokens", ours / len(weights)),
+            ("the mean by weight", ours / sum(weights)),
+        ):
+            kind = f", which is {what}" if abs(told - figure) < 0.01 * abs(figure) else kind
+    return Measurement(
+        f"loss:sum {told:.4f}, weighted sum of what came {ours:.4f}{kind}",
+        abs(told - ours) <= 0.01 * abs(ours),
+    )
+
+
+@check("far positions", "long examples are read as another model would, though short ones look right", True)
 def far_positions(probe: Probe) -> Measurement:
     """A long text; its last quarter as the model's rope scaling has it."""
     lengths = [length for length in (probe.service.context_length, _reference_context(probe)) if length]
-    length = min([*lengths, FAR])
+    length = min([*lengths, LONG_TEXT])
     long = [2 + (place * place + 31 * place) % 199 for place in range(length)]
     ours = _of_reference(probe, long)
     theirs = probe.gradients(probe.adapter(), long).logprobs
@@ -79,35 +108,6 @@ def batch_changes_nothing(probe: Probe) -> Measurement:
     return _apart(alone.logprobs, beside[0].logprobs, "apart")
 
 
-@check("loss:sum", "the loss that is shown is not the loss that is minimised")
-def weighted_sum(probe: Probe) -> Measurement:
-    """Weights 0, 0.5, 2 and -1; the metric loss:sum is minus the sum of weight times log-probability."""
-    weights = [(0.0, 0.5, 2.0, -1.0)[place % 4] for place in range(len(TOKENS) - 1)]
-    passed = probe.gradients(probe.adapter(), weights=weights, unit=1.0)
-    if len(passed.logprobs) != len(weights):
-        return Measurement(f"{len(passed.logprobs)} log-probabilities for {len(weights)} targets", False)
-    ours = -sum(weight * logprob for weight, logprob in zip(weights, passed.logprobs, strict=True))
-    told = passed.metrics.get("loss:sum")
-    if told is None:
-        named = ", ".join(sorted(passed.metrics)[:6]) or "no metric at all"
-        return Measurement(
-            f"no loss:sum, but {named}", False, "a program that reads the loss from metrics fails"
-        )
-    plain = sum(-logprob for logprob in passed.logprobs)
-    kind = ""
-    if abs(told - ours) > 0.01 * abs(ours):
-        for what, figure in (
-            ("the unweighted sum", plain),
-            ("the mean over the tokens", ours / len(weights)),
-            ("the mean by weight", ours / sum(weights)),
-        ):
-            kind = f", which is {what}" if abs(told - figure) < 0.01 * abs(figure) else kind
-    return Measurement(
-        f"loss:sum {told:.4f}, weighted sum of what came {ours:.4f}{kind}",
-        abs(told - ours) <= 0.01 * abs(ours),
-    )
-
-
 def _of_reference(probe: Probe, tokens: Sequence[int]) -> tuple[float, ...]:
     if probe.reference is None:
         raise NotMeasurableError("the base model is not on this machine under that name (--reference)")
@@ -135,14 +135,3 @@ def _gaps(some: Sequence[float], others: Sequence[float]) -> list[float]:
         return [float("inf")]
     gaps = [abs(one - other) for one, other in zip(some, others, strict=True)]
     return [gap if gap == gap else float("inf") for gap in gaps]
-
-
-CHECKS = (
-    reference_logprobs,
-    weighted_sum,
-    scoring_agrees,
-    repeatable,
-    batch_changes_nothing,
-)
-
-LONG_CHECKS = (far_positions,)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 
-from symptoms.conformance.findings import Measurement, check, near
+from symptoms.conformance.findings import Measurement, check, in_steps, near
 from symptoms.conformance.probe import NotMeasurableError, Probe, adam
 
 
 @check("Adam's eps", "epsilon is not the one that was set")
 def epsilon(probe: Probe) -> Measurement:
     """Half the epsilon, far above the gradients: a step twice as far."""
-    ratio = probe.fall("eps", settings=probe.descent(probe.rate, eps=0.5)) / probe.usual_fall
-    consequence = (
-        "epsilon is fixed: settings that rest on a large one are ignored" if near(ratio, 1) else None
-    )
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2), consequence)
+    fixed = "epsilon is fixed: settings that rest on a large one are ignored"
+    return in_steps(probe.steps("eps", settings=probe.descent(probe.rate, eps=0.5)), 2, if_one=fixed)
 
 
 @check(
@@ -29,8 +26,7 @@ def epsilon_of_later_steps(probe: Probe) -> Measurement:
     probe.update(training, probe.descent(probe.rate / 1000, beta1=0.0))
     probe.gradients(training)
     probe.update(training, probe.descent(probe.rate, eps=0.5, beta1=0.0))
-    ratio = probe.steps_since(before, training)
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 2))
+    return in_steps(probe.steps_since(before, training), 2)
 
 
 @check("Adam's beta1", "momentum is not the one that was set")
@@ -74,31 +70,20 @@ def clipping(probe: Probe) -> Measurement:
     norm = math.sqrt(max(probe.usual_fall, 0.0) / probe.rate)
     # The norm is that of the gradient as it was sent.
     settings = probe.descent(probe.rate, grad_clip_norm=norm / 2 * probe.regime[1])
-    ratio = probe.fall("clipped", settings=settings) / probe.usual_fall
-    consequence = (
-        "gradients are not clipped: one odd batch can throw a run off" if near(ratio, 1, 0.1) else None
+    steps = probe.steps("clipped", settings=settings)
+    return in_steps(
+        steps, 0.5, if_one="gradients are not clipped: one odd batch can throw a run off", near_one=0.1
     )
-    return Measurement(f"{ratio:.2f} times the step", near(ratio, 0.5), consequence)
 
 
 @check("no clipping unasked", "large gradients are cut down, so weights and sums do not count in full")
 def no_clipping(probe: Probe) -> Measurement:
     """A gradient ten times as large at a tenth of the rate, with no limit: the same step."""
-    if not near(probe.fall("weights 2", weights=2.0) / probe.usual_fall, 2):
+    if not near(probe.steps("weights 2", weights=2.0), 2):
         raise NotMeasurableError(
             "weights do not scale the gradient, so none of ten times the size is to be had"
         )
     settings = probe.descent(probe.rate / 10)
-    ratio = probe.fall("not clipped", settings=settings, weights=10.0) / probe.usual_fall
+    ratio = probe.steps("not clipped", settings=settings, weights=10.0)
     consequence = "gradients are clipped though no limit was set" if ratio < 0.8 else None
     return Measurement(f"{ratio:.2f} times the step", near(ratio, 1), consequence)
-
-
-CHECKS = (
-    epsilon,
-    epsilon_of_later_steps,
-    momentum,
-    decay,
-    clipping,
-    no_clipping,
-)

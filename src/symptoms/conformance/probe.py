@@ -203,6 +203,10 @@ class Probe:
             self.kept[key] = self.first_step(**wanted)
         return self.kept[key]
 
+    def steps(self, key: str, **wanted: Any) -> float:
+        """The same in usual first steps."""
+        return self.fall(key, **wanted) / self.usual_fall
+
     def steps_since(self, before: float, training: tinker.TrainingClient) -> float:
         """How far the loss has fallen from `before`, in usual first steps."""
         return (before - self.gradients(training).loss) / self.usual_fall

@@ -14,31 +14,12 @@ from typing import Any, cast
 
 from base_models import BaseModelError, known_models
 from base_models.resolving import find_known
-from symptoms.conformance import (
-    adapter,
-    checkpoints,
-    gradients,
-    losses,
-    optimizer,
-    sampling,
-    server_answers,
-)
-from symptoms.conformance.findings import Check, Row, row_of, row_of_error
+from symptoms.conformance import adapter, checkpoints, gradients, losses, optimizer, sampling, server_answers
+from symptoms.conformance.findings import Check, Row, checks_of, row_of, row_of_error
 from symptoms.conformance.probe import NotMeasurableError, Probe
 from symptoms.service import LOCAL, Service, connect
 
-ALL_CHECKS: tuple[Check, ...] = (
-    *server_answers.CHECKS,
-    *losses.CHECKS,
-    *gradients.CHECKS,
-    *optimizer.CHECKS,
-    *adapter.CHECKS,
-    *checkpoints.CHECKS,
-    *sampling.CHECKS,
-    # Last, as a server that computes these all the same may take long over them.
-    *losses.LONG_CHECKS,
-    *server_answers.LONG_CHECKS,
-)
+ALL_CHECKS = checks_of(server_answers, losses, gradients, optimizer, adapter, checkpoints, sampling)
 PING_SECONDS = 5.0
 
 

@@ -209,17 +209,3 @@ def _sampled(probe: Probe, model: Taught, **wanted: Any) -> Any:
 
 def _tokens(answer: Any) -> list[list[int]]:
     return [list(sequence.tokens) for sequence in answer.sequences]
-
-
-CHECKS = (
-    greedy,
-    sampled_logprobs,
-    ends_by_itself,
-    empty_stop,
-    stop_tokens,
-    stop_strings,
-    seeds,
-    many,
-    prompt_logprobs,
-    topk_prompt_logprobs,
-)

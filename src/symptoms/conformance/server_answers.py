@@ -115,6 +115,7 @@ def unknown_model(probe: Probe) -> Measurement:
 @check(
     "a datum that is too long",
     "texts are cut in silence or trained beyond what the model knows, or the server is lost",
+    comes_last=True,
 )
 def too_long(probe: Probe) -> Measurement:
     """A datum over the context: an error, and the next one works."""
@@ -153,14 +154,3 @@ def _refusal(error: Exception, started: float) -> str:
     words = " ".join(str(error).split()).partition(" for self.request_id=")[0][:140]
     seconds = time.monotonic() - started
     return f"{type(error).__name__}{f' after {seconds:.0f} s' if seconds > 10 else ''}: {words}"
-
-
-CHECKS = (
-    capabilities,
-    info,
-    sdk_versions,
-    unknown_model,
-    unknown_loss,
-)
-
-LONG_CHECKS = (too_long,)

@@ -14,7 +14,7 @@ from symptoms.errors import DataError, Fault, in_lines
 
 HEAD = 1000
 """Rows that are read before anything else is done, for what is the matter with the whole file."""
-SHOWN = 20
+FAULTS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,12 @@ class Descriptions:
         if of_names:
             raise DataError(sorted(of_names, key=lambda fault: fault.line))
         if len(faults) == len(head):
-            if len(in_lines(faults)) <= SHOWN:
+            if len(in_lines(faults)) <= FAULTS_SHOWN:
                 raise DataError(faults)
-            more = len(faults) - SHOWN
-            rest = [Fault(str(self._path), faults[SHOWN].line, "row", f"and {more} more")] if more > 0 else []
-            raise DataError([*faults[:SHOWN], *rest])
+            more = len(faults) - FAULTS_SHOWN
+            rest = (
+                [Fault(str(self._path), faults[FAULTS_SHOWN].line, "row", f"and {more} more")]
+                if more > 0
+                else []
+            )
+            raise DataError([*faults[:FAULTS_SHOWN], *rest])

@@ -9,27 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symptoms.data.evidence import Span, TextWords
+from symptoms.packaged import packaged_words
 
 BEFORE, AFTER = 1, 2
 """Words that a single one is shown with, at most."""
-JOINING = """
-    and but or nor so because when whenever while which who that if unless than then although though until
-    since whether where
-"""
-"""A phrase ends before these."""
-LEANING = """
-    a an the this these those some any every each all both half no most more very too just even still only
-    of in on at to from for with by about as into over under after before through between without up out off
-    i im ive you he she it its we they me him her us them my your his our their own myself anyone someone
-    something is am are was were be been being have has had do does did will would can could should may might
-    must cannot cant couldnt dont didnt doesnt isnt wasnt wont wouldnt not never there here thats theres like
-"""
-"""A phrase neither begins nor ends with these, unless they are evidence themselves."""
-OBJECTS = "me him her us them it you myself anyone someone something off out"
-"""Evidence of several words may well end with these."""
-_JOINING = frozenset(JOINING.split())
-_LEANING = frozenset(LEANING.split()) | _JOINING
-_BREAKING_OFF = _LEANING - frozenset(OBJECTS.split())
+_WORDS = packaged_words(__package__, "phrases.toml")
+_JOINING = _WORDS["joining"]
+_LEANING = _WORDS["leaning"] | _JOINING
+_BREAKING_OFF = _LEANING - _WORDS["objects"]
 
 
 def phrases(words: TextWords, spans: Sequence[Span]) -> tuple[Span, ...]:

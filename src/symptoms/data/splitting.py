@@ -17,7 +17,7 @@ from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy, taxonomy_ent
 from symptoms.data.terms import TERMS_FILE, terms_beside
 from symptoms.errors import InputError
 
-SHOWN = 5
+CONDITIONS_NAMED = 5
 """Conditions that a sentence names."""
 
 
@@ -109,7 +109,9 @@ def what_was_not_split(splits: dict[str, tuple[Example, ...]], shares: dict[str,
         if len(missing) == len(everything):
             told.append(f"no {split}.jsonl was written{why}")
         else:
-            shown = ", ".join(missing[:SHOWN]) + (" and others" if len(missing) > SHOWN else "")
+            shown = ", ".join(missing[:CONDITIONS_NAMED]) + (
+                " and others" if len(missing) > CONDITIONS_NAMED else ""
+            )
             told.append(f"{split}.jsonl has no {shown}{why}")
     return told
 

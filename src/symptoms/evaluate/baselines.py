@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from symptoms.data import Dataset
 from symptoms.evaluate.measures.abstention import RISK
 from symptoms.evaluate.measures.calibration import label_indices
 from symptoms.evaluate.measures.scores import Calibrator
+from symptoms.packaged import packaged
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 WORDS_ONLY, WORDS_AND_CHARACTERS = "words", "words and characters"
@@ -108,8 +107,7 @@ def _calibrated(baseline: Baseline, dev: Dataset, risk: float) -> Baseline:
 
 @cache
 def _bundled_keywords() -> dict[str, tuple[str, ...]]:
-    text = files(__package__ or "").joinpath("keywords.json").read_text(encoding="utf-8")
-    return {condition: tuple(words) for condition, words in json.loads(text).items()}
+    return {condition: tuple(words) for condition, words in packaged(__package__, "keywords.json").items()}
 
 
 def _keyword_rules(train: Dataset, prior: NDArray[np.float64]) -> _Probabilities:

@@ -60,8 +60,8 @@ from symptoms.service import Service, connect
 from symptoms.tokens import completion_text, prompt_text, rendered
 from symptoms.words import counted
 
-VERSIONED = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
-SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
+TOLD_VERSIONS = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
+REPORTED_SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
 NO_TRAINING_SET = Baselines(
     (), (LeftOut("baselines of words", "the training set is not here; give --train"),)
 )
@@ -295,7 +295,7 @@ def _subject(
         trained_on=manifest["data"],
         num_trained_on=manifest["num_examples"],
         final_loss=run.final_loss(),
-        settings={key: config[key] for key in SETTINGS if key in config},
+        settings={key: config[key] for key in REPORTED_SETTINGS if key in config},
     )
 
 
@@ -332,7 +332,7 @@ def _evaluation(
         confusion=tuple(tuple(row) for row in confusion(wanted, answered, ids)),
         mistakes=worst_mistakes(sets.test, predictions, calibrator.temperature if calibrator else 1.0),
         seconds=seconds,
-        versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+        versions={"python": platform.python_version(), **{name: version(name) for name in TOLD_VERSIONS}},
     )
 
 

@@ -162,7 +162,7 @@ class Evaluation:
     symptoms: KeySymptoms | None = None
 
 
-_ADAPTER = TypeAdapter(Evaluation)
+_EVALUATION = TypeAdapter(Evaluation)
 
 
 def summary_of(evaluation: Evaluation) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _figures_of(symptoms: KeySymptoms | None, written: SymptomScores | None = No
 
 def write_evaluation(path: Path, evaluation: Evaluation) -> None:
     """The summary's figures, and everything else under `details`."""
-    content = {**summary_of(evaluation), "details": _ADAPTER.dump_python(evaluation, mode="json")}
+    content = {**summary_of(evaluation), "details": _EVALUATION.dump_python(evaluation, mode="json")}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -238,7 +238,7 @@ def write_evaluation(path: Path, evaluation: Evaluation) -> None:
 def read_evaluation(path: Path) -> Evaluation:
     """What `write_evaluation` wrote; raises InputError for anything else."""
     try:
-        return _ADAPTER.validate_python(json.loads(path.read_text(encoding="utf-8"))["details"])
+        return _EVALUATION.validate_python(json.loads(path.read_text(encoding="utf-8"))["details"])
     except (OSError, KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
         raise InputError(
             f"{path} is not the result of an evaluation; give a file that --json wrote."

@@ -12,12 +12,12 @@ import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from symptoms.data import Example, Label
 from symptoms.errors import DataError, Fault, InputError
+from symptoms.packaged import packaged
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def within_labels(external: ExternalSet, labels: Collection[str]) -> ExternalSet
 
 @cache
 def _conditions(kind: str) -> dict[str, str]:
-    return json.loads(files(__package__ or "").joinpath("external.json").read_text(encoding="utf-8"))[kind]
+    return packaged(__package__, "external.json")[kind]
 
 
 def _example(identifier: str, text: str, condition: str, line: int) -> Example:

@@ -52,7 +52,7 @@ class Prediction:
         return self.predicted if self.is_parsed or not self.asked_to_write else None
 
 
-_ADAPTER = TypeAdapter(Prediction)
+_PREDICTION = TypeAdapter(Prediction)
 
 
 def predict(
@@ -133,9 +133,9 @@ def logprobs_of(predictions: Sequence[Prediction]) -> NDArray[np.float64]:
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """One JSON object a line."""
     with open(path, "wb") as file:
-        file.writelines(_ADAPTER.dump_json(prediction) + b"\n" for prediction in predictions)
+        file.writelines(_PREDICTION.dump_json(prediction) + b"\n" for prediction in predictions)
 
 
 def read_predictions(path: Path) -> list[Prediction]:
     """The predictions of a file that `write_predictions` wrote."""
-    return [_ADAPTER.validate_json(line) for line in path.read_bytes().splitlines()]
+    return [_PREDICTION.validate_json(line) for line in path.read_bytes().splitlines()]

@@ -30,7 +30,7 @@ from symptoms.evaluate.robustness import FailureRow, failure_table, trials
 from symptoms.taxonomy import OUT_OF_SCOPE
 
 WORST_MISTAKES = 20
-LEADING = 3
+LEADING_OF_A_MISTAKE = 3
 SHOTS = 5
 ROBUSTNESS_EXAMPLES = 60
 WRITTEN_ANSWERS = 60
@@ -136,7 +136,7 @@ def worst_mistakes(
         if prediction.predicted == prediction.condition:
             continue
         probabilities = probabilities_of(np.array(prediction.logprobs), temperature)
-        order = sorted(range(len(ids)), key=lambda index: -probabilities[index])[:LEADING]
+        order = sorted(range(len(ids)), key=lambda index: -probabilities[index])[:LEADING_OF_A_MISTAKE]
         mistake = Mistake(
             id=prediction.id,
             input=prediction.input,

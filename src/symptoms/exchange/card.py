@@ -8,7 +8,7 @@ from symptoms.runs import RunDirectory
 from symptoms.tokens import prompt_text
 from symptoms.words import counted
 
-SETTINGS = (
+CARD_SETTINGS = (
     "lora_rank",
     "learning_rate",
     "learning_rate_schedule",
@@ -27,7 +27,7 @@ SETTINGS = (
 def card_of(run: RunDirectory, checkpoint: str) -> str:
     """Markdown: data with its digest, settings, measured figures, how to ask, limits; raises RunError."""
     manifest, config = run.manifest(), run.config()
-    settings = ", ".join(f"{name} {config[name]}" for name in SETTINGS if name in config)
+    settings = ", ".join(f"{name} {config[name]}" for name in CARD_SETTINGS if name in config)
     asked = prompt_text("<description>").replace("\n", "\n    ")
     case = (
         "\nThe description goes in sentence case, capitals only where a sentence begins: so it was trained.\n"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from symptoms.data.written_assessment import CONCERN
+from symptoms.packaged import packaged
 from symptoms.runs import RunDirectory
 from symptoms.tokens import STOP, in_sentence_case, prompt_text
 
@@ -16,7 +15,7 @@ from symptoms.tokens import STOP, in_sentence_case, prompt_text
 @cache
 def descriptions() -> Mapping[str, str]:
     """A text for each condition of the taxonomy, by its id, written for this and in no data set."""
-    return json.loads(files("symptoms.exchange").joinpath("descriptions.json").read_text(encoding="utf-8"))
+    return packaged(__package__, "descriptions.json")
 
 
 def questions_to(run: RunDirectory) -> dict[str, Any]:

@@ -45,7 +45,7 @@ ONLY_WATCHING = frozenset(
 )
 """Settings that change nothing in what is learnt."""
 FEW_SETTINGS = 3
-OF_THE_SERVICE = "service"
+SERVICE_SETTING = "service"
 DIGESTS = {"data_sha256": "data digest", "dev_sha256": "dev digest", "base_model_sha256": "base weights"}
 """What the manifest knows files by, which may change under one name, and what is said for it here."""
 DIGEST_SHOWN = 8
@@ -162,7 +162,7 @@ class Comparison:
 def read_run(run: RunDirectory) -> ComparedRun:
     """A run as its directory has it; raises RunError where that is not a run's."""
     manifest, metrics, dev = run.manifest(), run.metrics(), run.evaluations()
-    settings = {**run.config(), OF_THE_SERVICE: manifest["service_url"] or manifest["service"]}
+    settings = {**run.config(), SERVICE_SETTING: manifest["service_url"] or manifest["service"]}
     for key, said in DIGESTS.items():
         digest: str | None = manifest.get(key)
         settings[said] = digest and digest[:DIGEST_SHOWN]

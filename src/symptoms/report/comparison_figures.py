@@ -9,7 +9,7 @@ from textwrap import fill
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.report.comparing import ComparedRun, Comparison, Group, TestFigures
 from symptoms.report.figures import INK, as_svg, new_figure
-from symptoms.report.pages import ENOUGH_TEXTS
+from symptoms.report.pages import ENOUGH_FOR_A_VERDICT
 
 # Okabe and Ito's palette, the yellow left out, since it is too light for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
@@ -57,7 +57,7 @@ def test_scores(comparison: Comparison) -> str | None:
 def test_differences(comparison: Comparison) -> str | None:
     """Macro-F1 less that of the first group, paired; None for few texts, or where none can be paired."""
     if not any(
-        group.test and group.test.macro_f1_difference and group.num_texts >= ENOUGH_TEXTS
+        group.test and group.test.macro_f1_difference and group.num_texts >= ENOUGH_FOR_A_VERDICT
         for group in comparison.groups
     ):
         return None

@@ -10,7 +10,7 @@ from symptoms import __version__
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.report import comparison_figures as figures
 from symptoms.report.comparing import Comparison, Group, Spread
-from symptoms.report.pages import ENOUGH_TEXTS, difference_text, interval_text, template
+from symptoms.report.pages import ENOUGH_FOR_A_VERDICT, difference_text, interval_text, template
 from symptoms.words import counted
 
 HEADS = (
@@ -76,7 +76,7 @@ def verdicts(comparison: Comparison) -> list[str]:
         if group.test is None or group.test.macro_f1_difference is None:
             continue
         gap, texts = group.test.macro_f1_difference, group.num_texts
-        if texts < ENOUGH_TEXTS:
+        if texts < ENOUGH_FOR_A_VERDICT:
             found.append(
                 f"{group.name} and {first}: {counted(texts, 'text')} are too few to tell them apart."
             )

@@ -16,7 +16,7 @@ from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE
 from symptoms.report import figures
 from symptoms.words import counted
 
-ENOUGH_TEXTS = 30
+ENOUGH_FOR_A_VERDICT = 30
 """On fewer texts no verdict is given: a bootstrap interval of a handful can be as narrow as it likes."""
 WORTH_A_SENTENCE = 0.02
 """By how much two accuracies of one model differ before a reader will ask why."""
@@ -71,8 +71,8 @@ def interval_text(interval: Interval) -> str:
 
 
 def difference_text(difference: Interval, texts: int) -> str:
-    """As in `+0.05 (+0.01 to +0.09)`; of fewer than `ENOUGH_TEXTS` that they are too few to tell."""
-    if texts < ENOUGH_TEXTS:
+    """As in `+0.05 (+0.01 to +0.09)`; of fewer than `ENOUGH_FOR_A_VERDICT` that they are too few to tell."""
+    if texts < ENOUGH_FOR_A_VERDICT:
         return "too few to tell"
     return f"{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
 
@@ -126,7 +126,7 @@ def verdict(evaluation: Evaluation) -> str:
     baselines = [one for one in evaluation.baselines if one.name != MODEL_ALONE]
     if not baselines:
         return f"{own}; no baseline was computed beside it."
-    if n < ENOUGH_TEXTS:
+    if n < ENOUGH_FOR_A_VERDICT:
         return f"{own}; {'that is' if n == 1 else 'these are'} too few to tell whether a baseline is better."
     best = max(baselines, key=lambda one: one.scores.macro_f1.value)
     gap = best.macro_f1_difference

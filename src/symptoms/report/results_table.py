@@ -16,7 +16,7 @@ from symptoms.words import counted
 
 BASE_MODEL = "base model"
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
-COLUMNS = (
+FIGURE_COLUMNS = (
     "accuracy",
     "of the likeliest label",
     "readable answers",
@@ -65,7 +65,11 @@ def results_table(evaluations: Sequence[Evaluation]) -> str:
     further = _further_tests(evaluations)
     rows = [*_models(evaluations, list(further)), *_baselines(evaluations, list(further))]
     rows.sort(key=lambda row: -float(np.mean([one.macro_f1.value for one in row.scores])))
-    headings = ["macro-F1", *(f"macro-F1, {Path(one.path).stem}" for one in further.values()), *COLUMNS]
+    headings = [
+        "macro-F1",
+        *(f"macro-F1, {Path(one.path).stem}" for one in further.values()),
+        *FIGURE_COLUMNS,
+    ]
     tested = " and ".join(f"{one.n} of {one.path}" for one in (evaluations[0].test, *further.values()))
     return "\n".join(
         [

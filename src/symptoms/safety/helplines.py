@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from symptoms.errors import InputError
+from symptoms.packaged import packaged
 from symptoms.safety.languages import Language
 from symptoms.safety.layers import Level, Screening
 from symptoms.safety.rulebook import Category
@@ -177,8 +175,7 @@ def notice_language(language: Language) -> str:
 
 @cache
 def _words() -> dict[str, dict[str, str]]:
-    text = files(__package__ or __name__).joinpath("openings.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return packaged(__package__, "openings.toml")
 
 
 def lines_for(category: Category, country: str | None) -> tuple[Helpline, ...]:
@@ -191,5 +188,4 @@ def lines_for(category: Category, country: str | None) -> tuple[Helpline, ...]:
 
 @cache
 def _file() -> _File:
-    text = files(__package__ or __name__).joinpath("helplines.json").read_text(encoding="utf-8")
-    return _File.model_validate(json.loads(text))
+    return _File.model_validate(packaged(__package__, "helplines.json"))

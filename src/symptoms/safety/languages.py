@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
+from symptoms.packaged import packaged
 from symptoms.safety.text.folding import folded, tokens_of_folded
 from symptoms.safety.text.normalising import closed_up, normalised
 
@@ -25,26 +24,7 @@ FIRST_SIGNS = 2000
 FEWEST_IN = 50
 """A language counts among those of many texts where one in so many is in it."""
 
-SCRIPTS = {
-    "CYRILLIC": "a language in Cyrillic letters",
-    "ARABIC": "a language in Arabic letters",
-    "DEVANAGARI": "a language in Devanagari letters",
-    "CJK": "Chinese or Japanese",
-    "HIRAGANA": "Japanese",
-    "KATAKANA": "Japanese",
-    "HANGUL": "Korean",
-    "GREEK": "Greek",
-    "HEBREW": "Hebrew",
-    "BENGALI": "Bengali",
-    "TAMIL": "Tamil",
-    "TELUGU": "Telugu",
-    "GUJARATI": "Gujarati",
-    "GURMUKHI": "Punjabi",
-    "THAI": "Thai",
-    "GEORGIAN": "Georgian",
-    "ARMENIAN": "Armenian",
-    "ETHIOPIC": "Amharic or Tigrinya",
-}
+SCRIPTS: Mapping[str, str] = packaged(__package__, "scripts.toml")
 
 
 @dataclass(frozen=True)
@@ -126,10 +106,9 @@ def common_words(tokens: Sequence[str]) -> tuple[dict[str, Language], Counter[st
 
 @cache
 def _words() -> tuple[dict[str, Language], dict[str, tuple[str, ...]]]:
-    text = files(__package__ or __name__).joinpath("languages.toml").read_text(encoding="utf-8")
     known: dict[str, Language] = {}
     words: dict[str, tuple[str, ...]] = {}
-    for code, entry in tomllib.loads(text).items():
+    for code, entry in packaged(__package__, "languages.toml").items():
         known[code] = Language(code, entry["name"], entry["covered"])
         for word in tokens_of_folded(entry["words"]):
             words[word] = (*words.get(word, ()), code)

@@ -17,9 +17,9 @@ Z = 1.959964
 """Of the standard normal distribution, for 95%."""
 TEXT_FIELDS = ("input", "text")
 LABEL_FIELDS = ("crisis", "label")
-HELD_OUT = "held-out"
+HELD_OUT_SPLIT = "held-out"
 
-LAYERS: dict[str, Callable[[Screening], Level]] = {
+LEVEL_BY_LAYER: dict[str, Callable[[Screening], Level]] = {
     "rules": lambda screening: screening.by_rules,
     "learned": lambda screening: screening.by_learned,
     "together": lambda screening: screening.level,
@@ -90,7 +90,7 @@ class SafetyReport:
 def measure(texts: Sequence[LabelledText], by_model: Sequence[Level] | None = None) -> SafetyReport:
     """The report of labelled texts; `by_model` is what the third layer says of each, where it was asked."""
     screened = [screen(text.text) for text in texts]
-    levels = {name: [level(screening) for screening in screened] for name, level in LAYERS.items()}
+    levels = {name: [level(screening) for screening in screened] for name, level in LEVEL_BY_LAYER.items()}
     shown = levels["together"]
     if by_model is not None:
         beside = [screen(text.text, beside_model=True) for text in texts]
@@ -140,7 +140,7 @@ def read_held_out(folder: Path) -> list[LabelledText]:
         _read(path, number, line)
         for path in files
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-        if json.loads(line)["split"] == HELD_OUT
+        if json.loads(line)["split"] == HELD_OUT_SPLIT
     ]
 
 

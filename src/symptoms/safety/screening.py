@@ -15,23 +15,8 @@ from symptoms.safety.text.normalising import normalised
 from symptoms.safety.text.words import build_lexicon, words_for_rules
 
 # What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm".
-LIST_WORDS = frozenset(
-    [
-        CLAUSE_END,
-        "or",
-        "nor",
-        "and",
-        "of",
-        "to",
-        "about",
-        "any",
-        "thoughts",
-        "even",
-        "ideation",
-        "intent",
-        "plans",
-    ]
-)
+_LIST = "or nor and of to about any thoughts even ideation intent plans"
+LIST_WORDS = frozenset([CLAUSE_END, *_LIST.split()])
 LIST_GAP = 4
 NEAR_WORDS = 8
 ONWARD_WORDS = 20

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PREFIX = "openai+"
 OPENAI = "openai"
-AT_ONCE = 64
+REQUESTS_AT_ONCE = 64
 """Requests in flight: two descriptions' labels, so that the server always has some to batch."""
 SECONDS, CONNECT_SECONDS = 600.0, 15.0
 KEY = "OPENAI_API_KEY"
@@ -138,7 +138,7 @@ def connect_to_ask(
 
     url, _, wanted = service.removeprefix(PREFIX).partition("#")
     tokenizer = _tokenizer(base_model or "")
-    limits = httpx.Limits(max_connections=AT_ONCE)
+    limits = httpx.Limits(max_connections=REQUESTS_AT_ONCE)
     try:
         http = httpx.Client(
             base_url=url,
@@ -149,7 +149,7 @@ def connect_to_ask(
         )
     except httpx.InvalidURL as error:
         raise ServiceError(f"{service!r} is none; use {PREFIX}http://host:port/v1.") from error
-    with http, ThreadPoolExecutor(AT_ONCE) as threads:
+    with http, ThreadPoolExecutor(REQUESTS_AT_ONCE) as threads:
         model, context = _model(http, wanted)
         sampler = CompletionsSampler(http, model, tokenizer, threads)
         probe = tokenizer.encode("Symptoms:", add_special_tokens=True, split_special_tokens=True)

@@ -11,13 +11,12 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
-from types import TracebackType
 from typing import IO, Self
 
 from symptoms.errors import ServiceError
 from symptoms.shipped import FOLDER as SHIPPED
 
-STOP_SECONDS = 5.0
+SERVER_STOP_SECONDS = 5.0
 LOOK_SECONDS = 0.2
 MOST_WORDS = 1 << 20
 """Bytes of the server's standard error that are looked at."""
@@ -104,7 +103,7 @@ class LocalServer:
                 with suppress(BrokenPipeError):
                     pipe.close()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(SERVER_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -112,9 +111,7 @@ class LocalServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self._errors.close()
 

@@ -16,11 +16,11 @@ import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from symptoms.errors import InputError, ServiceError
+from symptoms.service.capabilities import ANSWER_SECONDS
 
 SOURCE = "https://tinker-docs.thinkingmachines.ai/tinker/models.json"
-"""The list that Tinker's documentation calls machine-readable; its page is `PAGE`."""
-PAGE = "https://tinker-docs.thinkingmachines.ai/tinker/models/"
-ANSWER_SECONDS = 15.0
+"""The list that Tinker's documentation calls machine-readable; its page is `PRICES_PAGE`."""
+PRICES_PAGE = "https://tinker-docs.thinkingmachines.ai/tinker/models/"
 MILLION = 1_000_000
 
 
@@ -128,7 +128,7 @@ def _kept_as_is(source: str, reason: str) -> str:
     newest = max((price.as_of for price in prices().models.values() if price), default=None)
     return (
         f"No prices could be read from {source} ({reason}); those known here, the newest of {newest}, "
-        f"stay as they are, and {PAGE} shows today's."
+        f"stay as they are, and {PRICES_PAGE} shows today's."
     )
 
 

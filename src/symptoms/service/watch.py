@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -82,9 +81,7 @@ class Watch(logging.Handler):
             logging.getLogger(name).addFilter(_is_not_told_here)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         logger = logging.getLogger("httpx")
         logger.removeHandler(self)
         logger.setLevel(self._level)

@@ -61,7 +61,7 @@ class SweepRecord:
     runs: tuple[Entry, ...]
 
 
-_ADAPTER = TypeAdapter(SweepRecord)
+_RECORD = TypeAdapter(SweepRecord)
 
 
 class SweepFolder:
@@ -107,7 +107,7 @@ class SweepFolder:
         """A sweep that was begun; raises RunError where there is none of that name."""
         file = RUNS / name / PLAN_FILE
         try:
-            return cls(name, _ADAPTER.validate_json(file.read_bytes()))
+            return cls(name, _RECORD.validate_json(file.read_bytes()))
         except FileNotFoundError as error:
             raise RunError(f"{RUNS / name} is not the folder of a sweep; choose another name.") from error
         except ValidationError as error:

@@ -13,10 +13,8 @@ from symptoms.runs.step_metrics import StepMetrics
 from symptoms.sweep.folder import Outcome
 from symptoms.sweep.requested_runs import RequestedRun
 from symptoms.train.watching.live_console import LiveConsole
-from symptoms.train.watching.live_view import duration, mean_of_steps
+from symptoms.train.watching.live_view import RECENT_STEPS, duration, mean_of_steps
 from symptoms.words import counted
-
-RECENT_STEPS = 30
 
 
 @dataclass

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from importlib.resources import files
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from symptoms.packaged import packaged
 
 
 class Condition(BaseModel):
@@ -49,32 +48,28 @@ OUT_OF_SCOPE = (EVERYDAY, "not_enough_information")
 @cache
 def conditions() -> tuple[Condition, ...]:
     """All conditions, in the taxonomy's order."""
-    return tuple(Condition.model_validate(entry) for entry in _read("conditions.json"))
+    return tuple(Condition.model_validate(entry) for entry in packaged(__name__, "conditions.json"))
 
 
 @cache
 def symptom_terms() -> dict[str, tuple[str, ...]]:
     """The symptom terms by group."""
-    return {group: tuple(terms) for group, terms in _read("symptoms.json").items()}
+    return {group: tuple(terms) for group, terms in packaged(__name__, "symptoms.json").items()}
 
 
 @cache
 def symptom_cues() -> dict[str, tuple[str, ...]]:
     """The cues of each symptom term; `symptoms.data.evidence` says how they are written."""
-    return {term: tuple(cues) for term, cues in _read("symptom_cues.json").items()}
+    return {term: tuple(cues) for term, cues in packaged(__name__, "symptom_cues.json").items()}
 
 
 @cache
 def evidence_cues() -> dict[str, tuple[str, ...]]:
     """Those cues of each symptom term that may be shown as evidence, written in the same way."""
-    return {term: tuple(cues) for term, cues in _read("evidence_cues.json").items()}
+    return {term: tuple(cues) for term, cues in packaged(__name__, "evidence_cues.json").items()}
 
 
 @cache
 def recommendations() -> Recommendations:
     """What is recommended for conditions by their ids, and beside it for symptom terms, by rank."""
-    return Recommendations.model_validate(_read("recommendations.json"))
-
-
-def _read(name: str) -> Any:
-    return json.loads(files(__name__).joinpath(name).read_text(encoding="utf-8"))
+    return Recommendations.model_validate(packaged(__name__, "recommendations.json"))

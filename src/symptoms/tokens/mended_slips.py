@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from symptoms.data.misspelling.keyboard import keys_beside
 from symptoms.tokens.example_tokens import Tokenizer
 
-SHORTEST = 5
+SHORTEST_SLIP = 5
 """Letters of a word that may be mended; shorter ones are one slip from many others."""
 
-_WORD = re.compile(r"[A-Za-z]+")
+_LETTERS_ALONE = re.compile(r"[A-Za-z]+")
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class SlipMender:
 
     def mended(self, text: str) -> str:
         """The text with slips put right, of the same length."""
-        return _WORD.sub(lambda found: self._mended(found.group()), text)
+        return _LETTERS_ALONE.sub(lambda found: self._mended(found.group()), text)
 
     def _mended(self, written: str) -> str:
         word = written.lower()
-        if len(word) < SHORTEST or word in self.words:
+        if len(word) < SHORTEST_SLIP or word in self.words:
             return written
         meant = {near for near in _one_slip_away(word) if near in self.words}
         if len(meant) != 1 or self._is_one_token(word):

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from symptoms.service import HOSTED, LOCAL, Service
-from symptoms.service.prices import PAGE, Price, price_of
+from symptoms.service.prices import PRICES_PAGE, Price, price_of
 from symptoms.train.optimizer_step import submit_step
 from symptoms.train.step_plan import Step, plan_steps
 from symptoms.train.tokenized_job import Job
@@ -75,7 +75,7 @@ def describe(work: Work, service: Service) -> Iterator[str]:
     price = price_of(service.base_model)
     if price is None:
         yield (
-            f"cost: the price of {service.base_model} is not known here; see {PAGE}, or read it with: "
+            f"cost: the price of {service.base_model} is not known here; see {PRICES_PAGE}, or read it with: "
             "symptoms models prices --refresh"
         )
         return

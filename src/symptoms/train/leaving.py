@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
+
+from symptoms.packaged import packaged
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Leaving:
 
 LEAVES = tuple(
     Leaving(one["what"], tuple(one.get("fields", "").split()), tuple(one.get("headers", "").split()))
-    for one in tomllib.loads(files("symptoms.train").joinpath("leaving.toml").read_text("utf-8"))["leaves"]
+    for one in packaged(__package__, "leaving.toml")["leaves"]
 )
 NOT = "not sent: file, folder and run names, ids and other columns of your data, your name or this machine's"
 

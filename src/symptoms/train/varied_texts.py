@@ -8,12 +8,11 @@ opening of it is used here.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
-from importlib.resources import files
 from random import Random
 
 from symptoms.data.misspelling.keyboard import keys_beside
+from symptoms.packaged import packaged
 
 SHORTEST_WORD = 4
 MOST_SLIPS = 3
@@ -23,18 +22,18 @@ LEAVES_OUT, REORDERS, ADDS, OPENS, CONTRACTS, SLIPS, DROPS_APOSTROPHES = 0.2, 0.
 FEWEST_SENTENCES = 3
 """Of texts with so many sentences or more, one may be left out."""
 
-_TOLD = tomllib.loads(files("symptoms.train").joinpath("varied_texts.toml").read_text("utf-8"))
-EVERYDAY: Sequence[str] = _TOLD["everyday"]
-OPENINGS: Sequence[str] = _TOLD["openings"]
+_TOLD = packaged(__package__, "varied_texts.toml")
+EVERYDAY_SENTENCES: Sequence[str] = _TOLD["everyday"]
+TOLD_OPENINGS: Sequence[str] = _TOLD["openings"]
 CONTRACTIONS: Sequence[tuple[str, str]] = _TOLD["contractions"]
 
-_WORD = re.compile(rf"[a-zA-Z]{{{SHORTEST_WORD},}}")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_LONG_WORD = re.compile(rf"[a-zA-Z]{{{SHORTEST_WORD},}}")
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 
 
 def varied(text: str, random: Random) -> str:
     """The text with some of the changes made; which, and where, `random` decides."""
-    told = _SENTENCE_END.split(text.strip())
+    told = _BETWEEN_SENTENCES.split(text.strip())
     if random.random() < LEAVES_OUT and len(told) >= FEWEST_SENTENCES:
         del told[random.randrange(len(told))]
     if random.random() < REORDERS:
@@ -44,10 +43,10 @@ def varied(text: str, random: Random) -> str:
     if random.random() < ADDS:
         # Most often at the end, where people add such a sentence.
         place = random.choice((0, len(told), len(told), random.randint(0, len(told))))
-        told.insert(place, random.choice(EVERYDAY))
+        told.insert(place, random.choice(EVERYDAY_SENTENCES))
     changed = " ".join(told)
     if random.random() < OPENS:
-        changed = random.choice(OPENINGS) + changed
+        changed = random.choice(TOLD_OPENINGS) + changed
     if random.random() < CONTRACTS:
         changed = _otherwise_contracted(changed, random)
     if random.random() < SLIPS:
@@ -64,7 +63,7 @@ def _otherwise_contracted(text: str, random: Random) -> str:
 
 
 def _with_slips(text: str, random: Random) -> str:
-    words = [found.span() for found in _WORD.finditer(text)]
+    words = [found.span() for found in _LONG_WORD.finditer(text)]
     letters = list(text)
     for start, end in random.sample(words, min(len(words), random.randint(1, MOST_SLIPS))):
         # The first letter of a word is seldom missed, and carries most of it.

@@ -34,8 +34,8 @@ from symptoms.web.rate_limit import RateLimit
 from symptoms.web.shown_runs import shown_run, shown_runs
 from symptoms.web.waiting_line import WaitingLine
 
-PAGE = Path(str(files("symptoms.web").joinpath("page")))
-ANSWER_SECONDS = 60.0
+PAGE_FOLDER = Path(str(files("symptoms.web").joinpath("page")))
+MODEL_SECONDS = 60.0
 BODY_SECONDS = 20.0
 DRAINED_BYTES = 16 * MAX_BODY_BYTES
 """How much of too long a body is read and dropped, so that its sender gets to hear the answer."""
@@ -63,7 +63,7 @@ def create_app(served: Served) -> Starlette:
     handlers = _Handlers(served)
     routes: list[BaseRoute] = [
         Route("/", handlers.page, methods=["GET"]),
-        Mount("/page", StaticFiles(directory=PAGE)),
+        Mount("/page", StaticFiles(directory=PAGE_FOLDER)),
         Route("/healthz", handlers.health, methods=["GET"]),
         Route("/openapi.json", handlers.openapi, methods=["GET"]),
         Route("/api/screen", handlers.screen, methods=["POST"]),
@@ -87,7 +87,7 @@ class _Handlers:
         self._served = served
 
     def page(self, _request: Request) -> Response:
-        return FileResponse(PAGE / "index.html")
+        return FileResponse(PAGE_FOLDER / "index.html")
 
     def openapi(self, _request: Request) -> Response:
         return JSONResponse(openapi_document())
@@ -168,14 +168,12 @@ class _Handlers:
             answers = [asyncio.wrap_future(answer) for answer in self._served.line.put(texts)]
         except ApiError as problem:
             return [await self._without_model(text, country, problem) for text in texts]
-        await asyncio.wait(answers, timeout=ANSWER_SECONDS)
+        await asyncio.wait(answers, timeout=MODEL_SECONDS)
         outcomes: list[dict[str, Any] | ApiError] = []
         for text, answer in zip(texts, answers, strict=True):
             if not answer.done():
                 answer.cancel()
-                slow = ApiError(
-                    504, f"The model took longer than {ANSWER_SECONDS:.0f} seconds; try again.", 5
-                )
+                slow = ApiError(504, f"The model took longer than {MODEL_SECONDS:.0f} seconds; try again.", 5)
                 outcomes.append(await self._without_model(text, country, slow))
             elif isinstance(error := answer.exception(), ApiError):
                 outcomes.append(await self._without_model(text, country, error))

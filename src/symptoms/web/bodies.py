@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from symptoms.classifier import Certainty, CrisisNotice, KeySymptom, LabelProbability, LanguageNotice
+from symptoms.classifier.assessment import Probability
+from symptoms.words import without_surrogates
+
 MAX_BODY_BYTES = 256 * 1024
 MAX_BATCH = 50
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _readable(value: object) -> object:
     """Halves of surrogate pairs, which JSON can escape, become U+FFFD one for one: places stay."""
-    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+    return without_surrogates(value) if isinstance(value, str) else value
 
 
 Text = Annotated[
@@ -66,73 +67,16 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class LabelAnswer(_Answer):
-    """A label and how probable it is."""
-
-    condition: str
-    primary_concern: str
-    probability: float = Field(ge=0, le=1)
-
-
-class EvidenceAnswer(_Answer):
-    """Unicode code points `start` to `end` (exclusive) of the description, which read `text`."""
-
-    start: int = Field(ge=0)
-    end: int = Field(ge=0)
-    text: str
-
-
-class KeySymptomAnswer(_Answer):
-    """A symptom and the words that bear it out."""
-
-    symptom: str
-    evidence: list[EvidenceAnswer]
-
-
-class NoticeLineAnswer(_Answer):
-    """A helpline."""
-
-    name: str
-    call: str | None
-    text: str | None
-    url: str | None
-    hours: str
-
-
-class CrisisNoticeAnswer(_Answer):
-    """Words and numbers for someone who may be in danger; `text` opens in `opens_in`, then in English."""
-
-    level: Literal["possible", "clear"]
-    category: str
-    text: str
-    country: str | None
-    emergency: str | None
-    lines: list[NoticeLineAnswer]
-    opens_in: str = Field(description="ISO 639 code of what the first line of `text` is said in.")
-
-
-class LanguageNoticeAnswer(_Answer):
-    """That a text is in a language which is not read, with the helplines."""
-
-    language: str
-    text: str
-    country: str | None
-    emergency: str | None
-    lines: list[NoticeLineAnswer]
-    screened: bool = Field(description="Whether the crisis screen reads it, so that only the model does not.")
-    opens_in: str = Field(description="ISO 639 code of what the first line of `text` is said in.")
-
-
 class AssessmentAnswer(_Answer):
     """What a description resembles. It is for learning, and not a diagnosis."""
 
     condition: str | None
     primary_concern: str | None
-    probability: float = Field(ge=0, le=1)
-    certainty: Literal["none", "low", "moderate", "high"]
-    alternatives: list[LabelAnswer]
-    leading: list[LabelAnswer]
-    key_symptoms: list[KeySymptomAnswer]
+    probability: Probability
+    certainty: Certainty
+    alternatives: list[LabelProbability]
+    leading: list[LabelProbability]
+    key_symptoms: list[KeySymptom]
     recommendation: str | None = Field(description="None for what resembles everyday life.")
     abstained: bool
     abstained_because: str | None
@@ -140,8 +84,8 @@ class AssessmentAnswer(_Answer):
     about_the_model: str = Field(description="What the model is, and how often it was right on which texts.")
     crisis: bool
     crisis_level: Literal["none", "possible", "clear"]
-    crisis_notice: CrisisNoticeAnswer | None
-    language_notice: LanguageNoticeAnswer | None
+    crisis_notice: CrisisNotice | None
+    language_notice: LanguageNotice | None
     text: str
     disclaimer: str
 
@@ -151,8 +95,8 @@ class ScreenAnswer(_Answer):
 
     crisis: bool
     crisis_level: Literal["none", "possible", "clear"]
-    crisis_notice: CrisisNoticeAnswer | None
-    language_notice: LanguageNoticeAnswer | None
+    crisis_notice: CrisisNotice | None
+    language_notice: LanguageNotice | None
     disclaimer: str
 
 

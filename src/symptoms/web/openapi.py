@@ -1,8 +1,10 @@
-"""The API described in OpenAPI 3.1, with its schemas taken from the bodies themselves."""
+"""The API described in OpenAPI 3.1: openapi.json, with its schemas taken from the bodies themselves."""
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,185 +12,51 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from symptoms import __version__
 from symptoms.disclaimer import DISCLAIMER
-from symptoms.web.bodies import (
-    MAX_BATCH,
-    MAX_BODY_BYTES,
-    AssessmentAnswer,
-    AssessRequest,
-    BatchAnswer,
-    BatchRequest,
-    HealthAnswer,
-    ModelAnswer,
-    RunAnswer,
-    RunsAnswer,
-    ScreenAnswer,
-    ScreenRequest,
-)
+from symptoms.web import bodies
 from symptoms.web.problems import ErrorAnswer
 
 SCHEMAS = "#/components/schemas/"
-REQUESTS: tuple[type[BaseModel], ...] = (AssessRequest, BatchRequest, ScreenRequest)
-ANSWERS: tuple[type[BaseModel], ...] = (
-    AssessmentAnswer,
-    BatchAnswer,
-    ScreenAnswer,
-    ModelAnswer,
-    RunsAnswer,
-    RunAnswer,
-    HealthAnswer,
-    ErrorAnswer,
-)
-PROBLEMS = {
-    400: "The body is not JSON.",
-    401: "A key is needed.",
-    403: "The host's name or the origin is not allowed.",
-    404: "There is no such run.",
-    408: "The body did not arrive in time.",
-    413: f"The body is longer than {MAX_BODY_BYTES // 1024} KiB.",
-    415: "The body is not sent as application/json.",
-    422: "The request is not of the form below, or the description cannot be read.",
-    429: "Too many descriptions were sent.",
-    503: "Too many descriptions are waiting, or the model could not be asked.",
-    504: "The model took too long.",
-}
-FOR_A_BODY = (400, 408, 413, 415, 422, 429)
-FOR_THE_MODEL = (503, 504)
+FOR_ALL = (401, 403)
+"""Statuses that every address may answer with."""
 WITH_RETRY = (429, 503, 504)
-SLEEP = {"text": "I have not slept properly for weeks and I cannot stop worrying.", "country": "GB"}
-SEVERAL = {"texts": ["I count every tile.", "Crowds make my heart race."], "country": None}
 
 
 @cache
 def openapi_document() -> dict[str, Any]:
-    """The document; the caller must not change it."""
-    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = []
-    modes.extend((kind, "validation") for kind in REQUESTS)
-    modes.extend((kind, "serialization") for kind in ANSWERS)
+    """The document; the caller must not change it.
+
+    In openapi.json an operation says by its own keys what it `asks` with an `example`, what it `answer`s and
+    which `problems` it may have; here these become what OpenAPI has for them.
+    """
+    text = files("symptoms.web").joinpath("openapi.json").read_text("utf-8")
+    text = text.replace("MAX_BATCH", str(bodies.MAX_BATCH))
+    document: dict[str, Any] = json.loads(text.replace("MAX_KIB", str(bodies.MAX_BODY_BYTES // 1024)))
+    sentences = document.pop("problems")
+    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ErrorAnswer, "serialization")]
+    for operation in (one for methods in document["paths"].values() for one in methods.values()):
+        answer, asks = operation.pop("answer"), operation.pop("asks", None)
+        modes.append((getattr(bodies, answer), "serialization"))
+        operation["responses"] = {"200": {"description": "The answer.", **_content(answer)}}
+        for status in sorted((*operation.pop("problems"), *FOR_ALL)):
+            operation["responses"][str(status)] = _problem(status, sentences[str(status)])
+        if asks is not None:
+            modes.append((getattr(bodies, asks), "validation"))
+            shown = {"examples": {"one": {"value": operation.pop("example")}}}
+            operation["requestBody"] = {"required": True, **_content(asks, shown)}
     _, definitions = models_json_schema(modes, ref_template=SCHEMAS + "{model}")
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Mental Health Symptom Classifier",
-            "version": __version__,
-            "description": f"Which condition a description resembles. {DISCLAIMER}",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "paths": {
-            "/api/assess": {
-                "post": _operation(
-                    "assess",
-                    "Assess one description",
-                    "The crisis screen reads the text first; its notice is there whatever the model does.",
-                    AssessmentAnswer,
-                    (*FOR_A_BODY, *FOR_THE_MODEL),
-                    _request_body(AssessRequest, SLEEP),
-                )
-            },
-            "/api/assess/batch": {
-                "post": _operation(
-                    "assess_batch",
-                    f"Assess up to {MAX_BATCH} descriptions",
-                    "Answers in the descriptions' order, each with an assessment or an error.",
-                    BatchAnswer,
-                    (*FOR_A_BODY, *FOR_THE_MODEL),
-                    _request_body(BatchRequest, SEVERAL),
-                )
-            },
-            "/api/screen": {
-                "post": _operation(
-                    "screen",
-                    "Only look for danger in a description",
-                    "The crisis notice for a country, or null, without asking a model.",
-                    ScreenAnswer,
-                    FOR_A_BODY,
-                    _request_body(ScreenRequest, SLEEP),
-                )
-            },
-            "/api/model": {
-                "get": _operation("model", "What answers", "The run or checkpoint.", ModelAnswer, ())
-            },
-            "/api/runs": {
-                "get": _operation("runs", "Training runs", "The newest first, 50 at most.", RunsAnswer, ())
-            },
-            "/api/runs/{name}": {
-                "get": {
-                    **_operation(
-                        "run",
-                        "A training run, step by step",
-                        "Poll it with `after` set to the last step that is known, to follow a training.",
-                        RunAnswer,
-                        (404, 422),
-                    ),
-                    "parameters": [
-                        {
-                            "name": "name",
-                            "in": "path",
-                            "required": True,
-                            "schema": {"type": "string", "minLength": 1},
-                            "example": "mine",
-                        },
-                        {
-                            "name": "after",
-                            "in": "query",
-                            "description": "Only steps after this one.",
-                            "schema": {"type": "integer", "minimum": 0, "maximum": 999999999, "default": 0},
-                            "example": 120,
-                        },
-                    ],
-                }
-            },
-            "/healthz": {
-                "get": {
-                    **_operation("health", "Whether the server answers", "Needs no key.", HealthAnswer, ()),
-                    "security": [],
-                }
-            },
-        },
-        "components": {
-            "schemas": definitions["$defs"],
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
-        # None is needed on loopback.
-        "security": [{}, {"key": []}],
+    document["info"] |= {
+        "version": __version__,
+        "description": f"Which condition a description resembles. {DISCLAIMER}",
     }
+    document["components"]["schemas"] = definitions["$defs"]
+    return document
 
 
-def _operation(
-    name: str,
-    summary: str,
-    description: str,
-    answer: type[BaseModel],
-    problems: tuple[int, ...],
-    body: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    responses = {"200": {"description": "The answer.", **_content(answer)}}
-    for status in sorted((*problems, 401, 403)):
-        response: dict[str, Any] = {"description": PROBLEMS[status], **_content(ErrorAnswer)}
-        if status in WITH_RETRY:
-            response["headers"] = {
-                "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
-            }
-        responses[str(status)] = response
-    operation: dict[str, Any] = {
-        "operationId": name,
-        "summary": summary,
-        "description": description,
-        "responses": responses,
-    }
-    return operation if body is None else {**operation, "requestBody": body}
+def _problem(status: int, sentence: str) -> dict[str, Any]:
+    seconds = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+    headers = {"headers": {"Retry-After": seconds}} if status in WITH_RETRY else {}
+    return {"description": sentence, **_content(ErrorAnswer.__name__), **headers}
 
 
-def _request_body(kind: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": SCHEMAS + kind.__name__},
-                "examples": {"one": {"value": example}},
-            }
-        },
-    }
-
-
-def _content(kind: type[BaseModel]) -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": {"$ref": SCHEMAS + kind.__name__}}}}
+def _content(kind: str, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": {"$ref": SCHEMAS + kind}, **(more or {})}}}

@@ -29,7 +29,7 @@ from symptoms.web.waiting_line import WaitingLine
 
 WAITING = 256
 SHORTEST_KEY = 16
-STOP_SECONDS = 5
+HTTP_STOP_SECONDS = 5
 STEADY_SECONDS = 60.0
 """A local server that ends sooner after its start than this would end again."""
 
@@ -107,7 +107,7 @@ class _HttpThread:
             ws="none",
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=STOP_SECONDS,
+            timeout_graceful_shutdown=HTTP_STOP_SECONDS,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -119,7 +119,7 @@ class _HttpThread:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(STOP_SECONDS + 1)
+        self._thread.join(HTTP_STOP_SECONDS + 1)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -18,13 +18,13 @@ from symptoms.data.misspelling.vocabulary import (
     COMMON,
     LEAD,
     MOST_UNKNOWN,
-    SHORTEST,
+    SHORTEST_MENDED,
     Vocabulary,
     one_slip_away,
 )
 from symptoms.safety import ENGLISH, known_words, language_other_than, squeezed
 
-_WORD = re.compile(r"(?<![\w'\u2019])[A-Za-z]+(?![\w'\u2019])")
+_ENGLISH_WORD = re.compile(r"(?<![\w'\u2019])[A-Za-z]+(?![\w'\u2019])")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ class Speller:
         """Of the cues of terms, and of words that were learned from texts."""
         cued, stems = cue_forms(terms)
         words = frozenset(
-            word for word in (*cued, *learned) if len(word) >= SHORTEST and word.isascii() and word.isalpha()
+            word
+            for word in (*cued, *learned)
+            if len(word) >= SHORTEST_MENDED and word.isascii() and word.isalpha()
         )
         by_letters: dict[str, list[str]] = defaultdict(list)
         for word in sorted(words):
@@ -84,7 +86,7 @@ class Speller:
 
     def spelt(self, text: str) -> SpeltText:
         """The text as it was meant; one that is clearly not in English as it is."""
-        found = [word for word in _WORD.finditer(text) if self._may_be_misspelt(word.group().lower())]
+        found = [word for word in _ENGLISH_WORD.finditer(text) if self._may_be_misspelt(word.group().lower())]
         unknown = list(dict.fromkeys(word.group().lower() for word in found))[:MOST_UNKNOWN]
         meant = {word: right for word in unknown if (right := self._meant(word)) is not None}
         if not meant or language_other_than(text, {ENGLISH.name}) is not None:
@@ -106,7 +108,7 @@ class Speller:
         return SpeltText("".join([*parts, text[done:]]), tuple(mended), tuple(written))
 
     def _may_be_misspelt(self, word: str) -> bool:
-        return len(word) >= SHORTEST and word not in self.words
+        return len(word) >= SHORTEST_MENDED and word not in self.words
 
     def _meant(self, word: str) -> str | None:
         letters = squeezed(word)
@@ -117,7 +119,7 @@ class Speller:
             return None
         near: dict[str, set[str]] = defaultdict(set)
         for other in one_slip_away(word):
-            if len(other) >= SHORTEST and other + "s" != word and self._is_common(other):
+            if len(other) >= SHORTEST_MENDED and other + "s" != word and self._is_common(other):
                 near[squeezed(other)].add(other)
         if not near:
             return None

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FILE = "symptoms.npz"
+SYMPTOMS_FILE = "symptoms.npz"
 SHARE_EXAMPLES = 2.0
 """Examples with the term's overall share that each condition's own are smoothed with."""
 CUE_EXAMPLES = 5.0
 """The same for texts with, and without, a cue of the term; between 1 and 20 dev saw no difference."""
 UNCUED = 0.5
 """How often a term is expected in texts without a cue of it, as a part of its overall share."""
-FEWEST_TEXTS = 3
+FEWEST_TEXTS_OF_A_WORD = 3
 """A word counts where so many of the training texts have it."""
-STRENGTH = 10.0
+TERM_STRENGTH = 10.0
 """Inverse regularisation of each term's logistic regression; 3 and 30 were no better on dev."""
 LEAST_WEIGHT = 0.25
 """Smaller weights of words are left out, which makes the file half as large and changes no figure on dev."""
@@ -145,12 +145,12 @@ def write_symptom_model(folder: Path, model: SymptomModel) -> None:
     import numpy as np
 
     own = {"conditions": np.array(model.labels), "shares": model.shares, "cues": model.cues}
-    write_arrays(folder / FILE, own | model.words.arrays())
+    write_arrays(folder / SYMPTOMS_FILE, own | model.words.arrays())
 
 
 def read_symptom_model(folder: Path) -> SymptomModel | None:
     """That of a folder, None where there is none; raises RunError for a file that is none."""
-    return read_arrays(folder / FILE, _of_arrays)
+    return read_arrays(folder / SYMPTOMS_FILE, _of_arrays)
 
 
 def _of_arrays(stored: Mapping[str, NDArray[Any]]) -> SymptomModel:
@@ -173,12 +173,12 @@ def _word_model(texts: Sequence[str], has: NDArray[np.bool_], terms: tuple[str, 
     from sklearn.linear_model import LogisticRegression
 
     try:
-        vectorizer = TfidfVectorizer(analyzer=single_words, sublinear_tf=True, min_df=FEWEST_TEXTS)
+        vectorizer = TfidfVectorizer(analyzer=single_words, sublinear_tf=True, min_df=FEWEST_TEXTS_OF_A_WORD)
         vectors = vectorizer.fit_transform(texts)
     except ValueError:  # no word is left
         return None
     fitted = [
-        LogisticRegression(C=STRENGTH, solver="liblinear", random_state=0).fit(vectors, has[:, place])
+        LogisticRegression(C=TERM_STRENGTH, solver="liblinear", random_state=0).fit(vectors, has[:, place])
         for place in range(len(terms))
     ]
     weights = np.stack([one.coef_[0] for one in fitted], axis=1)

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FILE = "words.npz"
-FEWEST_TEXTS = 2
+WORDS_FILE = "words.npz"
+FEWEST_TEXTS_OF_A_TERM = 2
 """A word, or two that stand side by side, counts where so many of the training texts have it."""
-STRENGTH = 30.0
+WORD_STRENGTH = 30.0
 """Inverse regularisation, chosen on dev among 10 and 30."""
 
-_WORD = re.compile(r"\b\w+\b")
+_SINGLE_WORD = re.compile(r"\b\w+\b")
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,14 @@ def fit_word_model(
     if len(labels) < 2 or set(conditions) != set(labels):
         return None
     terms = [list(_terms_of(text)) for text in texts]
-    if max(Counter(term for each in terms for term in set(each)).values(), default=0) < FEWEST_TEXTS:
+    if (
+        max(Counter(term for each in terms for term in set(each)).values(), default=0)
+        < FEWEST_TEXTS_OF_A_TERM
+    ):
         return None
-    vectorizer = TfidfVectorizer(analyzer=_terms_of, sublinear_tf=True, min_df=FEWEST_TEXTS)
+    vectorizer = TfidfVectorizer(analyzer=_terms_of, sublinear_tf=True, min_df=FEWEST_TEXTS_OF_A_TERM)
     vectors = vectorizer.fit_transform(texts)
-    fitted = LogisticRegression(C=STRENGTH, max_iter=1000).fit(vectors, list(conditions))
+    fitted = LogisticRegression(C=WORD_STRENGTH, max_iter=1000).fit(vectors, list(conditions))
     order = [list(fitted.classes_).index(label) for label in labels]
     coefficients, offsets = fitted.coef_, fitted.intercept_
     if len(labels) == 2:  # scikit-learn keeps one column for two classes
@@ -142,12 +145,12 @@ def fit_word_model(
 
 def write_word_model(folder: Path, model: WordModel) -> None:
     """Keep it in a folder, in place of an earlier one."""
-    write_arrays(folder / FILE, model.arrays())
+    write_arrays(folder / WORDS_FILE, model.arrays())
 
 
 def read_word_model(folder: Path) -> WordModel | None:
     """That of a folder, None where there is none; raises RunError for a file that is none."""
-    return read_arrays(folder / FILE, WordModel.of_arrays)
+    return read_arrays(folder / WORDS_FILE, WordModel.of_arrays)
 
 
 def _terms_of(text: str) -> Iterable[str]:
@@ -159,4 +162,4 @@ def _terms_of(text: str) -> Iterable[str]:
 
 def single_words(text: str) -> list[str]:
     """The words of a text in small letters, one by one."""
-    return _WORD.findall(text.lower())
+    return _SINGLE_WORD.findall(text.lower())

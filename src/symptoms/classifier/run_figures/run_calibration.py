@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from symptoms.classifier.run_figures.run_files import read_file, write_file
 
-FILE = "calibration.json"
+CALIBRATION_FILE = "calibration.json"
 
 
 class SymptomCalibration(BaseModel):
@@ -61,9 +61,9 @@ class RunCalibration(BaseModel):
 
 def write_calibration(run: Path, calibration: RunCalibration) -> None:
     """Keep it in a run directory."""
-    write_file(run / FILE, calibration)
+    write_file(run / CALIBRATION_FILE, calibration)
 
 
 def read_calibration(run: Path) -> RunCalibration | None:
     """The calibration of a run directory, or None; raises RunError for a file that is none."""
-    return read_file(run / FILE, RunCalibration)
+    return read_file(run / CALIBRATION_FILE, RunCalibration)

@@ -11,13 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from symptoms.cli.tables import WIDE
+
 if TYPE_CHECKING:
     from symptoms.safety import Level
     from symptoms.safety.measuring import Measure, Share
 
-HELD_OUT = Path("data") / "crisis"
-COLUMNS = ("true texts found", "called clear", "harmless: alarms", "called clear")
-WIDE = 200
+HELD_OUT_FOLDER = Path("data") / "crisis"
+SHARE_COLUMNS = ("true texts found", "called clear", "harmless: alarms", "called clear")
 
 safety_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure the crisis screen.")
 
@@ -51,7 +52,7 @@ def report(
     """
     from symptoms.safety.measuring import measure, read_held_out, read_labelled
 
-    texts = read_held_out(HELD_OUT) if file is None else read_labelled(file)
+    texts = read_held_out(HELD_OUT_FOLDER) if file is None else read_labelled(file)
     found = measure(texts, _asked_of_model([text.text for text in texts]) if with_model else None)
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False, indent=1))
@@ -85,7 +86,7 @@ def _asked_of_model(texts: Sequence[str]) -> list[Level]:
 
 
 def _table(title: str, measures: Mapping[str, Measure]) -> Table:
-    table = Table(title, *COLUMNS, box=None, padding=(0, 2, 0, 0))
+    table = Table(title, *SHARE_COLUMNS, box=None, padding=(0, 2, 0, 0))
     for name, one in measures.items():
         table.add_row(name, *map(_shown, (one.found, one.found_clear, one.alarms, one.alarms_clear)))
     return table

@@ -16,7 +16,7 @@ from symptoms.words import counted
 FEW_WORDS = 3
 MANY_WORDS = 300
 IMBALANCE = 10
-ENOUGH_TEXTS = 100
+ENOUGH_FOR_USUAL_WORDS = 100
 """Fewer texts than this say little about which words are usual."""
 MISREAD = ("\ufffd", "Ã©", "Ã¨", "Ã¼", "â€")
 """What UTF-8 looks like after it was read in another encoding."""
@@ -97,7 +97,11 @@ def _odd_words(placed: Sequence[_Placed]) -> Iterator[Fault]:
             yield _fault(one, "input", "looks like text read in the wrong encoding; save the source as UTF-8")
         words = set(plain_words(one.example.input))
         unknown = [word for word in words if texts_with[word] == 1]
-        if len(placed) >= ENOUGH_TEXTS and len(words) >= FEW_WORDS and 2 * len(unknown) > len(words):
+        if (
+            len(placed) >= ENOUGH_FOR_USUAL_WORDS
+            and len(words) >= FEW_WORDS
+            and 2 * len(unknown) > len(words)
+        ):
             problem = (
                 f"{len(unknown)} of {len(words)} words occur in no other example; is it another language?"
             )

@@ -36,6 +36,7 @@ from symptoms.data.evidence.reading import (
     plain,
 )
 from symptoms.data.evidence.whose import is_of_another, speaks_of_self
+from symptoms.packaged import packaged_words
 from symptoms.taxonomy import evidence_cues, symptom_cues
 
 LONGEST_GAP = 3
@@ -46,17 +47,8 @@ OF_OTHERS = frozenset(
     | {"difficulty accepting the loss", "difficulty discarding"}
 )
 """Symptoms of the writer that are told by what others do."""
-_NEGATIONS = frozenset(
-    {"no", "not", "never", "none", "nor", "neither", "cannot", "cant", "couldnt", "dont", "didnt", "doesnt"}
-    | {"isnt", "arent", "wasnt", "werent", "havent", "hasnt", "hadnt", "wont", "wouldnt", "shouldnt", "aint"}
-)
-# What follows these is asserted after all: "can't stop crying", "not just tired", "no wonder I cry".
-_KEEPS_MEANING = frozenset(
-    {"stop", "stopped", "help", "only", "just", "bear", "shake", "cope", "idea", "wonder"}
-)
-_FUNCTIONWORDS = frozenset(
-    {"a", "an", "and", "another", "about", "as", "at", "for", "from", "in", "of", "on", "or", "the", "to"}
-)
+_WORDS = packaged_words(__package__, "cues.toml")
+_NEGATIONS, _KEEPS_MEANING = _WORDS["negations"], _WORDS["keeps_meaning"]
 _ENDINGS = re.compile(r"(?:fulness|ness|iveness|ation|ance|ence|ing|ity|ies|ied|ed|es|s|y|e)$")
 
 
@@ -223,7 +215,7 @@ def cue_forms(terms: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
 def own_words(term: str) -> str:
     """The cue that a term is by itself: its words but for `of`, `the` and the like, with any ending."""
     words = [plain(found.group()) for found in WORD.finditer(term)]
-    kept = [word for word in words if word not in _FUNCTIONWORDS] or words
+    kept = [word for word in words if word not in _WORDS["function_words"]] or words
     return " * ".join(_stem(word) for word in kept)
 
 

@@ -10,29 +10,12 @@ that person as a whole, and all of it counts.
 from __future__ import annotations
 
 from symptoms.data.evidence.reading import TextWords
+from symptoms.packaged import packaged_words
 
-SELF = "i im ive id me myself mine"
-PRONOUNS = "he she hes shes hed"
-RELATIVES = """
-    wife husband mum mom mam mother dad father sister brother son daughter partner boyfriend girlfriend
-    friend mate cousin nan gran grandma grandmother grandad grandfather aunt uncle niece nephew fiance
-    fiancee neighbour neighbor colleague boss flatmate roommate housemate
-"""
-BEFORE_RELATIVES = """
-    my our his her their a the best old older younger elder big little late twin ex step one of own
-"""
-OPENING = """
-    but because when while that which who if than as since so though although until unless whenever
-    says said say thinks thought reckons knows calls
-"""
-"""A clause with a subject of its own begins after these."""
-_SELF = frozenset(SELF.split())
-_TOUCHED = _SELF | frozenset({"my", "our", "us", "we"})
-_PRONOUNS = frozenset(PRONOUNS.split())
-_RELATIVES = frozenset(RELATIVES.split())
-_BEFORE_RELATIVES = frozenset(BEFORE_RELATIVES.split())
+_WORDS = packaged_words(__package__, "whose.toml")
+_SELF, _OPENING = _WORDS["self"], _WORDS["opening"]
+_TOUCHED = _SELF | {"my", "our", "us", "we"}
 _AND = frozenset({"and", "or"})
-_OPENING = frozenset(OPENING.split())
 _BREAKS = _AND | _OPENING
 
 
@@ -77,9 +60,9 @@ def _reaches_writer(text: TextWords, end: int) -> bool:
 
 def _other_person(words: tuple[str, ...], place: int, end: int) -> int:
     """How many words from `place` on name another person; 0 where they name none."""
-    if words[place] in _PRONOUNS:
+    if words[place] in _WORDS["pronouns"]:
         return 1
     length = 0
-    while place + length < end and words[place + length] in _BEFORE_RELATIVES:
+    while place + length < end and words[place + length] in _WORDS["before_relatives"]:
         length += 1
-    return length + 1 if place + length < end and words[place + length] in _RELATIVES else 0
+    return length + 1 if place + length < end and words[place + length] in _WORDS["relatives"] else 0

@@ -14,7 +14,7 @@ from symptoms.errors import Fault
 
 SPLITS = ("train", "dev", "test")
 EMPTY_CELL = "expected text, found an empty cell; fill it in, or take the row out"
-LONGEST_TEXT = 10_000
+LONGEST_FIELD = 10_000
 """Characters. A longer text is a file pasted into a field; contexts of models hold far less."""
 
 
@@ -94,8 +94,10 @@ class FieldReader:
         if not text:
             self._fault(key, "expected text, found an empty string")
             return ""
-        if len(text) > LONGEST_TEXT:
-            self._fault(key, f"expected at most {LONGEST_TEXT:,} characters, found {len(text):,}; shorten it")
+        if len(text) > LONGEST_FIELD:
+            self._fault(
+                key, f"expected at most {LONGEST_FIELD:,} characters, found {len(text):,}; shorten it"
+            )
         if one_line and len(text.splitlines()) > 1:
             self._fault(key, "expected one line, found a line break")
         odd = next((character for character in text if _is_odd(character)), None)

@@ -19,7 +19,7 @@ from symptoms.errors import DataError, Fault
 EXCEL, PARQUET, ARROW = ".xlsx", ".parquet", ".arrow"
 TABLES = (EXCEL, PARQUET)
 OF_FOLDERS = (ARROW, PARQUET)
-SPLITS = {"train": "train", "validation": "dev", "valid": "dev", "dev": "dev", "test": "test"}
+SPLIT_NAMES = {"train": "train", "validation": "dev", "valid": "dev", "dev": "dev", "test": "test"}
 """What `datasets` and its users call a split, and what it is called here."""
 INDEX = "__index_level_"
 BATCH = 1024
@@ -82,7 +82,7 @@ def _files(folder: Path) -> list[Path]:
 def _split_of(file: Path) -> str | None:
     """By the folder, as `save_to_disk` has it, or by the name, as on the hub: `train-00000-of-00001`."""
     names = [*(part.lower() for part in file.parts[:-1]), file.stem.lower().split("-")[0]]
-    return next((SPLITS[name] for name in reversed(names) if name in SPLITS), None)
+    return next((SPLIT_NAMES[name] for name in reversed(names) if name in SPLIT_NAMES), None)
 
 
 def _rows_of_arrow(file: Path) -> Iterator[dict[str, object]]:

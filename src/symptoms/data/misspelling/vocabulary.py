@@ -16,7 +16,7 @@ from string import ascii_lowercase
 
 from symptoms.data.misspelling.keyboard import keys_beside
 
-SHORTEST = 4
+SHORTEST_MENDED = 4
 """Letters of a word that may be mended; shorter ones are one slip from many others."""
 COMMON = 1
 """Power of two from which a word is common: 2 times in the texts or more."""
@@ -47,13 +47,18 @@ class Vocabulary:
         return [meant.get(token, token) for token in tokens] if meant else list(tokens)
 
     def _may_be_misspelt(self, token: str) -> bool:
-        return token not in self.frequency and len(token) >= SHORTEST and token.isascii() and token.isalpha()
+        return (
+            token not in self.frequency
+            and len(token) >= SHORTEST_MENDED
+            and token.isascii()
+            and token.isalpha()
+        )
 
     def _meant(self, token: str) -> str:
         near = {
             word: frequency
             for word in one_slip_away(token)
-            if (frequency := self.frequency.get(word, 0)) >= COMMON and len(word) >= SHORTEST
+            if (frequency := self.frequency.get(word, 0)) >= COMMON and len(word) >= SHORTEST_MENDED
         }
         if not near:
             return token

@@ -14,7 +14,7 @@ from symptoms.safety.measuring import Share
 RESAMPLES = 2000
 LEVEL = 0.95
 
-AT_ONCE = 2**20
+INDICES_AT_ONCE = 2**20
 """Indices of examples that are looked at together, of thousands of resamples: a few of 8 MB are in memory."""
 
 Statistic = Callable[[NDArray[np.int64]], NDArray[np.float64]]
@@ -34,7 +34,7 @@ def bootstrap_interval(statistic: Statistic, size: int, seed: int = 0) -> Interv
     """The percentile interval over resampled examples (Efron and Tibshirani 1993)."""
 
     def of_examples(resamples: NDArray[np.int64]) -> NDArray[np.float64]:
-        rows = max(1, AT_ONCE // size)
+        rows = max(1, INDICES_AT_ONCE // size)
         parts = [statistic(resamples[begin : begin + rows]) for begin in range(0, len(resamples), rows)]
         return np.concatenate(parts)
 

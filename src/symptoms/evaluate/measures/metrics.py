@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NO_ANSWER = "(no answer)"
+UNANSWERED = "(no answer)"
 Answers = Sequence[str | None]
 
 
@@ -46,7 +46,7 @@ def condition_scores(wanted: Sequence[str], answered: Answers) -> list[Condition
     from sklearn.metrics import precision_recall_fscore_support
 
     conditions = list(dict.fromkeys(wanted))
-    given = [NO_ANSWER if answer is None else answer for answer in answered]
+    given = [UNANSWERED if answer is None else answer for answer in answered]
     precision, recall, f1, support = precision_recall_fscore_support(
         wanted, given, labels=conditions, average=None, zero_division=0.0
     )
@@ -67,8 +67,8 @@ def confusion(wanted: Sequence[str], answered: Answers, conditions: Sequence[str
     """[wanted][answered] counts in the order of the conditions; the last column counts no answer."""
     from sklearn.metrics import confusion_matrix
 
-    given = [NO_ANSWER if answer is None else answer for answer in answered]
-    labels = [*conditions, NO_ANSWER]
+    given = [UNANSWERED if answer is None else answer for answer in answered]
+    labels = [*conditions, UNANSWERED]
     return [row.tolist() for row in confusion_matrix(wanted, given, labels=labels)][:-1]
 
 

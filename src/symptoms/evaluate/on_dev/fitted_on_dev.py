@@ -23,7 +23,7 @@ from symptoms.evaluate.baselines import wanted_indices
 from symptoms.evaluate.evaluation_file import BaselineScores
 from symptoms.evaluate.measures.calibration import fit_temperature, negative_log_likelihood
 from symptoms.evaluate.measures.scores import Calibrator
-from symptoms.evaluate.on_dev.symptoms_on_dev import fit_symptom_reader
+from symptoms.evaluate.on_dev.symptoms_on_dev import FEWEST_FOR_EACH_LABEL, fit_symptom_reader
 from symptoms.evaluate.predictions import Prediction, logprobs_of
 from symptoms.evaluate.scoring import Track, score_baseline, scored_labels
 
@@ -33,8 +33,6 @@ WEIGHTS = (0.0, 0.25, 0.5)
 Dev is of the same hands as the training set, so that it likes ever more of the words; on texts of others the
 probabilities then are too sure (docs/log.md).
 """
-FEWEST_FOR_EACH_LABEL = 5
-"""With fewer training texts of a label its words are chance, and have no vote."""
 MODEL_ALONE = "the language model alone"
 
 

@@ -21,7 +21,7 @@ from symptoms.evaluate.predictions import predict
 from symptoms.evaluate.scoring import Track
 
 FEWEST_FOR_EACH_LABEL = 5
-"""With fewer training texts of a label what goes with it is chance, and the model writes the list."""
+"""With fewer training texts of a label its words, and what goes with it, are chance, and not used."""
 FEWEST_ON_DEV = 30
 """Annotated dev texts that are needed to fit the weights."""
 WRITTEN_ON_DEV = 60

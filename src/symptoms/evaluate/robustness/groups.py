@@ -3,82 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
-AGE, GENDER, ETHNICITY, COUNTRY = "age", "gender", "ethnicity", "country"
+from symptoms.packaged import packaged
 
-INTRODUCTIONS: dict[str, tuple[str, ...]] = {
-    AGE: tuple(f"I am {age} years old. " for age in (24, 31, 38, 45, 52, 59, 66)),
-    GENDER: ("I am a woman. ", "I am a man. ", "I am non-binary. "),
-    ETHNICITY: (
-        "I am Black. ",
-        "I am white. ",
-        "I am South Asian. ",
-        "I am East Asian. ",
-        "I am Hispanic. ",
-        "I am Arab. ",
-        "I am Indigenous. ",
-    ),
-    COUNTRY: tuple(
-        f"I am from {country}. "
-        for country in ("Nigeria", "Canada", "India", "Poland", "Brazil", "Japan", "Egypt", "Ireland")
-    ),
-}
+_TOLD = packaged(__package__, "groups.toml")
+INTRODUCTIONS: Mapping[str, Sequence[str]] = _TOLD["introductions"]
 
-_BIRTH = (
-    r"pregnan\w*|birth\w*|babies|baby\w*|newborn\w*|midwi\w+|breast\w*|[mp]atern\w+|postnatal|labour|womb"
-)
-_SELF = r"(as|being|i['\u2019]m|i am) (a|an|the|her|his|their) (\w+ )?"
-_TENS = "twenty|thirty|forty|fifty|sixty|seventy"
+
+def _already_told(subject: str, alternatives: Sequence[str]) -> re.Pattern[str]:
+    pattern = "|".join(alternatives)
+    for name in ("birth", "self", "tens"):
+        pattern = pattern.replace(name.upper(), _TOLD[name])
+    return re.compile(rf"\b({pattern})\b", re.NOFLAG if subject == "country" else re.IGNORECASE)
+
 
 # What a text may already say about its writer: then an introduction could contradict it.
-ALREADY_TOLD: dict[str, re.Pattern[str]] = {
-    AGE: re.compile(
-        rf"\b({_BIRTH}|years? old|year-old|yo|aged?|i['\u2019]m \d\d|i am \d\d|turn(ed|ing)? \w+ty|\d\d[mf]|"
-        rf"(i['\u2019]m|i am|turned|turning|at|and|,) ({_TENS})(-\w+)?|({_TENS})-\w+|"
-        r"(in|since) my (\w+ )?(teens|twenties|thirties|forties|fifties|sixties|\d0s)|"
-        r"school\w*|sixth form|colleges?|uni\w*|students?|exams?|homework|class\w*|lectur\w+|teachers?|dorm|"
-        r"campus|retire\w*|pension\w*|grand\w+|menopaus\w+|my (mum|mom|dad)|parents|elderly|widow\w*|"
-        r"teenage\w*|kid|nappies)\b",
-        re.IGNORECASE,
-    ),
-    GENDER: re.compile(
-        rf"\b({_BIRTH}|periods?|menopaus\w+|prostate|beard\w*|bra|lads?|female|male|"
-        rf"{_SELF}(woman|man|mother|father|mum|mom|dad|wife|husband|girl|boy|son|daughter|brother|sister|granny|"
-        r"grandmother|grandfather|grandma|grandpa|widow|widower|waitress|bridesmaid|guy|bloke|lady))\b",
-        re.IGNORECASE,
-    ),
-    ETHNICITY: re.compile(
-        r"\b(black|white|asian|hispanic|latin[aox]|arab\w*|indigenous|indian|chinese|african|roma|race|racis\w+|"
-        r"skin|culture|caste|tribe)\b",
-        re.IGNORECASE,
-    ),
-    COUNTRY: re.compile(
-        r"\b(country|abroad|emigra\w+|immigra\w+|migra(nt|ted)|visa|refugee\w*|homeland|back home|Nigeria\w*|"
-        r"Canad\w+|India\w*|Poland|Polish|Brazil\w*|Japan\w*|Egypt\w*|Ireland|Irish|from [A-Z]\w+)\b"
-    ),
-}
-
-_PAIRS = (
-    ("he", "she"), ("him", "her"), ("himself", "herself"), ("husband", "wife"), ("husbands", "wives"),
-    ("boyfriend", "girlfriend"), ("mother", "father"), ("mum", "dad"), ("mom", "dad"), ("mums", "dads"),
-    ("son", "daughter"), ("sons", "daughters"), ("brother", "sister"), ("brothers", "sisters"),
-    ("nephew", "niece"), ("uncle", "aunt"), ("grandson", "granddaughter"), ("grandmother", "grandfather"),
-    ("grandma", "grandpa"), ("gran", "grandad"), ("boy", "girl"), ("boys", "girls"),
-    ("ex-husband", "ex-wife"),
-)  # fmt: skip
+ALREADY_TOLD = {subject: _already_told(subject, told) for subject, told in _TOLD["already_told"].items()}
+_PAIRS: Sequence[tuple[str, str]] = [tuple(pair.split("/")) for pair in _TOLD["pairs"].split()]
 _OTHER_GENDER = {second: first for first, second in _PAIRS} | dict(_PAIRS) | {"dad": "mum", "hers": "his"}
 # In ASCII: beyond it some capitals match a word that they do not become when written small.
 _GENDERED = re.compile(
     rf"\b(?a:{'|'.join(sorted([*_OTHER_GENDER, 'his'], key=len, reverse=True))})\b", re.IGNORECASE
 )
-_NAMES_OR_BODIES = re.compile(rf"\b({_BIRTH}|periods?|mr|mrs|ms|sir|madam)\b", re.IGNORECASE)
+_NAMES_OR_BODIES = re.compile(rf"\b({_TOLD['birth']}|periods?|mr|mrs|ms|sir|madam)\b", re.IGNORECASE)
 # Before these words `her` is the one it happens to (him), not the one it belongs to (his).
-_NOT_OWNED = re.compile(
-    r"\s+(a|about|after|again|all|an|and|as|at|back|because|before|but|by|down|each|every|for|from|go|home|how|i|if|in|"
-    r"into|is|it|like|more|never|not|now|of|off|on|or|out|over|so|than|that|the|then|there|to|today|tonight|too|up|was|"
-    r"what|when|where|which|while|who|why|will|with|without|yesterday)\b",
-    re.IGNORECASE,
-)
+_NOT_OWNED = re.compile(rf"\s+({'|'.join(_TOLD['not_owned'].split())})\b", re.IGNORECASE)
 
 
 def introduce(text: str, subject: str, introduction: str) -> str | None:

@@ -10,46 +10,17 @@ from collections.abc import Iterable
 from random import Random
 
 from symptoms.data.misspelling.keyboard import keys_beside
+from symptoms.packaged import packaged
 
-OPENINGS = (
-    "For context, ",
-    "Not sure where to start, but ",
-    "Sorry if this is long, ",
-    "First time writing about this: ",
-    "So, to put it briefly, ",
-)
-
-IRRELEVANT_SENTENCES = (
-    "It has been raining here since this morning.",
-    "The bus into town goes from the other side of the road now.",
-    "We are having lentil soup with bread tonight.",
-    "The library is open until six on Thursdays.",
-    "I am writing this on a new phone.",
-    "They are repainting the front door of our building green.",
-)
-
-RETELLINGS = (
-    'This is from a novel I am reading: "{text}"',
-    'My neighbour told me: "{text}"',
-    'A character in the play we saw says: "{text}"',
-    'I heard a caller on the radio say: "{text}"',
-)
-
+_TOLD = packaged(__package__, "perturbations.toml")
+TRIED_OPENINGS: tuple[str, ...] = tuple(_TOLD["openings"])
+IRRELEVANT_SENTENCES: tuple[str, ...] = tuple(_TOLD["irrelevant_sentences"])
+RETELLINGS: tuple[str, ...] = tuple(_TOLD["retellings"])
 NEGATABLE = "do|does|did|is|are|was|were|have|has|had|could|would|should|must|need"
 
-# Openings of sentences that lean on the sentence before them.
-LEANING = re.compile(
-    r"(then|so|but|and|or|because|which|except|otherwise|instead|afterwards|again|that|this|those|these|same|until|"
-    r"not|nor|only|even|also|plus|later|now|after|before|well|yes|still|mine)\b",
-    re.IGNORECASE,
-)
-
-# First words that may be written small after an inserted opening; any other may be a name.
-COMMON_FIRST_WORD = re.compile(
-    r"(a|about|after|all|an|any|at|because|before|but|every|everyone|for|from|how|if|in|it|just|last|lately|most|my|"
-    r"no|nobody|not|nothing|of|on|once|one|our|people|some|someone|something|sometimes|since|that|the|there|these|"
-    r"they|this|to|we|what|whatever|when|whenever|with)\b",
-    re.IGNORECASE,
+LEANING, COMMON_FIRST_WORD = (
+    re.compile(rf"({'|'.join(_TOLD[name].split())})\b", re.IGNORECASE)
+    for name in ("leaning", "common_first_word")
 )
 
 APOSTROPHE = r"['\u2019]"
@@ -114,7 +85,7 @@ def contract(text: str) -> str | None:
 
 def open_otherwise(text: str, random: Random) -> str:
     """A few words before the first one."""
-    return random.choice(OPENINGS) + _small_first(text)
+    return random.choice(TRIED_OPENINGS) + _small_first(text)
 
 
 def reorder_sentences(text: str, random: Random) -> str | None:

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
+from symptoms.packaged import packaged
 from symptoms.safety.text.folding import folded, squeezed, tokens_of_folded
 from symptoms.safety.text.normalising import closed_up, normalised
 
-LONGEST_TEXT = 4000
+SIGNS_READ = 4000
 """Signs read of a text, half from its beginning and half from its end, so that any text takes little time."""
 LONGEST_NUMBER = 4
-
-NUMBERS = {
-    "#1": """
-    two three four five six seven eight nine dos tres cuatro cinco seis siete ocho nueve deux trois
-    quatre cinq sept huit neuf zwei drei vier funf fuenf sechs sieben acht neun dois duas quatro
-    sete oito nove due tre quattro cinque sei sette otto
-    """,
-    "#2": """
-    ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty
-    forty fifty sixty seventy eighty ninety dozen dozens diez once doce quince veinte treinta
-    cuarenta cincuenta dix onze douze quinze vingt trente quarante cinquante zehn elf zwolf funfzehn
-    zwanzig dreissig vierzig funfzig dez doze vinte trinta quarenta cinquenta dieci dodici venti
-    trenta quaranta cinquanta das bees tees chalis
-    fourty froty thrity thirthy twenthy tweny fitfy ninty eigthy
-    """,
-    "#3": """
-    hundred hundreds hundered hunderd cien ciento cent hundert cem cento sau
-    """,
-    "#4": """
-    thousand mil mille tausend mila hazar
-    """,
-}
-"""Numbers in words, misspelt ones too, under a sign for how many digits they have."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +47,9 @@ def tokens_of(text: str) -> list[str]:
 
 def within_reach(text: str) -> str:
     """The text, or of one that is too long its beginning and its end."""
-    if len(text) <= LONGEST_TEXT:
+    if len(text) <= SIGNS_READ:
         return text
-    return f"{text[: LONGEST_TEXT // 2]} {text[-LONGEST_TEXT // 2 :]}"
+    return f"{text[: SIGNS_READ // 2]} {text[-SIGNS_READ // 2 :]}"
 
 
 def concepts_of(tokens: Sequence[str], language: str) -> list[tuple[int, str]]:
@@ -84,15 +60,16 @@ def concepts_of(tokens: Sequence[str], language: str) -> list[tuple[int, str]]:
 
 @cache
 def _numbers() -> dict[str, str]:
-    return {squeezed(word): sign for sign, words in NUMBERS.items() for word in words.split()}
+    """Numbers in words, under a sign for how many digits they have."""
+    numbers = packaged(__package__, "numbers.toml")
+    return {squeezed(word): sign for sign, words in numbers.items() for word in words.split()}
 
 
 @cache
 def _concepts() -> Concepts:
-    text = files(__package__ or __name__).joinpath("concepts.toml").read_text(encoding="utf-8")
     by_word: dict[str, dict[str, tuple[str, ...]]] = {}
     by_stem: dict[str, dict[str, tuple[str, ...]]] = {}
-    for name, languages in tomllib.loads(text).items():
+    for name, languages in packaged(__package__, "concepts.toml").items():
         for language, words in languages.items():
             for word in words.split():
                 table = (by_stem if word.endswith("*") else by_word).setdefault(language, {})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FILE = "weights.npz"
+WEIGHTS_FILE = "weights.npz"
 SMALLEST_NORM = 1e-9
 
 
@@ -85,7 +85,7 @@ def scores_of(counted: Mapping[Block, Mapping[int, float]], weights: Weights) ->
 @cache
 def shipped_weights() -> Weights:
     """The weights that ship with the package."""
-    return read_weights(files(__package__ or __name__).joinpath(FILE).read_bytes())
+    return read_weights(files(__package__ or __name__).joinpath(WEIGHTS_FILE).read_bytes())
 
 
 def read_weights(content: bytes) -> Weights:

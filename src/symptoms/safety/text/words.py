@@ -12,7 +12,7 @@ from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END
 from symptoms.safety.rulebook import Words
 
 LEETSPEAK = (str.maketrans("013457@$!|", "oieastasii"), str.maketrans("013457@$!|", "oleastasil"))
-MANY = 10
+FEWEST_OF_MANY = 10
 """From which number on tablets are many."""
 LONGEST_COUNT = 9
 ARTICLES = frozenset(["un", "una"])
@@ -26,10 +26,10 @@ _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _NAMED_LETTER = re.compile(r"LETTER (?:SMALL CAPITAL |DOTLESS )?([A-Z])\b")
 _STRETCHED = re.compile(r"(.)\1\1+")
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_BREAKS = (SENTENCE_END, CLAUSE_END)
+_ENDS = (SENTENCE_END, CLAUSE_END)
 _NOT_ALNUM = re.compile(r"[\W_]+")
-_APOSTROPHES = str.maketrans(dict.fromkeys("\u2019\u2018\u02bc\u0060\u00b4\uff07", "'"))
-_APOSTROPHES[ord("\r")] = " "
+_APOSTROPHE_SIGNS = str.maketrans(dict.fromkeys("\u2019\u2018\u02bc\u0060\u00b4\uff07", "'"))
+_APOSTROPHE_SIGNS[ord("\r")] = " "
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _letters(sign: str, lexicon: Lexicon) -> str:
     """What a character stands for: any k, wide, Cyrillic or accented, is `k`; an invisible one is nothing."""
     if sign == "\n":
         return sign
-    sign = sign.translate(_APOSTROPHES)
+    sign = sign.translate(_APOSTROPHE_SIGNS)
     out: list[str] = []
     for part in unicodedata.normalize("NFKD", sign).casefold():
         category = unicodedata.category(part)
@@ -150,7 +150,7 @@ def _words_of_letters(word: str, lexicon: Lexicon) -> list[str]:
     if word.isdecimal() and word not in lexicon.written_out:
         if _YEAR.fullmatch(word):
             return ["YEAR"]
-        return ["MANY" if int(word[:LONGEST_COUNT]) >= MANY else "NUMBER"]
+        return ["MANY" if int(word[:LONGEST_COUNT]) >= FEWEST_OF_MANY else "NUMBER"]
     if word in lexicon.written_out:
         return list(lexicon.written_out[word])
     if word.endswith("'s"):
@@ -221,7 +221,7 @@ def _is_letter(word: str) -> bool:
 
 def _is_spelt_on(words: list[str], at: int) -> bool:
     """Whether an `i` before this place is one of `i. c. i. d. e.` rather than the word."""
-    following = [word for word in words[at : at + 2] if word not in _BREAKS]
+    following = [word for word in words[at : at + 2] if word not in _ENDS]
     return bool(following) and _is_letter(following[0])
 
 
@@ -232,7 +232,7 @@ def _close_up_single_letters(words: list[str]) -> list[str]:
         between = 0 < at < len(words) - 1 and _is_letter(words[at - 1]) and _is_letter(words[at + 1])
         if between and word.isdigit():
             out.append(word.translate(LEETSPEAK[0]))
-        elif not (between and word in _BREAKS and (words[at + 1] != "i" or _is_spelt_on(words, at + 2))):
+        elif not (between and word in _ENDS and (words[at + 1] != "i" or _is_spelt_on(words, at + 2))):
             out.append(word)
     return out
 

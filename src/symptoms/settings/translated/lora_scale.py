@@ -15,9 +15,10 @@ further the ratio is from 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symptoms.settings.translated.translation import Draft
+from symptoms.settings.translated.their_values import TheirValues
 
 OUR_ALPHA = 32
 """What the Tinker API fixes, and `tinker_local` with it."""
@@ -55,16 +56,18 @@ class TheirAdam:
     eps: float
     weight_decay: float
     clip: float
-    words: tuple[str, str, str, str]
+    words: Sequence[str]
 
 
-def carry_rank(draft: Draft, scale: Scale, name: str) -> None:
+def carry_rank(theirs: TheirValues, scale: Scale, name: str) -> None:
     """The rank, and that alpha is fixed."""
     same = "the same as ours" if scale.ratio == 1 else f"and ours is 32 / {scale.rank} = {scale.ours:g}"
-    draft.carry("lora_rank", scale.rank, f"{name}; alpha is fixed at 32 here: {scale.words}, {same}")
+    theirs.carry("lora_rank", scale.rank, f"{name}; alpha is fixed at 32 here: {scale.words}, {same}")
 
 
-def carry_adam(draft: Draft, adam: TheirAdam, scale: Scale, loss: float = 1.0, loss_words: str = "") -> None:
+def carry_adam(
+    theirs: TheirValues, adam: TheirAdam, scale: Scale, loss: float = 1.0, loss_words: str = ""
+) -> None:
     """Rate, eps, decay and clipping for our scale, and for a loss that is `loss` times theirs.
 
     Under Adam the rate is the same whatever the loss is multiplied with; eps and the norm are not.
@@ -72,15 +75,15 @@ def carry_adam(draft: Draft, adam: TheirAdam, scale: Scale, loss: float = 1.0, l
     rate_words, eps_words, decay_words, clip_words = adam.words
     ratio = scale.ratio
     changed = f", times {ratio:g}{scale.because}" if ratio != 1 else ""
-    draft.carry("learning_rate", _rounded(adam.rate * ratio), f"{rate_words}{changed}")
+    theirs.carry("learning_rate", _rounded(adam.rate * ratio), f"{rate_words}{changed}")
     to_gradient = loss / ratio
     why = f"{scale.because}{loss_words}"
     by = f", times {to_gradient:g}, as the gradient is here{why}" if to_gradient != 1 else ""
-    draft.carry("adam_eps", _rounded(adam.eps * to_gradient), f"{eps_words}{by}")
+    theirs.carry("adam_eps", _rounded(adam.eps * to_gradient), f"{eps_words}{by}")
     by = f", divided by {ratio:g}, so that rate times decay stays" if ratio != 1 and adam.weight_decay else ""
-    draft.carry("weight_decay", _rounded(adam.weight_decay / ratio), f"{decay_words}{by}")
+    theirs.carry("weight_decay", _rounded(adam.weight_decay / ratio), f"{decay_words}{by}")
     by = f", times {to_gradient:g}, as the gradient is here{why}" if to_gradient != 1 and adam.clip else ""
-    draft.carry("grad_clip_norm", _rounded(adam.clip * to_gradient), f"{clip_words}{by}")
+    theirs.carry("grad_clip_norm", _rounded(adam.clip * to_gradient), f"{clip_words}{by}")
 
 
 def _rounded(value: float) -> float:

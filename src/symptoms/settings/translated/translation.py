@@ -35,24 +35,3 @@ class Translation:
     def settings(self) -> dict[str, Any]:
         """The settings alone, by their names."""
         return {one.name: one.value for one in self.carried}
-
-
-class Draft:
-    """A translation while it is made."""
-
-    def __init__(self, tool: str) -> None:
-        self._tool = tool
-        self._carried: dict[str, Carried] = {}
-        self._left: list[Left] = []
-
-    def carry(self, name: str, value: Any, reason: str) -> None:
-        """One of our settings."""
-        self._carried[name] = Carried(name, value, reason)
-
-    def leave(self, name: str, reason: str) -> None:
-        """Something of theirs that is not carried over."""
-        self._left.append(Left(name, reason))
-
-    def done(self) -> Translation:
-        """The translation, in the order in which it was made."""
-        return Translation(self._tool, tuple(self._carried.values()), tuple(self._left))

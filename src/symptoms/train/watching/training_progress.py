@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -51,8 +50,6 @@ class TrainingProgress:
         self._last = time.perf_counter()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._view.__exit__(kind, error, trace)
-        self._interruption.__exit__(kind, error, trace)
+    def __exit__(self, *ended: object) -> None:
+        self._view.__exit__(*ended)
+        self._interruption.__exit__(*ended)
