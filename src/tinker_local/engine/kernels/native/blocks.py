@@ -101,39 +101,20 @@ class FewRowsBlocks:
 
         `pages` are the keys and values of all layers.
         """
-        norm, (cosines, sines) = self._held[1], self._held[2]
-        keys, values = pages
+        _, norm, angles = self._held
+        read = (reading.tables, reading.starts, reading.lengths)
         places = _Places(
-            positions.data_ptr(),
-            writing.sources.data_ptr(),
-            writing.slots.data_ptr(),
+            *(one.data_ptr() for one in (positions, writing.sources, writing.slots)),
             len(writing.slots),
-            reading.tables.data_ptr(),
-            reading.starts.data_ptr(),
-            reading.lengths.data_ptr(),
+            *(one.data_ptr() for one in read),
             reading.longest,
-            keys.data_ptr(),
-            values.data_ptr(),
-            keys.stride(0),
-            values.stride(0),
+            *(one.data_ptr() for one in pages),
+            *(one.stride(0) for one in pages),
         )
         room, output = x.new_empty(len(x) * self._room), torch.empty_like(x)
-        kernels().hidden_states(
-            ctypes.addressof(self._blocks),
-            len(self._blocks),
-            self._shape,
-            self._eps,
-            norm.data_ptr(),
-            cosines.data_ptr(),
-            sines.data_ptr(),
-            ctypes.addressof(places),
-            x.data_ptr(),
-            x.shape[1],
-            room.data_ptr(),
-            output.data_ptr(),
-            len(x),
-            torch.get_num_threads(),
-        )
+        model = (self._blocks, len(self._blocks), self._shape, self._eps, norm, *angles)
+        rows = (x, x.shape[1], room, output, len(x), torch.get_num_threads())
+        kernels().hidden_states(*model, ctypes.byref(places), *rows)
         return output
 
 
