@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """One prompt and how to continue it.
+    """One prompt and how to continue it: greedily by one token, where nothing else is said.
 
     `temperature` zero is greedy; `top_k` of -1 or 0 and `top_p` of 1 are off. `stop_tokens` end a
     sequence with one token, `stop_strings` with text; what stopped it is part of the output.
@@ -23,15 +23,15 @@ class GenerationRequest:
     """
 
     prompt: tuple[int, ...]
-    num_samples: int
-    max_tokens: int
-    temperature: float
-    top_k: int
-    top_p: float
-    seed: int
-    stop_tokens: frozenset[int]
-    stop_strings: tuple[str, ...]
-    prompt_logprobs: bool
+    num_samples: int = 1
+    max_tokens: int = 1
+    temperature: float = 0.0
+    top_k: int = -1
+    top_p: float = 1.0
+    seed: int = 0
+    stop_tokens: frozenset[int] = frozenset()
+    stop_strings: tuple[str, ...] = ()
+    prompt_logprobs: bool = False
     scored_from: int = 0
     top_prompt_logprobs: int = 0
     top_sample_logprobs: int = 0

@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tinker_local.engine.kernels import vocabulary
 from tinker_local.engine.kernels.native import library as library_module
-from tinker_local.engine.kernels.native import vocabulary
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
 from tinker_local.engine.kernels.native.few_rows import BlockLengths, FewRowsLowRank
 from tinker_local.engine.kernels.native.library import SWITCH, Shape, library
@@ -365,7 +365,7 @@ def test_what_is_behind_the_best_is_drawn_by_its_mass(
     scores = scores.round() if ties else scores
     with pytest.MonkeyPatch.context() as patch:
         if not native:
-            patch.setattr(vocabulary, "computes", lambda _: False)
+            patch.setattr(vocabulary, "_is_for_kernels", lambda _: False)
         best = likeliest(scores, torch.tensor([temperature]), MOST_BEST)
         tokens = best.tokens[0].tolist()
         masses = ((scores[0].double() - scores.max().double()) / temperature).exp()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from tinker_local.domain.generation import GenerationRequest
 from tinker_local.engine.kernels.vocabulary import MOST_BEST, likeliest, token_behind_the_best
 
 HEAD, LONGER_HEAD = MOST_BEST, 1024
@@ -18,16 +19,7 @@ HEAD, LONGER_HEAD = MOST_BEST, 1024
 vocabulary takes 20 times longer."""
 SMALLEST = 1e-30
 """Temperatures below this are as good as zero."""
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """How to choose: `temperature` zero is greedy, `top_k` of -1 or 0 and `top_p` of 1 are off."""
-
-    temperature: float
-    top_k: int
-    top_p: float
-    generator: np.random.Generator
+Draw = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -68,21 +60,23 @@ def _above_zero(temperature: float) -> float:
     return 1.0 if temperature == 0 else max(temperature, SMALLEST)
 
 
-def sample_tokens(scored: ScoredRows, rows: Sequence[int], settings: Sequence[SamplingSettings]) -> list[int]:
+def sample_tokens(
+    scored: ScoredRows, rows: Sequence[int], settings: Sequence[GenerationRequest], draws: Sequence[Draw]
+) -> list[int]:
     """A token after each of these rows, of which some may be the same.
 
     The likeliest, or inverse-transform sampling over the tokens that top_k and top_p leave: likeliest first,
     and where all are left, those behind the likeliest ones in the order of the vocabulary.
     """
-    return [_sampled(scored, row, one) for row, one in zip(rows, settings, strict=True)]
+    return [_sampled(scored, *one) for one in zip(rows, settings, draws, strict=True)]
 
 
-def _sampled(scored: ScoredRows, row: int, one: SamplingSettings) -> int:
+def _sampled(scored: ScoredRows, row: int, one: GenerationRequest, draw: Draw) -> int:
     best = scored.best[row]
     if one.temperature == 0:
         return int(scored.tokens[row, 0])
     temperature, vocab_size = _above_zero(one.temperature), scored.scores.shape[1]
-    point = one.generator.random()
+    point = draw.random()
     # The best score is taken off first, so that dividing by a tiny temperature gives no infinity.
     head = np.exp((best - best[0]) / temperature)
     index = _index_at(head, scored.masses[row], one, point, whole=len(best) == vocab_size)
@@ -110,7 +104,7 @@ def _likeliest(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _index_at(
-    masses: npt.NDArray[np.float64], total: float, one: SamplingSettings, point: float, whole: bool
+    masses: npt.NDArray[np.float64], total: float, one: GenerationRequest, point: float, whole: bool
 ) -> int | None:
     """Where a point of [0, 1) falls among masses in falling order; `total` counts those left out too.
 

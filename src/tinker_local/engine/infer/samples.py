@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from tinker_local.domain.generation import Array, GenerationRequest, SampledSequence, TokenLogprobs
-from tinker_local.engine.infer.sampler import SamplingSettings, ScoredRows, sample_tokens
+from tinker_local.engine.infer.sampler import Draw, ScoredRows, sample_tokens
 
 
 @dataclass(eq=False)
@@ -20,7 +20,7 @@ class Sample:
     """One sequence of a request: what it has sampled so far, and how it samples on."""
 
     request: GenerationRequest
-    settings: SamplingSettings
+    draw: Draw
     tokens: list[int] = field(default_factory=list[int])
     logprobs: list[float] = field(default_factory=list[float])
     top: list[tuple[Array, Array]] = field(default_factory=list[tuple[Array, Array]])
@@ -29,8 +29,7 @@ class Sample:
     @classmethod
     def numbered(cls, request: GenerationRequest, number: int) -> Sample:
         """The sequence of this number, with random numbers that depend on it and the request's seed alone."""
-        generator = np.random.default_rng([request.seed, number])
-        return cls(request, SamplingSettings(request.temperature, request.top_k, request.top_p, generator))
+        return cls(request, np.random.default_rng([request.seed, number]))
 
     @property
     def finished(self) -> bool:
@@ -46,7 +45,8 @@ class Sample:
 
 def extend(samples: Sequence[Sample], scored: ScoredRows, rows: Sequence[int], tokenizer: Tokenizer) -> None:
     """Sample one more token for every sequence, each from its row of scores."""
-    tokens = sample_tokens(scored, rows, [sample.settings for sample in samples])
+    requests, draws = [sample.request for sample in samples], [sample.draw for sample in samples]
+    tokens = sample_tokens(scored, rows, requests, draws)
     # The reported log-probability is the model's own, before temperature and truncation.
     reported = scored.logprobs(rows, tokens)
     for index, (sample, row, token) in enumerate(zip(samples, rows, tokens, strict=True)):

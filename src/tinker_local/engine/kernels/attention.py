@@ -15,13 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinker_local.engine.kernels.native import training_attention as native
-from tinker_local.engine.kernels.native.library import Shape
+from tinker_local.engine.kernels.native.library import Shape, kernels, takes_bfloat16
 
 QUERY_BLOCK = 256
 """Queries of one sequence that are looked at together."""
 MOST_PADDING = 0.15
 """Sequences are padded to one length where at most this share of each is padding."""
+WIDTHS = 64
+"""The kernels in C take heads whose width is a multiple of this."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class Sequences:
     longest: int
     groups: tuple[SequenceGroup, ...]
 
+    @property
+    def places(self) -> tuple[Tensor, Tensor, int, int]:
+        """As the kernels in C take them."""
+        return self.starts, self.lengths, len(self.lengths), self.longest
+
 
 def sequences_of(lengths: Sequence[int], dtype: torch.dtype, device: torch.device) -> Sequences:
     """Sequences of these lengths, best the longest first."""
@@ -116,9 +122,12 @@ def attention(inputs: Tensor, heads: Heads, sequences: Sequences) -> tuple[Tenso
 
     And what the backward pass needs of it.
     """
-    if native.can_attend(inputs):
-        shape = Shape(heads.queries, heads.keys, inputs.shape[2])
-        return native.attention(inputs, shape, sequences.starts, sequences.lengths, sequences.longest)
+    rows, _, width = inputs.shape
+    if takes_bfloat16(inputs) and width % WIDTHS == 0 and inputs.is_contiguous():
+        output, log_sums = inputs.new_zeros((rows, heads.queries, width)), torch.zeros((rows, heads.queries))
+        shape, threads = Shape(heads.queries, heads.keys, width), torch.get_num_threads()
+        kernels().half_attention(inputs, shape, *sequences.places, output, log_sums, threads)
+        return output, log_sums
     queries, keys, values = heads.parts(inputs)
     # Rows that are in no group gather nothing.
     output = torch.zeros_like(queries, memory_format=torch.contiguous_format)
@@ -143,13 +152,14 @@ def attention_backward(
     sequences: Sequences,
 ) -> Tensor:
     """The gradient to queries, keys and values from that to what was gathered."""
+    to_inputs = torch.zeros_like(inputs)
     if isinstance(kept, Tensor):
         shape = Shape(heads.queries, heads.keys, inputs.shape[2])
-        return native.attention_backward(
-            gradient, inputs, kept, shape, sequences.starts, sequences.lengths, sequences.longest
-        )
+        parts = torch.empty((2, *gradient.shape), dtype=torch.float32)
+        given = (gradient.contiguous(), inputs, kept, shape, *sequences.places)
+        kernels().half_attention_backward(*given, parts, to_inputs, len(inputs), torch.get_num_threads())
+        return to_inputs
     queries, keys, values = heads.parts(inputs)
-    to_inputs = torch.zeros_like(inputs)
     to_queries, to_keys, to_values = heads.parts(to_inputs)
     scale = inputs.shape[-1] ** -0.5
     for group, known in zip(sequences.groups, kept, strict=True):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tinker_local.engine.kernels.linear import LinearGroup
 from tinker_local.engine.kernels.matmul import rounded_up
-from tinker_local.engine.kernels.native import training
+from tinker_local.engine.kernels.native.library import kernels, takes_rows
 
 SCORES_MEMORY = 20 * 2**20
 """Bytes for the scores of the rows that are looked at together; more would not stay in the caches."""
@@ -85,7 +85,7 @@ class _Scored:
 
 @dataclass(frozen=True)
 class _HalfScored:
-    """The same of scores in bfloat16 by the kernels in C: scores, and logarithms of the sums."""
+    """The same of scores in bfloat16 by the kernels in C: scores, and logarithms of the sums [rows, 1]."""
 
     scores: Tensor
     log_sums: Tensor
@@ -95,23 +95,24 @@ class _HalfScored:
         return (chosen - self.log_sums).view(targets.shape)
 
     def gradient(self, targets: Tensor, by_logprob: Tensor) -> Tensor:
-        rows = len(targets)
-        training.score_gradients_(
-            self.scores, self.log_sums, targets.view(rows, -1), by_logprob.view(rows, -1)
-        )
+        targets, by_logprob = (x.reshape(len(x), -1).contiguous() for x in (targets, by_logprob))
+        sizes = (targets.shape[1], *self.scores.shape, torch.get_num_threads())
+        kernels().half_score_gradients(self.scores, self.log_sums, targets, by_logprob, *sizes)
         return self.scores
 
 
 def _scored(scores: Tensor) -> _Scored | _HalfScored:
-    if training.computes(scores):
-        return _HalfScored(scores, training.log_sums(scores))
+    if takes_rows(scores):
+        log_sums = scores.new_empty((len(scores), 1), dtype=torch.float32)
+        kernels().half_log_sums(scores, log_sums, *scores.shape, torch.get_num_threads())
+        return _HalfScored(scores, log_sums)
     return _Scored.of(scores)
 
 
 def _pieces(unembedding: LinearGroup, states: Tensor) -> Iterator[slice]:
     # The kernels in C keep no exponentials beside the scores. The fewer the pieces, the less often the whole
     # unembedding comes from memory.
-    beside = 0 if training.computes(states) else torch.float32.itemsize
+    beside = 0 if takes_rows(states) else torch.float32.itemsize
     row = unembedding.outputs * (states.element_size() + beside)
     size = max(1, SCORES_MEMORY // row // ROWS) * ROWS
     return (slice(start, start + size) for start in range(0, len(states), size))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tinker_local.engine.kernels.native import training
+from tinker_local.engine.kernels.native.library import kernels, takes_rows
 
 
 def norm(x: Tensor, weight: Tensor, eps: float, plus: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -16,8 +16,10 @@ def norm(x: Tensor, weight: Tensor, eps: float, plus: Tensor | None = None) -> t
 
     `plus` is added to `x` first, in place.
     """
-    if training.computes(x):
-        return training.norm(x, plus, weight, eps)
+    if takes_rows(x):
+        states, inverse = torch.empty_like(x), x.new_empty((len(x), 1), dtype=torch.float32)
+        kernels().half_norm(x, plus, weight, eps, states, inverse, *x.shape, torch.get_num_threads())
+        return states, inverse
     if plus is not None:
         x.add_(plus)
     wide = x.float()
@@ -27,8 +29,10 @@ def norm(x: Tensor, weight: Tensor, eps: float, plus: Tensor | None = None) -> t
 
 def normed(x: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
     """The output of `norm` from its inverse root, which is quicker to compute again than to keep."""
-    if training.computes(x):
-        return training.normed(x, inverse, weight)
+    if takes_rows(x):
+        states = torch.empty_like(x)
+        kernels().half_normed(x, inverse, weight, states, *x.shape, torch.get_num_threads())
+        return states
     return (x * inverse).to(x.dtype).mul_(weight)
 
 
@@ -36,8 +40,10 @@ def norm_backward(
     gradient: Tensor, x: Tensor, inverse: Tensor, weight: Tensor, plus: Tensor | None = None
 ) -> Tensor:
     """The gradient to `x`, in its type, and `plus` added to it; the weight is frozen and gets none."""
-    if training.computes(x) and gradient.is_contiguous():
-        return training.norm_backward(gradient, x, inverse, weight, plus)
+    if takes_rows(x) and gradient.is_contiguous():
+        to_x, threads = torch.empty_like(x), torch.get_num_threads()
+        kernels().half_norm_backward(gradient, x, inverse, weight, plus, to_x, *x.shape, threads)
+        return to_x
     scaled = x * inverse
     wide = (gradient * weight).float()
     along = (wide * scaled).mean(-1, keepdim=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from tinker_local.engine.kernels.native import training
+from tinker_local.engine.kernels.native.library import kernels, takes_bfloat16
+from tinker_local.engine.kernels.native.panels import LANES
 
 
 def rotate_(x: Tensor, cosines: Tensor, sines: Tensor) -> None:
@@ -18,8 +20,10 @@ def rotate_backward_(gradient: Tensor, cosines: Tensor, sines: Tensor) -> None:
 
 
 def _rotate(x: Tensor, cosines: Tensor, sines: Tensor, direction: int) -> None:
-    if training.can_rotate(x):
-        training.rotate_(x, cosines, sines, direction)
+    rows, heads, width = x.shape
+    if takes_bfloat16(x) and width % (2 * LANES) == 0 and x.stride()[1:] == (width, 1):
+        place, threads = (x, x.stride(0), heads, width), torch.get_num_threads()
+        kernels().half_rotate(*place, cosines, sines, direction, rows, threads)
         return
     cosines, sines = cosines.to(x.dtype), sines.to(x.dtype)
     half = x.shape[-1] // 2

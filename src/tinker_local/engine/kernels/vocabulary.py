@@ -5,13 +5,15 @@ Each row comes out alike in any company of other rows.
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tinker_local.engine.kernels.native import vocabulary
+from tinker_local.engine.kernels.native.library import kernels, library
+from tinker_local.engine.kernels.native.panels import LANES
 
 MOST_BEST = 64
 """As many of the best as `likeliest` can be asked for."""
@@ -31,13 +33,20 @@ class Likeliest:
     """The logarithm of the sum of e to each score, float32 [rows]; no number where a score is none."""
 
 
+def _is_for_kernels(scores: Tensor) -> bool:
+    return scores.dtype == torch.float32 and scores.device.type == "cpu" and library() is not None
+
+
 def log_sums(scores: Tensor) -> Tensor:
     """The logarithm of the sum of e to each score, [rows] of float32 [rows, vocab_size].
 
     A score less this is a log-probability in nats.
     """
-    if vocabulary.computes(scores):
-        return vocabulary.log_sums(scores)
+    if _is_for_kernels(scores):
+        scores = scores.contiguous()
+        sums = scores.new_empty(len(scores))
+        kernels().log_sums(scores, sums, *scores.shape, torch.get_num_threads())
+        return sums
     # A row alone would be summed in parts by several threads, and so come out otherwise than in company.
     return _at_least_two(scores).logsumexp(dim=-1)[: len(scores)]
 
@@ -47,8 +56,15 @@ def likeliest(scores: Tensor, temperatures: Tensor, count: int) -> Likeliest:
 
     `temperatures` is float32 [rows], each above zero.
     """
-    if vocabulary.computes(scores):
-        return Likeliest(*vocabulary.likeliest(scores, temperatures, count))
+    if _is_for_kernels(scores):
+        scores, (rows, width) = scores.contiguous(), scores.shape
+        masses, sums = scores.new_empty((2, rows))
+        best, room = scores.new_empty((rows, count)), scores.new_empty((rows, width + LANES))
+        tokens, numbers = (torch.empty(one.shape, dtype=torch.int32) for one in (best, room))
+        found = (best, tokens, masses, sums)
+        sizes = (rows, width, torch.get_num_threads())
+        kernels().likeliest(scores, temperatures, count, *found, room, numbers, *sizes)
+        return Likeliest(*found)
     best, tokens = scores.topk(count, dim=-1)
     masses = (scores - best[:, :1]).div_(temperatures[:, None]).exp_()
     return Likeliest(best, tokens, _at_least_two(masses).sum(dim=-1)[: len(scores)], log_sums(scores))
@@ -64,8 +80,11 @@ def token_behind_the_best(
     """
     peak, least = best[0], best[-1]
     behind = max(token for token, score in zip(tokens, best, strict=True) if score == least)
-    if vocabulary.computes(scores):
-        return vocabulary.place_at(scores, temperature, peak, least, behind, point)
+    if _is_for_kernels(scores):
+        place = ctypes.c_long()
+        sizes = (peak, temperature, least, behind, point)
+        kernels().place_at(scores, len(scores), *sizes, ctypes.byref(place))
+        return place.value
     masses = ((scores - peak) / temperature).exp_().double()
     masses[list(tokens)] = 0
     found = int(torch.searchsorted(masses.cumsum(0), point, right=True))

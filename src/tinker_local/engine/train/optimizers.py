@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -42,23 +42,6 @@ class DimuonSettings:
 Settings = AdamSettings | DimuonSettings
 
 
-class Optimizer(Protocol):
-    """Changes an adapter by the gradients that lie beside it."""
-
-    @property
-    def name(self) -> str:
-        """As `optimizer_config` has it."""
-        ...
-
-    def step(self, settings: Settings) -> None:
-        """One step; raises RequestError, and changes nothing, for another optimizer's settings."""
-        ...
-
-    def state(self) -> dict[str, Tensor]:
-        """Copies of what it remembers; zeros before the first step."""
-        ...
-
-
 class AdamW:
     """The library's AdamW over one flat parameter.
 
@@ -79,7 +62,7 @@ class AdamW:
             }
 
     def step(self, settings: Settings) -> None:
-        """One step of Adam."""
+        """One step of Adam; raises RequestError, and changes nothing, for another optimizer's settings."""
         if not isinstance(settings, AdamSettings):
             raise _other("adamw", "AdamParams", "with optimizer=DimuonOptimizerConfig() for DimuonParams")
         self._optimizer.param_groups[0].update(
@@ -91,7 +74,7 @@ class AdamW:
         self._optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
-        """Adam's moments and step count."""
+        """Copies of Adam's moments and step count; zeros before the first step."""
         state = self._optimizer.state.get(self._parameter)
         if not state:
             zeros = torch.zeros_like(self._parameter.detach())
@@ -118,7 +101,7 @@ class Dimuon:
 
     @torch.no_grad()
     def step(self, settings: Settings) -> None:
-        """One step of Muon."""
+        """One step of Muon; raises RequestError, and changes nothing, for another optimizer's settings."""
         if not isinstance(settings, DimuonSettings):
             raise _other("dimuon", "DimuonParams", "without an optimizer for AdamParams")
         self._momentum.lerp_(self._gradients, 1 - settings.beta1)
@@ -128,7 +111,7 @@ class Dimuon:
                 matrix.sub_(settings.learning_rate * direction(mean, self._adapter.config.rank))
 
     def state(self) -> dict[str, Tensor]:
-        """The running mean of the gradients."""
+        """A copy of the running mean of the gradients; zeros before the first step."""
         return {"momentum": self._momentum.clone()}
 
 
@@ -154,7 +137,8 @@ def _norm(matrix: Tensor) -> Tensor:
     return norm.clamp_min(torch.finfo(matrix.dtype).tiny)
 
 
-OPTIMIZERS: Mapping[str, type[AdamW | Dimuon]] = {"adamw": AdamW, "dimuon": Dimuon}
+Optimizer = AdamW | Dimuon
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {"adamw": AdamW, "dimuon": Dimuon}
 
 
 def make_optimizer(

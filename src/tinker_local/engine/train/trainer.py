@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -99,8 +99,7 @@ class TrainingModel:
 
         def compute(decoder: Decoder, batch: MicroBatch) -> _Outcome:
             chosen = [datums[index] for index in batch.indices]
-            results, loss_sum = _compute(decoder, chosen, loss, settings, forward_only, batch.fits)
-            return results, {"loss:sum": loss_sum}
+            return _compute(decoder, chosen, loss, settings, forward_only, batch.fits)
 
         return self._in_micro_batches(datums, forward_only, compute)
 
@@ -209,42 +208,50 @@ class TrainingModel:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Datums of a micro-batch as tensors: targets int64 [rows] or [rows, k], the loss's inputs float32."""
+class _Passed:
+    """Datums of a micro-batch that have gone through the model's blocks.
 
+    `targets` are int64 [rows] or [rows, k], `states` [rows, hidden] what the unembedding scores. `last` is
+    what the blocks gave, padded, and the inverse roots of its norm; `saved` what their backward pass needs.
+    """
+
+    decoder: Decoder
     lengths: list[int]
     tokens: Tokens
     targets: Tensor
-    inputs: Mapping[str, Tensor]
+    states: Tensor
+    last: tuple[Tensor, Tensor]
+    saved: Saved
 
     @classmethod
-    def of(cls, decoder: Decoder, datums: Sequence[Datum], loss: Loss) -> _Batch:
-        device = decoder.model.device
-        return cls(
-            [len(datum.tokens) for datum in datums],
-            decoder.tokens([torch.from_numpy(datum.tokens) for datum in datums]),
-            _joined(datums, "target_tokens").to(device),
-            {name: _joined(datums, name).float().to(device) for name in loss.inputs},
+    def through(cls, decoder: Decoder, datums: Sequence[Datum], learns: bool, fits: bool) -> _Passed:
+        """`fits`: whether all may be kept that the backward pass needs, if it `learns`."""
+        tokens = decoder.tokens([torch.from_numpy(datum.tokens) for datum in datums])
+        keep = Keep.NOTHING
+        if learns and decoder.trains_blocks:
+            keep = Keep.ALL if fits else Keep.INPUTS
+        x, saved = decoder.forward(tokens, keep)
+        states, inverse = decoder.final_norm(x)
+        targets = _joined(datums, "target_tokens").to(decoder.model.device)
+        lengths = [len(datum.tokens) for datum in datums]
+        return cls(decoder, lengths, tokens, targets, states[: tokens.number], (x, inverse), saved)
+
+    def logprobs(self, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Log-probabilities of the targets of these rows."""
+        return target_logprobs(self.decoder.unembedding, self.states[rows], self.targets[rows])
+
+    def backward(self, counted: Tensor, derivative: Derivative) -> Tensor:
+        """Log-probabilities of the counted rows, bool [rows]; gradients gather in their buffers."""
+        found, to_counted = target_logprobs_and_gradient(
+            self.decoder.unembedding, self.states[counted], self.targets[counted], derivative
         )
-
-    def counted(self, loss: Loss) -> Tensor:
-        """Which rows the loss depends on, bool [rows]."""
-        if loss.weight_input is None:
-            return torch.ones(len(self.targets), dtype=torch.bool, device=self.targets.device)
-        return (self.inputs[loss.weight_input] != 0).reshape(len(self.targets), -1).any(dim=1)
-
-    def with_sequence_ratios(self, ratio_input: str, logprobs: Tensor) -> _Batch:
-        """With what a loss of whole sequences reads, from the log-probabilities of all targets."""
-        sampled, mask = self.inputs["logprobs"], self.inputs[ratio_input]
-        ratios = sequence_log_ratios(mask, logprobs, sampled, self.lengths)
-        return replace(self, inputs={**self.inputs, SEQUENCE_LOG_RATIO: ratios})
-
-    def results(
-        self, loss: Loss, settings: Mapping[str, float], logprobs: Tensor
-    ) -> tuple[list[DatumOutput], float]:
-        elementwise = loss.elementwise(self.inputs, logprobs, settings)
-        outputs = _split(self.lengths, logprobs, elementwise)
-        return outputs, float(elementwise.sum(dtype=torch.float64))
+        if self.decoder.trains_blocks:
+            x, inverse = self.last
+            to_states = torch.zeros_like(x)
+            to_states[: len(counted)][counted] = to_counted
+            to_last = self.decoder.final_norm_backward(to_states, x, inverse)
+            self.decoder.backward(self.tokens, self.saved, to_last)
+        return found
 
 
 @torch.no_grad()
@@ -255,39 +262,36 @@ def _compute(
     settings: Mapping[str, float],
     forward_only: bool,
     fits: bool,
-) -> tuple[list[DatumOutput], float]:
+) -> _Outcome:
     """One micro-batch: what each datum's tokens give, the loss summed up, and gradients in their buffers.
 
     `fits`: whether all may be kept that the backward pass needs.
     """
-    batch = _Batch.of(decoder, datums, loss)
+    device = decoder.model.device
+    inputs = {name: _joined(datums, name).float().to(device) for name in loss.inputs}
     # Tokens of weight zero are reported but not differentiated: the unembedding is a large share of a small
     # model's work, and prompts are about half of the tokens.
-    counted = batch.counted(loss)
+    if loss.weight_input is None:
+        counted = torch.ones(sum(len(datum.tokens) for datum in datums), dtype=torch.bool, device=device)
+    else:
+        weighs = inputs[loss.weight_input] != 0
+        counted = weighs.reshape(len(weighs), -1).any(dim=1)
     learns = not forward_only and bool(counted.any())
-    keep = Keep.NOTHING
-    if learns and decoder.trains_blocks:
-        keep = Keep.ALL if fits else Keep.INPUTS
-    x, saved = decoder.forward(batch.tokens, keep)
-    padded_states, inverse = decoder.final_norm(x)
-    states = padded_states[: batch.tokens.number]
+    passed = _Passed.through(decoder, datums, learns, fits)
     if loss.ratio_input is not None:
         # Of a whole sequence, so it has to be known before the first of its tokens is differentiated.
-        first = target_logprobs(decoder.unembedding, states, batch.targets)
-        batch = batch.with_sequence_ratios(loss.ratio_input, first)
-    logprobs = torch.empty(batch.targets.shape, device=x.device)
-    logprobs[~counted] = target_logprobs(decoder.unembedding, states[~counted], batch.targets[~counted])
+        sampled, mask = inputs["logprobs"], inputs[loss.ratio_input]
+        inputs[SEQUENCE_LOG_RATIO] = sequence_log_ratios(mask, passed.logprobs(), sampled, passed.lengths)
+    logprobs = torch.empty(passed.targets.shape, device=device)
+    logprobs[~counted] = passed.logprobs(~counted)
     if learns:
-        derivative = _derivative(
-            loss, {name: values[counted] for name, values in batch.inputs.items()}, settings
-        )
-        logprobs[counted], to_counted = target_logprobs_and_gradient(
-            decoder.unembedding, states[counted], batch.targets[counted], derivative
-        )
-        _backward(decoder, batch.tokens, saved, padded_states, (x, inverse), counted, to_counted)
+        mine = {name: values[counted] for name, values in inputs.items()}
+        logprobs[counted] = passed.backward(counted, _derivative(loss, mine, settings))
     else:
-        logprobs[counted] = target_logprobs(decoder.unembedding, states[counted], batch.targets[counted])
-    return batch.results(loss, settings, logprobs)
+        logprobs[counted] = passed.logprobs(counted)
+    elementwise = loss.elementwise(inputs, logprobs, settings)
+    outputs = _split(passed.lengths, {"logprobs": logprobs, "elementwise_loss": elementwise})
+    return outputs, {"loss:sum": float(elementwise.sum(dtype=torch.float64))}
 
 
 @torch.no_grad()
@@ -305,17 +309,9 @@ def _compute_custom(
     are scored a second time, for their gradients; the blocks of the model are passed once.
     """
     chosen = [datums[index] for index in batch.indices]
-    lengths = [len(datum.tokens) for datum in chosen]
-    tokens = decoder.tokens([torch.from_numpy(datum.tokens) for datum in chosen])
-    targets = _joined(chosen, "target_tokens").to(decoder.model.device)
-    keep = Keep.NOTHING
-    if not forward_only and decoder.trains_blocks:
-        keep = Keep.ALL if batch.fits else Keep.INPUTS
-    x, saved = decoder.forward(tokens, keep)
-    padded_states, inverse = decoder.final_norm(x)
-    states = padded_states[: tokens.number]
-    logprobs = target_logprobs(decoder.unembedding, states, targets)
-    parts = cast(tuple[Tensor, ...], logprobs.cpu().split(lengths))
+    passed = _Passed.through(decoder, chosen, not forward_only, batch.fits)
+    logprobs = passed.logprobs()
+    parts = cast(tuple[Tensor, ...], logprobs.cpu().split(passed.lengths))
     losses = [
         loss.compute(index, datum, part, not forward_only, budget)
         for index, datum, part in zip(batch.indices, chosen, parts, strict=True)
@@ -323,33 +319,14 @@ def _compute_custom(
     gradients = [one.gradient for one in losses if one.gradient is not None]
     if gradients:
         by_logprob = torch.cat(gradients).to(logprobs)
-        counted = (by_logprob != 0).reshape(len(targets), -1).any(dim=1)
+        counted = (by_logprob != 0).reshape(len(logprobs), -1).any(dim=1)
         if bool(counted.any()):
             by_counted = by_logprob[counted]
-            _, to_counted = target_logprobs_and_gradient(
-                decoder.unembedding, states[counted], targets[counted], lambda rows, _: by_counted[rows]
-            )
-            _backward(decoder, tokens, saved, padded_states, (x, inverse), counted, to_counted)
+            passed.backward(counted, lambda rows, _: by_counted[rows])
     sums = {"loss:sum": sum(one.value for one in losses)}
     for name in losses[0].metrics:
         sums[name] = sum(one.metrics[name] for one in losses)
-    return [DatumOutput({"logprobs": part.numpy()}) for part in parts], sums
-
-
-def _backward(
-    decoder: Decoder,
-    tokens: Tokens,
-    saved: Saved,
-    padded_states: Tensor,
-    normed: tuple[Tensor, Tensor],
-    counted: Tensor,
-    to_counted: Tensor,
-) -> None:
-    """Gradients of the blocks, from those to the states of the counted rows."""
-    if decoder.trains_blocks:
-        to_states = torch.zeros_like(padded_states)
-        to_states[: len(counted)][counted] = to_counted
-        decoder.backward(tokens, saved, decoder.final_norm_backward(to_states, *normed))
+    return _split(passed.lengths, {"logprobs": logprobs}), sums
 
 
 def _derivative(loss: Loss, inputs: Mapping[str, Tensor], settings: Mapping[str, float]) -> Derivative:
@@ -368,12 +345,12 @@ def _joined(datums: Sequence[Datum], name: str) -> Tensor:
     return torch.from_numpy(np.concatenate([datum.loss_inputs[name] for datum in datums]))
 
 
-def _split(lengths: Sequence[int], logprobs: Tensor, elementwise: Tensor) -> list[DatumOutput]:
-    outputs: list[DatumOutput] = []
-    start = 0
-    for length in lengths:
-        mine = slice(start, start + length)
-        start += length
-        fields = {"logprobs": logprobs[mine], "elementwise_loss": elementwise[mine]}
-        outputs.append(DatumOutput({name: values.cpu().numpy() for name, values in fields.items()}))
-    return outputs
+def _split(lengths: Sequence[int], fields: Mapping[str, Tensor]) -> list[DatumOutput]:
+    """What belongs to each datum, of rows that lie one behind another."""
+    parts = {
+        name: cast(tuple[Tensor, ...], values.cpu().split(list(lengths))) for name, values in fields.items()
+    }
+    return [
+        DatumOutput({name: part[index].numpy() for name, part in parts.items()})
+        for index in range(len(lengths))
+    ]

@@ -52,30 +52,25 @@ def own_answers(
     context = source.base.model.config.max_position_embeddings
     answers: list[OwnAnswer] = []
     for number, prompt in enumerate(questions.prompts):
-        room = max(min(MOST_NEW_TOKENS, context - len(prompt.tokens)), 1)
-        [written] = _run(
-            scheduler,
-            weights,
-            [
-                _request(
-                    prompt.tokens,
-                    max_tokens=room,
-                    stop_tokens=source.base.end_tokens,
-                    stop_strings=(questions.stop,) if questions.stop else (),
-                    top_sample_logprobs=RANKED,
-                )
-            ],
+        request = GenerationRequest(
+            prompt.tokens,
+            max_tokens=max(min(MOST_NEW_TOKENS, context - len(prompt.tokens)), 1),
+            stop_tokens=source.base.end_tokens,
+            stop_strings=(questions.stop,) if questions.stop else (),
+            top_sample_logprobs=RANKED,
         )
+        [written] = _run(scheduler, weights, [request])
         [sequence] = written.sequences
         assert sequence.top is not None, "the likeliest tokens were asked for"
         top = sequence.top
         lines = questions.lines or tuple((int(token),) for token in top.token_ids[0])
         if questions.lines:
-            scored = _run(
-                scheduler,
-                weights,
-                [_request((*prompt.tokens, *line), scored_from=len(prompt.tokens)) for line in lines],
-            )
+            start = len(prompt.tokens)
+            asked = [
+                GenerationRequest((*prompt.tokens, *line), prompt_logprobs=True, scored_from=start)
+                for line in lines
+            ]
+            scored = _run(scheduler, weights, asked)
             scores = [_line_score(result, len(line)) for result, line in zip(scored, lines, strict=True)]
         else:
             scores = [float(logprob) for logprob in top.logprobs[0]]
@@ -98,30 +93,6 @@ def bare_answers(
     for number, (prompt, answer) in enumerate(zip(questions.prompts, own, strict=True)):
         yield from own_answers(base, Questions((prompt,), answer.lines, questions.stop))
         tell(number + 1)
-
-
-def _request(
-    prompt: tuple[int, ...],
-    max_tokens: int = 1,
-    stop_tokens: frozenset[int] = frozenset(),
-    stop_strings: tuple[str, ...] = (),
-    scored_from: int | None = None,
-    top_sample_logprobs: int = 0,
-) -> GenerationRequest:
-    return GenerationRequest(
-        prompt=prompt,
-        num_samples=1,
-        max_tokens=max_tokens,
-        temperature=0.0,
-        top_k=-1,
-        top_p=1.0,
-        seed=0,
-        stop_tokens=stop_tokens,
-        stop_strings=stop_strings,
-        prompt_logprobs=scored_from is not None,
-        scored_from=scored_from or 0,
-        top_sample_logprobs=top_sample_logprobs,
-    )
 
 
 def _line_score(result: GenerationResult, length: int) -> float:

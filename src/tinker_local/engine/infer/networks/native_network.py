@@ -8,7 +8,7 @@ bytes that the base has on disk and those of the adapter. Many rows are multipli
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +17,8 @@ from torch import Tensor
 from tinker_local.engine.infer.networks.network import Pass, filled_up
 from tinker_local.engine.kernels.matmul import rounded_up
 from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
-from tinker_local.engine.kernels.native.blocks import BlockParts, FewRowsBlocks, GroupParts
-from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, FewRowsLowRank, Matrix
+from tinker_local.engine.kernels.native.blocks import Block, FewRowsBlocks, Group
+from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, FewRowsLowRank
 from tinker_local.engine.kernels.native.library import Shape, library
 from tinker_local.engine.kernels.native.panels import GROUP, LANES
 from tinker_local.engine.kernels.native.pointwise import add_and_norm, gated
@@ -49,15 +49,6 @@ def is_native(base: Llama) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Layers of one input: their matrices below each other, and a bias [all outputs] where they have one."""
-
-    names: tuple[str, ...]
-    matrix: Matrix
-    bias: Tensor | None
-
-
 def _low_rank(adapter: Adapter, names: Sequence[str], lengths: BlockLengths) -> FewRowsLowRank | None:
     """The adapters of layers that read one input; they have one all or none."""
     if names[0] not in adapter.matrices:
@@ -70,33 +61,6 @@ def _low_rank(adapter: Adapter, names: Sequence[str], lengths: BlockLengths) -> 
     return FewRowsLowRank(
         lengths.adapter_matrix(below, packed_matrix(below)), [lengths.adapter_matrix(b, b) for b in beside]
     )
-
-
-@dataclass(frozen=True)
-class _Block:
-    attention_norm: Tensor
-    attention_inputs: _Group
-    attention_output: _Group
-    feed_forward_norm: Tensor
-    feed_forward_inputs: _Group
-    feed_forward_output: _Group
-
-    @classmethod
-    def of(cls, base: Llama, prefix: str, groups: Sequence[_Group]) -> _Block:
-        norms = [
-            base.weights[f"{prefix}.{name}.weight"]
-            for name in ("input_layernorm", "post_attention_layernorm")
-        ]
-        return cls(norms[0], groups[0], groups[1], norms[1], groups[2], groups[3])
-
-    @property
-    def groups(self) -> tuple[_Group, ...]:
-        return (
-            self.attention_inputs,
-            self.attention_output,
-            self.feed_forward_inputs,
-            self.feed_forward_output,
-        )
 
 
 class NativeBase:
@@ -114,14 +78,17 @@ class NativeBase:
         self._lay_out = packed_matrix if base.num_bytes <= MOST_BYTES else _as_it_is
         self._lengths = lengths
         self.shape = Shape(config.num_attention_heads, config.num_key_value_heads, config.head_dim)
-        self.blocks: list[_Block] = []
+        self.blocks: list[Block] = []
         for layer in range(config.num_hidden_layers):
             prefix = f"model.layers.{layer}"
-            groups = [
-                self._group(base, [f"{prefix}.{part}.{name}" for name in names], folded)
-                for part, names in PARTS
-            ]
-            self.blocks.append(_Block.of(base, prefix, groups))
+            names = ([f"{prefix}.{part}.{name}" for name in names] for part, names in PARTS)
+            norms = (f"{prefix}.{name}.weight" for name in ("input_layernorm", "post_attention_layernorm"))
+            self.blocks.append(
+                Block(
+                    *(base.weights[norm] for norm in norms),
+                    groups=tuple(self._group(base, layers, folded) for layers in names),
+                )
+            )
         self.unembedding = self._group(base, ["lm_head"], folded)
 
     @staticmethod
@@ -129,11 +96,11 @@ class NativeBase:
         """Whether an adapter is better folded in."""
         return base.num_bytes <= SMALL_BYTES
 
-    def _group(self, base: Llama, names: Sequence[str], folded: Adapter | None) -> _Group:
+    def _group(self, base: Llama, names: Sequence[str], folded: Adapter | None) -> Group:
         parts = [folded_weight(base, folded, name) for name in names]
         many = self._lay_out(parts[0] if len(parts) == 1 else torch.cat(parts))
         biases = [base.weights[f"{name}.bias"] for name in names if f"{name}.bias" in base.weights]
-        return _Group(
+        return Group(
             tuple(names),
             self._lengths.matrix(parts, many, only_compact=self._only_compact),
             torch.cat(biases) if biases else None,
@@ -151,27 +118,19 @@ class NativeNetwork:
         self.config = base.config
         self.num_parameters = base.num_parameters
         self.base = base
-        self._low_ranks: dict[str, FewRowsLowRank] = {}
-        groups = [base.unembedding, *(group for block in base.blocks for group in block.groups)]
-        for group in groups:
+
+        def beside(group: Group) -> Group:
             low_rank = None if adapter is None else _low_rank(adapter, group.names, lengths)
-            if low_rank is not None:
-                self._low_ranks[group.names[0]] = low_rank
-        self._few = self._few_rows_blocks() if all(self._parts(group).takes_few for group in groups) else None
+            return group if low_rank is None else replace(group, low_rank=low_rank)
+
+        self._unembedding = beside(base.unembedding)
+        self._blocks = [replace(block, groups=tuple(map(beside, block.groups))) for block in base.blocks]
+        groups = [self._unembedding, *(group for block in self._blocks for group in block.groups)]
+        self._few: FewRowsBlocks | None = None
+        if all(group.takes_few for group in groups):
+            eps = self.config.rms_norm_eps
+            self._few = FewRowsBlocks(self._blocks, base.norm, base.angles, base.shape, eps)
         self._least = ALIKE if self._few is None else 1
-
-    def _parts(self, group: _Group) -> GroupParts:
-        return GroupParts(group.matrix, self._low_ranks.get(group.names[0]), group.bias)
-
-    def _few_rows_blocks(self) -> FewRowsBlocks:
-        base = self.base
-        blocks: list[BlockParts] = []
-        for block in base.blocks:
-            first, second, third, fourth = map(self._parts, block.groups)
-            blocks.append(
-                BlockParts(block.attention_norm, block.feed_forward_norm, (first, second, third, fourth))
-            )
-        return FewRowsBlocks(blocks, base.norm, base.angles, base.shape, self.config.rms_norm_eps)
 
     def hidden(self, rows: Pass) -> Tensor:
         """As in `Network`."""
@@ -188,34 +147,23 @@ class NativeNetwork:
             pages = (rows.pages.keys, rows.pages.values)
             return self._few.hidden(x, index[1], writing, reading, pages)
         y: Tensor | None = None
-        for layer, block in enumerate(base.blocks):
-            states = add_and_norm(x, y, block.attention_norm, eps)
-            inputs = self._linear(block.attention_inputs, states)
+        for layer, block in enumerate(self._blocks):
+            to_heads, from_heads, to_gate, from_gate = block.groups
+            inputs = to_heads(add_and_norm(x, y, block.attention_norm, eps))
             pages = rows.pages.layer(layer)
             rotate_and_write_(inputs, shape, index[1], base.angles, writing, pages)
-            attended = attend(inputs, shape, reading, pages)
-            y = self._linear(block.attention_output, attended)
-            states = add_and_norm(x, y, block.feed_forward_norm, eps)
-            y = self._linear(
-                block.feed_forward_output, gated(self._linear(block.feed_forward_inputs, states))
-            )
+            y = from_heads(attend(inputs, shape, reading, pages))
+            y = from_gate(gated(to_gate(add_and_norm(x, y, block.feed_forward_norm, eps))))
         return add_and_norm(x, y, base.norm, eps)
 
     def logits(self, states: Tensor) -> Tensor:
         """As in `Network`."""
         filled = filled_up(states, self._filled(len(states))).contiguous()
-        return self._linear(self.base.unembedding, filled)[: len(states)]
+        return self._unembedding(filled)[: len(states)]
 
     def _filled(self, num_rows: int) -> int:
         """Rows to compute: kernels for many rows are made for each number of them."""
         return max(num_rows, self._least) if num_rows <= MOST_FLOAT_ROWS else step_rows(num_rows, ALIKE)
-
-    def _linear(self, group: _Group, x: Tensor) -> Tensor:
-        low_rank = self._low_ranks.get(group.names[0])
-        outputs = group.matrix(x) if low_rank is None else low_rank.applied(group.matrix, x)
-        if group.bias is not None:
-            outputs.add_(group.bias)
-        return outputs
 
 
 def _reading(rows: Pass, missing: int) -> Reading:

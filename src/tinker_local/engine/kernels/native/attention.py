@@ -57,40 +57,14 @@ def rotate_and_write_(
     `positions` int64 [rows]; `angles` are cosines and sines [positions, width]; `pages` the keys and values
     of a layer, laid out as attention.c says.
     """
-    kernels().rotate_rows(
-        inputs.data_ptr(),
-        shape,
-        positions.data_ptr(),
-        angles[0].data_ptr(),
-        angles[1].data_ptr(),
-        inputs.shape[0],
-        torch.get_num_threads(),
-    )
-    kernels().write_rows(
-        inputs.data_ptr(),
-        shape,
-        writing.sources.data_ptr(),
-        writing.slots.data_ptr(),
-        len(writing.slots),
-        pages[0].data_ptr(),
-        pages[1].data_ptr(),
-    )
+    rotating = (shape, positions, *angles, len(inputs))
+    kernels().rotate_rows(inputs, *rotating, torch.get_num_threads())
+    kernels().write_rows(inputs, shape, writing.sources, writing.slots, len(writing.slots), *pages)
 
 
 def attend(inputs: Tensor, shape: Shape, reading: Reading, pages: tuple[Tensor, Tensor]) -> Tensor:
     """What each row gathers, float32 [rows, heads * width], by its rotated queries in `inputs`."""
     output = inputs.new_empty((inputs.shape[0], shape.heads * shape.width))
-    kernels().attend(
-        inputs.data_ptr(),
-        shape,
-        pages[0].data_ptr(),
-        pages[1].data_ptr(),
-        reading.tables.data_ptr(),
-        reading.starts.data_ptr(),
-        reading.lengths.data_ptr(),
-        reading.longest,
-        output.data_ptr(),
-        inputs.shape[0],
-        torch.get_num_threads(),
-    )
+    read = (*pages, reading.tables, reading.starts, reading.lengths, reading.longest)
+    kernels().attend(inputs, shape, *read, output, len(inputs), torch.get_num_threads())
     return output

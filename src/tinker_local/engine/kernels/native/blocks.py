@@ -48,26 +48,34 @@ class _Places(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class GroupParts:
-    """Layers of one input: their matrix, the adapters beside it, and a bias [all outputs]."""
+class Group:
+    """Layers of one input, by name: their matrix, a bias [all outputs], and the adapters beside it."""
 
+    names: tuple[str, ...]
     matrix: Matrix
-    low_rank: FewRowsLowRank | None
     bias: Tensor | None
+    low_rank: FewRowsLowRank | None = None
 
     @property
     def takes_few(self) -> bool:
         """Whether the kernels for few rows have all of it."""
         return self.matrix.few is not None and (self.low_rank is None or self.low_rank.takes_few)
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """Outputs [rows, all outputs] of inputs [rows, inputs]."""
+        outputs = self.matrix(x) if self.low_rank is None else self.low_rank.applied(self.matrix, x)
+        if self.bias is not None:
+            outputs.add_(self.bias)
+        return outputs
+
 
 @dataclass(frozen=True)
-class BlockParts:
+class Block:
     """A block's norms [hidden], and its groups in the order in which they are computed."""
 
     attention_norm: Tensor
     feed_forward_norm: Tensor
-    groups: tuple[GroupParts, GroupParts, GroupParts, GroupParts]
+    groups: tuple[Group, ...]
 
 
 class FewRowsBlocks:
@@ -75,7 +83,7 @@ class FewRowsBlocks:
 
     def __init__(
         self,
-        blocks: Sequence[BlockParts],
+        blocks: Sequence[Block],
         norm: Tensor,
         angles: tuple[Tensor, Tensor],
         shape: Shape,
@@ -101,48 +109,29 @@ class FewRowsBlocks:
 
         `pages` are the keys and values of all layers.
         """
-        norm, (cosines, sines) = self._held[1], self._held[2]
-        keys, values = pages
+        _, norm, angles = self._held
+        read = (reading.tables, reading.starts, reading.lengths)
         places = _Places(
-            positions.data_ptr(),
-            writing.sources.data_ptr(),
-            writing.slots.data_ptr(),
+            *(one.data_ptr() for one in (positions, writing.sources, writing.slots)),
             len(writing.slots),
-            reading.tables.data_ptr(),
-            reading.starts.data_ptr(),
-            reading.lengths.data_ptr(),
+            *(one.data_ptr() for one in read),
             reading.longest,
-            keys.data_ptr(),
-            values.data_ptr(),
-            keys.stride(0),
-            values.stride(0),
+            *(one.data_ptr() for one in pages),
+            *(one.stride(0) for one in pages),
         )
         room, output = x.new_empty(len(x) * self._room), torch.empty_like(x)
-        kernels().hidden_states(
-            ctypes.addressof(self._blocks),
-            len(self._blocks),
-            self._shape,
-            self._eps,
-            norm.data_ptr(),
-            cosines.data_ptr(),
-            sines.data_ptr(),
-            ctypes.addressof(places),
-            x.data_ptr(),
-            x.shape[1],
-            room.data_ptr(),
-            output.data_ptr(),
-            len(x),
-            torch.get_num_threads(),
-        )
+        model = (self._blocks, len(self._blocks), self._shape, self._eps, norm, *angles)
+        rows = (x, x.shape[1], room, output, len(x), torch.get_num_threads())
+        kernels().hidden_states(*model, ctypes.byref(places), *rows)
         return output
 
 
-def _block(parts: BlockParts) -> _Block:
+def _block(parts: Block) -> _Block:
     norms = (parts.attention_norm.data_ptr(), parts.feed_forward_norm.data_ptr())
     return _Block(*norms, *(_group(group) for group in parts.groups))
 
 
-def _group(parts: GroupParts) -> _Group:
+def _group(parts: Group) -> _Group:
     assert parts.matrix.few is not None, "whoever makes this has seen that few rows are taken"
     a, b, layers = None, None, 0
     if parts.low_rank is not None:

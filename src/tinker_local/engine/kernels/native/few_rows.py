@@ -46,7 +46,6 @@ class FewRows:
         )
         self.most_rows = MOST_FLOAT_ROWS if panels.form is Form.FLOAT32 else MOST_ROWS
         self.address = ctypes.addressof(self.structure)
-        self._run = kernels().few_rows
 
     def __call__(self, x: Tensor) -> Tensor:
         """`x` float32 [rows, inputs], which may be columns of more, times the matrix: [rows, outputs]."""
@@ -59,20 +58,8 @@ class FewRows:
         self._into(output, x, add=True)
 
     def _into(self, output: Tensor, x: Tensor, add: bool) -> None:
-        self._run(
-            self.address,
-            None,
-            None,
-            0,
-            x.data_ptr(),
-            x.stride(0),
-            None,
-            output.data_ptr(),
-            output.stride(0),
-            add,
-            x.shape[0],
-            torch.get_num_threads(),
-        )
+        into = (output, output.stride(0), add, len(x), torch.get_num_threads())
+        kernels().few_rows(self.address, None, None, 0, x, x.stride(0), None, *into)
 
 
 @dataclass(frozen=True)
@@ -101,7 +88,6 @@ class FewRowsLowRank:
         self.takes_few = a.few is not None and len(few) == len(self._b)
         self.layers = len(self._b)
         self._b_structures = (PanelsStructure * len(few))(*(one.structure for one in few))
-        self._run = kernels().few_rows
 
     @property
     def few(self) -> tuple[FewRows, int]:
@@ -133,20 +119,9 @@ class FewRowsLowRank:
         rows = x.shape[0]
         outputs = x.new_empty((rows, base.panels.outputs))
         low = x.new_empty((rows, a.panels.outputs))
-        self._run(
-            ctypes.addressof(base.structure),
-            ctypes.addressof(a.structure),
-            ctypes.addressof(self._b_structures),
-            len(self._b),
-            x.data_ptr(),
-            x.stride(0),
-            low.data_ptr(),
-            outputs.data_ptr(),
-            outputs.stride(0),
-            False,
-            rows,
-            torch.get_num_threads(),
-        )
+        panels = (base.address, a.address, ctypes.addressof(self._b_structures), len(self._b))
+        into = (outputs, outputs.stride(0), False, rows, torch.get_num_threads())
+        kernels().few_rows(*panels, x, x.stride(0), low, *into)
         return outputs
 
 

@@ -21,14 +21,7 @@ class HalfMatrix:
         """`can_lay_out` says which matrices can be; this one is copied."""
         self.outputs, self.inputs = weight.shape
         self._blocks = torch.empty(weight.numel(), dtype=torch.bfloat16)
-        # By a name, so that what is copied here is held while it is read.
-        weight = weight.contiguous()
-        kernels().half_lay_out(
-            weight.data_ptr(),
-            *weight.shape,
-            self._blocks.data_ptr(),
-            torch.get_num_threads(),
-        )
+        kernels().half_lay_out(weight.contiguous(), *weight.shape, self._blocks, torch.get_num_threads())
 
     def numel(self) -> int:
         """How many numbers it has."""
@@ -42,30 +35,13 @@ class HalfMatrix:
     def forward(self, x: Tensor) -> Tensor:
         """Rows [rows, inputs] times the transposed matrix, [rows, outputs]; no row depends on the others."""
         output = x.new_empty((x.shape[0], self.outputs))
-        kernels().half_matmul(
-            self._blocks.data_ptr(),
-            self.inputs,
-            self.outputs,
-            x.data_ptr(),
-            x.stride(0),
-            output.data_ptr(),
-            output.stride(0),
-            x.shape[0],
-            torch.get_num_threads(),
-        )
+        matrix, there = (self._blocks, self.inputs, self.outputs), (output, output.stride(0), len(x))
+        kernels().half_matmul(*matrix, x, x.stride(0), *there, torch.get_num_threads())
         return output
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Rows [rows, outputs] times the matrix, [rows, inputs]."""
         output = gradient.new_empty((gradient.shape[0], self.inputs))
-        kernels().half_matmul_back(
-            self._blocks.data_ptr(),
-            self.inputs,
-            self.outputs,
-            gradient.data_ptr(),
-            gradient.stride(0),
-            output.data_ptr(),
-            gradient.shape[0],
-            torch.get_num_threads(),
-        )
+        matrix, back = (self._blocks, self.inputs, self.outputs), (output, len(gradient))
+        kernels().half_matmul_back(*matrix, gradient, gradient.stride(0), *back, torch.get_num_threads())
         return output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,12 +13,14 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import torch
 from torch import Tensor
 
 from tinker_local.engine.kernels.matmul import can_pack, cpu_flags
+from tinker_local.engine.kernels.native.panels import LANES
 
 SOURCES = (
     *("few_rows.c", "pointwise.c", "attention.c", "blocks.c", "vocabulary.c"),
@@ -78,47 +81,23 @@ class PanelsStructure(ctypes.Structure):
     ]
 
 
-_POINTER, _LONG, _INT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
-_FLOAT, _DOUBLE = ctypes.c_float, ctypes.c_double
-_ARGUMENTS = {
-    "few_rows": (
-        *(_POINTER, _POINTER, _POINTER, _LONG),
-        *(_POINTER, _LONG, _POINTER, _POINTER, _LONG, _INT, _LONG, _INT),
-    ),
-    "add_and_norm": (_POINTER, _POINTER, _POINTER, _FLOAT, _POINTER, _LONG, _LONG, _INT),
-    "gated": (_POINTER, _POINTER, _LONG, _LONG, _INT),
-    "rotate_rows": (_POINTER, Shape, _POINTER, _POINTER, _POINTER, _LONG, _INT),
-    "write_rows": (_POINTER, Shape, _POINTER, _POINTER, _LONG, _POINTER, _POINTER),
-    "attend": (
-        *(_POINTER, Shape, _POINTER, _POINTER, _POINTER, _POINTER, _POINTER, _LONG),
-        *(_POINTER, _LONG, _INT),
-    ),
-    "hidden_states": (
-        *(_POINTER, _LONG, Shape, _FLOAT, _POINTER, _POINTER, _POINTER, _POINTER),
-        *(_POINTER, _LONG, _POINTER, _POINTER, _LONG, _INT),
-    ),
-    "log_sums": (_POINTER, _POINTER, _LONG, _LONG, _INT),
-    "likeliest": (_POINTER, _POINTER, _LONG, *(_POINTER,) * 6, _LONG, _LONG, _INT),
-    "place_at": (_POINTER, _LONG, _FLOAT, _FLOAT, _FLOAT, _LONG, _DOUBLE, _POINTER),
-    "half_norm": (*(_POINTER, _POINTER, _POINTER, _FLOAT), *(_POINTER, _POINTER, _LONG, _LONG, _INT)),
-    "half_normed": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
-    "half_norm_backward": (*(_POINTER,) * 6, _LONG, _LONG, _INT),
-    "half_rotate": (_POINTER, _LONG, _LONG, _LONG, _POINTER, _POINTER, _FLOAT, _LONG, _INT),
-    "half_gated": (_POINTER, _POINTER, _LONG, _LONG, _INT),
-    "half_gated_backward": (_POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
-    "half_log_sums": (_POINTER, _POINTER, _LONG, _LONG, _INT),
-    "half_score_gradients": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _LONG, _INT),
-    "half_attention": (_POINTER, Shape, _POINTER, _POINTER, _LONG, _LONG, _POINTER, _POINTER, _INT),
-    "half_attention_backward": (
-        *(_POINTER, _POINTER, _POINTER, Shape, _POINTER, _POINTER, _LONG, _LONG),
-        *(_POINTER, _POINTER, _LONG, _INT),
-    ),
-    "half_low_rank_refresh": (_POINTER, _LONG, _INT),
-    "half_low_rank": (_POINTER, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _INT),
-    "half_low_rank_backward": (*(_POINTER,) * 4, _LONG, _POINTER, _LONG, _INT),
-    "half_lay_out": (_POINTER, _LONG, _LONG, _POINTER, _INT),
-    "half_matmul": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER, _LONG, _LONG, _INT),
-    "half_matmul_back": (_POINTER, _LONG, _LONG, _POINTER, _LONG, _POINTER, _LONG, _INT),
+class _Address(ctypes.c_void_p):
+    """A pointer for which a tensor may be given, which is held until the call is over."""
+
+    @classmethod
+    def from_param(cls, value: Any) -> Any:
+        """As ctypes asks for each argument."""
+        return ctypes.c_void_p.from_param(value.data_ptr() if isinstance(value, Tensor) else value)
+
+
+_FUNCTION = re.compile(r"^void (\w+)\(([^)]*)\) \{", re.MULTILINE)
+"""What is called from here, by its declaration in a source."""
+_TYPES = {
+    "long": ctypes.c_long,
+    "int": ctypes.c_int,
+    "float": ctypes.c_float,
+    "double": ctypes.c_double,
+    "struct shape": Shape,
 }
 
 
@@ -149,9 +128,14 @@ def library() -> ctypes.CDLL | None:
         loaded = ctypes.CDLL(str(made))
     except OSError:
         return None
-    for name, arguments in _ARGUMENTS.items():
-        function = getattr(loaded, name)
-        function.argtypes, function.restype = arguments, None
+    for source in SOURCES:
+        for name, arguments in _FUNCTION.findall((FOLDER / source).read_text()):
+            declared = [one.strip() for one in arguments.split(",")]
+            function = getattr(loaded, name)
+            function.restype = None
+            function.argtypes = [
+                _Address if "*" in one else _TYPES[one.rpartition(" ")[0]] for one in declared
+            ]
     return loaded
 
 
@@ -163,6 +147,11 @@ def has_kernels_for(dtype: torch.dtype, device: torch.device) -> bool:
 def takes_bfloat16(x: Tensor) -> bool:
     """Whether this tensor is in bfloat16 on the CPU, and the kernels are there for it."""
     return has_kernels_for(x.dtype, x.device)
+
+
+def takes_rows(x: Tensor, parts: int = 1) -> bool:
+    """Whether the kernels take this tensor: bfloat16 rows of parts by sixteens, one behind another."""
+    return takes_bfloat16(x) and x.dim() == 2 and x.shape[1] % (parts * LANES) == 0 and x.is_contiguous()
 
 
 def _suits() -> bool:

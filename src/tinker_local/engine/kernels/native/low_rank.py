@@ -71,29 +71,14 @@ class PairedLowRank:
     def add_to(self, outputs: Tensor, x: Tensor) -> Tensor:
         """Add the adapters' terms to outputs [rows, all outputs_i]; gives the input through all A."""
         low = x.new_empty((x.shape[0], self.width))
-        kernels().half_low_rank(
-            self.address,
-            x.data_ptr(),
-            low.data_ptr(),
-            outputs.data_ptr(),
-            outputs.stride(0),
-            x.shape[0],
-            torch.get_num_threads(),
-        )
+        sizes = (outputs.stride(0), len(x), torch.get_num_threads())
+        kernels().half_low_rank(self.address, x, low, outputs, *sizes)
         return low
 
     def backward(self, x: Tensor, low: Tensor, gradient: Tensor, to_x: Tensor | None) -> None:
         """Gather the gradients from that to the outputs, and add to that of the input, where it is wanted."""
-        kernels().half_low_rank_backward(
-            self.address,
-            x.data_ptr(),
-            low.data_ptr(),
-            gradient.data_ptr(),
-            gradient.stride(0),
-            None if to_x is None else to_x.data_ptr(),
-            x.shape[0],
-            torch.get_num_threads(),
-        )
+        given = (x, low, gradient, gradient.stride(0))
+        kernels().half_low_rank_backward(self.address, *given, to_x, len(x), torch.get_num_threads())
 
 
 def refresh(groups: Sequence[PairedLowRank]) -> None:
