@@ -58,7 +58,7 @@ def import_adapter(
     store = CheckpointStore(home)
     metadata = {"imported_from": path.resolve().name}
     places = (CheckpointPath(name, "weights", "1"), CheckpointPath(name, "sampler_weights", "1"))
-    saved = [store.save(place, chosen, adapter, None, False, None, metadata).path for place in places]
+    saved = [store.save(place, chosen, adapter, user_metadata=metadata).path for place in places]
     return Imported(chosen, saved[0], saved[1], adapter.config.rank, notes)
 
 

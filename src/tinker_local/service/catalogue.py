@@ -79,28 +79,22 @@ class Catalogue:
     def _training_run(
         self, run_id: str, run: Run | None, infos: Sequence[CheckpointInfo]
     ) -> answers.TrainingRun:
-        newest = {
-            kind: max(
-                (info for info in infos if parse_path(info.path).kind == kind),
-                key=lambda info: info.created,
-                default=None,
-            )
-            for kind in KINDS
-        }
-        last = {kind: None if info is None else self._checkpoint(info) for kind, info in newest.items()}
+        by_age = sorted(infos, key=lambda info: info.created)
+        newest = {parse_path(info.path).kind: info for info in by_age}
+        last = {kind: self._checkpoint(info) for kind, info in newest.items()}
         if run is not None:
             base_model, rank = run.base.name, run.lora.rank
             used, metadata = run.last_request, run.user_metadata
         else:
             base_model, rank = infos[0].base_model, infos[0].rank
-            used, metadata = max(info.created for info in infos), None
+            used, metadata = by_age[-1].created, None
         return answers.TrainingRun(
             training_run_id=run_id,
             base_model=base_model,
             lora_rank=rank,
             last_request_time=used,
-            last_checkpoint=last["weights"],
-            last_sampler_checkpoint=last["sampler_weights"],
+            last_checkpoint=last.get("weights"),
+            last_sampler_checkpoint=last.get("sampler_weights"),
             user_metadata=metadata,
         )
 

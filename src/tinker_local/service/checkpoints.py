@@ -14,8 +14,8 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,19 +150,17 @@ class CheckpointStore:
         path: CheckpointPath,
         base_model: str,
         adapter: Adapter,
-        optimizer_state: Mapping[str, Tensor] | None,
-        overwrite: bool,
-        expires: datetime | None,
-        user_metadata: dict[str, str] | None,
+        optimizer_state: Mapping[str, Tensor] | None = None,
+        overwrite: bool = False,
+        expires: datetime | None = None,
+        user_metadata: dict[str, str] | None = None,
     ) -> CheckpointInfo:
         """Write a checkpoint. Raises CheckpointError where the name is taken or the disk refuses."""
         target = self.folder(path)
-        try:
+        with _to_be(path, "saved"):
             if target.exists():
                 self._remove_if_expired(path)
             taken = target.exists()
-        except OSError as error:
-            raise _refused(path, "saved", error) from error
         if taken and not overwrite:
             raise CheckpointError(f"{path} exists already; choose another name or pass overwrite=True.")
         config = adapter.config
@@ -188,10 +186,8 @@ class CheckpointStore:
             digests={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         )
         files["checkpoint.json"] = info.model_dump_json(indent=1).encode()
-        try:
+        with _to_be(path, "saved"):
             write_folder(target, files)
-        except OSError as error:
-            raise _refused(path, "saved", error) from error
         return info
 
     def info(self, path: CheckpointPath) -> CheckpointInfo:
@@ -281,20 +277,17 @@ class CheckpointStore:
     def set_expiry(self, path: CheckpointPath, expires: datetime | None) -> None:
         """Change when a checkpoint expires; raises NotFoundError where there is none."""
         changed = self.info(path).model_copy(update={"expires": expires})
-        try:
+        with _to_be(path, "changed"):
             replace_file(self.folder(path) / "checkpoint.json", changed.model_dump_json(indent=1).encode())
-        except OSError as error:
-            raise _refused(path, "changed", error) from error
 
     def delete(self, path: CheckpointPath) -> None:
         """Remove a checkpoint, a damaged one too; raises NotFoundError where there is none."""
         self._remove_if_expired(path)
-        try:
-            self._remove(path)
-        except FileNotFoundError as error:
-            raise NotFoundError(f"There is no checkpoint {path} on this server.") from error
-        except OSError as error:
-            raise _refused(path, "deleted", error) from error
+        with _to_be(path, "deleted"):
+            try:
+                self._remove(path)
+            except FileNotFoundError as error:
+                raise NotFoundError(f"There is no checkpoint {path} on this server.") from error
 
     def recover(self) -> None:
         """Clear up after servers that died, and remove what has expired; for a server's start."""
@@ -320,10 +313,8 @@ class CheckpointStore:
             return
         self.check_export(path.name)
         contents = {name: file.read_bytes() for name, file in self.peft_files(path).items()}
-        try:
+        with _to_be(path, "exported"):
             write_folder(self._exports / path.name, contents)
-        except OSError as error:
-            raise _refused(path, "exported", error) from error
 
     def _read(self, path: CheckpointPath, info: CheckpointInfo, name: str) -> dict[str, Tensor]:
         try:
@@ -345,5 +336,12 @@ def _unreadable(path: CheckpointPath, name: str) -> CheckpointError:
     return CheckpointError(f"{path} is damaged ({name} cannot be read); use an earlier checkpoint.")
 
 
-def _refused(path: CheckpointPath, what: str, error: OSError) -> CheckpointError:
-    return CheckpointError(f"{path} could not be {what} ({error.strerror}); free space or rights.")
+@contextmanager
+def _to_be(path: CheckpointPath, what: str) -> Generator[None, None, None]:
+    """Tell in a sentence what the disk refuses of a checkpoint that is to be saved, changed, and so on."""
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} could not be {what} ({error.strerror}); free space or rights."
+        ) from error

@@ -66,11 +66,8 @@ class Samplers:
         futures: Futures,
         sessions: Sessions,
     ) -> None:
-        self._models = models
-        self._store = store
-        self._worker = worker
-        self._futures = futures
-        self._sessions = sessions
+        self._models, self._store, self._worker = models, store, worker
+        self._futures, self._sessions = futures, sessions
         # Training adds snapshots from the engine's thread.
         self._lock = threading.Lock()
         self._samplers: dict[str, Sampler] = {}
@@ -86,7 +83,7 @@ class Samplers:
         """A sampler of a checkpoint or of a bare base model; raises RequestError where there is none."""
         self._sessions.require(request.session_id)
         named = await self._named(request.base_model, request.model_path)
-        sampler = self._add(request.session_id, request.sampling_session_seq_id, *named, request.model_path)
+        sampler = self.add(request.session_id, request.sampling_session_seq_id, *named, request.model_path)
         self._make_ready(sampler)
         return answers.SamplingSessionCreated(sampling_session_id=sampler.sampler_id)
 
@@ -109,25 +106,15 @@ class Samplers:
         number: int | str,
         base: BaseModel,
         adapter: Adapter | None,
-        model_path: str | None,
+        weights: SamplingWeights | None = None,
+        model_path: str | None = None,
     ) -> Sampler:
         """A sampler of these weights under a number of the client's, or a name that no client chooses.
 
-        One that is created twice is the same. Raises RequestError where its session has ended meanwhile, or
-        the number has other weights already.
+        One that is created twice is the same; `weights` are those that it shares with others. Raises
+        RequestError where its session has ended meanwhile, or the number has other weights already.
         """
-        weights = self._new_weights(base, adapter)
-        return self._add(session_id, number, base, adapter, weights, model_path)
-
-    def _add(
-        self,
-        session_id: str,
-        number: int | str,
-        base: BaseModel,
-        adapter: Adapter | None,
-        weights: SamplingWeights,
-        model_path: str | None,
-    ) -> Sampler:
+        weights = weights or self._new_weights(base, adapter)
         sampler_id = f"{session_id}:sample:{number}"
         sampler = Sampler(sampler_id, session_id, base, adapter, model_path, weights)
         with self._lock:

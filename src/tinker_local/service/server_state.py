@@ -48,16 +48,8 @@ class ServerState:
         self.store.recover()
         self.samplers = Samplers(models, self.store, worker, self.futures, self.sessions)
         self.custom_losses = CustomLosses(self.futures, self.sessions)
-        self.runs = Runs(
-            models,
-            self.store,
-            worker,
-            self.futures,
-            self.samplers,
-            self.sessions,
-            self.custom_losses,
-            loop,
-        )
+        known = (self.futures, self.samplers, self.sessions, self.custom_losses)
+        self.runs = Runs(models, self.store, worker, *known, loop)
         self.catalogue = Catalogue(self.store, self.runs)
         loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 

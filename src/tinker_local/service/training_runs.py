@@ -59,29 +59,19 @@ class Run:
         return self.model
 
 
+@dataclass(eq=False)
 class Runs:
     """All training runs of the server."""
 
-    def __init__(
-        self,
-        models: Mapping[str, BaseModel],
-        store: CheckpointStore,
-        worker: Worker,
-        futures: Futures,
-        samplers: Samplers,
-        sessions: Sessions,
-        custom_losses: CustomLosses,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self._models = models
-        self._store = store
-        self._worker = worker
-        self._futures = futures
-        self._samplers = samplers
-        self._sessions = sessions
-        self._custom_losses = custom_losses
-        self._loop = loop
-        self._runs: dict[str, Run] = {}
+    _models: Mapping[str, BaseModel]
+    _store: CheckpointStore
+    _worker: Worker
+    _futures: Futures
+    _samplers: Samplers
+    _sessions: Sessions
+    _custom_losses: CustomLosses
+    _loop: asyncio.AbstractEventLoop
+    _runs: dict[str, Run] = field(default_factory=dict[str, Run])
 
     def create(self, request: requests.CreateModel) -> Future:
         """A new run with a fresh adapter."""
@@ -157,15 +147,8 @@ class Runs:
 
         def compute() -> answers.WeightsSaved:
             model = run.trained()
-            self._store.save(
-                path,
-                run.base.name,
-                model.adapter,
-                model.optimizer_state(),
-                request.overwrite,
-                expiry(request.ttl_seconds),
-                request.user_metadata,
-            )
+            told = (request.overwrite, expiry(request.ttl_seconds), request.user_metadata)
+            self._store.save(path, run.base.name, model.adapter, model.optimizer_state(), *told)
             return answers.WeightsSaved(path=str(path))
 
         return self._submit(run, request.seq_id, compute)
@@ -186,18 +169,11 @@ class Runs:
                 number = request.sampling_session_seq_id
                 # Without a number, the request's own place: no client counts so, and none is given twice.
                 name = f"{run.run_id.rpartition(':')[2]}-{request.seq_id}" if number is None else number
-                sampler = self._samplers.add(run.session_id, name, run.base, model.adapter.snapshot(), None)
+                sampler = self._samplers.add(run.session_id, name, run.base, model.adapter.snapshot())
                 return answers.SamplerWeightsSaved(sampling_session_id=sampler.sampler_id)
             path = CheckpointPath(run.run_id, "sampler_weights", request.path)
-            self._store.save(
-                path,
-                run.base.name,
-                model.adapter,
-                None,
-                False,
-                expiry(request.ttl_seconds),
-                request.user_metadata,
-            )
+            ends, told = expiry(request.ttl_seconds), request.user_metadata
+            self._store.save(path, run.base.name, model.adapter, expires=ends, user_metadata=told)
             return answers.SamplerWeightsSaved(path=str(path))
 
         return self._submit(run, request.seq_id, compute)
@@ -216,9 +192,8 @@ class Runs:
         def compute() -> answers.ExternalWeightsSaved:
             if request.ttl_seconds is None:
                 self._store.check_export(request.path)
-            self._store.save(
-                path, run.base.name, run.trained().adapter, None, False, expiry(request.ttl_seconds), None
-            )
+            ends = expiry(request.ttl_seconds)
+            self._store.save(path, run.base.name, run.trained().adapter, expires=ends)
             if request.ttl_seconds is None:
                 self._store.export(path)
             return answers.ExternalWeightsSaved(path=str(path), size_bytes=self._store.size(path))

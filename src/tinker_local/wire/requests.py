@@ -102,31 +102,25 @@ class Numbered(WireModel):
     seq_id: int
 
 
-class OptimStep(WireModel):
+class OptimStep(Numbered):
     """The body of optim_step, with the numbers of one of the optimizers."""
 
-    model_id: str
-    seq_id: int
     adam_params: AdamParams | None = None
     optimizer_params: DimuonParams | None = None
 
 
-class SaveWeights(WireModel):
+class SaveWeights(Numbered):
     """The body of save_weights; `path` is a bare name, `step-<seq_id>` where it is None."""
 
-    model_id: str
-    seq_id: int
     path: str | None = None
     overwrite: bool = False
     ttl_seconds: TtlSeconds | None = None
     user_metadata: dict[str, str] | None = None
 
 
-class SaveWeightsForSampler(WireModel):
+class SaveWeightsForSampler(Numbered):
     """The body of save_weights_for_sampler; without `path` it asks for a snapshot that is kept in memory."""
 
-    model_id: str
-    seq_id: int
     path: str | None = None
     sampling_session_seq_id: int | None = None
     kind: str = "snapshot"
@@ -134,11 +128,9 @@ class SaveWeightsForSampler(WireModel):
     user_metadata: dict[str, str] | None = None
 
 
-class SaveWeightsExternal(WireModel):
+class SaveWeightsExternal(Numbered):
     """The body of save_weights_external; `path` is a bare name."""
 
-    model_id: str
-    seq_id: int
     path: str
     ttl_seconds: TtlSeconds | None = None
     age_encryption_recipients: list[str] | None = None

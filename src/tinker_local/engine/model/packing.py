@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -27,10 +26,13 @@ LINEAR = ("_proj.weight", "lm_head.weight")
 EMBEDDING = "model.embed_tokens.weight"
 
 
+def may_be_packed(model: Llama) -> bool:
+    """Whether the processor gains by packed matrices, and memory for them is not dear."""
+    return can_pack() and model.device.type == "cpu" and model.num_bytes <= MOST_BYTES and not model.laid_out
+
+
 def packed(model: Llama) -> Llama:
-    """The same model with packed matrices, or itself where the processor gains nothing or memory is dear."""
-    if not can_pack() or model.device.type != "cpu" or model.num_bytes > MOST_BYTES or model.laid_out:
-        return model
+    """The same model with packed matrices."""
     weights = dict(model.weights)
     if model.config.tie_word_embeddings:
         weights["lm_head.weight"] = weights[EMBEDDING]
@@ -71,19 +73,3 @@ def laid_out_copy(model: Llama, dtype: torch.dtype, forget: Callable[[], None]) 
     tied = weights.get("lm_head.weight") if model.config.tie_word_embeddings else None
     weights[EMBEDDING] = model.weights[EMBEDDING].to(dtype) if tied is None else tied
     return Llama(replace(model.config, tie_word_embeddings=False), weights, laid_out)
-
-
-class PackedModels:
-    """One packed copy of each model, made when it is first asked for. Not thread-safe: the worker owns it."""
-
-    def __init__(self) -> None:
-        self._copies: WeakKeyDictionary[Llama, Llama] = WeakKeyDictionary()
-
-    def get(self, model: Llama) -> Llama:
-        """The copy, or the model itself where none is worth its memory."""
-        if model not in self._copies:
-            copy = packed(model)
-            if copy is model:
-                return model
-            self._copies[model] = copy
-        return self._copies[model]

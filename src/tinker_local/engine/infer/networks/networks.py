@@ -11,14 +11,15 @@ from tinker_local.engine.model.kept_copies import KeptCopies
 from tinker_local.engine.model.llama import Llama, plain_projection
 from tinker_local.engine.model.lora import Adapter
 from tinker_local.engine.model.merging import MEMORY, MergedModels
-from tinker_local.engine.model.packing import PackedModels
+from tinker_local.engine.model.packing import may_be_packed, packed
 
 
 class Networks:
     """One for each base and adapter, made when first asked for. Not thread-safe: the worker owns it."""
 
     def __init__(self) -> None:
-        self._merged, self._packed = MergedModels(), PackedModels()
+        self._merged = MergedModels()
+        self._packed: WeakKeyDictionary[Llama, Llama] = WeakKeyDictionary()
         self._lengths = BlockLengths()
         self._bases: WeakKeyDictionary[Llama, NativeBase] = WeakKeyDictionary()
         self._native: KeptCopies[NativeNetwork] = KeptCopies(MEMORY)
@@ -35,7 +36,11 @@ class Networks:
         merged = self._merged.get(base, adapter)
         if merged is not None:
             return TorchNetwork(merged, plain_projection)
-        return TorchNetwork(self._packed.get(base), plain_projection if adapter is None else adapter.project)
+        if may_be_packed(base):
+            if base not in self._packed:
+                self._packed[base] = packed(base)
+            base = self._packed[base]
+        return TorchNetwork(base, plain_projection if adapter is None else adapter.project)
 
     def _made(self, base: Llama, adapter: Adapter | None) -> tuple[NativeNetwork, int]:
         if NativeBase.is_small(base):
