@@ -1,7 +1,5 @@
 """What is said of a model above its answers: what it is, and how often it was right on which texts."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from symptoms.classifier.run_figures.run_accuracy import FurtherAccuracy, RunAccuracy

@@ -1,7 +1,5 @@
 """The beginning of an export's card: what the run is, how well it does, and what does not leave with it."""
 
-from __future__ import annotations
-
 from symptoms.classifier import FurtherAccuracy, RunAccuracy, read_accuracy
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.runs import RunDirectory

@@ -1,7 +1,5 @@
 """How a run did on held-out texts, kept in its directory as accuracy.json and told with every answer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
