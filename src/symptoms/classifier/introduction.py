@@ -48,12 +48,12 @@ def _how_good(accuracy: RunAccuracy | None) -> str:
     return f"{', '.join([told, *others])}."
 
 
-def _texts(accuracy: RunAccuracy | FurtherAccuracy) -> str:
+def _texts(accuracy: FurtherAccuracy) -> str:
     # The file's name alone: the page shows it to others, whom the folders of this machine do not concern.
     return f"{counted(accuracy.examples, 'held-out text')} ({Path(accuracy.data).name})"
 
 
-def _share(accuracy: RunAccuracy | FurtherAccuracy) -> str:
+def _share(accuracy: FurtherAccuracy) -> str:
     return f"{accuracy.accuracy:.0%} ({accuracy.low:.0%} to {accuracy.high:.0%})"
 
 
