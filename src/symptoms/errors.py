@@ -1,7 +1,5 @@
 """What can go wrong, as types with exit codes. Every message is one sentence with the next step."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Importing much at once, which takes most of the time in which a command starts."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Generator
 from contextlib import contextmanager

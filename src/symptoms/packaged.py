@@ -1,7 +1,5 @@
 """Tables and word lists of this package, which stand in files beside the modules that read them."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """Learning-rate schedules as fractions of the peak rate."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 

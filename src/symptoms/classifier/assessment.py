@@ -1,7 +1,5 @@
 """What the classifier says of one description, as data and as JSON."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, Self
 

@@ -3,8 +3,6 @@
 Nothing of it is shown raw: a symptom has to be a known term. What is missing or malformed is left out.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Set
 

@@ -1,7 +1,5 @@
 """What the crisis screen's third layer says of many texts, for measuring it and for setting its levels."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 

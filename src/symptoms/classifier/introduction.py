@@ -1,7 +1,5 @@
 """What is said of a model above its answers: what it is, and how often it was right on which texts."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from symptoms.classifier.run_figures.run_accuracy import FurtherAccuracy, RunAccuracy
@@ -50,12 +48,12 @@ def _how_good(accuracy: RunAccuracy | None) -> str:
     return f"{', '.join([told, *others])}."
 
 
-def _texts(accuracy: RunAccuracy | FurtherAccuracy) -> str:
+def _texts(accuracy: FurtherAccuracy) -> str:
     # The file's name alone: the page shows it to others, whom the folders of this machine do not concern.
     return f"{counted(accuracy.examples, 'held-out text')} ({Path(accuracy.data).name})"
 
 
-def _share(accuracy: RunAccuracy | FurtherAccuracy) -> str:
+def _share(accuracy: FurtherAccuracy) -> str:
     return f"{accuracy.accuracy:.0%} ({accuracy.low:.0%} to {accuracy.high:.0%})"
 
 

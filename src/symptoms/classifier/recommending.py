@@ -3,8 +3,6 @@
 None of it is written by the model, which would speak of things that nobody said.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 from symptoms.taxonomy import EVERYDAY, recommendations

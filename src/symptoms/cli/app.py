@@ -1,7 +1,5 @@
 """The commands; each module of them is imported when its command is asked for."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

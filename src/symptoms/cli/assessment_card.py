@@ -1,7 +1,5 @@
 """An assessment for people, in the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from rich.console import Console

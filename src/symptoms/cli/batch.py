@@ -1,7 +1,5 @@
 """Many descriptions to JSON lines, in their order; what is there already is not done again."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack

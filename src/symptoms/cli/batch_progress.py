@@ -1,7 +1,5 @@
 """How far a long work on many rows is, how fast it goes, and when it will be done."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Commands that are imported when they are asked for, so that the help of all of them needs none of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any

@@ -1,7 +1,5 @@
 """Options that several commands share, and those that a configuration has by itself."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin

@@ -4,8 +4,6 @@ Exit codes: 0 done, 1 could not be done, 2 the input is wrong, 3 the service can
 130 interrupted.
 """
 
-from __future__ import annotations
-
 import gc
 import sys
 from collections.abc import Generator

@@ -1,7 +1,5 @@
 """Tables on a terminal, and in a pipe, which has no width to fit into."""
 
-from __future__ import annotations
-
 from rich.console import Console
 from rich.table import Table
 

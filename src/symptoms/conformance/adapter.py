@@ -1,7 +1,5 @@
 """The adapter: its alpha, the layers it is on, and its seed."""
 
-from __future__ import annotations
-
 from symptoms.conformance.findings import Check, Measurement, check, near
 from symptoms.conformance.probe import NotMeasurableError, Probe, signed
 

@@ -1,7 +1,5 @@
 """The parts of the table: a check, what was found by it, and the row that both make."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ They take seconds, use made-up tokens alone, and are remembered by address and v
 for a month: a server that says the same version for ever is measured again then.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """How gradients are scaled, gathered and spent."""
 
-from __future__ import annotations
-
 from symptoms.conformance.findings import Measurement, check, in_steps
 from symptoms.conformance.probe import TOKENS, NotMeasurableError, Probe, datum
 

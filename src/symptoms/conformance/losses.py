@@ -1,7 +1,5 @@
 """Losses and log-probabilities: what a forward pass answers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

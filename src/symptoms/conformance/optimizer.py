@@ -1,7 +1,5 @@
 """Adam as it was told: epsilon, weight decay, betas, clipping."""
 
-from __future__ import annotations
-
 import math
 
 from symptoms.conformance.findings import Measurement, check, in_steps, near

@@ -1,7 +1,5 @@
 """From a service to the table: all checks in their order, and what was measured with which versions."""
 
-from __future__ import annotations
-
 import logging
 import platform
 from collections.abc import Generator, Iterator, Sequence

@@ -1,7 +1,5 @@
 """What the server says of itself and of mistakes."""
 
-from __future__ import annotations
-
 import time
 from contextlib import suppress
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """Data sets: labelled descriptions from a file of any format, checked as a whole."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Descriptions to assess, many in one file: any data file, or plain lines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice

@@ -1,7 +1,5 @@
 """An example: a description, and what was labelled to it. Every reader of data gives this one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 

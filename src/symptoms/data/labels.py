@@ -1,7 +1,5 @@
 """The set of labels that a data set's conditions are from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path

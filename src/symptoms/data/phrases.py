@@ -4,8 +4,6 @@ What bears a symptom out may be a single word, or break off before the word that
 more of the same clause, so far as that makes a phrase; which symptoms are named, this does not touch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from symptoms.data.evidence import Span, TextWords

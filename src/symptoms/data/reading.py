@@ -1,7 +1,5 @@
 """What every reader of data files needs: text from bytes, strict JSON, and words for what was found."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import re

@@ -1,7 +1,5 @@
 """Splitting a data set into train, dev and test, the same for one seed."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections import Counter, defaultdict

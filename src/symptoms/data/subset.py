@@ -1,7 +1,5 @@
 """A part of a data set: one of its splits, or the same number of examples for each condition."""
 
-from __future__ import annotations
-
 import random
 from collections import defaultdict
 from collections.abc import Sequence

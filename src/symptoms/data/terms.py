@@ -1,7 +1,5 @@
 """The symptom terms that a data set may use: those of a `symptoms.json` beside it, or the bundled ones."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast

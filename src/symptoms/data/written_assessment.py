@@ -1,7 +1,5 @@
 """An assessment and its three lines of text."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, TypeVar
 

@@ -1,7 +1,5 @@
 """What can be had without a language model, fitted on the same training set and tuned on the same dev set."""
 
-from __future__ import annotations
-
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence

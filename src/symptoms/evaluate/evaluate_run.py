@@ -1,7 +1,5 @@
 """Evaluate a run or a checkpoint by its name: find what it was trained on, connect, ask, and score."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The evaluation of one checkpoint on one data set, with baselines on the same examples."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from pathlib import Path

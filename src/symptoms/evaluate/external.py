@@ -4,8 +4,6 @@ A model that is only ever tested on texts by the authors of its training data ma
 These sets were written by others; which of their labels stand for which condition is in external.json.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

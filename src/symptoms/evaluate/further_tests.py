@@ -3,8 +3,6 @@
 Nothing is chosen on them, and leakage stops them as it stops the first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

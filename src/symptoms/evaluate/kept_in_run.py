@@ -1,7 +1,5 @@
 """What an evaluation leaves in a run for its classifier: calibration and accuracy, and where its files go."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration

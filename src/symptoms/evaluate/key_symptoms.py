@@ -1,7 +1,5 @@
 """How well the key symptoms of a test set are named, and those of them that are shown."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What a model said about each example of a data set, and the file that keeps it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whether recommendations keep to what they may say: no drug, no dose, no diagnosis."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Ask a model about a test set and work out every figure of the evaluation."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable, Sequence

@@ -1,8 +1,6 @@
 """The beginning of an export's card: what the run is, how well it does, and what does not leave with it."""
 
-from __future__ import annotations
-
-from symptoms.classifier import FurtherAccuracy, RunAccuracy, read_accuracy
+from symptoms.classifier import FurtherAccuracy, read_accuracy
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.runs import RunDirectory
 from symptoms.tokens import prompt_text
@@ -72,7 +70,7 @@ def _figures(run: RunDirectory, checkpoint: str) -> str:
     return "\n".join(lines)
 
 
-def _figure(told: RunAccuracy | FurtherAccuracy) -> str:
+def _figure(told: FurtherAccuracy) -> str:
     return (
         f"{told.data}, {told.examples} texts: the right one of its labels in {told.accuracy:.0%} "
         f"({told.low:.0%} to {told.high:.0%})"

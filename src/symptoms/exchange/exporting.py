@@ -1,7 +1,5 @@
 """A run's checkpoint handed to `tinker-local export`, with the run's own questions and card."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What an exported classifier is asked, so that its answers can be held against those that it gave here."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from typing import Any

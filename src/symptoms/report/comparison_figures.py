@@ -1,7 +1,5 @@
 """The figures of a comparison. Colour, line and marker all tell groups apart, for colour-blind readers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 from textwrap import fill

@@ -1,7 +1,5 @@
 """A comparison as rows of a table, as data for programs, and as one self-contained HTML page."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The report of an evaluation as one self-contained HTML page, and the same in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any

@@ -1,7 +1,5 @@
 """The table of stored results: a row for each model and training set, over its seeds, and the baselines."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path

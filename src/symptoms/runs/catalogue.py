@@ -1,7 +1,5 @@
 """Which runs there are: by name, the newest, the one that ships, and whose a checkpoint is."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """How the files of a run are written: whole or not at all, and line by line."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping, Sequence

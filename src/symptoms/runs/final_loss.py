@@ -1,7 +1,5 @@
 """What a run's loss is at its end, as a mean over one pass through the examples, and how far it fell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from symptoms.runs.step_metrics import StepMetrics

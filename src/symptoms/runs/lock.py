@@ -1,7 +1,5 @@
 """One process at a time: a lock that the operating system takes back however its holder ends."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import time

@@ -1,7 +1,5 @@
 """Which of a run's evaluations on dev belongs to the weights that are used."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ It reads English, Spanish, French, German, Portuguese, Italian, and Hindi in Lat
 model: docs/safety.md explains its two layers, how they were measured, and what they miss.
 """
 
-from __future__ import annotations
-
 from symptoms.safety.helplines import (
     check_country,
     country_code,

@@ -1,7 +1,5 @@
 """Helplines by country, and the notice that is shown with them."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Which language a text is in, as far as the screen has to know: one that it reads, or not."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence

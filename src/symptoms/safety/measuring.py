@@ -1,7 +1,5 @@
 """How many labelled texts the screen finds, and how often it alarms for nothing."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections import defaultdict

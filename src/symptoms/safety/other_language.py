@@ -5,8 +5,6 @@ these, so that they count, too, where most of them are no words of English: of t
 in data/crisis 73% in the six other languages are then known, and 20% without.
 """
 
-from __future__ import annotations
-
 from collections.abc import Set
 
 from symptoms.safety.languages import (

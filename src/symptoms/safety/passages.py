@@ -4,8 +4,6 @@ A linear model scores what a text is like as a whole, so that each everyday sent
 explicit one makes the whole look more like everyday life.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The rules of the screen, read from the folder `rules`."""
 
-from __future__ import annotations
-
 import tomllib
 from enum import StrEnum
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """The readable layer: rules find signs of danger now, exceptions excuse those that mean something else."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

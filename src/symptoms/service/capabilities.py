@@ -1,7 +1,5 @@
 """Which base models a service has: what it is asked first, so that its faults are met here first."""
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import Any, cast

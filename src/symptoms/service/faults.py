@@ -1,7 +1,5 @@
 """What is wrong with a service, in one sentence with the next step."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 from collections.abc import Iterator

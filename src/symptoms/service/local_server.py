@@ -1,7 +1,5 @@
 """The local server as a child process that cannot outlive its parent."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import select

@@ -1,7 +1,5 @@
 """What our own server's folder of a base model tells: which weights they are, and how text becomes tokens."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whether a service offers a base model, and where it does not, which of those on offer is nearest."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Collection

@@ -1,7 +1,5 @@
 """What hosted Tinker asks for tokens: as the package knows it, or as it was read anew on this machine."""
 
-from __future__ import annotations
-
 import json
 import os
 import tomllib

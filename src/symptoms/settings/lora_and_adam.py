@@ -1,7 +1,5 @@
 """The settings that every training has."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 

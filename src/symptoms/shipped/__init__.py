@@ -4,8 +4,6 @@ They lie as a server keeps checkpoints, in PEFT's layout, each with a card. `ben
 one of a run, and `benchmarks/ship_classifier.py` the classifier with all that is known of it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

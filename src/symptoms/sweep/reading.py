@@ -1,7 +1,5 @@
 """Where the plan of a sweep comes from: a TOML file, a preset of the package, and options."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What each run of a sweep is to train on, all of it checked before anything is spent."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -4,8 +4,6 @@ Each run has a session of its own on the service, so that its adapter and its op
 before the next one is made.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Sequence

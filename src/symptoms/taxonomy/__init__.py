@@ -1,7 +1,5 @@
 """The 30 conditions and 140 symptom terms that the bundled data uses."""
 
-from __future__ import annotations
-
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict

@@ -8,8 +8,6 @@ The blank line at the end is the stop: it is trained, and generation ends on it.
 tokenized apart, because at inference the model sees the prompt alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

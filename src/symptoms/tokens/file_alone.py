@@ -1,7 +1,5 @@
 """Whether a folder's tokenizer.json is its whole tokenizer, for which nothing has to import transformers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A tokenizer that is read from its file alone, without the seconds that importing transformers takes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

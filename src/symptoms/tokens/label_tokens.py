@@ -1,7 +1,5 @@
 """How a label becomes tokens: those of the line that names it in an answer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from symptoms.data.written_assessment import CONCERN

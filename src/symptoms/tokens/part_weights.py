@@ -1,7 +1,5 @@
 """Weights for a part of what an example trains towards: the line of its primary concern."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from symptoms.data import Example

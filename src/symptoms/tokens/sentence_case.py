@@ -1,7 +1,5 @@
 """Text in sentence case: capitals where a sentence begins and in `I`, whatever case it was written in."""
 
-from __future__ import annotations
-
 import re
 
 _BEGINNING = re.compile(r"(?:\A|(?<=[.!?])\s+|\n\s*)[\W_]*([^\W_])")

@@ -1,7 +1,5 @@
 """What leaves this machine when a service elsewhere trains, line by line."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Which examples each step trains on, in which order."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random

@@ -1,7 +1,5 @@
 """A training job: the configuration with its data, tokenized and checked, before anything is spent."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random

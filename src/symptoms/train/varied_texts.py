@@ -5,8 +5,6 @@ test of robustness changes (`evaluate/robustness/perturbations.py`) is of the sa
 opening of it is used here.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from random import Random

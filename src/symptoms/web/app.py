@@ -1,7 +1,5 @@
 """The page and the API as one ASGI application."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Bodies of requests and answers, as the API document shows them."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field

@@ -1,7 +1,5 @@
 """What every request passes before its handler and every answer on its way back."""
 
-from __future__ import annotations
-
 import re
 import secrets
 import uuid

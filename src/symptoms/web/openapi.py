@@ -1,7 +1,5 @@
 """The API described in OpenAPI 3.1: openapi.json, with its schemas taken from the bodies themselves."""
 
-from __future__ import annotations
-
 import json
 from functools import cache
 from importlib.resources import files

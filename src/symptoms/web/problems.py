@@ -1,7 +1,5 @@
 """What a request can end in besides an answer."""
 
-from __future__ import annotations
-
 import logging
 import math
 import traceback

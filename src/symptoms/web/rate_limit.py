@@ -1,7 +1,5 @@
 """How much one client may ask."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

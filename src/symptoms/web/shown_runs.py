@@ -1,7 +1,5 @@
 """Training runs as the API shows them: at a glance, and step by step."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

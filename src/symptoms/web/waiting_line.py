@@ -1,7 +1,5 @@
 """Descriptions that wait for the classifier, and the thread that asks it about several at once."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Sequence

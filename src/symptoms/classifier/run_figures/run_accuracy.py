@@ -1,7 +1,5 @@
 """How a run did on held-out texts, kept in its directory as accuracy.json and told with every answer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,24 +10,9 @@ from symptoms.runs import ACCURACY
 
 
 class FurtherAccuracy(BaseModel):
-    """The same on another file of held-out texts that was evaluated beside."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: str
-    examples: int = Field(ge=1)
-    accuracy: float = Field(ge=0, le=1)
-    low: float
-    high: float
-
-
-class RunAccuracy(BaseModel):
     """How often the likeliest label was right on the `examples` texts of the file `data`.
 
-    `accuracy` has a 95% interval from `low` to `high`. `answered` is the share of the texts for which a
-    condition is named, and `accuracy_when_answered` the accuracy among them, None where that was not
-    measured or nothing is answered. `symptoms evaluate` writes it, for one checkpoint. `further` are the
-    other test sets of that evaluation.
+    `accuracy` has a 95% interval from `low` to `high`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +22,16 @@ class RunAccuracy(BaseModel):
     accuracy: float = Field(ge=0, le=1)
     low: float
     high: float
+
+
+class RunAccuracy(FurtherAccuracy):
+    """The same of a run, as `symptoms evaluate` writes it for one checkpoint.
+
+    `answered` is the share of the texts for which a condition is named, and `accuracy_when_answered` the
+    accuracy among them, None where that was not measured or nothing is answered. `further` are the other
+    test sets of that evaluation.
+    """
+
     answered: float | None
     accuracy_when_answered: float | None
     checkpoint: str

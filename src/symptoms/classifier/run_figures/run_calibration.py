@@ -1,7 +1,5 @@
 """What held-out examples say about a run's probabilities, kept in its directory as calibration.json."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field

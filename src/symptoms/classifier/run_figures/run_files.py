@@ -1,7 +1,5 @@
 """What is known of a run beside its own records: small JSON files in its directory, each replaced whole."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TypeVar
 

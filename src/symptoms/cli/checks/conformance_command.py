@@ -1,7 +1,5 @@
 """`symptoms conformance`: what a Tinker-compatible server does, row by row."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`symptoms doctor`: whether everything that is needed is there, and what to do where it is not."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

@@ -1,7 +1,5 @@
 """`symptoms assess`: one description, or a file of them."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

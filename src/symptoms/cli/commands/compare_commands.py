@@ -1,7 +1,5 @@
 """`symptoms compare`: runs side by side."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`symptoms data`: look at data sets, check them, split them."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path

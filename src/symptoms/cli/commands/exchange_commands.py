@@ -1,7 +1,5 @@
 """`symptoms export`: a run for other programs; `symptoms settings`: their configurations as ours."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`symptoms models`: which base models there are, getting them and removing them."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Generator

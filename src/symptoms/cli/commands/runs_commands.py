@@ -1,7 +1,5 @@
 """`symptoms runs`: what was trained, how it went, and clearing up."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack

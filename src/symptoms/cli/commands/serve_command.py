@@ -1,7 +1,5 @@
 """`symptoms serve`: the page and the API."""
 
-from __future__ import annotations
-
 import webbrowser
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`symptoms tokens`: what is trained of each example."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`symptoms train`: a new run, a run taken up again, or a run repeated."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What is wrong, or odd, with data sets whose every line is well-formed."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

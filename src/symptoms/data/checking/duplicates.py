@@ -1,7 +1,5 @@
 """Near-duplicates: texts that share a large part of their wording, found by their word triples."""
 
-from __future__ import annotations
-
 import math
 import re
 import unicodedata

@@ -19,8 +19,6 @@ without those read to be of other matters; more may be added to it. What another
 (`whose`).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The words of a text, and in which sentence and clause each stands."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

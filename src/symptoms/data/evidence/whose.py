@@ -7,8 +7,6 @@ too. A description in which the writer says nothing of himself (`my son is eight
 that person as a whole, and all of it counts.
 """
 
-from __future__ import annotations
-
 from symptoms.data.evidence.reading import TextWords
 from symptoms.packaged import packaged_words
 

@@ -1,7 +1,5 @@
 """Rows of text with separators: CSV as spreadsheets of every country write it."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

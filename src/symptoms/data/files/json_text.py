@@ -1,7 +1,5 @@
 """What a text of JSON holds, whatever its file's name ends in."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, cast
 

@@ -4,8 +4,6 @@ Every format becomes the same: a line, and the fields of one example by our name
 itself is told by `Columns`; columns that are nobody's are left out and noted.
 """
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """The rows of a file of any size, one after the other, with a few of them in memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO

@@ -3,8 +3,6 @@
 Both are an extra that is not installed by itself: `pip install '.[tables]'` in the checkout.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Which keys lie side by side, for texts with slips."""
 
-from __future__ import annotations
-
 ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 
 

@@ -1,7 +1,5 @@
 """What is gained when the model may say "not sure", and whether it knows what lies outside its task."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

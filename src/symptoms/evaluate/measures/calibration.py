@@ -1,7 +1,5 @@
 """Whether a stated probability can be taken at its word."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Bootstrap intervals: how far a figure could move if the test had other examples of the same kind."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any

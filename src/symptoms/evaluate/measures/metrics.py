@@ -3,8 +3,6 @@
 Where scikit-learn has the metric it is scikit-learn's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What dev decides of a model: the words' weight, temperature, when to abstain, how symptoms are read."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

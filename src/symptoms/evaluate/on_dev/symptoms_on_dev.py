@@ -1,7 +1,5 @@
 """What dev decides of key symptoms: how they are read, and whether the model's own list is better."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Who is writing, and about whom: changes of age, gender, ethnicity and country that should not matter."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 

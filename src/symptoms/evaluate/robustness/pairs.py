@@ -1,7 +1,5 @@
 """Pairs of texts composed for this project, alike but for the fact that decides."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import cache

@@ -3,8 +3,6 @@
 Each gives another text, or None where it does not apply.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from random import Random

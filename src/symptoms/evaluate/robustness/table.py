@@ -1,7 +1,5 @@
 """How often an answer changed that should have stayed, or stayed that should have changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal

@@ -1,7 +1,5 @@
 """The changed texts that a model is asked about."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random

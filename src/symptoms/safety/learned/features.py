@@ -3,8 +3,6 @@
 Nothing is looked up in a vocabulary, so that a word nobody wrote down still counts by its pieces.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """A text as the learned screen reads it: plain tokens, and the concepts that they name in seven languages."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache

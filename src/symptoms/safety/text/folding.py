@@ -1,7 +1,5 @@
 """Words in the plainest form that can still be told apart, for the learned layer and languages."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 

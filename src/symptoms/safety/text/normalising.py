@@ -6,8 +6,6 @@ and those that became another sign or lost their bytes, invisible characters, le
 signs, digits inside words and letters inside numbers.
 """
 
-from __future__ import annotations
-
 import html
 import re
 import unicodedata

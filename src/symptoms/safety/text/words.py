@@ -1,7 +1,5 @@
 """A text as plain words: lower case, without disguises, short forms written out."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Another tool's configuration as ours: each value with its reason, and what cannot be carried over."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

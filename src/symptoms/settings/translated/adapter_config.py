@@ -1,7 +1,5 @@
 """The fields of PEFT's LoraConfig, which PEFT's own file has and TRL takes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

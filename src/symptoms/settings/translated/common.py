@@ -1,7 +1,5 @@
 """What several tools' configurations have in common."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 from base_models import known_models

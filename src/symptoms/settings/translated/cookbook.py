@@ -1,7 +1,5 @@
 """tinker-cookbook's supervised training: a recipe's settings, or the config.json of its log folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

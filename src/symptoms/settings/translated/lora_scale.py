@@ -13,8 +13,6 @@ small the two trainings move alike; A moves by the changed rate, too, so that th
 further the ratio is from 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

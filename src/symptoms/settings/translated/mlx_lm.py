@@ -1,7 +1,5 @@
 """mlx-lm's YAML for `mlx_lm.lora`, or the adapter_config.json that it writes beside an adapter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, cast
 

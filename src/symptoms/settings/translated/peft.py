@@ -1,7 +1,5 @@
 """PEFT's adapter_config.json."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A translation as the file that `symptoms train` takes, with its reasons as comments."""
 
-from __future__ import annotations
-
 import json
 import textwrap
 from typing import Any

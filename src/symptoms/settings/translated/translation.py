@@ -1,7 +1,5 @@
 """What came of another tool's configuration."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """TRL's SFTConfig with a LoraConfig: the file of `trl sft`, or the two as they write themselves."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Ctrl-C once to stop in good order, twice to stop at once."""
 
-from __future__ import annotations
-
 import signal
 from types import FrameType
 from typing import Self

@@ -1,7 +1,5 @@
 """What is drawn anew in a terminal while it lasts, and told in lines elsewhere."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import Self
 

@@ -1,7 +1,5 @@
 """Training as it happens: a live view in a terminal, plain lines elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

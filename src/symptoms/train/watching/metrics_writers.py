@@ -1,7 +1,5 @@
 """Metrics for other programs, beside metrics.jsonl: TensorBoard and trackio, each an extra to install."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol

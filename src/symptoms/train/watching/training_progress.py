@@ -1,7 +1,5 @@
 """What the flat script reports to while it trains: the live view, metrics.jsonl, and Ctrl-C."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from typing import Self
