@@ -10,16 +10,16 @@ import pytest
 
 from base_models import BUNDLED_BASE, ModelShape, known_models
 from symptoms.errors import DataError, InputError
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import ORIGINAL, TrainingSettings
 from symptoms.train import read_settings_file, resolve
 from symptoms.train.request.learning_rate_by_width import FindShape, unknown_shape
 
-OF_THE_FILE = ExperimentSettings(learning_rate=1e-4)
+OF_THE_FILE = TrainingSettings.of({**ORIGINAL, "data": "file.json", "shuffle": False})
 
 
 def settings_of(
     told: Mapping[str, Any],
-    experiment: ExperimentSettings | None,
+    experiment: TrainingSettings | None,
     base_model: str | None,
     find_shape: FindShape = unknown_shape,
 ) -> TrainingSettings:
@@ -28,7 +28,7 @@ def settings_of(
 
 def recommended(
     told: Mapping[str, Any],
-    experiment: ExperimentSettings | None,
+    experiment: TrainingSettings | None,
     base_model: str,
     find_shape: FindShape = unknown_shape,
 ) -> str | None:

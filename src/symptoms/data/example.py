@@ -38,6 +38,11 @@ class Example:
         """Whether it has all parts of an assessment, and so can be trained on without an `output`."""
         return self.label is not None and self.symptoms is not None and self.recommendation is not None
 
+    @property
+    def has_text_to_train(self) -> bool:
+        """Whether there is a text to train towards, an `output` or an assessment."""
+        return self.output is not None or self.is_assessed
+
 
 def assessment_of(example: Example) -> WrittenAssessment:
     """The assessment that an example trains towards.

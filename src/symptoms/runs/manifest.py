@@ -14,7 +14,7 @@ from symptoms.data import Example, Label, symptoms_of
 from symptoms.safety import languages_of
 from symptoms.service import HOSTED, Service
 from symptoms.service.prices import price_of
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import TrainingSettings
 
 LOOKED_AT = 1000
 """Examples that tell what languages the training set is in."""
@@ -47,7 +47,7 @@ class DataFile(Protocol):
 
 def manifest_of(
     data: DataFile,
-    settings: ExperimentSettings | TrainingSettings,
+    settings: TrainingSettings,
     service: Service,
     loss_reduction: str,
     more: Mapping[str, Any],

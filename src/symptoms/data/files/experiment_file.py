@@ -6,45 +6,59 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from symptoms.data.example import Example
+from symptoms.data.files.fields import FieldReader
+from symptoms.data.files.records import Record
 from symptoms.data.labels import Label, find_label, labels_beside, labels_of_the_data
 from symptoms.data.reading import Places, kind_of, nearest, parse_json, read_text
 from symptoms.data.written_assessment import CONCERN, parse_assessment
 from symptoms.errors import AssessmentFormatError, DataError, Fault
-from symptoms.settings import ExperimentSettings
+from symptoms.settings import ORIGINAL, TrainingSettings
 
 BLANK_LINE = "\n\n"
 
 
+class _Beside(BaseModel):
+    """What "config" may hold beside settings of a training. `test_examples` counts them from 1."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    loss_fn: Literal["cross_entropy"] = "cross_entropy"
+    test_examples: list[int] = []
+
+
 @dataclass(frozen=True)
 class Experiment:
-    """A checked data file. `digest` is the SHA-256 of its bytes.
+    """What an experiment's file has beside its examples.
+
+    `settings` are those of its training, in the order of the file. `test_cases` are the examples whose
+    output is shown after training: those that the file names, or three spread evenly.
+    """
+
+    settings: TrainingSettings
+    test_cases: tuple[Example, ...]
+    loss_fn: Literal["cross_entropy"] = "cross_entropy"
+
+
+@dataclass(frozen=True)
+class ExperimentFile:
+    """A checked file. `digest` is the SHA-256 of its bytes.
 
     Its examples have the `output` that the file gives them, and where that is an assessment its parts, too.
     `labels` are those that the outputs name, with the others of their taxonomy.
     """
 
-    path: Path
-    settings: ExperimentSettings
     examples: tuple[Example, ...]
     labels: tuple[Label, ...]
     digest: str
-
-    @property
-    def test_cases(self) -> tuple[Example, ...]:
-        """The examples that the settings name, or three spread evenly."""
-        chosen = self.settings.test_examples
-        if not chosen:
-            count = min(3, len(self.examples))
-            chosen = [1 + index * len(self.examples) // count for index in range(count)]
-        return tuple(self.examples[number - 1] for number in chosen)
+    experiment: Experiment
 
 
-def load_experiment(path: Path) -> Experiment:
+def read_experiment(path: Path) -> ExperimentFile:
     """Read and check a file; raises DataError with every fault in it, each with line and field."""
     name = str(path)
     text, content = read_text(path)
@@ -58,18 +72,23 @@ def load_experiment(path: Path) -> Experiment:
         for key in fields
         if key not in ("config", "examples")
     ]
-    examples = _read_examples(name, fields.get("examples"), places, faults)
-    settings = _read_settings(name, fields.get("config", {}), places, len(examples), faults)
-    if faults or settings is None:
+    examples = _read_examples(path, fields.get("examples"), places, faults)
+    config = fields.get("config", {})
+    settings, beside = _read_config(name, config, places, faults)
+    numbers = beside.test_examples if beside else []
+    for number in numbers:
+        if not 1 <= number <= len(examples):
+            problem = f"expected numbers from 1 to {len(examples)}, found {number}"
+            line = places.of_key("config", "test_examples")
+            faults.append(Fault(name, line, "config, test_examples", problem))
+    if faults or settings is None or beside is None:
         raise DataError(sorted(faults, key=lambda fault: fault.line))
     labels = _labels(path, [concern for one in examples if (concern := _concern(one.output or ""))])
-    return Experiment(
-        path,
-        settings,
-        tuple(_with_its_parts(example, labels) for example in examples),
-        labels,
-        hashlib.sha256(content).hexdigest(),
-    )
+    examples = [_with_its_parts(example, labels) for example in examples]
+    count = min(3, len(examples))
+    numbers = numbers or [1 + index * len(examples) // count for index in range(count)]
+    experiment = Experiment(settings, tuple(examples[number - 1] for number in numbers), beside.loss_fn)
+    return ExperimentFile(tuple(examples), labels, hashlib.sha256(content).hexdigest(), experiment)
 
 
 def _labels(path: Path, concerns: Sequence[str]) -> tuple[Label, ...]:
@@ -102,8 +121,8 @@ def _with_its_parts(example: Example, labels: Sequence[Label]) -> Example:
     return replace(labelled, symptoms=written.symptoms, recommendation=written.recommendation)
 
 
-def _read_examples(name: str, found: object, places: Places, faults: list[Fault]) -> list[Example]:
-    where = places.of_key("examples")
+def _read_examples(path: Path, found: object, places: Places, faults: list[Fault]) -> list[Example]:
+    name, where = str(path), places.of_key("examples")
     if not isinstance(found, list):
         faults.append(Fault(name, where, "examples", f"expected a list of examples, found {kind_of(found)}"))
         return []
@@ -114,59 +133,53 @@ def _read_examples(name: str, found: object, places: Places, faults: list[Fault]
     lines = places.of_elements("examples")
     for number, (entry, line) in enumerate(zip(entries, lines, strict=True), start=1):
         field = f"example {number}"
-        if not isinstance(entry, dict):
-            faults.append(Fault(name, line, field, f'expected {{"input", "output"}}, found {kind_of(entry)}'))
-            examples.append(Example("", id=str(number), line=line, output=""))
-            continue
-        values = cast(dict[str, object], entry)
-        for key in values:
-            if key not in ("input", "output"):
-                problem = f"unknown key{nearest(key, ('input', 'output'))}"
-                faults.append(Fault(name, line, f"{field}, {key}", problem))
-        texts: dict[str, str] = {}
-        for key in ("input", "output"):
-            value = values.get(key)
-            if key not in values:
-                faults.append(Fault(name, line, f"{field}, {key}", "expected text, found no such field"))
-            elif not isinstance(value, str):
-                faults.append(Fault(name, line, f"{field}, {key}", f"expected text, found {kind_of(value)}"))
-            elif not value.strip():
-                faults.append(Fault(name, line, f"{field}, {key}", "expected text, found an empty string"))
-            elif not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
-                problem = "expected text, found half of a surrogate pair; write the character itself"
-                faults.append(Fault(name, line, f"{field}, {key}", problem))
-            elif key == "output" and BLANK_LINE in value.strip():
-                problem = "expected no blank line, because it marks the end of an output"
-                faults.append(Fault(name, line, f"{field}, {key}", problem))
-            else:
-                texts[key] = value.strip()
         # A wrong example still counts, so that the numbers of test_examples keep their meaning.
-        output = texts.get("output", "")
-        examples.append(Example(texts.get("input", ""), id=str(number), line=line, output=output))
+        texts = {"input": "", "output": ""}
+        if isinstance(entry, dict):
+            values = cast(dict[str, object], entry)
+            for key in [key for key in values if key not in texts]:
+                problem = f"unknown key{nearest(key, tuple(texts))}"
+                faults.append(Fault(name, line, f"{field}, {key}", problem))
+            reader = FieldReader(name, faults, {key: f"{field}, {key}" for key in texts})
+            texts = {key: reader.of(Record(line, values)).text(key) for key in texts}
+        else:
+            faults.append(Fault(name, line, field, f'expected {{"input", "output"}}, found {kind_of(entry)}'))
+        if BLANK_LINE in texts["output"]:
+            problem = "expected no blank line, because it marks the end of an output"
+            faults.append(Fault(name, line, f"{field}, output", problem))
+        examples.append(
+            Example(texts["input"], id=f"{path.stem}:{number}", line=line, output=texts["output"])
+        )
     return examples
 
 
-def _read_settings(
-    name: str, found: object, places: Places, num_examples: int, faults: list[Fault]
-) -> ExperimentSettings | None:
+def _read_config(
+    name: str, found: object, places: Places, faults: list[Fault]
+) -> tuple[TrainingSettings | None, _Beside | None]:
+    """The settings of the file's training, and what it says beside them; None for what is at fault."""
     if not isinstance(found, dict):
-        faults.append(
-            Fault(name, places.of_key("config"), "config", f"expected an object, found {kind_of(found)}")
-        )
-        return None
+        problem = f"expected an object, found {kind_of(found)}"
+        faults.append(Fault(name, places.of_key("config"), "config", problem))
+        return None, None
+    told = cast(dict[str, Any], found)
+
+    def fault(key: str, problem: str) -> None:
+        faults.append(Fault(name, places.of_key("config", key), f"config, {key}", problem))
+
+    known = (*ORIGINAL, *_Beside.model_fields)
+    for key in [key for key in told if key not in known]:
+        fault(key, f"unknown key{nearest(key, known)}")
+    own = {key: told.get(key, value) for key, value in ORIGINAL.items()}
+    settings = beside = None
     try:
-        settings = ExperimentSettings.model_validate(found)
+        # The original went through its examples in the file's order.
+        settings = TrainingSettings.model_validate({**own, "data": name, "shuffle": False})
     except ValidationError as error:
         for problem in error.errors():
-            key = str(problem["loc"][0])
-            message = problem["msg"].lower()
-            if problem["type"] == "extra_forbidden":
-                message = f"unknown key{nearest(key, tuple(ExperimentSettings.model_fields))}"
-            faults.append(Fault(name, places.of_key("config", key), f"config, {key}", message))
-        return None
-    for number in settings.test_examples:
-        if not 1 <= number <= num_examples:
-            problem = f"expected numbers from 1 to {num_examples}, found {number}"
-            line = places.of_key("config", "test_examples")
-            faults.append(Fault(name, line, "config, test_examples", problem))
-    return settings
+            fault(str(problem["loc"][0]), problem["msg"].lower())
+    try:
+        beside = _Beside.model_validate(told)
+    except ValidationError as error:
+        for problem in error.errors():
+            fault(str(problem["loc"][0]), problem["msg"].lower())
+    return settings, beside

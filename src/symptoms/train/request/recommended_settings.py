@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from base_models import known_models
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import TrainingSettings
 from symptoms.train.request.learning_rate_by_width import FindShape, rate_by_width, unknown_shape
 from symptoms.train.step_plan import count_all_steps
 from symptoms.words import in_words
@@ -27,7 +27,7 @@ class Resolved:
 
 def resolve(
     told: TrainingSettings,
-    experiment: ExperimentSettings | None,
+    experiment: TrainingSettings | None,
     base_model: str | None,
     find_shape: FindShape = unknown_shape,
     count_examples: Callable[[TrainingSettings], int] | None = None,
@@ -43,7 +43,7 @@ def resolve(
     Raises InputError where settings do not fit together.
     """
     recommended = _recommended(told, experiment, base_model, find_shape)
-    of_the_file = {} if experiment is None else experiment.as_training()
+    of_the_file = {} if experiment is None else experiment.told
     settings = told.over({**of_the_file, **recommended})
     if base_model is not None:
         settings = settings.model_copy(update={"base_model": base_model})
@@ -71,7 +71,7 @@ def _enough_epochs(settings: TrainingSettings, num_examples: int, least_steps: i
 
 def _recommended(
     told: TrainingSettings,
-    experiment: ExperimentSettings | None,
+    experiment: TrainingSettings | None,
     base_model: str | None,
     find_shape: FindShape,
 ) -> dict[str, Any]:

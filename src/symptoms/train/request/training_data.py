@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from symptoms.data import Example, Label, load_dataset, load_experiment, naming_its_concern_alone
-from symptoms.data.files.records import AS_OURS, Columns, holds_experiment
+from symptoms.data import Example, Experiment, Label, load_dataset, naming_its_concern_alone
+from symptoms.data.files.records import AS_OURS, Columns
 from symptoms.data.subset import choose_per_condition, of_split
 from symptoms.data.written_assessment import CONCERN
 from symptoms.errors import InputError
-from symptoms.settings import ExperimentSettings
 from symptoms.words import counted
 
 
@@ -22,8 +21,8 @@ class TrainingData:
     """What is trained or evaluated on, and where it is from. `digest` is the SHA-256 of the file's bytes.
 
     `labels` are those that a model trained on it chooses from, empty where the texts name no concern.
-    `experiment` and `test_cases` are those of an experiment's file, None and empty for others; `note` says
-    which examples of the file were left out. `subset` says how a part of them was drawn, for the manifest.
+    `experiment` is what an experiment's file has beside its examples, None for others; `note` says which
+    examples of the file were left out. `subset` says how a part of them was drawn, for the manifest.
     Where `names_concern_alone`, nobody annotated symptoms or recommendations, and an output is the one line
     that names the label.
     """
@@ -32,8 +31,7 @@ class TrainingData:
     examples: tuple[Example, ...]
     labels: tuple[Label, ...]
     digest: str
-    experiment: ExperimentSettings | None = None
-    test_cases: tuple[Example, ...] = ()
+    experiment: Experiment | None = None
     note: str | None = None
     subset: Mapping[str, Any] | None = None
     names_concern_alone: bool = False
@@ -52,17 +50,11 @@ def load_training_data(
     which outputs the training data have. Raises DataError with every fault in the file, and InputError
     where only some examples have an assessment to train towards.
     """
-    if not path.is_dir() and holds_experiment(path):
-        experiment = load_experiment(path)
+    dataset = load_dataset(path, columns=columns, any_output=True)
+    if dataset.experiment is not None:
         return TrainingData(
-            path,
-            experiment.examples,
-            experiment.labels,
-            experiment.digest,
-            experiment=experiment.settings,
-            test_cases=experiment.test_cases,
+            path, dataset.examples, dataset.labels, dataset.digest, experiment=dataset.experiment
         )
-    dataset = load_dataset(path, columns=columns)
     chosen = of_split(dataset, split)
     count, whole = len(chosen.examples), len(dataset.examples)
     notes = list(dataset.notes)
@@ -131,9 +123,12 @@ def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int)
     if fewer:
         of_all = f"{len(fewer)} of {counted(len(chosen), 'condition')}"
         note += f"; {of_all} {'has' if len(fewer) == 1 else 'have'} fewer than {examples_per_condition}"
-    cases = tuple(case for case in data.test_cases if case in examples)
+    experiment = data.experiment
+    if experiment is not None:
+        cases = tuple(case for case in experiment.test_cases if case in examples)
+        experiment = replace(experiment, test_cases=cases)
     notes = "\n".join(one for one in (data.note, note) if one)
-    return replace(data, examples=examples, test_cases=cases, note=notes, subset=drawn)
+    return replace(data, examples=examples, experiment=experiment, note=notes, subset=drawn)
 
 
 def _concern(data: TrainingData, example: Example) -> str:
