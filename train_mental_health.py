@@ -37,7 +37,7 @@ def main(
     with connect(service_name, base_model, preferred=experiment.settings.base_model) as service:
         from tinker import AdamParams  # here, because the import takes seconds in which the server starts
 
-        settings = resolve(told, experiment.settings, service.base_model).settings
+        settings = resolve(told, experiment, service.base_model).settings
         console.print(
             f"{service.kind} service, base model {settings.base_model}, LoRA rank {settings.lora_rank}"
         )

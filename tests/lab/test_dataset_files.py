@@ -108,7 +108,7 @@ def test_an_output_that_is_no_assessment_is_a_fault(tmp_path: Path):
     assert [one.output for one in load_text(tmp_path, text, "data.json", any_output=True).examples] == ["b"]
     assert [one.text for one in Descriptions(tmp_path / "data.json") if isinstance(one, Description)] == ["a"]
     assert faults_of(tmp_path, text, "data.json") == [
-        "2 example 1, output: expected the three lines Primary concern, Key symptoms and Recommendation"
+        "2 output: expected the three lines Primary concern, Key symptoms and Recommendation"
     ]
 
 

@@ -1,7 +1,7 @@
 """Examples and assessments: load, validate, render and parse. No model is involved."""
 
 from symptoms.data.checking.duplicates import check_leakage
-from symptoms.data.dataset import Dataset, load_dataset, load_experiment
+from symptoms.data.dataset import load_dataset
 from symptoms.data.descriptions import Description, Descriptions
 from symptoms.data.evidence import (
     Span,
@@ -12,8 +12,15 @@ from symptoms.data.evidence import (
     placed_words,
     supported_terms,
 )
-from symptoms.data.example import Example, assessment_of, naming_its_concern_alone, symptoms_of
-from symptoms.data.files.experiment_file import Experiment
+from symptoms.data.example import (
+    Dataset,
+    Example,
+    Experiment,
+    assessment_of,
+    naming_its_concern_alone,
+    symptoms_of,
+)
+from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
 from symptoms.data.phrases import phrases
 from symptoms.data.written_assessment import (

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from symptoms.data.example import Example
-from symptoms.data.files.experiment_file import Experiment, read_experiment
+from symptoms.data.example import Dataset, Example
+from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.files.fields import FieldReader
 from symptoms.data.files.records import AS_OURS, Columns, holds_experiment, read_source
 from symptoms.data.labels import (
@@ -20,28 +20,6 @@ from symptoms.data.labels import (
 from symptoms.data.reading import nearest
 from symptoms.data.terms import TERMS_FILE, terms_for
 from symptoms.errors import DataError, Fault
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A data file and the labels of its conditions. `digest` is the SHA-256 of its bytes.
-
-    `notes` say how it was read where that was not a matter of course. `experiment` is what an experiment's
-    file has beside its examples, None for any other.
-    """
-
-    path: Path
-    examples: tuple[Example, ...]
-    labels: tuple[Label, ...]
-    digest: str
-    notes: tuple[str, ...] = ()
-    experiment: Experiment | None = None
-
-
-def load_experiment(path: Path) -> tuple[Dataset, Experiment]:
-    """An experiment's file as it is trained on, whatever its outputs are; raises DataError likewise."""
-    file = read_experiment(path)
-    return Dataset(path, file.examples, file.labels, file.digest, experiment=file.experiment), file.experiment
 
 
 def load_dataset(
@@ -71,22 +49,19 @@ def read_dataset(
     """
     faults: list[Fault] = []
     try:
-        if not holds_experiment(path):
-            dataset = _of_records(path, columns, faults)
-        else:
-            dataset, _ = load_experiment(path)
-            if any_output:
-                return dataset, ()
-            dataset = _of_assessments(dataset, faults)
+        is_experiment = holds_experiment(path)
+        dataset = load_experiment(path)[0] if is_experiment else _of_records(path, columns, faults)
     except DataError as error:
         return Dataset(path, (), (), ""), tuple(error.faults)
+    if is_experiment and any_output:
+        return dataset, ()
     if not dataset.examples and not faults:
         faults.append(Fault(str(path), 1, "file", "expected at least one example, found none"))
     try:
-        chosen = _choose_labels(path, dataset.examples, labels)
-        dataset = replace(dataset, labels=chosen)
+        chosen = _choose_labels(dataset, labels)
         check = _Check(str(path), chosen, labels is None, terms_for(path, chosen), columns.label)
-        dataset = replace(dataset, examples=tuple(check.of(one, faults) for one in dataset.examples))
+        examples = tuple(check.of(example, faults) for example in dataset.examples)
+        dataset = replace(dataset, examples=examples, labels=chosen)
     except DataError as error:
         faults.extend(error.faults)
     # What stands beside a file may be found at fault twice, by its reader and for its labels.
@@ -116,26 +91,11 @@ def _of_records(path: Path, columns: Columns, faults: list[Fault]) -> Dataset:
     return Dataset(path, tuple(examples), (), source.digest, source.notes)
 
 
-def _of_assessments(dataset: Dataset, faults: list[Fault]) -> Dataset:
-    """An experiment's examples whose outputs are assessments; others are added to the faults."""
-    examples: list[Example] = []
-    for number, example in enumerate(dataset.examples, start=1):
-        if example.is_assessed:
-            examples.append(example)
-        else:
-            problem = "expected the three lines Primary concern, Key symptoms and Recommendation"
-            faults.append(Fault(str(dataset.path), example.line, f"example {number}, output", problem))
-    return replace(dataset, examples=tuple(examples), labels=())
-
-
-def _choose_labels(
-    path: Path, examples: Sequence[Example], given: Sequence[Label] | None
-) -> tuple[Label, ...]:
+def _choose_labels(dataset: Dataset, given: Sequence[Label] | None) -> tuple[Label, ...]:
     if given is not None:
         return tuple(given)
-    return labels_beside(path) or labels_of_the_data(
-        (example.label.text for example in examples if example.label), find_label_by_name
-    )
+    named = (example.label.text for example in dataset.examples if example.label)
+    return labels_beside(dataset.path) or labels_of_the_data(named, find_label_by_name)
 
 
 @dataclass(frozen=True)
@@ -150,6 +110,10 @@ class _Check:
 
     def of(self, example: Example, faults: list[Fault]) -> Example:
         """The example with the label that its condition names; what nobody knows is added to the faults."""
+        if example.output is not None and not example.is_assessed:
+            problem = "expected the three lines Primary concern, Key symptoms and Recommendation"
+            faults.append(Fault(self.name, example.line, "output", problem))
+            return example
         # Its text, which an experiment's file has in place of the id.
         condition = example.label.text if example.label else ""
         label = find_label_by_name(condition, self.labels)

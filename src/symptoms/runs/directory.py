@@ -38,7 +38,7 @@ from symptoms.runs.final_loss import final_loss
 from symptoms.runs.lock import is_locked, locked
 from symptoms.runs.manifest import DataFile, manifest_of
 from symptoms.runs.step_metrics import StepMetrics
-from symptoms.runs.stored_settings import StoredSettings, read_stored
+from symptoms.runs.stored_settings import read_stored
 from symptoms.runs.used_weights import CHOSEN, evaluation_of_used_weights
 from symptoms.service import Service
 from symptoms.settings import TrainingSettings
@@ -243,13 +243,13 @@ class RunDirectory:
         """The digest of the base weights it was begun with, None where that was not known."""
         return self.manifest().get("base_model_sha256")
 
-    def stored_settings(self) -> StoredSettings:
-        """Its settings, and which of them are not understood; raises RunError where they cannot be read."""
+    def stored_settings(self) -> tuple[TrainingSettings, tuple[str, ...]]:
+        """Its settings, and the names of those not understood; raises RunError where they cannot be read."""
         return read_stored(self.path, self.manifest())
 
     def settings(self) -> TrainingSettings:
         """The settings that it was trained with, as far as they are understood; raises RunError likewise."""
-        return self.stored_settings().settings
+        return self.stored_settings()[0]
 
     def used_dev_loss(self) -> float | None:
         """The loss on dev of the weights that are used, in nats per trained token; None without dev data."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,18 +16,11 @@ OF_AN_EXPERIMENT = {"loss_fn", "test_examples"}
 """What earlier versions noted of an experiment's file, through which such a run went in its order."""
 
 
-@dataclass(frozen=True)
-class StoredSettings:
-    """The settings of a run; `not_understood` are the names of those that another version knows alone."""
+def read_stored(folder: Path, manifest: Mapping[str, Any]) -> tuple[TrainingSettings, tuple[str, ...]]:
+    """The settings in the folder's config.json, and the names of those that another version alone knows.
 
-    settings: TrainingSettings
-    not_understood: tuple[str, ...]
-
-
-def read_stored(folder: Path, manifest: Mapping[str, Any]) -> StoredSettings:
-    """What the folder's config.json has; what an earlier version did not know is as it is by default.
-
-    A setting that is not understood is left out, as the run has been trained with it whatever it means.
+    The latter are left out, as the run has been trained with them whatever they mean. What an earlier
+    version did not know is in the manifest, or as it is by default.
     Raises RunError for a file that is not there or damaged.
     """
     try:
@@ -54,4 +46,4 @@ def read_stored(folder: Path, manifest: Mapping[str, Any]) -> StoredSettings:
             None, **{name: value for name, value in known.items() if name not in wrong}
         )
         not_understood |= wrong
-    return StoredSettings(settings, tuple(sorted(not_understood)))
+    return settings, tuple(sorted(not_understood))

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from symptoms.errors import InputError
 
-ORIGINAL: Mapping[str, Any] = MappingProxyType(
-    {
-        "base_model": "meta-llama/Llama-3.2-1B",
-        "lora_rank": 32,
-        "learning_rate": 1e-4,
-        "adam_beta1": 0.9,
-        "adam_beta2": 0.95,
-        "adam_eps": 1e-8,
-        "epochs": 20,
-        "batch_size": 1,
-        "seed": 0,
-        "learning_rate_schedule": "constant",
-    }
-)
+ORIGINAL: Mapping[str, Any] = {
+    "base_model": "meta-llama/Llama-3.2-1B",
+    "lora_rank": 32,
+    "learning_rate": 1e-4,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.95,
+    "adam_eps": 1e-8,
+    "epochs": 20,
+    "batch_size": 1,
+    "seed": 0,
+    "learning_rate_schedule": "constant",
+}
 """The settings that an experiment's file may name, each as it is where the file does not."""
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
-from symptoms.data.example import Example
+from symptoms.data.example import Dataset, Example, Experiment
 from symptoms.data.files.fields import FieldReader
 from symptoms.data.files.records import Record
 from symptoms.data.labels import Label, find_label, labels_beside, labels_of_the_data
@@ -22,44 +22,23 @@ from symptoms.settings import ORIGINAL, TrainingSettings
 BLANK_LINE = "\n\n"
 
 
-class _Beside(BaseModel):
-    """What "config" may hold beside settings of a training. `test_examples` counts them from 1."""
-
-    model_config = ConfigDict(frozen=True, strict=True)
+class _Config(TrainingSettings):
+    """What "config" is read as: settings, and `test_examples`, which counts them from 1."""
 
     loss_fn: Literal["cross_entropy"] = "cross_entropy"
-    test_examples: list[int] = []
+    test_examples: list[int] = Field(default=[])
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """What an experiment's file has beside its examples.
-
-    `settings` are those of its training, in the order of the file. `test_cases` are the examples whose
-    output is shown after training: those that the file names, or three spread evenly.
-    """
-
-    settings: TrainingSettings
-    test_cases: tuple[Example, ...]
-    loss_fn: Literal["cross_entropy"] = "cross_entropy"
+OF_THE_FILE = ("loss_fn", "test_examples")
+"""Its keys that are no settings of a training."""
 
 
-@dataclass(frozen=True)
-class ExperimentFile:
-    """A checked file. `digest` is the SHA-256 of its bytes.
+def load_experiment(path: Path) -> tuple[Dataset, Experiment]:
+    """Read and check a file; raises DataError with every fault in it, each with line and field.
 
     Its examples have the `output` that the file gives them, and where that is an assessment its parts, too.
-    `labels` are those that the outputs name, with the others of their taxonomy.
+    The labels are those that the outputs name, with the others of their taxonomy.
     """
-
-    examples: tuple[Example, ...]
-    labels: tuple[Label, ...]
-    digest: str
-    experiment: Experiment
-
-
-def read_experiment(path: Path) -> ExperimentFile:
-    """Read and check a file; raises DataError with every fault in it, each with line and field."""
     name = str(path)
     text, content = read_text(path)
     document = parse_json(name, text)
@@ -73,22 +52,17 @@ def read_experiment(path: Path) -> ExperimentFile:
         if key not in ("config", "examples")
     ]
     examples = _read_examples(path, fields.get("examples"), places, faults)
-    config = fields.get("config", {})
-    settings, beside = _read_config(name, config, places, faults)
-    numbers = beside.test_examples if beside else []
-    for number in numbers:
-        if not 1 <= number <= len(examples):
-            problem = f"expected numbers from 1 to {len(examples)}, found {number}"
-            line = places.of_key("config", "test_examples")
-            faults.append(Fault(name, line, "config, test_examples", problem))
-    if faults or settings is None or beside is None:
+    config = _read_config(name, fields.get("config", {}), places, len(examples), faults)
+    if faults or config is None:
         raise DataError(sorted(faults, key=lambda fault: fault.line))
     labels = _labels(path, [concern for one in examples if (concern := _concern(one.output or ""))])
-    examples = [_with_its_parts(example, labels) for example in examples]
+    examples = tuple(_with_its_parts(example, labels) for example in examples)
     count = min(3, len(examples))
-    numbers = numbers or [1 + index * len(examples) // count for index in range(count)]
-    experiment = Experiment(settings, tuple(examples[number - 1] for number in numbers), beside.loss_fn)
-    return ExperimentFile(tuple(examples), labels, hashlib.sha256(content).hexdigest(), experiment)
+    chosen = config.test_examples or [1 + index * len(examples) // count for index in range(count)]
+    settings = TrainingSettings.of(config.model_dump(include=config.model_fields_set.difference(OF_THE_FILE)))
+    experiment = Experiment(settings, tuple(examples[number - 1] for number in chosen), config.loss_fn)
+    digest = hashlib.sha256(content).hexdigest()
+    return Dataset(path, examples, labels, digest, experiment=experiment), experiment
 
 
 def _labels(path: Path, concerns: Sequence[str]) -> tuple[Label, ...]:
@@ -154,32 +128,29 @@ def _read_examples(path: Path, found: object, places: Places, faults: list[Fault
 
 
 def _read_config(
-    name: str, found: object, places: Places, faults: list[Fault]
-) -> tuple[TrainingSettings | None, _Beside | None]:
-    """The settings of the file's training, and what it says beside them; None for what is at fault."""
+    name: str, found: object, places: Places, num_examples: int, faults: list[Fault]
+) -> _Config | None:
     if not isinstance(found, dict):
         problem = f"expected an object, found {kind_of(found)}"
         faults.append(Fault(name, places.of_key("config"), "config", problem))
-        return None, None
-    told = cast(dict[str, Any], found)
+        return None
 
     def fault(key: str, problem: str) -> None:
         faults.append(Fault(name, places.of_key("config", key), f"config, {key}", problem))
 
-    known = (*ORIGINAL, *_Beside.model_fields)
-    for key in [key for key in told if key not in known]:
+    # The original went through its examples in the file's order.
+    config = {**ORIGINAL, **cast(dict[str, Any], found), "data": name, "shuffle": False}
+    known = (*ORIGINAL, *OF_THE_FILE)
+    for key in [key for key in cast(dict[str, Any], found) if key not in known]:
         fault(key, f"unknown key{nearest(key, known)}")
-    own = {key: told.get(key, value) for key, value in ORIGINAL.items()}
-    settings = beside = None
+        config.pop(key)
     try:
-        # The original went through its examples in the file's order.
-        settings = TrainingSettings.model_validate({**own, "data": name, "shuffle": False})
+        read = _Config.model_validate(config)
     except ValidationError as error:
         for problem in error.errors():
             fault(str(problem["loc"][0]), problem["msg"].lower())
-    try:
-        beside = _Beside.model_validate(told)
-    except ValidationError as error:
-        for problem in error.errors():
-            fault(str(problem["loc"][0]), problem["msg"].lower())
-    return settings, beside
+        return None
+    for number in read.test_examples:
+        if not 1 <= number <= num_examples:
+            fault("test_examples", f"expected numbers from 1 to {num_examples}, found {number}")
+    return read

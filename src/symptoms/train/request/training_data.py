@@ -51,16 +51,14 @@ def load_training_data(
     where only some examples have an assessment to train towards.
     """
     dataset = load_dataset(path, columns=columns, any_output=True)
-    if dataset.experiment is not None:
-        return TrainingData(
-            path, dataset.examples, dataset.labels, dataset.digest, experiment=dataset.experiment
-        )
     chosen = of_split(dataset, split)
     count, whole = len(chosen.examples), len(dataset.examples)
     notes = list(dataset.notes)
     if count < whole:
         notes.append(f"{path}: taking the {count:,} of {counted(whole, 'example')} of split {split}")
-    if concern_alone is None:
+    if dataset.experiment is not None:
+        concern_alone = False
+    elif concern_alone is None:
         concern_alone = not any(_is_annotated(example) for example in chosen.examples)
         if concern_alone:
             notes.append(
@@ -77,6 +75,7 @@ def load_training_data(
         examples,
         dataset.labels,
         dataset.digest,
+        dataset.experiment,
         note="\n".join(notes) or None,
         names_concern_alone=concern_alone,
     )
@@ -88,7 +87,7 @@ def _is_annotated(example: Example) -> bool:
 
 def _check_assessed(path: Path, examples: Sequence[Example]) -> None:
     """Tells now, and not when the tokens are made, how many examples have nothing to train towards."""
-    lacking = [example for example in examples if not example.is_assessed]
+    lacking = [example for example in examples if not example.has_text_to_train]
     if lacking:
         first = lacking[0]
         raise InputError(

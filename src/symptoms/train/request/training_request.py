@@ -41,17 +41,13 @@ class TrainingRequest:
     @property
     def preferred_base_model(self) -> str | None:
         """The base model that an experiment's file names, None for other data."""
-        return None if self._of_the_file is None else self._of_the_file.base_model
-
-    @property
-    def _of_the_file(self) -> TrainingSettings | None:
-        return None if self.data.experiment is None else self.data.experiment.settings
+        return None if self.data.experiment is None else self.data.experiment.settings.base_model
 
     def resolved(self, base_model: str | None, find_shape: FindShape = unknown_shape) -> Resolved:
         """The settings on this base model; raises InputError where they do not fit together."""
         return resolve(
             self.told,
-            self._of_the_file,
+            self.data.experiment,
             base_model,
             find_shape,
             lambda settings: len(self.examples(settings).examples),
@@ -145,10 +141,10 @@ def request_to_resume(name: str, service: str | None) -> TrainingRequest:
 
 
 def _understood(run: RunDirectory) -> TrainingSettings:
-    stored = run.stored_settings()
-    if stored.not_understood:
+    settings, not_understood = run.stored_settings()
+    if not_understood:
         raise RunError(
             f"The run {run.name} is of another version, which has settings that this one does not understand "
-            f"({', '.join(stored.not_understood)}), so it cannot be resumed or repeated; use that version."
+            f"({', '.join(not_understood)}), so it cannot be resumed or repeated; use that version."
         )
-    return stored.settings
+    return settings
