@@ -16,8 +16,6 @@ from symptoms.errors import DataError
 from symptoms.settings import ORIGINAL
 from symptoms.taxonomy import symptom_terms
 
-GOOD: dict[str, Any] = {"config": {}, "examples": [{"input": "a", "output": "b"}]}
-
 
 def faults_of(tmp_path: Path, text: str) -> list[str]:
     file = tmp_path / "data.json"
@@ -130,17 +128,6 @@ def test_a_wrong_example_keeps_its_number(tmp_path: Path):
     """An element that is no example is one fault, and does not move the numbers of test_examples."""
     text = '{"config": {"test_examples": [2]}, "examples": [3, {"input": "a", "output": "b"}]}'
     assert faults_of(tmp_path, text) == ['1 example 1: expected {"input", "output"}, found a number']
-
-
-def test_missing_file_and_wrong_encoding(tmp_path: Path):
-    """A path with no file, a folder, and bytes that are not UTF-8 are told."""
-    with pytest.raises(DataError, match="no such file"):
-        load_experiment(tmp_path / "none.json")
-    with pytest.raises(DataError, match="cannot be read"):
-        load_experiment(tmp_path)
-    (tmp_path / "latin.json").write_bytes('{"examples": \n["é"]}'.encode("latin-1"))
-    with pytest.raises(DataError, match=r"latin\.json:2: .*UTF-8"):
-        load_experiment(tmp_path / "latin.json")
 
 
 @given(

@@ -384,7 +384,7 @@ def test_of_several_splits_only_one_is_trained_on(tmp_path: Path):
     ]  # fmt: skip
     dev = load_training_data(file, "dev")
     assert len(dev.examples) == 2
-    assert "taking the 2 of 6 examples of split dev" in (dev.note or "")
+    assert "taking the 2 of 6 examples of split dev" in dev.notes[-1]
 
 
 def test_a_sparkline_is_the_course_of_the_values():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from base_models import BUNDLED_BASE, ModelShape, known_models
-from symptoms.data import Experiment
+from symptoms.data.example import Experiment
 from symptoms.errors import DataError, InputError
 from symptoms.settings import ORIGINAL, TrainingSettings
 from symptoms.train import read_settings_file, resolve

@@ -12,14 +12,7 @@ from symptoms.data.evidence import (
     placed_words,
     supported_terms,
 )
-from symptoms.data.example import (
-    Dataset,
-    Example,
-    Experiment,
-    assessment_of,
-    naming_its_concern_alone,
-    symptoms_of,
-)
+from symptoms.data.example import Dataset, Example, assessment_of, naming_its_concern_alone, symptoms_of
 from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
 from symptoms.data.phrases import phrases
@@ -41,7 +34,6 @@ __all__ = [
     "Description",
     "Descriptions",
     "Example",
-    "Experiment",
     "Label",
     "Span",
     "TextWords",

@@ -31,12 +31,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from symptoms.data import Label, labels_of_taxonomy
+from symptoms.data import Dataset, Label, labels_of_taxonomy
 from symptoms.errors import RunError
 from symptoms.runs.files import append_line, read_lines, rewrite_lines, write_json
 from symptoms.runs.final_loss import final_loss
 from symptoms.runs.lock import is_locked, locked
-from symptoms.runs.manifest import DataFile, manifest_of
+from symptoms.runs.manifest import manifest_of
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.stored_settings import read_stored
 from symptoms.runs.used_weights import CHOSEN, evaluation_of_used_weights
@@ -121,7 +121,7 @@ class RunDirectory:
 
     def write_start(
         self,
-        data: DataFile,
+        data: Dataset,
         settings: TrainingSettings,
         service: Service,
         loss_reduction: str = "sum over the trained tokens of a batch",

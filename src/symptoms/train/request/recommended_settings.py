@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from base_models import known_models
-from symptoms.data import Experiment
+from symptoms.data.example import Experiment
 from symptoms.settings import TrainingSettings
 from symptoms.train.request.learning_rate_by_width import FindShape, rate_by_width, unknown_shape
 from symptoms.train.step_plan import count_all_steps

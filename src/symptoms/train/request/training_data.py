@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from symptoms.data import Example, Experiment, Label, load_dataset, naming_its_concern_alone
+from symptoms.data import Dataset, Example, load_dataset, naming_its_concern_alone
 from symptoms.data.files.records import AS_OURS, Columns
 from symptoms.data.subset import choose_per_condition, of_split
 from symptoms.data.written_assessment import CONCERN
@@ -17,22 +17,15 @@ from symptoms.words import counted
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What is trained or evaluated on, and where it is from. `digest` is the SHA-256 of the file's bytes.
+class TrainingData(Dataset):
+    """What is trained or evaluated on, and where it is from.
 
     `labels` are those that a model trained on it chooses from, empty where the texts name no concern.
-    `experiment` is what an experiment's file has beside its examples, None for others; `note` says which
-    examples of the file were left out. `subset` says how a part of them was drawn, for the manifest.
-    Where `names_concern_alone`, nobody annotated symptoms or recommendations, and an output is the one line
-    that names the label.
+    `notes` say, too, which examples of the file were left out, and `subset` how a part of them was drawn, for
+    the manifest. Where `names_concern_alone`, nobody annotated symptoms or recommendations, and an output is
+    the one line that names the label.
     """
 
-    path: Path
-    examples: tuple[Example, ...]
-    labels: tuple[Label, ...]
-    digest: str
-    experiment: Experiment | None = None
-    note: str | None = None
     subset: Mapping[str, Any] | None = None
     names_concern_alone: bool = False
 
@@ -70,15 +63,8 @@ def load_training_data(
         examples = tuple(naming_its_concern_alone(example) for example in examples)
     else:
         _check_assessed(path, examples)
-    return TrainingData(
-        path,
-        examples,
-        dataset.labels,
-        dataset.digest,
-        dataset.experiment,
-        note="\n".join(notes) or None,
-        names_concern_alone=concern_alone,
-    )
+    parts = path, examples, dataset.labels, dataset.digest, tuple(notes), dataset.experiment
+    return TrainingData(*parts, names_concern_alone=concern_alone)
 
 
 def _is_annotated(example: Example) -> bool:
@@ -126,8 +112,8 @@ def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int)
     if experiment is not None:
         cases = tuple(case for case in experiment.test_cases if case in examples)
         experiment = replace(experiment, test_cases=cases)
-    notes = "\n".join(one for one in (data.note, note) if one)
-    return replace(data, examples=examples, experiment=experiment, note=notes, subset=drawn)
+    notes = (*data.notes, note)
+    return replace(data, examples=examples, experiment=experiment, notes=notes, subset=drawn)
 
 
 def _concern(data: TrainingData, example: Example) -> str:
