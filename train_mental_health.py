@@ -18,8 +18,9 @@ from symptoms.cli import exit_with_a_sentence
 from symptoms.data import load_experiment
 from symptoms.runs import RunDirectory, TestCase
 from symptoms.service import connect
+from symptoms.settings import TrainingSettings, read_changes
 from symptoms.tokens import check_lengths, mean_loss, rendered, to_datum, tokenize
-from symptoms.train import TrainingProgress, conclude
+from symptoms.train import TrainingProgress, conclude, resolve
 
 
 def main(
@@ -27,15 +28,16 @@ def main(
 ) -> None:
     """Connect, train, save, and show what was learned."""
     console = Console()
-    experiment = load_experiment(data)
-    experiment.settings.with_changes(changes)  # what cannot be is told before anything is started
+    dataset, experiment = load_experiment(data)
+    # What cannot be is told before anything is started.
+    told = TrainingSettings.of({"data": str(data), **read_changes(changes)})
     if run_name is not None:
         RunDirectory.check_name(run_name)
     console.print("Connecting to the Tinker service ...")
     with connect(service_name, base_model, preferred=experiment.settings.base_model) as service:
         from tinker import AdamParams  # here, because the import takes seconds in which the server starts
 
-        settings = experiment.settings.for_base_model(service.base_model).with_changes(changes)
+        settings = resolve(told, experiment, service.base_model).settings
         console.print(
             f"{service.kind} service, base model {settings.base_model}, LoRA rank {settings.lora_rank}"
         )
@@ -49,12 +51,12 @@ def main(
         tokenizer = service.tokenizer(training)
 
         # Prompt tokens weigh 0 and completion tokens 1, so only the assessment is learned.
-        examples = [tokenize(tokenizer, example) for example in experiment.examples]
-        check_lengths(experiment.path, experiment.examples, examples, service.context_length)
+        examples = [tokenize(tokenizer, example) for example in dataset.examples]
+        check_lengths(dataset.path, dataset.examples, examples, service.context_length)
         datums = [to_datum(example) for example in examples]
 
         run = RunDirectory.create(run_name)
-        run.write_start(experiment, settings, service, base_model_sha256=service.base_model_sha256(training))
+        run.write_start(dataset, settings, service, base_model_sha256=service.base_model_sha256(training))
         steps = list(product(range(1, settings.epochs + 1), range(0, len(datums), settings.batch_size)))
         with TrainingProgress(run, len(steps), service, console) as progress:
             for number, (epoch, first) in enumerate(steps, start=1):
@@ -67,7 +69,7 @@ def main(
                     eps=settings.adam_eps,
                 )
                 # Both are submitted before either is awaited, so the service goes straight on.
-                gradients = training.forward_backward(datums[batch], settings.loss_fn)
+                gradients = training.forward_backward(datums[batch], experiment.loss_fn)
                 update = training.optim_step(adam)
                 loss = mean_loss(gradients.result().loss_fn_outputs, examples[batch])
                 update.result()

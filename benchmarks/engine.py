@@ -48,7 +48,7 @@ def main() -> None:
         adam = AdamParams(learning_rate=1e-4, beta1=0.9, beta2=0.95, eps=1e-8)
         training = service.client.create_lora_training_client(base_model=service.base_model, rank=32).result()
         tokenizer = service.tokenizer(training)
-        examples = [tokenize(tokenizer, one) for one in load_experiment(DATA).examples]
+        examples = [tokenize(tokenizer, one) for one in load_experiment(DATA)[0].examples]
         example = examples[0]
         datum = to_datum(example)
 

@@ -33,7 +33,7 @@ def main(name: str) -> None:
         (CLASSIFIER_RUN / file).write_text(json.dumps(value, **layout) + "\n", encoding="utf-8")
 
     manifest = {key: value for key, value in run.manifest().items() if key not in OF_THE_MACHINE}
-    config = run.config()
+    config = run.settings().model_dump()
     for path in ("data", "dev"):
         for told in (manifest, config):
             if told.get(path):

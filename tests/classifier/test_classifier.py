@@ -168,7 +168,7 @@ def test_a_run_without_concerns_cannot_classify(tmp_path: Path):
     """Texts of another form give a run no labels, and loading it says so."""
     file = write_experiment(tmp_path / "other.json")
     file.write_text(file.read_text().replace("Primary concern: ", "Colour: "))
-    assert load_experiment(file).labels == ()
+    assert load_experiment(file)[0].labels == ()
     (tmp_path / "manifest.json").write_text('{"labels": {}}')
     (tmp_path / "checkpoints.jsonl").write_text('{"path": "tinker://a", "step": 1, "kind": "sampler"}\n')
     with pytest.raises(RunError, match="has no labels to choose from"):
@@ -180,7 +180,7 @@ def test_an_experiment_may_name_labels_of_its_own_beside_the_taxonomy(tmp_path: 
     outputs = ["Depression (Major Depressive Disorder)", "Panic Disorder", "Homesickness"]
     examples = [{"input": "a", "output": f"Primary concern: {output}"} for output in outputs]
     (tmp_path / "own.json").write_text(json.dumps({"examples": examples}))
-    labels = load_experiment(tmp_path / "own.json").labels
+    labels = load_experiment(tmp_path / "own.json")[0].labels
     assert len(labels) == 31
     assert labels[-1].id == "Homesickness"
 

@@ -32,8 +32,7 @@ def test_texts_and_labels_are_trained_on_by_their_label(tmp_path: Path):
         "Primary concern: Panic Disorder",
         "Primary concern: Obsessive-Compulsive Disorder",
     ]
-    assert data.note is not None
-    assert "no example has symptoms or a recommendation" in data.note
+    assert "no example has symptoms or a recommendation" in data.notes[-1]
     assert len(subset_of(data, 1, seed=0).examples) == 2
 
 

@@ -392,9 +392,8 @@ def test_a_training_is_told_its_columns_once(tmp_path: Path):
     file.write_text("body;dx;symptoms;recommendation;ward\nI wash all day;ocd;avoidance;Ask a GP.;B\n")
     data = load_training_data(file, "train", THEIRS)
     assert rendered(data.examples[0]).startswith("Primary concern: Obsessive-Compulsive Disorder")
-    assert data.note is not None
-    assert "separated by semicolons" in data.note
-    assert "'ward' is left out" in data.note
+    assert any("separated by semicolons" in note for note in data.notes)
+    assert any("'ward' is left out" in note for note in data.notes)
     request = new_request({"data": str(file), "text_column": "body", "label_column": "dx"}, "local")
     assert request.data.examples == data.examples
     assert request.resolved("symptoms-base").settings.text_column == "body"

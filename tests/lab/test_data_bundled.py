@@ -183,7 +183,7 @@ def test_inputs_of_a_condition_differ_in_opening_and_words(examples: list[Exampl
 
 def test_the_threshold_for_near_duplicates_is_far_above_distinct_texts(examples: list[Example]):
     """No pair reaches 0.12, nor does one with the experiment's 30, but one that the data card tells."""
-    experiment = load_experiment(ROOT / "mental_health_data.json").examples
+    experiment = load_experiment(ROOT / "mental_health_data.json")[0].examples
     texts = [*(example.input for example in examples), *(example.input for example in experiment)]
     pairs = sorted(near_duplicates(texts, threshold=0.05), key=lambda pair: -pair.similarity)
     told = {examples[pairs[0].first].id, examples[pairs[0].second].id}

@@ -16,14 +16,17 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from symptoms.data import (
     Dataset,
+    Description,
+    Descriptions,
     Label,
     assessment_of,
     labels_of_taxonomy,
     load_dataset,
+    load_experiment,
     parse_assessment,
     render_assessment,
 )
-from symptoms.data.files.experiment_file import load_experiment
+from symptoms.data.files.records import Columns
 from symptoms.errors import DataError, InputError
 
 FULL = {
@@ -89,21 +92,23 @@ def test_annotated_as_none_is_not_unannotated(tmp_path: Path):
 
 
 def test_the_experiments_file_is_a_data_set():
-    """`mental_health_data.json` loads, and each output can be rendered again from what was read."""
+    """`mental_health_data.json` loads as it is trained on, in whatever way other files call their columns."""
     path = ROOT / "mental_health_data.json"
-    dataset, experiment = load_dataset(path), load_experiment(path)
+    dataset, _ = load_experiment(path)
     assert dataset.labels == labels_of_taxonomy()
-    assert dataset.digest == experiment.digest
-    rendered = [render_assessment(assessment_of(one)) for one in dataset.examples]
-    assert rendered == [one.output for one in experiment.examples]
-    assert [one.line for one in dataset.examples] == [one.line for one in experiment.examples]
+    assert load_dataset(path, columns=Columns("text", "label")) == dataset
+    assert [render_assessment(assessment_of(one)) for one in dataset.examples] == [
+        one.output for one in dataset.examples
+    ]
 
 
 def test_an_output_that_is_no_assessment_is_a_fault(tmp_path: Path):
-    """An experiment with free text as output cannot be a labelled data set."""
+    """Free text as output makes no labelled data set, but can be trained on, and its inputs be assessed."""
     text = '{"examples": [\n{"input": "a", "output": "b"}]}'
+    assert [one.output for one in load_text(tmp_path, text, "data.json", any_output=True).examples] == ["b"]
+    assert [one.text for one in Descriptions(tmp_path / "data.json") if isinstance(one, Description)] == ["a"]
     assert faults_of(tmp_path, text, "data.json") == [
-        "2 example 1, output: expected the three lines Primary concern, Key symptoms and Recommendation"
+        "2 output: expected the three lines Primary concern, Key symptoms and Recommendation"
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from base_models import DEFAULT_BASE, KnownModel, known_models
 from command_in_process import in_process
 from symptoms.errors import InputError, ServiceError
 from symptoms.service import connect, local_base_model
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import ORIGINAL, TrainingSettings, read_changes
 from symptoms.train.conclusion import concluding
 from training_runs import write_examples
 
@@ -63,13 +64,18 @@ def test_make_train_gets_nothing_that_is_not_needed(settings: dict[str, str], tm
     assert not (tmp_path / "models").exists()
 
 
+def original(**changes: Any) -> TrainingSettings:
+    """The settings of the experiment's file, with others for some of them."""
+    return TrainingSettings.of({**ORIGINAL, "data": "file.json", "shuffle": False, **changes})
+
+
 def test_settings_of_the_experiment_can_be_told():
     """Each is read as TOML has it, or as a word; what differs from the file is told."""
-    original = ExperimentSettings()
-    changed = original.with_changes(["learning_rate=2e-4", "learning_rate_schedule=linear", "epochs=3"])
+    told = read_changes(["learning_rate=2e-4", "learning_rate_schedule=linear", "epochs=3"])
+    changed = original(**told)
     assert (changed.learning_rate, changed.learning_rate_schedule, changed.epochs) == (2e-4, "linear", 3)
-    assert changed.differences(original) == "learning_rate 0.0002, epochs 3, learning_rate_schedule linear"
-    assert original.differences(original) == ""
+    assert changed.differences(original()) == "learning_rate 0.0002, epochs 3, learning_rate_schedule linear"
+    assert original(base_model="mine").differences(original()) == ""
 
 
 @pytest.mark.parametrize(
@@ -86,34 +92,35 @@ def test_settings_of_the_experiment_can_be_told():
 def test_settings_that_cannot_be_are_told(told: str, sentence: str):
     """An unknown name and a wrong value each end in a sentence that names it."""
     with pytest.raises(InputError) as caught:
-        ExperimentSettings().with_changes([told])
+        original(**read_changes([told]))
     assert str(caught.value).startswith(sentence)
 
 
 def test_what_would_reach_the_original_is_told(monkeypatch: pytest.MonkeyPatch):
     """Where a run falls short, the smallest change that is known to do it, unless the run had it."""
     row = known_models()["symptoms-base"]
-    known = KnownModel.model_validate({**row.model_dump(), "reaches_original": {"epochs": 30}})
+    known = KnownModel.model_validate(
+        {**row.model_dump(), "experiment": {}, "reaches_original": {"epochs": 30}}
+    )
     monkeypatch.setattr(concluding, "known_models", lambda: {"mine": known})
     verdict = concluding._verdict
-    assert verdict(ExperimentSettings(base_model="mine"), True) == "This reaches what the original claims."
-    told = verdict(ExperimentSettings(base_model="mine"), False).splitlines()
+    assert verdict(original(base_model="mine"), True) == "This reaches what the original claims."
+    told = verdict(original(base_model="mine"), False).splitlines()
     assert told[0].startswith("This falls short of the original")
     assert told[1].endswith("to reach it on mine is epochs 30: python train_mental_health.py --set epochs=30")
-    assert len(verdict(ExperimentSettings(base_model="mine", epochs=30), False).splitlines()) == 1
-    assert len(verdict(ExperimentSettings(base_model="other"), False).splitlines()) == 1
+    assert len(verdict(original(base_model="mine", epochs=30), False).splitlines()) == 1
+    assert len(verdict(original(base_model="other"), False).splitlines()) == 1
 
 
 def test_a_run_with_other_settings_is_not_told_what_would_reach_the_original(monkeypatch: pytest.MonkeyPatch):
     """What is known to reach it was measured with the original's; told is what differs."""
     row = known_models()["symptoms-base"]
     change = {"learning_rate_schedule": "linear"}
-    known = KnownModel.model_validate({**row.model_dump(), "reaches_original": change})
+    known = KnownModel.model_validate({**row.model_dump(), "experiment": {}, "reaches_original": change})
     monkeypatch.setattr(concluding, "known_models", lambda: {"mine": known})
-    short = ExperimentSettings(base_model="mine", epochs=1)
+    short = original(base_model="mine", epochs=1)
     assert concluding._verdict(short, False).splitlines()[1] == (
         "It was trained with epochs 1; the original with epochs 20."
     )
-    told = {"data": "x", "base_model": "mine", "steps": 5, "batch_size": 1}
-    steps = TrainingSettings.of(told | {"learning_rate_schedule": "constant"})
+    steps = original(base_model="mine", steps=5, epochs=5)
     assert "trained with steps 5; the original with epochs 20." in concluding._verdict(steps, False)

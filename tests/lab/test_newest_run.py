@@ -145,6 +145,7 @@ def test_the_dev_loss_of_a_run_is_that_of_the_weights_it_uses(
     tmp_path: Path, config: dict[str, Any], expected: float
 ):
     """Not the lowest, where the last weights are used."""
+    (tmp_path / "manifest.json").write_text(json.dumps({"data": "train.jsonl"}))
     (tmp_path / "config.json").write_text(json.dumps(config))
     run = RunDirectory(tmp_path)
     assert run.used_dev_loss() is None

@@ -5,6 +5,7 @@ RESUME_KILLS sets how often the trainer is killed, for more deaths than the suit
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -199,13 +200,15 @@ def test_what_cannot_be_resumed_is_told(moment: str, undisturbed: Path, tmp_path
             if file.is_file() and (moment == "finished" or file.name != "summary.json"):
                 (copy / file.name).write_bytes(file.read_bytes())
         if moment == "not ours":
-            (copy / "config.json").write_text('{"base_model": "x", "test_examples": []}')
+            manifest = json.loads((copy / "manifest.json").read_text())
+            del manifest["num_steps"]
+            (copy / "manifest.json").write_text(json.dumps(manifest))
         write_examples(tmp_path / "train.jsonl", 21)
         write_examples(tmp_path / "dev.jsonl", 4, words=HELD_OUT_WORDS)
     sentence = {
         "finished": "The run copy is finished",
         "changed data": "train.jsonl has changed since the run copy",
-        "not ours": "was not made by 'symptoms train'",
+        "not ours": "is of train_mental_health.py, which keeps nothing to resume from",
         "unknown": "There is no run 'copy'",
     }[moment]
     done = train(tmp_path, "--resume", "copy")

@@ -44,8 +44,7 @@ def test_the_part_is_stated(tmp_path: Path):
         "conditions_with_fewer": {"blue": 2, "grey": 2},
     }
     assert len(part.examples) == 10
-    assert part.note is not None
-    assert "2 of 4 conditions have fewer than 3" in part.note
+    assert "2 of 4 conditions have fewer than 3" in part.notes[-1]
     assert subset_of(data, None, seed=1) is data
 
 

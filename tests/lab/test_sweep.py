@@ -80,7 +80,7 @@ def test_every_run_of_a_sweep_is_a_run(done: Path, capsys: pytest.CaptureFixture
     for name in NAMES:
         found = RunDirectory(done / "runs/done" / name)
         assert found.is_finished
-        assert f"batch_size-{found.config()['batch_size']}-seed{found.config()['seed']}" == name
+        assert f"batch_size-{found.settings().batch_size}-seed{found.settings().seed}" == name
         assert len(found.metrics()) == 6
     app(["runs", "list"], standalone_mode=False)
     said = capsys.readouterr().out

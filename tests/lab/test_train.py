@@ -35,23 +35,18 @@ from training_runs import lines_of, run, summary_of, write_examples, write_exper
 
 
 def test_the_original_settings_give_the_original_losses(tmp_path: Path, tiny_model: Path):
-    """The experiment's file through `symptoms train` repeats the flat script bit for bit."""
+    """The file through `symptoms train`, or --repeat of the script's run, repeats the script bit for bit."""
     data = str(write_experiment(tmp_path / "data.json", epochs=3, learning_rate=0.01, test_examples=[2]))
-    flat = run(
-        tmp_path,
-        str(ROOT / "train_mental_health.py"),
-        "--data",
-        data,
-        "--base-model",
-        str(tiny_model),
-        "--run",
-        "flat",
-    )
+    told = ("--data", data, "--base-model", str(tiny_model))
+    flat = run(tmp_path, str(ROOT / "train_mental_health.py"), *told, "--run", "flat")
     assert flat.returncode == 0, flat.stderr
-    done = in_process(tmp_path, "train", "--data", data, "--base-model", str(tiny_model), "--run", "new")
+    done = in_process(tmp_path, "train", *told, "--run", "new")
     assert done.returncode == 0, done.stderr
     assert json.dumps(lines_of(tmp_path, "new")) == json.dumps(lines_of(tmp_path, "flat"))
     assert len(lines_of(tmp_path, "new")) == 18
+    again = in_process(tmp_path, "train", "--repeat", "flat", "--run", "again")
+    assert again.returncode == 0, again.stderr
+    assert json.dumps(lines_of(tmp_path, "again")) == json.dumps(lines_of(tmp_path, "flat"))
     assert summary_of(tmp_path, "new")["test_cases"] == summary_of(tmp_path, "flat")["test_cases"]
     assert "step   18 of 18" in done.stdout
 
@@ -389,7 +384,7 @@ def test_of_several_splits_only_one_is_trained_on(tmp_path: Path):
     ]  # fmt: skip
     dev = load_training_data(file, "dev")
     assert len(dev.examples) == 2
-    assert "taking the 2 of 6 examples of split dev" in (dev.note or "")
+    assert "taking the 2 of 6 examples of split dev" in dev.notes[-1]
 
 
 def test_a_sparkline_is_the_course_of_the_values():

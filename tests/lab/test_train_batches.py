@@ -145,7 +145,7 @@ def test_examples_are_told_otherwise_in_each_epoch():
     label = Label("a", "Worry")
     texts = [f"I worry about number {number}. It never stops. It has been months." for number in range(12)]
     examples = [Example(text, label, ("worry",), "See a doctor.") for text in texts]
-    data = TrainingData(Path("x"), tuple(examples), (label,), "", {}, (), None)
+    data = TrainingData(Path("x"), tuple(examples), (label,), "")
     tokenizer = tiny_tokenizer()
 
     def told(**settings: object) -> list[list[str]]:

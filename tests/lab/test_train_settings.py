@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 
 from base_models import BUNDLED_BASE, ModelShape, known_models
+from symptoms.data.example import Experiment
 from symptoms.errors import DataError, InputError
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import ORIGINAL, TrainingSettings
 from symptoms.train import read_settings_file, resolve
 from symptoms.train.request.learning_rate_by_width import FindShape, unknown_shape
 
-OF_THE_FILE = ExperimentSettings(learning_rate=1e-4)
+OF_THE_FILE = Experiment(TrainingSettings.of({**ORIGINAL, "data": "file.json", "shuffle": False}), ())
 
 
 def settings_of(
     told: Mapping[str, Any],
-    experiment: ExperimentSettings | None,
+    experiment: Experiment | None,
     base_model: str | None,
     find_shape: FindShape = unknown_shape,
 ) -> TrainingSettings:
@@ -28,7 +29,7 @@ def settings_of(
 
 def recommended(
     told: Mapping[str, Any],
-    experiment: ExperimentSettings | None,
+    experiment: Experiment | None,
     base_model: str,
     find_shape: FindShape = unknown_shape,
 ) -> str | None:
@@ -42,7 +43,7 @@ def test_what_is_told_wins_over_the_base_model_and_that_over_the_data():
     assert settings_of({"data": "x"}, OF_THE_FILE, BUNDLED_BASE).learning_rate == suited
     told = {"data": "x", "learning_rate": 0.5}
     assert settings_of(told, OF_THE_FILE, BUNDLED_BASE).learning_rate == 0.5
-    of_the_file = OF_THE_FILE.model_copy(update={"base_model": BUNDLED_BASE})
+    of_the_file = Experiment(OF_THE_FILE.settings.model_copy(update={"base_model": BUNDLED_BASE}), ())
     assert settings_of({"data": "x"}, of_the_file, BUNDLED_BASE).learning_rate == 1e-4
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from symptoms.data import Example, load_dataset, load_experiment, naming_its_concern_alone
-from symptoms.data.files.records import Columns, holds_experiment
+from symptoms.data import Example, load_dataset, naming_its_concern_alone
+from symptoms.data.files.records import Columns
 from symptoms.tokens import TokenizedExample, Tokenizer, check_lengths, tokenize
 from symptoms.words import counted
 
@@ -31,12 +31,10 @@ def examples_to_show(path: Path, columns: Columns) -> Shown:
 
     Raises DataError with every fault in the file.
     """
-    if not path.is_dir() and holds_experiment(path):
-        experiment = load_experiment(path)
-        return Shown(path, experiment.examples, experiment.settings.base_model)
-    dataset = load_dataset(path, columns=columns)
-    examples = [one if one.is_assessed else naming_its_concern_alone(one) for one in dataset.examples]
-    return Shown(path, tuple(examples), None)
+    dataset = load_dataset(path, columns=columns, any_output=True)
+    examples = [one if one.has_text_to_train else naming_its_concern_alone(one) for one in dataset.examples]
+    base_model = dataset.experiment.settings.base_model if dataset.experiment else None
+    return Shown(path, tuple(examples), base_model)
 
 
 def print_examples(

@@ -1,7 +1,7 @@
 """Examples and assessments: load, validate, render and parse. No model is involved."""
 
 from symptoms.data.checking.duplicates import check_leakage
-from symptoms.data.dataset import Dataset, load_dataset
+from symptoms.data.dataset import load_dataset
 from symptoms.data.descriptions import Description, Descriptions
 from symptoms.data.evidence import (
     Span,
@@ -12,7 +12,7 @@ from symptoms.data.evidence import (
     placed_words,
     supported_terms,
 )
-from symptoms.data.example import Example, assessment_of, naming_its_concern_alone, symptoms_of
+from symptoms.data.example import Dataset, Example, assessment_of, naming_its_concern_alone, symptoms_of
 from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.labels import Label, labels_of_taxonomy
 from symptoms.data.phrases import phrases

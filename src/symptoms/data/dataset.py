@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from symptoms.data.example import Example
+from symptoms.data.example import Dataset, Example
+from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.files.fields import FieldReader
-from symptoms.data.files.records import AS_OURS, Columns, read_source
+from symptoms.data.files.records import AS_OURS, Columns, holds_experiment, read_source
 from symptoms.data.labels import (
     TAXONOMY_FILE,
     Label,
@@ -19,36 +20,25 @@ from symptoms.data.terms import TERMS_FILE, terms_for
 from symptoms.errors import DataError, Fault
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A data file and the labels of its conditions. `digest` is the SHA-256 of its bytes.
-
-    `notes` say how it was read where that was not a matter of course.
-    """
-
-    path: Path
-    examples: tuple[Example, ...]
-    labels: tuple[Label, ...]
-    digest: str
-    notes: tuple[str, ...] = ()
-
-
-def load_dataset(path: Path, labels: Sequence[Label] | None = None, columns: Columns = AS_OURS) -> Dataset:
+def load_dataset(
+    path: Path, labels: Sequence[Label] | None = None, columns: Columns = AS_OURS, any_output: bool = False
+) -> Dataset:
     """Read and check a file; raises DataError with every fault in it, each with line and field.
 
     The conditions have to be ids of `labels`, or their names where those are unique. Without it they are
     those of a `taxonomy.json` beside the file; else the bundled taxonomy's where at least half of the
     distinct conditions are from it; else the file's own conditions, in the order in which they first appear.
-    Symptoms have to be of a `symptoms.json` beside the file, or with the bundled taxonomy its own.
+    Symptoms have to be of a `symptoms.json` beside the file, or with the bundled taxonomy its own. With
+    `any_output` none of this is asked of an experiment's file, whose outputs can be trained on as they are.
     """
-    dataset, faults = read_dataset(path, labels, columns)
+    dataset, faults = read_dataset(path, labels, columns, any_output)
     if faults:
         raise DataError(faults)
     return dataset
 
 
 def read_dataset(
-    path: Path, labels: Sequence[Label] | None = None, columns: Columns = AS_OURS
+    path: Path, labels: Sequence[Label] | None = None, columns: Columns = AS_OURS, any_output: bool = False
 ) -> tuple[Dataset, tuple[Fault, ...]]:
     """The same, with what could be read beside the faults, so that more can be told of it at once.
 
@@ -57,9 +47,28 @@ def read_dataset(
     """
     faults: list[Fault] = []
     try:
-        source = read_source(path, faults, columns)
+        is_experiment = holds_experiment(path)
+        dataset = load_experiment(path)[0] if is_experiment else _of_records(path, columns, faults)
     except DataError as error:
         return Dataset(path, (), (), ""), tuple(error.faults)
+    if is_experiment and any_output:
+        return dataset, ()
+    if not dataset.examples and not faults:
+        faults.append(Fault(str(path), 1, "file", "expected at least one example, found none"))
+    try:
+        chosen = _choose_labels(dataset, labels)
+        check = _Check(str(path), chosen, labels is None, terms_for(path, chosen), columns.label)
+        examples = tuple(check.of(example, faults) for example in dataset.examples)
+        dataset = replace(dataset, examples=examples, labels=chosen)
+    except DataError as error:
+        faults.extend(error.faults)
+    # What stands beside a file may be found at fault twice, by its reader and for its labels.
+    return dataset, tuple(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line)))
+
+
+def _of_records(path: Path, columns: Columns, faults: list[Fault]) -> Dataset:
+    """The examples of a file without labels to hold them against: each has its condition as its own."""
+    source = read_source(path, faults, columns)
     reader = FieldReader(str(path), faults, {"input": columns.text, "condition": columns.label})
     examples: list[Example] = []
     for number, record in enumerate(source.records, start=1):
@@ -77,26 +86,14 @@ def read_dataset(
                 line=record.line,
             )
         )
-    if not examples and not faults:
-        faults.append(Fault(str(path), 1, "file", "expected at least one example, found none"))
-    chosen: tuple[Label, ...] = ()
-    try:
-        chosen = _choose_labels(path, examples, labels)
-        check = _Check(str(path), chosen, labels is None, terms_for(path, chosen), columns.label)
-        examples = [check.of(example, faults) for example in examples]
-    except DataError as error:
-        faults.extend(error.faults)
-    dataset = Dataset(path, tuple(examples), chosen, source.digest, source.notes)
-    # What stands beside a file may be found at fault twice, by its reader and for its labels.
-    return dataset, tuple(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line)))
+    return Dataset(path, tuple(examples), (), source.digest, source.notes)
 
 
-def _choose_labels(path: Path, examples: list[Example], given: Sequence[Label] | None) -> tuple[Label, ...]:
+def _choose_labels(dataset: Dataset, given: Sequence[Label] | None) -> tuple[Label, ...]:
     if given is not None:
         return tuple(given)
-    return labels_beside(path) or labels_of_the_data(
-        (example.condition for example in examples if example.condition), find_label_by_name
-    )
+    named = (example.label.text for example in dataset.examples if example.label)
+    return labels_beside(dataset.path) or labels_of_the_data(named, find_label_by_name)
 
 
 @dataclass(frozen=True)
@@ -111,14 +108,24 @@ class _Check:
 
     def of(self, example: Example, faults: list[Fault]) -> Example:
         """The example with the label that its condition names; what nobody knows is added to the faults."""
-        label = find_label_by_name(example.condition, self.labels)
-        if label is None and example.condition:
-            problem = f"unknown condition {example.condition!r}{self._nearest_label(example.condition)}"
+        if example.output is not None and not example.is_assessed:
+            problem = "expected the three lines Primary concern, Key symptoms and Recommendation"
+            faults.append(Fault(self.name, example.line, "output", problem))
+            return example
+        # Its text, which an experiment's file has in place of the id.
+        condition = example.label.text if example.label else ""
+        label = find_label_by_name(condition, self.labels)
+        if label is None and condition:
+            problem = f"unknown condition {condition!r}{self._nearest_label(condition)}"
             faults.append(Fault(self.name, example.line, self.label_column, problem))
+        symptoms = example.symptoms or ()
+        twice = dict.fromkeys(term for term in symptoms if term and symptoms.count(term) > 1)
+        said = [f"{term!r} stands twice; keep one" for term in twice]
+        faults += [Fault(self.name, example.line, "symptoms", problem) for problem in said]
         if self.terms is not None:
             known = [term for group in self.terms.values() for term in group]
             hint = f" (terms of your own go into a {TERMS_FILE} beside the file)"
-            for term in example.symptoms or ():
+            for term in symptoms:
                 if term and term not in known:
                     problem = f"unknown symptom {term!r}{nearest(term, known)}{hint}"
                     faults.append(Fault(self.name, example.line, "symptoms", problem))

@@ -1,11 +1,14 @@
-"""An example: a description, and what was labelled to it. Every reader of data gives this one."""
+"""An example: a description, and what was labelled to it. Every data file becomes a set of these."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
 from symptoms.data.labels import Label
 from symptoms.data.written_assessment import CONCERN, WrittenAssessment
 from symptoms.errors import InputError
+from symptoms.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,40 @@ class Example:
     def is_assessed(self) -> bool:
         """Whether it has all parts of an assessment, and so can be trained on without an `output`."""
         return self.label is not None and self.symptoms is not None and self.recommendation is not None
+
+    @property
+    def has_text_to_train(self) -> bool:
+        """Whether there is a text to train towards, an `output` or an assessment."""
+        return self.output is not None or self.is_assessed
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What an experiment's file has beside its examples.
+
+    `settings` are those of its training, in the order of the file. `test_cases` are the examples whose
+    output is shown after training: those that the file names, or three spread evenly.
+    """
+
+    settings: TrainingSettings
+    test_cases: tuple[Example, ...]
+    loss_fn: Literal["cross_entropy"] = "cross_entropy"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data file and the labels of its conditions. `digest` is the SHA-256 of its bytes.
+
+    `notes` say how it was read where that was not a matter of course. `experiment` is None for any other
+    file than an experiment's.
+    """
+
+    path: Path
+    examples: tuple[Example, ...]
+    labels: tuple[Label, ...]
+    digest: str
+    notes: tuple[str, ...] = ()
+    experiment: Experiment | None = None
 
 
 def assessment_of(example: Example) -> WrittenAssessment:

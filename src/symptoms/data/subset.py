@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from symptoms.data.dataset import Dataset
+from symptoms.data.example import Dataset
 from symptoms.errors import InputError
 
 

@@ -53,7 +53,8 @@ def dev_accuracy(opened: OpenRun) -> Evaluator | None:
 
 def written_cases(data: TrainingData, checkpoint: str, service: Service) -> list[TestCase]:
     """What the trained model writes for the test cases of an experiment's file."""
-    if not data.test_cases:
+    cases = data.experiment.test_cases if data.experiment else ()
+    if not cases:
         return []
     model = TrainedModel.load(service, checkpoint)
-    return [TestCase(case.input, rendered(case), model.write(case.input)) for case in data.test_cases]
+    return [TestCase(case.input, rendered(case), model.write(case.input)) for case in cases]

@@ -17,7 +17,7 @@ from symptoms.classifier import (
     write_word_model,
 )
 from symptoms.data import Dataset, load_dataset
-from symptoms.data.files.records import Columns, columns_called
+from symptoms.data.files.records import AS_OURS, Columns, columns_called
 from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
 from symptoms.evaluate.baselines import Baselines, LeftOut, fit_baselines
@@ -218,8 +218,10 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
     manifest = run.manifest() if run else {}
     train_path = request.train or _existing(manifest.get("data"))
     dev_path = request.dev or _existing(manifest.get("dev"))
-    trained_with = run.config() if run else {}
-    of_the_run = columns_called(trained_with.get("text_column"), trained_with.get("label_column"))
+    trained_with = run.settings() if run else None
+    of_the_run = AS_OURS
+    if trained_with is not None:
+        of_the_run = columns_called(trained_with.text_column, trained_with.label_column)
     told = Columns(request.text_column or of_the_run.text, request.label_column or of_the_run.label)
     of_train, of_dev = (told if path else of_the_run for path in (request.train, request.dev))
     train = None if train_path is None else of_split(load_dataset(train_path, columns=of_train), "train")
@@ -233,7 +235,7 @@ def _read_sets(request: EvaluationRequest, run: RunDirectory | None) -> _Sets:
     )
     dev = None if dev_path is None else of_split(load_dataset(dev_path, test.labels, of_dev), "dev")
     # What was allowed when it was trained is not asked again.
-    in_training = trained_with.get("allow_duplicate", ()) if request.dev is None else ()
+    in_training = trained_with.allow_duplicate if trained_with and request.dev is None else ()
     own, own_path = None, _existing(manifest.get("data"))
     if request.train is not None and own_path is not None and own_path != request.train:
         own = of_split(load_dataset(own_path, columns=of_the_run), "train")
@@ -261,9 +263,8 @@ def _check_unchanged(train: Dataset, manifest: dict[str, Any]) -> None:
 
 def _as_trained_on(train: Dataset, run: RunDirectory) -> Dataset:
     """The part of its training file that a run drew, so that baselines learn from no more than it did."""
-    config = run.config()
-    count = config.get("examples_per_condition")
-    return train if count is None else part_of(train, count, config["seed"])
+    count, seed = run.settings().examples_per_condition, run.settings().seed
+    return train if count is None else part_of(train, count, seed)
 
 
 def _existing(path: str | None) -> Path | None:
@@ -284,7 +285,7 @@ def _subject(
             final_loss=None,
             settings={},
         )
-    manifest, config = run.manifest(), run.config()
+    manifest, settings = run.manifest(), run.settings()
     return Subject(
         name=run.name,
         checkpoint=run.final_checkpoint(),
@@ -293,7 +294,7 @@ def _subject(
         trained_on=manifest["data"],
         num_trained_on=manifest["num_examples"],
         final_loss=run.final_loss(),
-        settings={key: config[key] for key in REPORTED_SETTINGS if key in config},
+        settings={key: getattr(settings, key) for key in REPORTED_SETTINGS},
     )
 
 

@@ -24,12 +24,12 @@ CARD_SETTINGS = (
 
 def card_of(run: RunDirectory, checkpoint: str) -> str:
     """Markdown: data with its digest, settings, measured figures, how to ask, limits; raises RunError."""
-    manifest, config = run.manifest(), run.config()
-    settings = ", ".join(f"{name} {config[name]}" for name in CARD_SETTINGS if name in config)
+    manifest, told = run.manifest(), run.settings()
+    settings = ", ".join(f"{name} {getattr(told, name)}" for name in CARD_SETTINGS)
     asked = prompt_text("<description>").replace("\n", "\n    ")
     case = (
         "\nThe description goes in sentence case, capitals only where a sentence begins: so it was trained.\n"
-        if run.reads_sentence_case
+        if told.sentence_case
         else ""
     )
     return f"""# A symptom classifier for learning: {run.name}

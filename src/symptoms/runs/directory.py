@@ -31,16 +31,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from symptoms.data import Label, labels_of_taxonomy
+from symptoms.data import Dataset, Label, labels_of_taxonomy
 from symptoms.errors import RunError
 from symptoms.runs.files import append_line, read_lines, rewrite_lines, write_json
 from symptoms.runs.final_loss import final_loss
 from symptoms.runs.lock import is_locked, locked
-from symptoms.runs.manifest import DataFile, manifest_of
+from symptoms.runs.manifest import manifest_of
 from symptoms.runs.step_metrics import StepMetrics
+from symptoms.runs.stored_settings import read_stored
 from symptoms.runs.used_weights import CHOSEN, evaluation_of_used_weights
 from symptoms.service import Service
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import TrainingSettings
 from symptoms.shipped import CLASSIFIER_RUN
 
 RUNS = Path("runs")
@@ -120,8 +121,8 @@ class RunDirectory:
 
     def write_start(
         self,
-        data: DataFile,
-        settings: ExperimentSettings | TrainingSettings,
+        data: Dataset,
+        settings: TrainingSettings,
         service: Service,
         loss_reduction: str = "sum over the trained tokens of a batch",
         **more: Any,
@@ -164,7 +165,7 @@ class RunDirectory:
     @property
     def reads_sentence_case(self) -> bool:
         """Whether it was trained on texts in sentence case, so that it has to be asked in it, too."""
-        return bool(self.config().get("sentence_case", False))
+        return self.settings().sentence_case
 
     def final_checkpoint(self) -> str:
         """The checkpoint that its `best_by` chose, else the last; raises RunError where none was saved."""
@@ -242,13 +243,17 @@ class RunDirectory:
         """The digest of the base weights it was begun with, None where that was not known."""
         return self.manifest().get("base_model_sha256")
 
-    def config(self) -> dict[str, Any]:
-        """The settings of the run as its config.json has them."""
-        return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+    def stored_settings(self) -> tuple[TrainingSettings, tuple[str, ...]]:
+        """Its settings, and the names of those not understood; raises RunError where they cannot be read."""
+        return read_stored(self.path, self.manifest())
+
+    def settings(self) -> TrainingSettings:
+        """The settings that it was trained with, as far as they are understood; raises RunError likewise."""
+        return self.stored_settings()[0]
 
     def used_dev_loss(self) -> float | None:
         """The loss on dev of the weights that are used, in nats per trained token; None without dev data."""
-        used = evaluation_of_used_weights(self.evaluations(), self.config().get("best_by", "dev_loss"))
+        used = evaluation_of_used_weights(self.evaluations(), self.settings().best_by)
         return None if used is None else used["dev_loss"]
 
     def final_loss(self) -> float | None:

@@ -4,50 +4,26 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from symptoms.data import Example, Label, symptoms_of
+from symptoms.data import Dataset, symptoms_of
 from symptoms.safety import languages_of
 from symptoms.service import HOSTED, Service
 from symptoms.service.prices import price_of
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import TrainingSettings
 
 LOOKED_AT = 1000
 """Examples that tell what languages the training set is in."""
 VERSIONED = ("mental-health-symptom-classifier", "tinker", "torch", "transformers")
 
 
-class DataFile(Protocol):
-    """What the manifest says of the training data."""
-
-    @property
-    def path(self) -> Path:
-        """Where the file lies, as the user named it."""
-        ...
-
-    @property
-    def examples(self) -> Sequence[Example]:
-        """All that the file holds, in its order."""
-        ...
-
-    @property
-    def labels(self) -> Sequence[Label]:
-        """All labels that there are to choose from, also those of which the file has no example."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the file's bytes, 64 hexadecimal digits."""
-        ...
-
-
 def manifest_of(
-    data: DataFile,
-    settings: ExperimentSettings | TrainingSettings,
+    data: Dataset,
+    settings: TrainingSettings,
     service: Service,
     loss_reduction: str,
     more: Mapping[str, Any],

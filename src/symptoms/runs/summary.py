@@ -12,7 +12,7 @@ from symptoms.runs.step_metrics import StepMetrics
 from symptoms.runs.used_weights import evaluation_of_used_weights
 from symptoms.service import HOSTED, Service
 from symptoms.service.prices import Price, price_of
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class TestCase:
 
 def summarise(
     run: RunDirectory,
-    settings: ExperimentSettings | TrainingSettings,
+    settings: TrainingSettings,
     service: Service,
     checkpoint: str,
     tests: Sequence[TestCase],
@@ -59,12 +59,10 @@ def summarise(
     if service.kind == HOSTED:
         summary |= {"dollars": dollars_spent(run.manifest(), metrics, len(run.evaluations()))}
     if evaluations := run.evaluations():
-        trained = settings if isinstance(settings, TrainingSettings) else None
-        measure, best_by = (trained.dev_measure, trained.best_by) if trained else ("dev_loss", "dev_loss")
-        best = min(evaluations, key=lambda line: line[measure])
-        summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"], "best_by": best_by}
+        best = min(evaluations, key=lambda line: line[settings.dev_measure])
+        summary |= {"best_dev_loss": best["dev_loss"], "best_step": best["step"], "best_by": settings.best_by}
         summary |= {"last_dev_loss": evaluations[-1]["dev_loss"]}
-        used = evaluation_of_used_weights(evaluations, best_by) or best
+        used = evaluation_of_used_weights(evaluations, settings.best_by) or best
         summary |= {"used_dev_loss": used["dev_loss"], "used_step": used["step"]}
     return summary
 

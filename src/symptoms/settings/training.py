@@ -5,19 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from symptoms.errors import InputError
 from symptoms.schedules import Schedule, fraction_of_peak
-from symptoms.settings.lora_and_adam import LoraAndAdam
+from symptoms.words import in_words
 
 
-class TrainingSettings(LoraAndAdam):
+class TrainingSettings(BaseModel):
     """What a training goes by, from its data to its last checkpoint.
 
     A setting is added here: each field is an option of `symptoms train` and `symptoms sweep`, a key of their
     TOML files and of a run's config.json, under the same name.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    base_model: str = Field(default="meta-llama/Llama-3.2-1B", min_length=1)
+    lora_rank: int = Field(default=32, ge=1, description="Rank of the LoRA adapter.")
+    learning_rate: float = Field(default=1e-4, gt=0, allow_inf_nan=False, description="Peak of the schedule.")
+    adam_beta1: float = Field(default=0.9, ge=0, lt=1, description="Adam's decay of the gradient's mean.")
+    adam_beta2: float = Field(default=0.95, ge=0, lt=1, description="Adam's decay of the squares' mean.")
+    adam_eps: float = Field(default=1e-8, gt=0, allow_inf_nan=False, description="Adam's epsilon.")
+    epochs: int = Field(default=5, ge=1, description="Passes over the training data.")
+    batch_size: int = Field(default=8, ge=1, description="Examples in one forward_backward.")
+    seed: int = Field(default=0, ge=0, description="Seed of the adapter and of the order of examples.")
 
     data: str = Field(min_length=1, description="Training data: .jsonl, .json, .csv, .tsv, .xlsx, .parquet.")
     dev: str | None = Field(default=None, min_length=1, description="Held-out data to evaluate on.")
@@ -35,9 +47,7 @@ class TrainingSettings(LoraAndAdam):
         default=None, ge=1, description="Train on so many examples of each condition, drawn by the seed."
     )
 
-    epochs: int = Field(default=5, ge=1, description="Passes over the training data.")
     steps: int | None = Field(default=None, ge=1, description="Training steps, instead of epochs.")
-    batch_size: int = Field(default=8, ge=1, description="Examples in one forward_backward.")
     gradient_accumulation: int = Field(default=1, ge=1, description="Batches gathered for one step.")
     shuffle: bool = Field(default=True, description="Another order in each epoch, or the file's.")
     balanced: bool = Field(
@@ -109,6 +119,11 @@ class TrainingSettings(LoraAndAdam):
     def over(self, others: Mapping[str, Any]) -> TrainingSettings:
         """These settings where they were told, else the others; raises InputError where they do not fit."""
         return self.of({**others, **self.told})
+
+    def differences(self, other: TrainingSettings) -> str:
+        """The settings that are not those of another, the base model aside; "" for none."""
+        others = other.model_dump() | {"base_model": self.base_model}
+        return in_words({key: value for key, value in self.model_dump().items() if value != others[key]})
 
     @property
     def dev_measure(self) -> Literal["dev_loss", "dev_concern_loss"]:

@@ -59,7 +59,7 @@ def _outline(run: RunDirectory, answering: Path | None) -> RunOutline:
 
 
 def _read_outline(run: RunDirectory, answering: Path | None) -> RunOutline:
-    manifest, config, metrics = run.manifest(), run.config(), run.metrics()
+    manifest, settings, metrics = run.manifest(), run.settings(), run.metrics()
     return RunOutline(
         name=run.name,
         state=_state(run),
@@ -68,8 +68,8 @@ def _read_outline(run: RunDirectory, answering: Path | None) -> RunOutline:
         data=_file_name(manifest.get("data")),
         steps=len(metrics),
         num_steps=len(metrics) if run.is_finished else manifest.get("num_steps"),
-        learning_rate=config.get("learning_rate"),
-        batch_size=config.get("batch_size"),
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
         loss=metrics[-1].loss if metrics else None,
         final_loss=run.final_loss(),
         dev_loss=run.used_dev_loss(),

@@ -53,7 +53,7 @@ def show(name: NameArgument) -> None:
         if value:
             typer.echo(f"{key:<16} {value}")
     typer.echo("\nsettings")
-    for key, value in run.config().items():
+    for key, value in run.settings().model_dump().items():
         typer.echo(f"  {key:<24} {value}")
     typer.echo("\ncheckpoints")
     for line in run.checkpoints():

@@ -95,9 +95,8 @@ def train(
     # Wrong settings are told now, not after the seconds that connecting takes.
     as_told = request.resolved(request.base_model).settings
     check_writers(as_told)
-    for note in (request.examples(as_told).note, request.dev and request.dev.note):
-        if note:
-            console.print(note, markup=False, highlight=False)
+    for note in (*request.examples(as_told).notes, *(request.dev.notes if request.dev else ())):
+        console.print(note, markup=False, highlight=False)
     console.print("Connecting to the Tinker service ...")
     preferred = request.preferred_base_model
     of_run = resume or (repeat if "base_model" not in told else None)

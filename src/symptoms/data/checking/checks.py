@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from symptoms.data.checking.duplicates import near_duplicates, plain_words
-from symptoms.data.dataset import Dataset
-from symptoms.data.example import Example
+from symptoms.data.example import Dataset, Example
 from symptoms.errors import Fault
 from symptoms.words import counted
 

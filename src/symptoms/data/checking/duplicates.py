@@ -6,10 +6,8 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
-from symptoms.data.example import Example
+from symptoms.data.example import Dataset, Example
 from symptoms.data.reading import nearest
 from symptoms.errors import DataError, Fault, InputError
 
@@ -20,20 +18,6 @@ NEAR_DUPLICATE = 0.2
 Of the 5.6 million pairs in our 3,356 examples one reaches 0.12, while a copy with every eighth word replaced
 has about 0.45 and one with every fifth still 0.25. A paraphrase in other words is not found by this.
 """
-
-
-class Part(Protocol):
-    """A part of the data, for one purpose: examples, and the file that they are from."""
-
-    @property
-    def path(self) -> Path:
-        """Where the file lies, as the user named it."""
-        ...
-
-    @property
-    def examples(self) -> tuple[Example, ...]:
-        """Those of this part, in the file's order."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +76,7 @@ def near_duplicates(texts: Sequence[str], threshold: float = NEAR_DUPLICATE) -> 
     return found
 
 
-def leakage(train: Part, test: Part) -> tuple[Leak, ...]:
+def leakage(train: Dataset, test: Dataset) -> tuple[Leak, ...]:
     """Every pair of a training and a test example that are near-duplicates."""
     texts = [example.input for example in (*train.examples, *test.examples)]
     border = len(train.examples)
@@ -103,7 +87,7 @@ def leakage(train: Part, test: Part) -> tuple[Leak, ...]:
     )
 
 
-def check_leakage(train: Part, test: Part, allowed: Collection[str] = ()) -> None:
+def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) -> None:
     """Raise DataError with each test example that nearly repeats a training example.
 
     Those whose ids are in `allowed` pass. Dev stands for either: it is held out of training, and tests are

@@ -4,48 +4,41 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from symptoms.data.example import Example
+from symptoms.data.example import Dataset, Example, Experiment
+from symptoms.data.files.fields import FieldReader
+from symptoms.data.files.records import Record
 from symptoms.data.labels import Label, find_label, labels_beside, labels_of_the_data
 from symptoms.data.reading import Places, kind_of, nearest, parse_json, read_text
 from symptoms.data.written_assessment import CONCERN, parse_assessment
 from symptoms.errors import AssessmentFormatError, DataError, Fault
-from symptoms.settings import ExperimentSettings
+from symptoms.settings import ORIGINAL, TrainingSettings
 
 BLANK_LINE = "\n\n"
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """A checked data file. `digest` is the SHA-256 of its bytes.
+class _Config(TrainingSettings):
+    """What "config" is read as: settings, and `test_examples`, which counts them from 1."""
+
+    loss_fn: Literal["cross_entropy"] = "cross_entropy"
+    test_examples: list[int] = Field(default=[])
+
+
+OF_THE_FILE = ("loss_fn", "test_examples")
+"""Its keys that are no settings of a training."""
+
+
+def load_experiment(path: Path) -> tuple[Dataset, Experiment]:
+    """Read and check a file; raises DataError with every fault in it, each with line and field.
 
     Its examples have the `output` that the file gives them, and where that is an assessment its parts, too.
-    `labels` are those that the outputs name, with the others of their taxonomy.
+    The labels are those that the outputs name, with the others of their taxonomy.
     """
-
-    path: Path
-    settings: ExperimentSettings
-    examples: tuple[Example, ...]
-    labels: tuple[Label, ...]
-    digest: str
-
-    @property
-    def test_cases(self) -> tuple[Example, ...]:
-        """The examples that the settings name, or three spread evenly."""
-        chosen = self.settings.test_examples
-        if not chosen:
-            count = min(3, len(self.examples))
-            chosen = [1 + index * len(self.examples) // count for index in range(count)]
-        return tuple(self.examples[number - 1] for number in chosen)
-
-
-def load_experiment(path: Path) -> Experiment:
-    """Read and check a file; raises DataError with every fault in it, each with line and field."""
     name = str(path)
     text, content = read_text(path)
     document = parse_json(name, text)
@@ -58,18 +51,18 @@ def load_experiment(path: Path) -> Experiment:
         for key in fields
         if key not in ("config", "examples")
     ]
-    examples = _read_examples(name, fields.get("examples"), places, faults)
-    settings = _read_settings(name, fields.get("config", {}), places, len(examples), faults)
-    if faults or settings is None:
+    examples = _read_examples(path, fields.get("examples"), places, faults)
+    config = _read_config(name, fields.get("config", {}), places, len(examples), faults)
+    if faults or config is None:
         raise DataError(sorted(faults, key=lambda fault: fault.line))
     labels = _labels(path, [concern for one in examples if (concern := _concern(one.output or ""))])
-    return Experiment(
-        path,
-        settings,
-        tuple(_with_its_parts(example, labels) for example in examples),
-        labels,
-        hashlib.sha256(content).hexdigest(),
-    )
+    examples = tuple(_with_its_parts(example, labels) for example in examples)
+    count = min(3, len(examples))
+    chosen = config.test_examples or [1 + index * len(examples) // count for index in range(count)]
+    settings = TrainingSettings.of(config.model_dump(include=config.model_fields_set.difference(OF_THE_FILE)))
+    experiment = Experiment(settings, tuple(examples[number - 1] for number in chosen), config.loss_fn)
+    digest = hashlib.sha256(content).hexdigest()
+    return Dataset(path, examples, labels, digest, experiment=experiment), experiment
 
 
 def _labels(path: Path, concerns: Sequence[str]) -> tuple[Label, ...]:
@@ -102,8 +95,8 @@ def _with_its_parts(example: Example, labels: Sequence[Label]) -> Example:
     return replace(labelled, symptoms=written.symptoms, recommendation=written.recommendation)
 
 
-def _read_examples(name: str, found: object, places: Places, faults: list[Fault]) -> list[Example]:
-    where = places.of_key("examples")
+def _read_examples(path: Path, found: object, places: Places, faults: list[Fault]) -> list[Example]:
+    name, where = str(path), places.of_key("examples")
     if not isinstance(found, list):
         faults.append(Fault(name, where, "examples", f"expected a list of examples, found {kind_of(found)}"))
         return []
@@ -114,59 +107,50 @@ def _read_examples(name: str, found: object, places: Places, faults: list[Fault]
     lines = places.of_elements("examples")
     for number, (entry, line) in enumerate(zip(entries, lines, strict=True), start=1):
         field = f"example {number}"
-        if not isinstance(entry, dict):
-            faults.append(Fault(name, line, field, f'expected {{"input", "output"}}, found {kind_of(entry)}'))
-            examples.append(Example("", id=str(number), line=line, output=""))
-            continue
-        values = cast(dict[str, object], entry)
-        for key in values:
-            if key not in ("input", "output"):
-                problem = f"unknown key{nearest(key, ('input', 'output'))}"
-                faults.append(Fault(name, line, f"{field}, {key}", problem))
-        texts: dict[str, str] = {}
-        for key in ("input", "output"):
-            value = values.get(key)
-            if key not in values:
-                faults.append(Fault(name, line, f"{field}, {key}", "expected text, found no such field"))
-            elif not isinstance(value, str):
-                faults.append(Fault(name, line, f"{field}, {key}", f"expected text, found {kind_of(value)}"))
-            elif not value.strip():
-                faults.append(Fault(name, line, f"{field}, {key}", "expected text, found an empty string"))
-            elif not value.isprintable() and any("\ud800" <= character <= "\udfff" for character in value):
-                problem = "expected text, found half of a surrogate pair; write the character itself"
-                faults.append(Fault(name, line, f"{field}, {key}", problem))
-            elif key == "output" and BLANK_LINE in value.strip():
-                problem = "expected no blank line, because it marks the end of an output"
-                faults.append(Fault(name, line, f"{field}, {key}", problem))
-            else:
-                texts[key] = value.strip()
         # A wrong example still counts, so that the numbers of test_examples keep their meaning.
-        output = texts.get("output", "")
-        examples.append(Example(texts.get("input", ""), id=str(number), line=line, output=output))
+        texts = {"input": "", "output": ""}
+        if isinstance(entry, dict):
+            values = cast(dict[str, object], entry)
+            for key in [key for key in values if key not in texts]:
+                problem = f"unknown key{nearest(key, tuple(texts))}"
+                faults.append(Fault(name, line, f"{field}, {key}", problem))
+            reader = FieldReader(name, faults, {key: f"{field}, {key}" for key in texts})
+            texts = {key: reader.of(Record(line, values)).text(key) for key in texts}
+        else:
+            faults.append(Fault(name, line, field, f'expected {{"input", "output"}}, found {kind_of(entry)}'))
+        if BLANK_LINE in texts["output"]:
+            problem = "expected no blank line, because it marks the end of an output"
+            faults.append(Fault(name, line, f"{field}, output", problem))
+        examples.append(
+            Example(texts["input"], id=f"{path.stem}:{number}", line=line, output=texts["output"])
+        )
     return examples
 
 
-def _read_settings(
+def _read_config(
     name: str, found: object, places: Places, num_examples: int, faults: list[Fault]
-) -> ExperimentSettings | None:
+) -> _Config | None:
     if not isinstance(found, dict):
-        faults.append(
-            Fault(name, places.of_key("config"), "config", f"expected an object, found {kind_of(found)}")
-        )
+        problem = f"expected an object, found {kind_of(found)}"
+        faults.append(Fault(name, places.of_key("config"), "config", problem))
         return None
+
+    def fault(key: str, problem: str) -> None:
+        faults.append(Fault(name, places.of_key("config", key), f"config, {key}", problem))
+
+    # The original went through its examples in the file's order.
+    config = {**ORIGINAL, **cast(dict[str, Any], found), "data": name, "shuffle": False}
+    known = (*ORIGINAL, *OF_THE_FILE)
+    for key in [key for key in cast(dict[str, Any], found) if key not in known]:
+        fault(key, f"unknown key{nearest(key, known)}")
+        config.pop(key)
     try:
-        settings = ExperimentSettings.model_validate(found)
+        read = _Config.model_validate(config)
     except ValidationError as error:
         for problem in error.errors():
-            key = str(problem["loc"][0])
-            message = problem["msg"].lower()
-            if problem["type"] == "extra_forbidden":
-                message = f"unknown key{nearest(key, tuple(ExperimentSettings.model_fields))}"
-            faults.append(Fault(name, places.of_key("config", key), f"config, {key}", message))
+            fault(str(problem["loc"][0]), problem["msg"].lower())
         return None
-    for number in settings.test_examples:
+    for number in read.test_examples:
         if not 1 <= number <= num_examples:
-            problem = f"expected numbers from 1 to {num_examples}, found {number}"
-            line = places.of_key("config", "test_examples")
-            faults.append(Fault(name, line, "config, test_examples", problem))
-    return settings
+            fault("test_examples", f"expected numbers from 1 to {num_examples}, found {number}")
+    return read

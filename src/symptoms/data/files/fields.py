@@ -78,8 +78,6 @@ class FieldReader:
             return None
         terms = [self._checked("symptoms", term, one_line=True) for term in cast(list[object], found)]
         for term in dict.fromkeys(terms):
-            if terms.count(term) > 1 and term:
-                self._fault("symptoms", f"{term!r} stands twice; keep one")
             if "," in term:
                 self._fault("symptoms", f"expected one symptom without a comma, found {term!r}")
             if term == NO_SYMPTOMS:

@@ -141,7 +141,7 @@ def ending_fault(path: Path, known: Sequence[str]) -> Fault:
 
 def holds_experiment(path: Path) -> bool:
     """Whether a file is an experiment with its configuration; raises DataError where it cannot be read."""
-    if path.suffix.lower() != ".json":
+    if path.suffix.lower() != ".json" or path.is_dir():
         return False
     text, _ = read_text(path)
     return text.lstrip().startswith("{") and not holds_json_lines(text) and not holds_columns(text)

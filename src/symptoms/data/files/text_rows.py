@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
-from symptoms.data.files.experiment_file import load_experiment
 from symptoms.data.files.json_text import is_of_columns
 from symptoms.data.reading import NOT_UTF8, Places, is_undecoded, kind_of, parse_json
 from symptoms.errors import DataError, Fault
@@ -48,7 +47,7 @@ def rows_of_json_lines(path: Path, lines: Iterable[str]) -> Found:
 
 def rows_of_json(path: Path, text: str, notes: list[str]) -> Found:
     """The elements of a list, or the examples of an experiment; raises DataError for other documents."""
-    document = parse_json(str(path), text)
+    document: object = parse_json(str(path), text)
     if is_of_columns(document):
         names = ", ".join(map(repr, list(cast(dict[str, object], document))[:SHOWN]))
         problem = (
@@ -56,30 +55,17 @@ def rows_of_json(path: Path, text: str, notes: list[str]) -> Found:
             'by to_json(..., orient="records", lines=True)'
         )
         raise DataError([Fault(str(path), 1, "file", problem)])
+    found, key = document, None
     if isinstance(document, dict):
-        yield from _of_experiment(path)
-    elif isinstance(document, list):
-        examples = cast(list[object], document)
-        lines = list(Places(text).of_elements())
-        if len(lines) > 1 and lines[0] == lines[-1]:
-            notes.append(f"{path} has all examples on one line, so their numbers stand in place of lines")
-            lines = range(1, len(lines) + 1)
-        yield from zip(lines, examples, strict=True)
-    else:
-        problem = f'expected a list of examples or {{"config", "examples"}}, found {kind_of(document)}'
+        key = "examples"
+        found = cast(dict[str, object], document).get(key)
+    if not isinstance(found, list):
+        kind = kind_of(cast(object, document))
+        problem = f'expected a list of examples or {{"config", "examples"}}, found {kind}'
         raise DataError([Fault(str(path), 1, "file", problem)])
-
-
-def _of_experiment(path: Path) -> Found:
-    for number, example in enumerate(load_experiment(path).examples, start=1):
-        if example.label is None or not example.is_assessed:
-            problem = "expected the three lines Primary concern, Key symptoms and Recommendation"
-            yield example.line, Fault(str(path), example.line, f"example {number}, output", problem)
-            continue
-        fields: dict[str, object] = {
-            "input": example.input,
-            "condition": example.label.text,
-            "symptoms": list(example.symptoms or ()),
-            "recommendation": example.recommendation,
-        }
-        yield example.line, fields
+    examples = cast(list[object], found)
+    lines = list(Places(text).of_elements(key))
+    if len(lines) > 1 and lines[0] == lines[-1]:
+        notes.append(f"{path} has all examples on one line, so their numbers stand in place of lines")
+        lines = range(1, len(lines) + 1)
+    yield from zip(lines, examples, strict=True)

@@ -16,7 +16,7 @@ from symptoms.disclaimer import DISCLAIMER
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.summary import TestCase, summarise
 from symptoms.service import Service
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.settings import ORIGINAL, TrainingSettings
 from symptoms.train.conclusion.loss_figure import draw_loss
 from symptoms.train.conclusion.run_report import best_in_words, write_report
 from symptoms.words import counted, in_words
@@ -28,7 +28,7 @@ ORIGINAL_INITIAL, ORIGINAL_FINAL, ORIGINAL_MATCHES = 4.0, 0.25, "3 of 3"
 
 def conclude(
     run: RunDirectory,
-    settings: ExperimentSettings | TrainingSettings,
+    settings: TrainingSettings,
     service: Service,
     checkpoint: str,
     tests: Sequence[TestCase],
@@ -43,7 +43,7 @@ def conclude(
 
 def write_conclusion(
     run: RunDirectory,
-    settings: ExperimentSettings | TrainingSettings,
+    settings: TrainingSettings,
     service: Service,
     checkpoint: str,
     tests: Sequence[TestCase],
@@ -60,7 +60,7 @@ def write_conclusion(
 
 def _tell(
     run: RunDirectory,
-    settings: ExperimentSettings | TrainingSettings,
+    settings: TrainingSettings,
     summary: Mapping[str, Any],
     tests: Sequence[TestCase],
     console: Console,
@@ -102,7 +102,7 @@ def _tell(
     say(DISCLAIMER)
 
 
-def _verdict(settings: ExperimentSettings | TrainingSettings, reached: bool) -> str:
+def _verdict(settings: TrainingSettings, reached: bool) -> str:
     """Whether this is what the original claims; where not, the smallest change that is known to do it.
 
     The change is known to do it where all else is as in the original on this base model; elsewhere what
@@ -112,19 +112,21 @@ def _verdict(settings: ExperimentSettings | TrainingSettings, reached: bool) -> 
         return "This reaches what the original claims."
     said = f"This falls short of the original, which ended at {ORIGINAL_FINAL} with every test case matched."
     known = known_models().get(settings.base_model)
-    change = dict(known.reaches_original) if known is not None else {}
-    if not change or all(getattr(settings, name) == value for name, value in change.items()):
+    if known is None or not known.reaches_original:
         return said
-    original = ExperimentSettings().for_base_model(settings.base_model).model_dump(exclude={"test_examples"})
+    change = known.reaches_original
+    if all(getattr(settings, name) == value for name, value in change.items()):
+        return said
+    original = {**ORIGINAL, **known.experiment}
     own = settings.model_dump()
     differing: dict[str, Any] = {
         name: own[name]
         for name, value in original.items()
-        if name in own and name not in ("base_model", "seed", *change) and own[name] != value
+        if name not in ("base_model", "seed", *change) and own[name] != value
     }
-    if own.get("steps") is not None:
+    if settings.steps is not None:
         differing.pop("epochs", None)
-        differing |= {"steps": own["steps"]}
+        differing |= {"steps": settings.steps}
     if differing:
         named = ("epochs" if name == "steps" else name for name in differing)
         of_original = in_words({name: original[name] for name in named})

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from base_models import known_models
-from symptoms.settings import ExperimentSettings, TrainingSettings
+from symptoms.data.example import Experiment
+from symptoms.settings import TrainingSettings
 from symptoms.train.request.learning_rate_by_width import FindShape, rate_by_width, unknown_shape
 from symptoms.train.step_plan import count_all_steps
 from symptoms.words import in_words
@@ -27,14 +28,14 @@ class Resolved:
 
 def resolve(
     told: TrainingSettings,
-    experiment: ExperimentSettings | None,
+    experiment: Experiment | None,
     base_model: str | None,
     find_shape: FindShape = unknown_shape,
     count_examples: Callable[[TrainingSettings], int] | None = None,
 ) -> Resolved:
     """The settings on a base model: what was told wins over what suits the model, and that over the file.
 
-    `experiment` are the settings of an experiment's file, None for a data set. Such a file that names the
+    `experiment` is that of an experiment's file, None for a data set. Such a file that names the
     base model itself is taken at its word. For a data set on a base model that the table of models does not
     know, the learning rate goes by the model's shape, which `find_shape` gives where it is known. Where
     `count_examples` tells of how many examples they are, few of them get up to twice the recommended epochs,
@@ -43,7 +44,7 @@ def resolve(
     Raises InputError where settings do not fit together.
     """
     recommended = _recommended(told, experiment, base_model, find_shape)
-    of_the_file = {} if experiment is None else experiment.as_training()
+    of_the_file = {} if experiment is None else experiment.settings.told
     settings = told.over({**of_the_file, **recommended})
     if base_model is not None:
         settings = settings.model_copy(update={"base_model": base_model})
@@ -71,14 +72,14 @@ def _enough_epochs(settings: TrainingSettings, num_examples: int, least_steps: i
 
 def _recommended(
     told: TrainingSettings,
-    experiment: ExperimentSettings | None,
+    experiment: Experiment | None,
     base_model: str | None,
     find_shape: FindShape,
 ) -> dict[str, Any]:
     """What suits the base model, but for what was told and for what does not fit that."""
     names = told.model_fields_set
     known = known_models().get(base_model or "")
-    if experiment is not None and experiment.base_model == base_model:
+    if experiment is not None and experiment.settings.base_model == base_model:
         suited = {}
     elif known is not None:
         suited = known.data_sets if experiment is None else known.experiment

@@ -8,33 +8,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from symptoms.data import Example, Label, load_dataset, load_experiment, naming_its_concern_alone
-from symptoms.data.files.records import AS_OURS, Columns, holds_experiment
+from symptoms.data import Dataset, Example, load_dataset, naming_its_concern_alone
+from symptoms.data.files.records import AS_OURS, Columns
 from symptoms.data.subset import choose_per_condition, of_split
 from symptoms.data.written_assessment import CONCERN
 from symptoms.errors import InputError
-from symptoms.settings import ExperimentSettings
 from symptoms.words import counted
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """What is trained or evaluated on, and where it is from. `digest` is the SHA-256 of the file's bytes.
+class TrainingData(Dataset):
+    """What is trained or evaluated on, and where it is from.
 
     `labels` are those that a model trained on it chooses from, empty where the texts name no concern.
-    `experiment` and `test_cases` are those of an experiment's file, None and empty for others; `note` says
-    which examples of the file were left out. `subset` says how a part of them was drawn, for the manifest.
-    Where `names_concern_alone`, nobody annotated symptoms or recommendations, and an output is the one line
-    that names the label.
+    `notes` say, too, which examples of the file were left out, and `subset` how a part of them was drawn, for
+    the manifest. Where `names_concern_alone`, nobody annotated symptoms or recommendations, and an output is
+    the one line that names the label.
     """
 
-    path: Path
-    examples: tuple[Example, ...]
-    labels: tuple[Label, ...]
-    digest: str
-    experiment: ExperimentSettings | None = None
-    test_cases: tuple[Example, ...] = ()
-    note: str | None = None
     subset: Mapping[str, Any] | None = None
     names_concern_alone: bool = False
 
@@ -52,23 +43,15 @@ def load_training_data(
     which outputs the training data have. Raises DataError with every fault in the file, and InputError
     where only some examples have an assessment to train towards.
     """
-    if not path.is_dir() and holds_experiment(path):
-        experiment = load_experiment(path)
-        return TrainingData(
-            path,
-            experiment.examples,
-            experiment.labels,
-            experiment.digest,
-            experiment=experiment.settings,
-            test_cases=experiment.test_cases,
-        )
-    dataset = load_dataset(path, columns=columns)
+    dataset = load_dataset(path, columns=columns, any_output=True)
     chosen = of_split(dataset, split)
     count, whole = len(chosen.examples), len(dataset.examples)
     notes = list(dataset.notes)
     if count < whole:
         notes.append(f"{path}: taking the {count:,} of {counted(whole, 'example')} of split {split}")
-    if concern_alone is None:
+    if dataset.experiment is not None:
+        concern_alone = False
+    elif concern_alone is None:
         concern_alone = not any(_is_annotated(example) for example in chosen.examples)
         if concern_alone:
             notes.append(
@@ -80,14 +63,8 @@ def load_training_data(
         examples = tuple(naming_its_concern_alone(example) for example in examples)
     else:
         _check_assessed(path, examples)
-    return TrainingData(
-        path,
-        examples,
-        dataset.labels,
-        dataset.digest,
-        note="\n".join(notes) or None,
-        names_concern_alone=concern_alone,
-    )
+    parts = path, examples, dataset.labels, dataset.digest, tuple(notes), dataset.experiment
+    return TrainingData(*parts, names_concern_alone=concern_alone)
 
 
 def _is_annotated(example: Example) -> bool:
@@ -96,7 +73,7 @@ def _is_annotated(example: Example) -> bool:
 
 def _check_assessed(path: Path, examples: Sequence[Example]) -> None:
     """Tells now, and not when the tokens are made, how many examples have nothing to train towards."""
-    lacking = [example for example in examples if not example.is_assessed]
+    lacking = [example for example in examples if not example.has_text_to_train]
     if lacking:
         first = lacking[0]
         raise InputError(
@@ -131,9 +108,12 @@ def subset_of(data: TrainingData, examples_per_condition: int | None, seed: int)
     if fewer:
         of_all = f"{len(fewer)} of {counted(len(chosen), 'condition')}"
         note += f"; {of_all} {'has' if len(fewer) == 1 else 'have'} fewer than {examples_per_condition}"
-    cases = tuple(case for case in data.test_cases if case in examples)
-    notes = "\n".join(one for one in (data.note, note) if one)
-    return replace(data, examples=examples, test_cases=cases, note=notes, subset=drawn)
+    experiment = data.experiment
+    if experiment is not None:
+        cases = tuple(case for case in experiment.test_cases if case in examples)
+        experiment = replace(experiment, test_cases=cases)
+    notes = (*data.notes, note)
+    return replace(data, examples=examples, experiment=experiment, notes=notes, subset=drawn)
 
 
 def _concern(data: TrainingData, example: Example) -> str:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from symptoms.data import check_leakage
 from symptoms.data.files.records import columns_called
 from symptoms.errors import RunError
@@ -43,7 +41,7 @@ class TrainingRequest:
     @property
     def preferred_base_model(self) -> str | None:
         """The base model that an experiment's file names, None for other data."""
-        return None if self.data.experiment is None else self.data.experiment.base_model
+        return None if self.data.experiment is None else self.data.experiment.settings.base_model
 
     def resolved(self, base_model: str | None, find_shape: FindShape = unknown_shape) -> Resolved:
         """The settings on this base model; raises InputError where they do not fit together."""
@@ -99,7 +97,7 @@ def request_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -
 def _as_begun(name: str, told: Mapping[str, Any], service: str | None) -> TrainingRequest:
     refuse_steps_with_epochs(told)
     run = find_run(name)
-    manifest, settings = run.manifest(), {**_settings_of(run).model_dump(), **told}
+    manifest, settings = run.manifest(), {**_understood(run).model_dump(), **told}
     if told.get("epochs"):
         settings["steps"] = None
     if "dev" in told and "allow_duplicate" not in told:
@@ -133,14 +131,20 @@ def request_to_resume(name: str, service: str | None) -> TrainingRequest:
     run = find_run(name)
     if run.is_finished:
         raise RunError(f"The run {name} is finished; train another with --repeat {name} --run NEW.")
+    if "num_steps" not in run.manifest():
+        raise RunError(
+            f"The run {name} is of train_mental_health.py, which keeps nothing to resume from; train it anew "
+            f"with --repeat {name} --run NEW."
+        )
     # What was begun goes on, whatever a version of before let pass.
     return replace(_as_begun(name, {}, service), run=run)
 
 
-def _settings_of(run: RunDirectory) -> TrainingSettings:
-    try:
-        return TrainingSettings.model_validate(run.config())
-    except (ValidationError, OSError) as error:
+def _understood(run: RunDirectory) -> TrainingSettings:
+    settings, not_understood = run.stored_settings()
+    if not_understood:
         raise RunError(
-            f"The run {run.name} was not made by 'symptoms train', so it cannot be resumed or repeated."
-        ) from error
+            f"The run {run.name} is of another version, which has settings that this one does not understand "
+            f"({', '.join(not_understood)}), so it cannot be resumed or repeated; use that version."
+        )
+    return settings

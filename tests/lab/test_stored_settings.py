@@ -1,0 +1,78 @@
+"""The settings of runs that other versions made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command_in_process import in_process
+from symptoms.errors import RunError
+from symptoms.runs import SHIPPED, RunDirectory, run_by_name
+from symptoms.settings import ORIGINAL, TrainingSettings
+from symptoms.train.request.training_request import request_to_repeat
+
+
+def write_run(folder: Path, config: str) -> RunDirectory:
+    """The files of a run by which it is listed."""
+    folder.mkdir(parents=True)
+    told = {
+        "data": "data.json", "data_sha256": "ab", "base_model": "mine", "seed": 3, "started": "2026-01-01",
+        "service": "local", "service_url": None, "loss_reduction": "sum",
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(told))
+    (folder / "config.json").write_text(config)
+    return RunDirectory(folder)
+
+
+def defaults(**settings: Any) -> TrainingSettings:
+    return TrainingSettings(**{"data": "data.json", "base_model": "mine", "seed": 3, **settings})
+
+
+def test_a_run_of_the_flat_script_of_before_has_the_settings_of_its_training(tmp_path: Path):
+    """Its config.json named no data, but the file's loss and test cases; it went in the file's order."""
+    old = {**ORIGINAL, "epochs": 3, "loss_fn": "cross_entropy", "test_examples": []}
+    settings, not_understood = write_run(tmp_path / "flat", json.dumps(old)).stored_settings()
+    assert settings == defaults(**{**ORIGINAL, "epochs": 3, "shuffle": False})
+    assert not_understood == ()
+
+
+def test_what_a_version_did_not_know_or_let_pass_is_no_fault(tmp_path: Path):
+    """The first is in the manifest or as by default; the second, here patience without dev, stays."""
+    settings, not_understood = write_run(tmp_path / "run", '{"patience": 2}').stored_settings()
+    assert settings.model_dump() == {**defaults().model_dump(), "patience": 2}
+    assert not_understood == ()
+
+
+@pytest.mark.parametrize("setting", ['"rank_dropout": 0.1', '"best_by": "dev_f1"'], ids=["a name", "a value"])
+def test_a_setting_of_another_version_leaves_a_run_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+):
+    """It is listed and shown without it, and is not repeated as if that did not matter."""
+    monkeypatch.chdir(tmp_path)
+    run = write_run(tmp_path / "runs/later", f'{{"epochs": 9, {setting}}}')
+    assert run.settings() == defaults(epochs=9)
+    for command in (("list",), ("show", "later")):
+        done = in_process(tmp_path, "runs", *command)
+        assert done.returncode == 0, done.stderr
+    name = setting.split('"')[1]
+    with pytest.raises(RunError, match=rf"does not understand \({name}\), so it cannot be resumed"):
+        request_to_repeat("later", {}, None)
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_damaged_file_is_told(tmp_path: Path, content: str):
+    """In a sentence that names it."""
+    with pytest.raises(RunError, match=r"config\.json cannot be read"):
+        write_run(tmp_path / "run", content).settings()
+
+
+def test_the_run_that_ships_has_all_its_settings():
+    """Each that its config.json names, and none that this version does not understand."""
+    run = run_by_name(SHIPPED)
+    settings, not_understood = run.stored_settings()
+    told = json.loads((run.path / "config.json").read_text())
+    assert not_understood == ()
+    assert {name: getattr(settings, name) for name in told} == told
