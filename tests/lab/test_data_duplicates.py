@@ -24,6 +24,7 @@ from symptoms.data.checking.duplicates import (
     plain_words,
     shingles,
 )
+from symptoms.data.checking.repeated_texts import repeated_texts
 from symptoms.data.splitting import split_examples, write_splits
 from symptoms.errors import DataError, InputError
 
@@ -166,6 +167,19 @@ def test_odd_data_is_warned_of(tmp_path: Path):
     assert problems["read macro-F1"] == 1
     assert problems["write them alike"] == 1
     assert problems["does not occur in"] == 1
+
+
+def test_repeated_texts_are_counted_with_their_first_lines(tmp_path: Path):
+    """One sentence says how many, and of how many the labels contradict each other; None without any."""
+    once = [(ONE, "ocd"), (OTHER, "panic")]
+    assert repeated_texts(dataset_of(tmp_path, "once", once)) is None
+    alike = repeated_texts(dataset_of(tmp_path, "alike", [*once, (OTHER.upper(), "panic")]))
+    assert alike is not None
+    assert "1 text stands there more than once (lines 2 and 3); each counts" in alike
+    apart = repeated_texts(dataset_of(tmp_path, "apart", [*once, (OTHER, "panic"), (ONE, "panic")]))
+    assert apart is not None
+    assert "2 texts stand there more than once (the first in lines 1 and 4)" in apart
+    assert "1 of them with different labels ('ocd' in line 1, 'panic' in line 4)" in apart
 
 
 @settings(deadline=None)
