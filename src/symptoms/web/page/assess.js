@@ -54,7 +54,7 @@ async function submit() {
     const entry = { text, country, assessment: await ask("api/assess", { text, country }) };
     remember(entry, present);
     present(entry);
-    if (!entry.assessment.crisis) byId("result").focus();
+    if (!byId("result").hidden) byId("result").focus();
   } catch (error) {
     byId("status").textContent = "";
     show("problem", error.message);
@@ -70,7 +70,8 @@ function present(entry) {
   show("problem", "");
   byId("status").textContent = "";
   showNotices(text, assessment);
-  if (assessment.crisis) keepBack(text, assessment);
+  // What is nearest to a text that the model cannot read means little, however probable.
+  if (assessment.crisis || assessment.unread) keepBack(text, assessment);
   else showCard(text, assessment);
   markShown(entry);
   // The newest choice of a country counts, which may have changed meanwhile.
