@@ -64,7 +64,8 @@ def evaluate(
     allow_duplicate: Annotated[
         list[str] | None,
         typer.Option(
-            help="Id of a test or dev example that may resemble one of training or dev; may be repeated."
+            help="Id of a test or dev example that may resemble one of training or dev, or all; may be "
+            "repeated."
         ),
     ] = None,
     risk: Annotated[
