@@ -162,6 +162,9 @@ class BatchItem(_Answer):
 
     assessment: AssessmentAnswer | None
     error: str | None
+    language_notice: LanguageNoticeAnswer | None = Field(
+        default=None, description="Beside an error of a text in a language that is not read."
+    )
 
 
 class BatchAnswer(_Answer):

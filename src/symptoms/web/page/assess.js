@@ -58,6 +58,7 @@ async function submit() {
   } catch (error) {
     byId("status").textContent = "";
     show("problem", error.message);
+    if (error.languageNotice) showNotices(text, { crisis: false, crisis_notice: null, language_notice: error.languageNotice });
     if (error.status === 401) onKeyNeeded();
     else await showAllOfScreen(text, country);
   } finally {
