@@ -70,10 +70,15 @@ def test_with_a_notice_no_condition_is_shown(colour_run: Path):
     assert "Primary concern" not in shown
 
 
-def test_a_language_that_is_not_read_is_said(colour_run: Path):
-    """With the helplines, above the answer, which is shown."""
-    shown = assess(colour_run, "Ik slaap slecht en ik weet niet wat er met mij is").stdout
-    assert shown.index("Dutch") < shown.index("Samaritans") < shown.index("Key symptoms")
+def test_a_language_that_is_not_read_is_said_once(colour_run: Path):
+    """With the helplines; what is nearest means little, and is shown below when it is asked for."""
+    dutch = "Ik slaap slecht en ik weet niet wat er met mij is"
+    shown = assess(colour_run, dutch).stdout
+    assert shown.index("Dutch") < shown.index("Samaritans") < shown.index("--show-anyway")
+    assert shown.count("Dutch") == 1
+    assert "How probable" not in shown
+    anyway = assess(colour_run, dutch, "--show-anyway").stdout
+    assert anyway.index("Samaritans") < anyway.index("How probable") < anyway.index("Key symptoms")
 
 
 def test_help_does_not_depend_on_the_model(colour_run: Path):

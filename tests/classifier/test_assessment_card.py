@@ -71,6 +71,24 @@ def test_the_card_looks_and_sounds_as_sure_as_the_answer_is(assessment: Assessme
     assert ("\x1b[1m" in shown) == bold
 
 
+@pytest.mark.parametrize(
+    ("label", "probability", "said"),
+    [
+        ("not_enough_information", 0.95, "This description most likely gives Not Enough Information."),
+        ("not_enough_information", 0.5, "may give, without much certainty, Not Enough Information."),
+        ("no_clinical_concern", 0.95, "This description most likely tells of No Clinical Concern."),
+        ("no_clinical_concern", 0.7, "This description probably tells of No Clinical Concern."),
+    ],
+)
+def test_a_label_that_is_no_condition_is_not_resembled(label: str, probability: float, said: str):
+    """It has words of its own, as sure as the answer is."""
+    name = label.replace("_", " ").title()
+    first = LabelProbability(label, name, probability)
+    shown = printed(replace(made(probability), condition=label, primary_concern=name, leading=(first,)))
+    assert said in shown
+    assert "resemble" not in shown
+
+
 def test_how_good_the_run_is_stands_above_the_answer():
     """What it is and what was measured come first, then the answer, the words and the recommendation."""
     shown = printed(made(0.95))

@@ -53,6 +53,7 @@ def test_a_language_that_was_not_learnt_gets_no_answer(text: str, language: str,
     assert (found.abstained, found.condition, found.recommendation) == (True, None, STANDING_RECOMMENDATION)
     assert language in str(found.abstained_because)
     assert "English" in str(found.abstained_because)
+    assert found.unread
 
 
 @pytest.mark.parametrize("languages", [frozenset[str](), frozenset({"English", "Spanish"})])
@@ -62,6 +63,7 @@ def test_a_language_that_was_learnt_is_answered(languages: frozenset[str]):
         {"panic": 0.0}, Chooser(LABELS, calibration=CALIBRATION, languages=languages), text=SPANISH
     )
     assert found.condition == "panic"
+    assert not found.unread
 
 
 def test_short_and_mixed_texts_count_as_what_was_learnt():
@@ -248,7 +250,7 @@ def test_json_has_the_names_that_programs_rely_on():
     names = {
         "condition", "primary_concern", "probability", "alternatives", "leading", "key_symptoms",
         "recommendation", "abstained", "abstained_because", "calibrated", "crisis", "crisis_level",
-        "crisis_notice", "language_notice", "text", "disclaimer", "certainty", "about_the_model",
+        "crisis_notice", "language_notice", "text", "disclaimer", "certainty", "about_the_model", "unread",
     }  # fmt: skip
     text = "I am tired all day."
     written = "Key symptoms: fatigue\nRecommendation: R."

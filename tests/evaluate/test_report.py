@@ -36,7 +36,7 @@ from symptoms.evaluate.scoring import (
     score_written,
     worst_mistakes,
 )
-from symptoms.report.pages import answering, two_accuracies, verdict, write_report
+from symptoms.report.pages import answering, interval_text, two_accuracies, verdict, write_report
 from symptoms.report.results_table import BEGIN, END, replace_table, results_table
 
 LABELS = (Label("panic", "Panic"), Label("no_clinical_concern", "No clinical concern"))
@@ -317,6 +317,28 @@ def test_of_few_texts_no_difference_is_told_and_accuracy_has_bounds(tmp_path: Pa
     right = [replace(one, condition="panic", predicted="panic") for one in made_predictions(3, 0)]
     for accuracy in (score_labels(right, 0).accuracy, score_written(right, 0).accuracy):
         assert (accuracy.value, accuracy.low, accuracy.high) == (1.0, pytest.approx(0.4385, abs=1e-4), 1.0)
+
+
+def test_where_nothing_could_be_read_the_figures_are_of_the_label(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """No accuracy of 0 stands there like a result: the likeliest label's does, with a sentence why."""
+    evaluation = made_evaluation()
+    unread = [replace(one, written_condition=None) for one in made_predictions(30, 10)]
+    examples = tuple(Example(one.input, Label(one.condition, one.condition), id=one.id) for one in unread)
+    scores = score_predictions(Dataset(Path("test.jsonl"), examples, LABELS, "abc"), unread, None, 0)
+    evaluation = replace(evaluation, scores=scores, written=score_written(unread, 0), further=())
+    assert scores.accuracy.value == 0
+    of_label = interval_text(evaluation.by_label.accuracy)
+    print_result(evaluation, write_report(tmp_path, evaluation))
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.index(of_label.partition(" ")[0]) < said.index("Nothing of what")
+    assert "The likeliest label of run-0 reaches a macro-F1 of" in said
+    for text in (said, (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()):
+        assert "Nothing of what the model wrote could be read" in text
+        assert of_label in text
+        assert "is better than" not in text
+    assert " 0.00" not in said.partition("the likeliest label is right")[0]
 
 
 def test_two_accuracies_that_differ_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -43,7 +43,7 @@ def test_errors_of_all_files_are_told_together(tmp_path: Path):
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "test.jsonl:1: input: nearly repeats train.jsonl:1 (train:1), similarity 1.00, "
-        "which is in another part of the data; remove one",
+        "which is in another part of the data; remove one, or allow it with --allow-duplicate",
         "odd.jsonl:1: condition: unknown condition 'ocdd'; did you mean 'ocd'? "
         "(labels of your own go into a taxonomy.json beside the file)",
         "odd.jsonl:2: input: expected text, found no such field",

@@ -23,7 +23,9 @@ from symptoms.data.checking.duplicates import (
     near_duplicates,
     plain_words,
     shingles,
+    similar_texts,
 )
+from symptoms.data.checking.repeated_texts import repeated_texts
 from symptoms.data.splitting import split_examples, write_splits
 from symptoms.errors import DataError, InputError
 
@@ -69,7 +71,7 @@ def test_the_index_finds_what_comparing_all_pairs_finds(texts: list[str], thresh
         similarity = len(one & other) / len(one | other)
         if similarity >= threshold:
             expected[first, second] = similarity
-    found = {(pair.first, pair.second): pair.similarity for pair in near_duplicates(texts, threshold)}
+    found = {(pair.first, pair.second): pair.similarity for pair in similar_texts(texts, threshold)}
     assert found == pytest.approx(expected)
 
 
@@ -84,6 +86,54 @@ def test_copies_with_every_eighth_word_replaced_are_found():
             for position in range(source.randrange(8), len(words), 8):
                 words[position] = source.choice(vocabulary)
             assert near_duplicates([text, " ".join(words)])
+
+
+def test_texts_of_one_template_are_no_copies():
+    """Neither short ones nor longer ones that say other things in one frame; copies of theirs still are."""
+    feelings = ["sad", "angry", "anxious", "calm", "empty", "tense", "guilty", "proud", "lonely", "numb"]
+    feelings += ["bored", "scared"]
+    themes = ["work", "school", "exams", "moving", "winter", "money", "news", "dogs", "driving", "fame"]
+    themes += ["sleep", "noise"]
+    short = [f"I am {one} because of {other} and sleep badly" for one in feelings for other in themes]
+    long = [
+        f"For two weeks now I have been feeling {one} whenever somebody at home speaks about {other} with me"
+        for one, other in zip(feelings, themes, strict=True)
+    ]
+    for texts in (short, long):
+        assert near_duplicates(texts) == []
+        found = near_duplicates([*texts, texts[1].upper(), f"{texts[7]} again"])
+        assert [(pair.first, pair.second) for pair in found] == [(1, len(texts)), (7, len(texts) + 1)]
+
+
+def test_variants_of_one_text_are_copies():
+    """Also where ten of them, each with a tenth of its words replaced, share a wording."""
+    source, words = random.Random(0), plain_words(ONE)
+
+    def replaced(word: str) -> str:
+        return f"new{source.random()}" if source.random() < 0.1 else word
+
+    texts = [" ".join(map(replaced, words)) for _ in range(10)]
+    assert len(near_duplicates(texts)) > 30
+    assert near_duplicates(texts) == similar_texts(texts, NEAR_DUPLICATE)
+
+
+def test_of_few_words_one_more_is_a_copy_and_another_is_not():
+    """What two short texts say may be in one word; the longer a text, the more of it may differ."""
+    assert near_duplicates(["I feel sad about work", "I feel sad about school"]) == []
+    assert near_duplicates(["I feel sad about work", "I feel sad about work today"])
+    eight = "nothing helps when I wake at four"
+    assert near_duplicates([f"{eight} again", f"{eight} sharp"])
+
+
+def test_all_allows_every_copy_but_no_file_twice(tmp_path: Path):
+    """In place of ids; a file that is held out of itself is still refused."""
+    train = dataset_of(tmp_path, "train", [(OTHER, "ocd"), (ONE, "ocd")])
+    test = dataset_of(tmp_path, "test", [(COPY, "ocd"), (OTHER, "ocd")])
+    check_leakage(train, test, allowed=["all"])
+    with pytest.raises(DataError, match=r"--allow-duplicate test:1 \(all: every one\)"):
+        check_leakage(train, test)
+    with pytest.raises(InputError, match="is named twice"):
+        check_leakage(train, train, allowed=["all"])
 
 
 def test_leakage_is_told_with_both_places(tmp_path: Path):
@@ -168,6 +218,19 @@ def test_odd_data_is_warned_of(tmp_path: Path):
     assert problems["does not occur in"] == 1
 
 
+def test_repeated_texts_are_counted_with_their_first_lines(tmp_path: Path):
+    """One sentence says how many, and of how many the labels contradict each other; None without any."""
+    once = [(ONE, "ocd"), (OTHER, "panic")]
+    assert repeated_texts(dataset_of(tmp_path, "once", once)) is None
+    alike = repeated_texts(dataset_of(tmp_path, "alike", [*once, (OTHER.upper(), "panic")]))
+    assert alike is not None
+    assert "1 text stands there more than once (lines 2 and 3); each counts" in alike
+    apart = repeated_texts(dataset_of(tmp_path, "apart", [*once, (OTHER, "panic"), (ONE, "panic")]))
+    assert apart is not None
+    assert "2 texts stand there more than once (the first in lines 1 and 4)" in apart
+    assert "1 of them with different labels ('ocd' in line 1, 'panic' in line 4)" in apart
+
+
 @settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=60),
@@ -192,6 +255,26 @@ def test_a_split_is_a_partition_by_condition(conditions: list[str], dev: float, 
             got = sum(one.condition == condition for one in splits[name])
             assert abs(got - share * count) <= (1 if dev + test <= 0.5 else 2)
         assert any(one.condition == condition for one in splits["train"])
+
+
+def test_copies_that_are_allowed_are_warned_of_and_divided(tmp_path: Path):
+    """By id or all; what has the very same words is never divided."""
+    train = dataset_of(tmp_path, "train", [(ONE, "ocd")])
+    test = dataset_of(tmp_path, "test", [(COPY, "ocd")])
+    for allowed in ("all", "test:1"):
+        findings = check_datasets([train, test], [allowed])
+        assert findings.errors == ()
+        assert "which is allowed" in findings.warnings[0].problem
+    assert check_datasets([train, test], ["test:2"]).errors
+    texts = [f"{ONE} {word}" for word in ["again", "today", "always", "often"]]
+    both = dataset_of(tmp_path, "both", [(text, "ocd") for text in (*texts, *texts)])
+    for seed in range(5):
+        assert len(split_examples(both.examples, 0, 0.5, seed)["train"]) == 8
+        splits = split_examples(both.examples, 0, 0.5, seed, ["all"])
+        assert Counter(one.input for one in splits["test"]) == dict.fromkeys(
+            {one.input for one in splits["test"]}, 2
+        )
+        assert len(splits["train"]) == len(splits["test"]) == 4
 
 
 def test_copies_stay_in_one_split_and_a_seed_decides(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,18 @@ def test_a_dry_run_only_tells(trained: Train, tmp_path: Path):
     assert "cost: none" in said
     assert "time: about" in said
     assert not (tmp_path / "runs").exists()
+
+
+def test_texts_that_stand_there_twice_are_told(trained: Train, tmp_path: Path):
+    """The training goes on with them, and says in a sentence how many there are and in which lines."""
+    file = tmp_path / "train.jsonl"
+    rows = [json.loads(row) for row in file.read_text().splitlines()]
+    texts = [f"number {number} of them" for number in range(9)] + ["Number 1, of them!"]
+    told = ({**row, "input": text} for row, text in zip(rows, texts, strict=True))
+    file.write_text("".join(json.dumps(row) + "\n" for row in told))
+    said = trained("--dry-run")
+    assert "warning: train.jsonl: 1 text stands there more than once (lines 2 and 10)" in said
+    assert "10 examples, the longest of" in said
 
 
 @pytest.fixture

@@ -68,7 +68,11 @@ def test_the_command_prints_shares_and_json(file: Path):
         ("{", "is not JSON"),
         ("[1]", "is no object"),
         ('{"label": 1}', "has no 'text'"),
-        ('{"text": "a", "label": "yes"}', "has no 'label'"),
+        ('{"text": "a", "label": "panic"}', "has the label 'panic', and this report counts texts by whether"),
+        (
+            '{"input": "a", "condition": "panic"}',
+            "has no 'label' .* true where a text does and false",
+        ),
         ("", "has no texts"),
     ],
 )

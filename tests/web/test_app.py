@@ -102,14 +102,26 @@ def test_no_limit_takes_the_place_of_the_crisis_notice(
 def test_no_limit_takes_the_place_of_the_language_notice(
     serve: Callable[..., TestClient], limits: dict[str, int]
 ):
-    """Who writes in a language that is not read gets the helplines, also where no model can be asked."""
+    """Who writes in a language that is not read gets the helplines with the status of any other text."""
     client = serve(**limits)
     client.post("/api/screen", json={"text": SLEEP})
     answer = client.post("/api/assess", json={"text": "chcę umrzeć"})
-    assert answer.status_code == 200
-    assert answer.json()["crisis_notice"] is None
+    other = client.post("/api/assess", json={"text": SLEEP})
+    assert answer.status_code == other.status_code == (503 if "room" in limits else 429)
+    assert answer.headers["Retry-After"] == other.headers["Retry-After"]
+    assert answer.json()["error"] == other.json()["error"]
+    assert "language_notice" not in other.json()
     told = answer.json()["language_notice"]
     assert (told["language"], told["screened"], told["emergency"]) == ("Polish", False, "999")
+
+
+def test_the_screen_has_the_helplines_beside_its_limit(serve: Callable[..., TestClient]):
+    """A language that is not read is told with them, also to whoever has to wait."""
+    client = serve(per_minute=1)
+    client.post("/api/screen", json={"text": SLEEP})
+    answer = client.post("/api/screen", json={"text": "chcę umrzeć"})
+    assert answer.status_code == 429
+    assert answer.json()["language_notice"]["emergency"] == "999"
 
 
 def test_the_screen_alone_tells_a_language_that_it_does_not_read(serve: Callable[..., TestClient]):

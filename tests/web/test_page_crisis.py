@@ -83,13 +83,19 @@ def test_a_possible_danger_gets_a_few_calm_lines(open_page: OpenPage):
 
 
 def test_a_language_that_is_not_read_is_told(open_page: OpenPage):
-    """With the helplines, and with the answer below."""
+    """Once, with the helplines; what the model finds nearest means little, and is shown when asked for."""
     page = open_page()
     send(page, UNREAD)
+    expect(page.locator("#crisis-title")).to_have_text("Help is here")
     expect(page.locator("#crisis")).to_contain_text("This seems to be written in Polish")
     expect(page.locator("#crisis")).to_contain_text("116 123")
-    expect(page.locator("#result")).to_be_visible()
     expect(page.locator("#help")).to_be_hidden()
+    expect(page.locator("#kept-back")).to_be_visible()
+    expect(page.locator("#result")).to_be_hidden()
+    assert page.inner_text("body").count("Polish") == 1
+    assert "%" not in page.inner_text("main")
+    page.locator("#show-anyway").click()
+    expect(page.locator("#bars li").first).to_contain_text("%")
 
 
 @pytest.mark.parametrize(
@@ -133,13 +139,13 @@ def test_a_language_that_only_the_model_does_not_read_is_told(open_page: OpenPag
     page = open_page()
     send(page, SPANISH)
     panel = page.locator("#crisis")
-    expect(page.locator("#crisis-title")).to_have_text("Not read by the model: Spanish")
+    expect(page.locator("#crisis-title")).to_have_text("Aquí hay ayuda")
     expect(page.locator("#crisis-opening")).to_contain_text("Esto parece estar escrito en español")
     expect(page.locator("#crisis-english")).to_contain_text("the crisis screen reads and the model does not")
     expect(panel).to_contain_text("116 123")
     page.get_by_label("Helplines of").select_option("US")
     expect(panel).to_contain_text("988")
-    expect(page.locator("#crisis-title")).to_have_text("Not read by the model: Spanish")
+    expect(page.locator("#crisis-title")).to_have_text("Aquí hay ayuda")
 
 
 def test_a_danger_that_the_model_alone_has_found_stays_with_another_country(open_page: OpenPage):

@@ -123,6 +123,7 @@ class Assessment:
     `recommendation` is None for what resembles everyday life. `calibrated` tells whether the probabilities,
     and when to abstain, were fitted on held-out examples; `about_the_model` says what the model is and how
     often it was right. `crisis_notice` is there whatever the model did, and then `crisis` is true.
+    Where `unread`, the model has learnt from no texts in the description's language, and names nothing.
     `language_notice` is there where the description is in a language that the crisis screen or the model does
     not read, and there is no crisis notice.
     """
@@ -140,6 +141,7 @@ class Assessment:
     text: str
     about_the_model: str = ""
     language_notice: LanguageNotice | None = None
+    unread: bool = False
 
     @property
     def crisis(self) -> bool:
@@ -203,6 +205,7 @@ class Assessment:
             "recommendation": self.recommendation,
             "abstained": self.abstained,
             "abstained_because": self.abstained_because,
+            "unread": self.unread,
             "calibrated": self.calibrated,
             "about_the_model": self.about_the_model,
             "crisis": self.crisis,

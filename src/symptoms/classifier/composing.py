@@ -165,6 +165,7 @@ class Chooser:
             calibrated=self.calibration is not None,
             about_the_model=self.about,
             crisis_notice=notice,
+            unread=unread is not None,
             text=_three_lines(NO_CONCERN if abstained else first.primary_concern, standing, recommendation),
         )
 

@@ -11,16 +11,20 @@ from rich.text import Text
 from symptoms.classifier import Assessment, Certainty, CrisisNotice, KeySymptom, LanguageNotice
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.safety import Level
+from symptoms.taxonomy import EVERYDAY, TOO_LITTLE
 
 BAR_WIDTH, BESIDE_BAR, NARROWEST_NAME = 24, 14, 12
 """Columns of a bar, of what stands beside bar and name (indent, gaps, percentage), and of a name at least."""
 QUOTES = 3
-HEADLINES: Mapping[Certainty, tuple[str, str]] = {
-    "high": ("bold", "This description strongly resembles"),
-    "moderate": ("bold", "This description probably resembles"),
-    "low": ("", "This description may resemble, without much certainty,"),
+STYLES: Mapping[Certainty, str] = {"none": "", "low": "", "moderate": "bold", "high": "bold"}
+"""How an answer is set, by how sure it is."""
+CONDITION = ("strongly", "resembles", "resemble")
+"""What leads to a condition: what is said where it is sure, and the verb, also after "may"."""
+SAID: Mapping[str, tuple[str, str, str]] = {
+    EVERYDAY: ("most likely", "tells of", "tell of"),
+    TOO_LITTLE: ("most likely", "gives", "give"),
 }
-"""How an answer is set and introduced, by how sure it is."""
+"""The same words for labels that are no condition, which nothing can resemble."""
 
 
 def print_notice(console: Console, notice: CrisisNotice | LanguageNotice) -> None:
@@ -35,7 +39,7 @@ def print_notice(console: Console, notice: CrisisNotice | LanguageNotice) -> Non
 
 
 def print_kept_back(console: Console) -> None:
-    """In place of the assessment where there is a crisis notice: no condition, only how to see it."""
+    """In place of the assessment where there is a notice: no condition, only how to see it."""
     console.print("What the model says is kept back; with --show-anyway it is shown.", soft_wrap=True)
     console.print()
     console.print(Text(DISCLAIMER, style="dim"), soft_wrap=True)
@@ -51,9 +55,8 @@ def print_assessment(console: Console, assessment: Assessment) -> None:
     if assessment.abstained:
         console.print(Text(assessment.abstained_because or ""), soft_wrap=flows)
     else:
-        style, said = HEADLINES[assessment.certainty]
-        concern = Text(assessment.primary_concern or "", style)
-        console.print(Text.assemble(f"{said} ", concern, "."), soft_wrap=flows)
+        concern = Text(assessment.primary_concern or "", STYLES[assessment.certainty])
+        console.print(Text.assemble(f"{_headline(assessment)} ", concern, "."), soft_wrap=flows)
     if assessment.leading:
         console.print()
         console.print(_probabilities_title(assessment), soft_wrap=flows, highlight=False)
@@ -72,6 +75,13 @@ def print_assessment(console: Console, assessment: Assessment) -> None:
     console.print(Text(DISCLAIMER, style="dim"), soft_wrap=flows)
 
 
+def _headline(assessment: Assessment) -> str:
+    surely, verb, infinitive = SAID.get(assessment.condition or "", CONDITION)
+    if assessment.certainty == "low":
+        return f"This description may {infinitive}, without much certainty,"
+    return f"This description {surely if assessment.certainty == 'high' else 'probably'} {verb}"
+
+
 def _probabilities_title(assessment: Assessment) -> str:
     if assessment.calibrated:
         return "How probable each is to the model:"
@@ -88,7 +98,7 @@ def _bars(console: Console, assessment: Assessment) -> Padding:
     bar = "cyan" if assessment.certainty in ("moderate", "high") else "dim"
     for place, label in enumerate(assessment.leading):
         filled = round(label.probability * BAR_WIDTH)
-        style = HEADLINES[assessment.certainty][0] if place == 0 and not assessment.abstained else ""
+        style = STYLES[assessment.certainty] if place == 0 and not assessment.abstained else ""
         table.add_row(
             Text(label.primary_concern, style),
             Text(block * filled, bar),

@@ -3,11 +3,11 @@
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from symptoms.data.checking.duplicates import near_duplicates
+from symptoms.data.checking.duplicates import ALL, near_duplicates
 from symptoms.data.example import Dataset, Example
 from symptoms.data.files.fields import SPLITS
 from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy, taxonomy_entry
@@ -19,13 +19,14 @@ CONDITIONS_NAMED = 5
 
 
 def split_examples(
-    examples: Sequence[Example], dev: float, test: float, seed: int
+    examples: Sequence[Example], dev: float, test: float, seed: int, allowed: Collection[str] = ()
 ) -> dict[str, tuple[Example, ...]]:
     """The examples by split, in their order; each condition is divided in the same proportions.
 
-    Near-duplicates stay together, so that none is both trained and tested on. Every condition has an example
-    in train, and from three examples on one in each split whose share is above zero, as far as
-    near-duplicates and the other shares allow.
+    Near-duplicates stay together, so that none is both trained and tested on, but for those whose ids are in
+    `allowed`, or all where that has `ALL`; texts of the very same words stay together in any case. Every
+    condition has an example in train, and from three examples on one in each split whose share is above
+    zero, as far as near-duplicates and the other shares allow.
     """
     if not (0 <= dev <= 1 and 0 <= test <= 1):  # nan is neither
         raise InputError(
@@ -37,7 +38,7 @@ def split_examples(
         )
     split_of = ["train"] * len(examples)
     groups: defaultdict[str, list[list[int]]] = defaultdict(list)
-    for group in _groups([example.input for example in examples]):
+    for group in _groups(examples, allowed):
         groups[examples[group[0]].condition].append(group)
     for condition in sorted(groups):
         own = groups[condition]
@@ -119,20 +120,22 @@ def _share(count: int, fraction: float) -> int:
     return max(1, int(count * fraction + 0.5))
 
 
-def _groups(texts: Sequence[str]) -> list[list[int]]:
-    """The positions of the texts, those that are near-duplicates directly or through others together."""
-    leader = list(range(len(texts)))
+def _groups(examples: Sequence[Example], allowed: Collection[str]) -> list[list[int]]:
+    """The positions of the examples, those that are near-duplicates directly or through others together."""
+    leader = list(range(len(examples)))
 
     def find(position: int) -> int:
         while leader[position] != position:
             position = leader[position]
         return position
 
-    for pair in near_duplicates(texts):
+    for pair in near_duplicates([example.input for example in examples]):
+        if pair.similarity < 1 and {ALL, examples[pair.first].id, examples[pair.second].id} & set(allowed):
+            continue
         first, second = find(pair.first), find(pair.second)
         leader[max(first, second)] = min(first, second)
     groups: defaultdict[int, list[int]] = defaultdict(list)
-    for position in range(len(texts)):
+    for position in range(len(examples)):
         groups[find(position)].append(position)
     return list(groups.values())
 

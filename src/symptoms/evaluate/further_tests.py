@@ -8,6 +8,7 @@ from pathlib import Path
 
 from symptoms.classifier import TrainedModel, Writing
 from symptoms.data import Dataset, check_leakage
+from symptoms.data.checking.duplicates import ALL
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import FurtherTest
 from symptoms.evaluate.key_symptoms import score_key_symptoms
@@ -52,7 +53,7 @@ def check_held_out(
     for number, part in enumerate(held_out):
         elsewhere = set[str]().union(*known[:number], *known[number + 1 :])
         of_this = [one for one in allowed if one in known[number] or one not in elsewhere]
-        of_dev = [one for one in allowed_in_training if one in known[number]]
+        of_dev = [one for one in allowed_in_training if one in known[number] or one == ALL]
         for earlier in (train, dev, own):
             if earlier is not None and earlier is not part:
                 check_leakage(earlier, part, [*of_this, *of_dev] if part is dev else of_this)

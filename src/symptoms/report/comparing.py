@@ -162,7 +162,10 @@ class Comparison:
 def read_run(run: RunDirectory) -> ComparedRun:
     """A run as its directory has it; raises RunError where that is not a run's."""
     manifest, metrics, dev = run.manifest(), run.metrics(), run.evaluations()
-    settings = {**run.settings().model_dump(), SERVICE_SETTING: manifest["service_url"] or manifest["service"]}
+    settings = {
+        **run.settings().model_dump(),
+        SERVICE_SETTING: manifest["service_url"] or manifest["service"],
+    }
     for key, said in DIGESTS.items():
         digest: str | None = manifest.get(key)
         settings[said] = digest and digest[:DIGEST_SHOWN]

@@ -10,6 +10,7 @@ import numpy as np
 
 from symptoms.evaluate.evaluation_file import Evaluation
 from symptoms.evaluate.measures.scores import Scores
+from symptoms.report.headline import headline, name_of_model
 from symptoms.safety.measuring import Share
 
 if TYPE_CHECKING:
@@ -50,19 +51,18 @@ def as_svg(figure: Figure) -> str:
 
 def comparison(evaluation: Evaluation) -> str:
     """Macro-F1 of the model and of every baseline, with intervals, the best at the top."""
-    rows = [(evaluation.subject.name, evaluation.scores, BLUE)]
-    rows += [(baseline.name, baseline.scores, GREY) for baseline in evaluation.baselines]
-    rows.sort(key=lambda row: row[1].macro_f1.value)
+    rows = [(name_of_model(evaluation), headline(evaluation).macro_f1, BLUE)]
+    rows += [(baseline.name, baseline.scores.macro_f1, GREY) for baseline in evaluation.baselines]
+    rows.sort(key=lambda row: row[1].value)
     figure, axes = new_figure(7.5, 0.9 + 0.36 * len(rows))
-    for place, (_, scores, colour) in enumerate(rows):
-        interval = scores.macro_f1
+    for place, (_, interval, colour) in enumerate(rows):
         axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.5)
         axes.plot(interval.value, place, "o", color=colour, markersize=8)
         axes.annotate(
             f"{interval.value:.2f}", (interval.high, place), (6, -3), textcoords="offset points", color=INK
         )
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-    axes.set_xlim(0, min(1.0, max(row[1].macro_f1.high for row in rows) + 0.12))
+    axes.set_xlim(0, min(1.0, max(row[1].high for row in rows) + 0.12))
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("macro-F1 with 95% interval")
     axes.grid(axis="x", alpha=0.3)

@@ -12,6 +12,7 @@ from symptoms.evaluate.measures.abstention import CONFIDENCE
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE
 from symptoms.report import figures
+from symptoms.report.headline import headline, name_of_model, nothing_was_read
 from symptoms.words import counted
 
 ENOUGH_FOR_A_VERDICT = 30
@@ -95,10 +96,12 @@ def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, 
         "evaluation": evaluation,
         "scores": evaluation.scores,
         "rows": [
-            (evaluation.subject.name, evaluation.scores, None),
+            (name_of_model(evaluation), evaluation.scores, None),
             *((one.name, one.scores, one) for one in evaluation.baselines),
         ],
         "at_coverage": at_coverage,
+        "headline": headline,
+        "nothing_was_read": nothing_was_read(evaluation),
         "others": others,
         "difference": difference_text,
         "verdict": verdict(evaluation),
@@ -115,11 +118,13 @@ def _content(evaluation: Evaluation, others: Sequence[Evaluation]) -> dict[str, 
 
 def verdict(evaluation: Evaluation) -> str:
     """One sentence on how the model compares with the best baseline."""
-    reached = interval_text(evaluation.scores.macro_f1)
+    reached = interval_text(headline(evaluation).macro_f1)
     n = evaluation.scores.n
-    own = f"{evaluation.subject.name} reaches a macro-F1 of {reached} on {counted(n, 'text')}"
+    name = evaluation.subject.name
+    subject = f"The likeliest label of {name}" if nothing_was_read(evaluation) else name
+    own = f"{subject} reaches a macro-F1 of {reached} on {counted(n, 'text')}"
     for one in evaluation.further:
-        own += f" and {interval_text(one.scores.macro_f1)} on the {one.n} of {file_name(one.path)}"
+        own += f" and {interval_text(headline(one).macro_f1)} on the {one.n} of {file_name(one.path)}"
     # A part of what is evaluated is no baseline of it.
     baselines = [one for one in evaluation.baselines if one.name != MODEL_ALONE]
     if not baselines:
@@ -129,6 +134,9 @@ def verdict(evaluation: Evaluation) -> str:
     best = max(baselines, key=lambda one: one.scores.macro_f1.value)
     gap = best.macro_f1_difference
     compared = f"{best.name}, the best baseline, reaches {interval_text(best.scores.macro_f1)}"
+    if nothing_was_read(evaluation):
+        # The differences that are stored are of whole answers, of which there were none.
+        return f"{own}; {compared}."
     if gap.low > 0:
         return f"{own}; {compared}, so the model is better than it."
     if gap.high < 0:
@@ -137,7 +145,12 @@ def verdict(evaluation: Evaluation) -> str:
 
 
 def two_accuracies(evaluation: Evaluation) -> str | None:
-    """One sentence on why two accuracies are told; None where there is little between them."""
+    """Why two accuracies are told, or one in place of the other; None where they are alike."""
+    if nothing_was_read(evaluation):
+        return (
+            "Nothing of what the model wrote could be read, so there are no figures of whole answers; those "
+            "told are of the likeliest label alone, which is what people are shown."
+        )
     in_all, of_label = evaluation.scores.accuracy.value, evaluation.by_label.accuracy.value
     if abs(of_label - in_all) <= WORTH_A_SENTENCE:
         return None

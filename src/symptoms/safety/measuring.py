@@ -156,7 +156,11 @@ def _read(path: Path, number: int, line: str) -> LabelledText:
     if not isinstance(text, str):
         raise InputError(f"{where} has no 'text' (or 'input') that is a string; add it.")
     if label not in (True, False):
-        raise InputError(f"{where} has no 'label' (or 'crisis') that is true or false; add it.")
+        found = "no 'label' (or 'crisis')" if label is None else f"the label {label!r}"
+        raise InputError(
+            f"{where} has {found}, and this report counts texts by whether they speak of danger now: write "
+            "true where a text does and false where not (1 and 0 will do), whatever condition it is of."
+        )
     return LabelledText(text, bool(label), str(fields.get("kind", "-")), str(fields.get("language", "-")))
 
 

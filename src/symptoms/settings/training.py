@@ -35,7 +35,7 @@ class TrainingSettings(BaseModel):
     dev: str | None = Field(default=None, min_length=1, description="Held-out data to evaluate on.")
     allow_duplicate: list[str] = Field(
         default=[],
-        description="Id of a dev example that may resemble a training example; may be repeated.",
+        description="Id of a dev example that may resemble a training example, or all; may be repeated.",
     )
     text_column: str | None = Field(
         default=None, min_length=1, description="The column with the text, if not input."

@@ -39,7 +39,9 @@ class Recommendations(BaseModel):
 
 EVERYDAY = "no_clinical_concern"
 """The taxonomy's label for everyday life."""
-OUT_OF_SCOPE = (EVERYDAY, "not_enough_information")
+TOO_LITTLE = "not_enough_information"
+"""The taxonomy's label for texts that are too vague, of the body, or off topic."""
+OUT_OF_SCOPE = (EVERYDAY, TOO_LITTLE)
 """The taxonomy's labels for texts that give no reason to name a condition."""
 
 

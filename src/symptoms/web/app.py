@@ -112,14 +112,18 @@ class _Handlers:
         screening = await run_in_threadpool(screen, asked.text, beside_model)
         country = self._country(asked.country)
         notice, unread = notice_of(screening, country), language_notice_of(screening, country)
+        told = None if unread is None else asdict(unread)
         if notice is None:
-            self._charge(request, 1)
+            try:
+                self._charge(request, 1)
+            except ApiError as problem:
+                raise problem.beside(told) from None
         return JSONResponse(
             {
                 "crisis": screening.crisis,
                 "crisis_level": screening.level.value,
                 "crisis_notice": None if notice is None else asdict(notice),
-                "language_notice": None if unread is None else asdict(unread),
+                "language_notice": told,
                 "disclaimer": DISCLAIMER,
             }
         )
@@ -141,7 +145,7 @@ class _Handlers:
         return JSONResponse(
             {
                 "results": [
-                    {"assessment": None, "error": str(outcome)}
+                    _unanswered(outcome)
                     if isinstance(outcome, ApiError)
                     else {"assessment": outcome, "error": None}
                     for outcome in outcomes
@@ -183,9 +187,15 @@ class _Handlers:
     async def _without_model(
         self, text: str, country: str | None, problem: ApiError
     ) -> dict[str, Any] | ApiError:
-        """The notice of danger or of a language that is not read, which needs no model; else the problem."""
+        """The notice of danger, which needs no model; else the problem.
+
+        Beside the problem stands the notice of a text in a language that is not read.
+        """
         without_model = await run_in_threadpool(notices_without_model, text, problem, self._country(country))
-        return problem if without_model is None else without_model.to_json()
+        if without_model is None:
+            return problem
+        told = without_model.to_json()
+        return told if without_model.crisis else problem.beside(told["language_notice"])
 
     def _country(self, asked: str | None) -> str | None:
         return asked or self._served.model.country
@@ -195,6 +205,11 @@ class _Handlers:
         seconds = self._served.rate_limit.seconds_to_wait(client, cost)
         if seconds:
             raise ApiError(429, "Too many descriptions were sent; wait a little and try again.", seconds)
+
+
+def _unanswered(problem: ApiError) -> dict[str, Any]:
+    beside = {} if problem.language_notice is None else {"language_notice": problem.language_notice}
+    return {"assessment": None, "error": str(problem), **beside}
 
 
 def _answer(answer: BaseModel) -> Response:

@@ -78,6 +78,7 @@ class AssessmentAnswer(_Answer):
     recommendation: str | None = Field(description="None for what resembles everyday life.")
     abstained: bool
     abstained_because: str | None
+    unread: bool = Field(description="Whether the model has learnt from no texts in this language.")
     calibrated: bool
     about_the_model: str = Field(description="What the model is, and how often it was right on which texts.")
     crisis: bool
@@ -103,6 +104,9 @@ class BatchItem(_Answer):
 
     assessment: AssessmentAnswer | None
     error: str | None
+    language_notice: LanguageNotice | None = Field(
+        default=None, description="Beside an error of a text in a language that is not read."
+    )
 
 
 class BatchAnswer(_Answer):

@@ -5,6 +5,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from symptoms.web.problems import ApiError, ErrorAnswer, log_without_words
+from symptoms.web.problems import ApiError, log_without_words
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -107,7 +108,9 @@ class Guard:
 def error_response(request_id: str, problem: ApiError) -> Response:
     """A problem as JSON."""
     headers = {**problem.headers, **({"WWW-Authenticate": "Bearer"} if problem.status == 401 else {})}
-    body = ErrorAnswer(error=str(problem), request_id=request_id).model_dump()
+    body: dict[str, Any] = {"error": str(problem), "request_id": request_id}
+    if problem.language_notice is not None:
+        body["language_notice"] = problem.language_notice
     return JSONResponse(body, problem.status, headers)
 
 

@@ -3,9 +3,11 @@
 import logging
 import math
 import traceback
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from symptoms.classifier import LanguageNotice
 from symptoms.errors import SymptomsError
 
 STOPPING = "The service is stopping; start it again and ask then."
@@ -15,11 +17,23 @@ logger = logging.getLogger("symptoms.web")
 class ApiError(SymptomsError):
     """An error that the client is told: an HTTP status and one sentence."""
 
-    def __init__(self, status: int, sentence: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        sentence: str,
+        retry_after: float | None = None,
+        language_notice: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.retry_after = retry_after
         """Seconds after which asking again makes sense."""
+        self.language_notice = language_notice
+        """What is said beside the error of a text in a language that is not read, with helplines, as JSON."""
+
+    def beside(self, language_notice: dict[str, Any] | None) -> "ApiError":
+        """The same error with the notice of the text that it is about."""
+        return ApiError(self.status, str(self), self.retry_after, language_notice)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -28,12 +42,17 @@ class ApiError(SymptomsError):
 
 
 class ErrorAnswer(BaseModel):
-    """The body of every error."""
+    """The body of every error.
+
+    `language_notice` is there alone where the error is of a text in a language that the crisis screen does
+    not read: the helplines do not wait for a model that is busy.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     error: str
     request_id: str
+    language_notice: LanguageNotice | None = None
 
 
 EXPECTED = {

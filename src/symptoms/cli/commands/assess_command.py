@@ -47,7 +47,8 @@ def assess(
         bool,
         typer.Option(
             "--show-anyway",
-            help="With a crisis notice, show below it what the model says, too. It is kept back by default.",
+            help="With a notice of danger or of a language that is not read, show below it what the model "
+            "says, too. It is kept back by default.",
         ),
     ] = False,
     service: ServiceOption = None,
@@ -157,7 +158,7 @@ def _assess_one(
     if result.language_notice is not None and result.language_notice != unread:
         # Which languages it has learnt from is known with the model.
         print_notice(console, result.language_notice)
-    if result.crisis and not show_anyway:
+    if (result.crisis or result.unread) and not show_anyway:
         print_kept_back(console)
     else:
         print_assessment(console, result)

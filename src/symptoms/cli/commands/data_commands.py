@@ -36,6 +36,12 @@ data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look a
 
 KINDS = ".jsonl, .ndjson, .json, .csv, .tsv, .xlsx, .parquet, or a folder of datasets"
 FileArgument = Annotated[Path, typer.Argument(help=f"A data set: {KINDS}.")]
+AllowDuplicateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Id of an example that may resemble others in another part, or all; may be repeated.",
+    ),
+]
 FREQUENT = 20
 
 
@@ -44,6 +50,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(help=f"Data sets: {KINDS}; the training data first.")],
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    allow_duplicate: AllowDuplicateOption = None,
 ) -> None:
     """Tell every fault, near-duplicates within and across files, conflicting labels, and what looks odd."""
     if len({file.resolve() for file in files}) < len(files):
@@ -54,7 +61,7 @@ def check(
         dataset, found = read_dataset(file, columns=columns_called(text_column, label_column))
         datasets.append(dataset)
         faults.extend(found)
-    findings = check_datasets(datasets)
+    findings = check_datasets(datasets, allow_duplicate or ())
     faults.extend(findings.errors)
     for note in (note for dataset in datasets for note in dataset.notes):
         typer.echo(f"note: {note}")
@@ -97,13 +104,14 @@ def split(
     seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    allow_duplicate: AllowDuplicateOption = None,
 ) -> None:
     """Divide a data set into train, dev and test, by condition, near-duplicates together.
 
     Splits that the file itself names are not looked at.
     """
     dataset = _loaded(file, text_column, label_column)
-    splits = split_examples(dataset.examples, dev, test, seed)
+    splits = split_examples(dataset.examples, dev, test, seed, allow_duplicate or ())
     for path in write_splits(dataset, splits, out):
         typer.echo(f"{path}: {counted(len(splits[path.stem]), 'example')}")
     for sentence in what_was_not_split(splits, {"dev": dev, "test": test}):

@@ -64,7 +64,8 @@ def evaluate(
     allow_duplicate: Annotated[
         list[str] | None,
         typer.Option(
-            help="Id of a test or dev example that may resemble one of training or dev; may be repeated."
+            help="Id of a test or dev example that may resemble one of training or dev, or all; may be "
+            "repeated."
         ),
     ] = None,
     risk: Annotated[
@@ -150,26 +151,33 @@ def _kind_and_path(given: str) -> tuple[str, Path]:
 
 def print_result(evaluation: Evaluation, page: Path) -> None:
     """Write the figures as a table, with what has to be said of them, and where the report is."""
+    from symptoms.report.headline import headline, name_of_model, nothing_was_read
     from symptoms.report.pages import answering, interval_text, percent_text, two_accuracies, verdict
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     beside = [f"macro-F1, {Path(one.path).stem}" for one in evaluation.further]
     for column in ("", "macro-F1", *beside, "accuracy", "surest 80%", "calibration error"):
         table.add_column(column)
-    rows = [(evaluation.subject.name, evaluation.scores)]
-    rows += [(baseline.name, baseline.scores) for baseline in evaluation.baselines]
-    for number, (name, scores) in enumerate(rows):
+    table.add_row(
+        name_of_model(evaluation),
+        interval_text(headline(evaluation).macro_f1),
+        *(interval_text(headline(one).macro_f1) for one in evaluation.further),
+        interval_text(headline(evaluation).accuracy),
+        percent_text(None if nothing_was_read(evaluation) else evaluation.scores.accuracy_at_80_coverage),
+        f"{evaluation.scores.calibration.ece:.3f}",
+    )
+    for baseline in evaluation.baselines:
         of_further = [
-            one.scores if number == 0 else next((b.scores for b in one.baselines if b.name == name), None)
+            next((b.scores for b in one.baselines if b.name == baseline.name), None)
             for one in evaluation.further
         ]
         table.add_row(
-            name,
-            interval_text(scores.macro_f1),
+            baseline.name,
+            interval_text(baseline.scores.macro_f1),
             *(interval_text(other.macro_f1) if other else "" for other in of_further),
-            interval_text(scores.accuracy),
-            percent_text(scores.accuracy_at_80_coverage),
-            f"{scores.calibration.ece:.3f}",
+            interval_text(baseline.scores.accuracy),
+            percent_text(baseline.scores.accuracy_at_80_coverage),
+            f"{baseline.scores.calibration.ece:.3f}",
         )
     console = Console()
     console.print(table)

@@ -11,6 +11,7 @@ from rich.console import Console
 from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.cli.outcome import going_on_with
 from symptoms.conformance import Row, deviations_at_first_meeting
+from symptoms.data.checking.repeated_texts import repeated_texts
 from symptoms.errors import InputError
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.summary import price_of_run
@@ -95,8 +96,12 @@ def train(
     # Wrong settings are told now, not after the seconds that connecting takes.
     as_told = request.resolved(request.base_model).settings
     check_writers(as_told)
-    for note in (*request.examples(as_told).notes, *(request.dev.notes if request.dev else ())):
+    data = request.examples(as_told)
+    for note in (*data.notes, *(request.dev.notes if request.dev else ())):
         console.print(note, markup=False, highlight=False)
+    repetition = repeated_texts(data)
+    if repetition is not None:
+        say(console, f"warning: {repetition}", "yellow")
     console.print("Connecting to the Tinker service ...")
     preferred = request.preferred_base_model
     of_run = resume or (repeat if "base_model" not in told else None)

@@ -1,11 +1,11 @@
 """What is wrong, or odd, with data sets whose every line is well-formed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from symptoms.data.checking.duplicates import near_duplicates, plain_words
+from symptoms.data.checking.duplicates import ALL, near_duplicates, plain_words
 from symptoms.data.example import Dataset, Example
 from symptoms.errors import Fault
 from symptoms.words import counted
@@ -41,10 +41,11 @@ class _Placed:
         return self.path, self.example.split
 
 
-def check_datasets(datasets: Sequence[Dataset]) -> Findings:
+def check_datasets(datasets: Sequence[Dataset], allowed: Collection[str] = ()) -> Findings:
     """Near-duplicates within and across the data sets, conflicting labels, balance, lengths, odd words.
 
-    Examples at fault, as `read_dataset` has them, are looked at as far as they could be read.
+    Near-duplicates of which one's id is in `allowed`, or all where that has `ALL`, are warnings wherever they
+    stand. Examples at fault, as `read_dataset` has them, are looked at as far as they could be read.
     """
     placed = [_Placed(dataset.path, one) for dataset in datasets for one in dataset.examples if one.input]
     errors: list[Fault] = []
@@ -58,12 +59,12 @@ def check_datasets(datasets: Sequence[Dataset]) -> Findings:
         if _are_known(first, second) and first.example.condition != second.example.condition:
             labels = f"{second.example.condition!r} here and {first.example.condition!r} there"
             errors.append(_fault(second, "condition", f"{what}, with another label: {labels}; keep one"))
-        elif first.part != second.part:
-            errors.append(
-                _fault(second, "input", f"{what}, which is in another part of the data; remove one")
-            )
+        elif first.part != second.part and not {ALL, first.example.id, second.example.id} & set(allowed):
+            what += ", which is in another part of the data"
+            errors.append(_fault(second, "input", f"{what}; remove one, or allow it with --allow-duplicate"))
         else:
-            warnings.append(_fault(second, "input", f"{what}; it counts twice in training"))
+            counts = "it counts twice in training" if first.part == second.part else "which is allowed"
+            warnings.append(_fault(second, "input", f"{what}; {counts}"))
     order = {str(dataset.path): number for number, dataset in enumerate(datasets)}
     return Findings(*(_sorted(found, order) for found in (errors, warnings)))
 

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from symptoms.data.example import Dataset, Example
@@ -18,6 +18,22 @@ NEAR_DUPLICATE = 0.2
 Of the 5.6 million pairs in our 3,356 examples one reaches 0.12, while a copy with every eighth word replaced
 has about 0.45 and one with every fifth still 0.25. A paraphrase in other words is not found by this.
 """
+SHORT, SHORTER = 8, 6
+"""Texts of fewer triples than these, which is two fewer than words, have to be more alike than others."""
+SHORT_DUPLICATE, SHORTER_DUPLICATE = 0.4, 0.75
+"""What short texts say may be in one word: `I feel sad about work` is no copy of the one about school.
+
+Of eight or nine words one may differ; of fewer none, but one may stand before or after them.
+"""
+COMMON = 10
+"""A triple that more different texts than this have is wording that they share, as a template's is.
+
+Two texts are copies only where they are as alike without it, unless they differ in little at all. Of one text
+ten variants are found: the usual number where words are replaced to have more data.
+"""
+LITTLE_DIFFERS = 0.5
+ALL = "all"
+"""In place of an id it allows every near-duplicate."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +67,60 @@ def shingles(text: str) -> frozenset[tuple[str, ...]]:
     return frozenset(tuple(words[start : start + SHINGLE]) for start in range(count))
 
 
-def near_duplicates(texts: Sequence[str], threshold: float = NEAR_DUPLICATE) -> list[NearDuplicate]:
-    """All pairs whose similarity is at least `threshold`, which is above 0, by position.
+def near_duplicates(texts: Sequence[str]) -> list[NearDuplicate]:
+    """All pairs that count as one text, by position.
+
+    The similarity that it takes is `NEAR_DUPLICATE`, and higher for short texts. Pairs that have in common
+    what many texts have in common, as those of a template, count only where they differ in little.
+    """
+    sets = [shingles(text) for text in texts]
+    # A text that stands there many times makes its own wording no more common.
+    frequency = Counter(shingle for own in set(sets) for shingle in own)
+    rare = [frozenset(shingle for shingle in own if frequency[shingle] <= COMMON) for own in sets]
+
+    def is_copy(pair: NearDuplicate) -> bool:
+        if pair.similarity >= LITTLE_DIFFERS:
+            return True
+        first, second = rare[pair.first], rare[pair.second]
+        return len(first & second) >= NEAR_DUPLICATE * len(first | second) > 0
+
+    return [pair for pair in _similar(sets, _needed) if is_copy(pair)]
+
+
+def _needed(count: int) -> float:
+    """The similarity from which texts of so many triples count as one."""
+    if count < SHORTER:
+        return SHORTER_DUPLICATE
+    return SHORT_DUPLICATE if count < SHORT else NEAR_DUPLICATE
+
+
+def similar_texts(texts: Sequence[str], threshold: float) -> list[NearDuplicate]:
+    """All pairs whose similarity is at least `threshold`, which is above 0, by position."""
+    return _similar([shingles(text) for text in texts], lambda _: threshold)
+
+
+def _similar(
+    sets: Sequence[frozenset[tuple[str, ...]]], threshold: Callable[[int], float]
+) -> list[NearDuplicate]:
+    """The pairs as similar as `threshold` wants it of the smaller set; it may not grow with the size.
 
     Similar texts must share one of their rarer triples, so only those are looked up (prefix filtering,
     Chaudhuri et al. 2006): an opening that thousands of texts have in common costs nothing.
     """
-    sets = [shingles(text) for text in texts]
     frequency = Counter(shingle for own in sets for shingle in own)
     holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     found: list[NearDuplicate] = []
     for position, own in enumerate(sets):
         rarest_first = sorted(own, key=lambda shingle: (frequency[shingle], shingle))
         # The small amount keeps 0.2 * 15, which is a little above 3, from being rounded up to 4.
-        needed = math.ceil(threshold * len(own) - 1e-9)
+        needed = math.ceil(threshold(len(own)) * len(own) - 1e-9)
         candidates: set[int] = set()
         for shingle in rarest_first[: len(own) - needed + 1]:
             candidates.update(holders[shingle])
             holders[shingle].append(position)
         for earlier in sorted(candidates):
             similarity = len(own & sets[earlier]) / len(own | sets[earlier])
-            if similarity >= threshold:
+            if similarity >= threshold(min(len(own), len(sets[earlier]))):
                 found.append(NearDuplicate(earlier, position, similarity))
     return found
 
@@ -90,22 +139,23 @@ def leakage(train: Dataset, test: Dataset) -> tuple[Leak, ...]:
 def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) -> None:
     """Raise DataError with each test example that nearly repeats a training example.
 
-    Those whose ids are in `allowed` pass. Dev stands for either: it is held out of training, and tests are
-    held out of what is fitted on it. Raises InputError for an allowed id that the test data lack, and where
-    the two have the very same texts.
+    Those whose ids are in `allowed` pass, and every one where that has `ALL`. Dev stands for either: it is
+    held out of training, and tests are held out of what is fitted on it. Raises InputError for an allowed id
+    that the test data lack, and where the two have the very same texts.
     """
     known = [example.id for example in test.examples]
     for identifier in allowed:
-        if identifier not in known:
+        if identifier not in known and identifier != ALL:
             raise InputError(f"{test.path} has no example {identifier!r}{nearest(identifier, known)}")
     faults: list[Fault] = []
     for leak in leakage(train, test):
-        if leak.test.id not in allowed:
+        if leak.test.id not in allowed and ALL not in allowed:
             trained = f"{train.path}:{leak.train.line} ({leak.train.id}), similarity {leak.similarity:.2f}"
-            allow = f"remove one, or allow it with --allow-duplicate {leak.test.id}"
+            allow = f"remove one, or allow it with --allow-duplicate {leak.test.id} ({ALL}: every one)"
             problem = f"nearly repeats {trained}; {allow}"
             faults.append(Fault(str(test.path), leak.test.line, "input", problem))
-    if faults and [one.input for one in train.examples] == [one.input for one in test.examples]:
+    texts_of_train, texts_of_test = ([one.input for one in part.examples] for part in (train, test))
+    if (faults or ALL in allowed) and texts_of_train == texts_of_test:
         is_one = train.path == test.path
         known = f"{test.path} {'is named twice' if is_one else f'has the very texts of {train.path}'}"
         raise InputError(f"{known}, so nothing is held out; name another file.")

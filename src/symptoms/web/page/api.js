@@ -6,9 +6,10 @@ export function useKey(told) {
 }
 
 export class RequestError extends Error {
-  constructor(sentence, status) {
+  constructor(sentence, status, languageNotice = null) {
     super(sentence);
     this.status = status;
+    this.languageNotice = languageNotice;
   }
 }
 
@@ -29,7 +30,7 @@ export async function ask(path, body) {
     throw new RequestError("The service does not answer; is 'symptoms serve' still running?", 0);
   }
   if (!response.ok) {
-    throw new RequestError(answer.error, response.status);
+    throw new RequestError(answer.error, response.status, answer.language_notice);
   }
   return answer;
 }

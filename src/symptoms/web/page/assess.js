@@ -54,10 +54,11 @@ async function submit() {
     const entry = { text, country, assessment: await ask("api/assess", { text, country }) };
     remember(entry, present);
     present(entry);
-    if (!entry.assessment.crisis) byId("result").focus();
+    if (!byId("result").hidden) byId("result").focus();
   } catch (error) {
     byId("status").textContent = "";
     show("problem", error.message);
+    if (error.languageNotice) showNotices(text, { crisis: false, crisis_notice: null, language_notice: error.languageNotice });
     if (error.status === 401) onKeyNeeded();
     else await showAllOfScreen(text, country);
   } finally {
@@ -70,7 +71,8 @@ function present(entry) {
   show("problem", "");
   byId("status").textContent = "";
   showNotices(text, assessment);
-  if (assessment.crisis) keepBack(text, assessment);
+  // What is nearest to a text that the model cannot read means little, however probable.
+  if (assessment.crisis || assessment.unread) keepBack(text, assessment);
   else showCard(text, assessment);
   markShown(entry);
   // The newest choice of a country counts, which may have changed meanwhile.

@@ -7,18 +7,30 @@ export function percent(probability) {
   return probability < 0.995 ? `${Math.round(probability * 100)}%` : ">99%";
 }
 
-// By how sure the answer is; page.css has a size for each.
-const TITLES = {
-  none: "No clear answer",
-  low: "This description may resemble, without much certainty",
-  moderate: "This description probably resembles",
-  high: "This description strongly resembles",
+// What leads to a label: what is said where it is sure, and the verb, also after "may". Nothing can resemble a label
+// that is no condition.
+const CONDITION = ["strongly", "resembles", "resemble"];
+const SAID = {
+  no_clinical_concern: ["most likely", "tells of", "tell of"],
+  not_enough_information: ["most likely", "gives", "give"],
 };
+
+// As in "resembles Panic Disorder".
+export function inWords({ condition, primary_concern: concern }) {
+  return `${(SAID[condition] ?? CONDITION)[1]} ${concern}`;
+}
+
+function titleOf({ certainty, condition }) {
+  const [surely, verb, infinitive] = SAID[condition] ?? CONDITION;
+  if (certainty === "none") return "No clear answer";
+  if (certainty === "low") return `This description may ${infinitive}, without much certainty`;
+  return `This description ${certainty === "high" ? surely : "probably"} ${verb}`;
+}
 
 export function showCard(text, assessment) {
   const { abstained, leading, key_symptoms: symptoms } = assessment;
   show("about-model", assessment.about_the_model);
-  byId("result-title").textContent = TITLES[assessment.certainty];
+  byId("result-title").textContent = titleOf(assessment);
   byId("result-concern").textContent = abstained ? assessment.abstained_because : assessment.primary_concern;
   byId("result-concern").dataset.certainty = assessment.certainty;
   byId("bars").dataset.sure = String(assessment.certainty === "high" || assessment.certainty === "moderate");

@@ -1,7 +1,7 @@
 // The panel that comes before everything else: calm words, and numbers of the chosen country.
 import { byId, element, show } from "./elements.js";
 
-// What the panel is headed with, by what its notice opens in and by level; one without says what is not read.
+// What the panel is headed with, by what its notice opens in and by level. What is not read, the opening says.
 const TITLES = {
   en: { clear: "You matter, and help is there now", possible: "Help is here" },
   es: { clear: "Nos importas, y ahora hay ayuda", possible: "Aquí hay ayuda" },
@@ -25,9 +25,8 @@ export function showCrisis({ crisis_notice: danger, language_notice: unread }) {
   }
   panel.dataset.level = notice.level ?? "unread";
   const titles = TITLES[notice.opens_in] ?? TITLES.en;
-  const unreadBy = notice.screened ? "Not read by the model" : "Not read";
-  byId("crisis-title").textContent = titles[notice.level] ?? `${unreadBy}: ${notice.language}`;
-  byId("crisis-title").lang = notice.level ? tagOf(notice) : "en";
+  byId("crisis-title").textContent = titles[notice.level] ?? titles.possible;
+  byId("crisis-title").lang = tagOf(notice);
   // In the language of the text, and then in English: whoever helps may read that, and a language may be mistaken.
   const [opening, inEnglish] = notice.text.split("\n").slice(0, -notice.lines.length);
   byId("crisis-opening").replaceChildren(...withLinks(opening, notice.emergency));

@@ -1,4 +1,5 @@
 // What was assessed since the page was loaded. It is kept in these variables and nowhere else.
+import { inWords } from "./card.js";
 import { byId, element } from "./elements.js";
 
 const MOST = 20;
@@ -38,7 +39,7 @@ function item(entry) {
 }
 
 // With a crisis notice no condition is named, here as little as on the card.
-function inShort({ crisis, abstained, primary_concern: concern }) {
-  if (crisis) return "help is listed at the top";
-  return abstained ? "no clear answer" : `resembles ${concern}`;
+function inShort(assessment) {
+  if (assessment.crisis) return "help is listed at the top";
+  return assessment.abstained ? "no clear answer" : inWords(assessment);
 }
