@@ -60,7 +60,7 @@ def _completions(http: httpx.Client, asked: dict[str, Any], body: dict[str, Any]
 
 def _posted(http: httpx.Client, url: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = http.post(url, json=body)
-    if answer.status_code != httpx.codes.OK:
+    if answer.status_code != 200:
         raise SystemExit(f"{url} answers with status {answer.status_code}: {answer.text[:300]}")
     return answer.json()
 
