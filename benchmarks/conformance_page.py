@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 TABLES = Path(__file__).parent / "conformance"
 PAGE = ROOT / "docs" / "conformance.md"
-ORDER = ("tinker_local", "SkyRL", "open-rl", "hatchery")
+ORDER = ("tinker_local", "SkyRL", "TuFT", "open-rl", "hatchery")
 MARKS = {"as documented": "ok", "differs": "**differs**", "refused": "*refused*", "not measured": "-"}
 LONGEST = 160
 NOT_MEASURED = "- (not measured)"

@@ -194,6 +194,15 @@ def test_vllm_is_told_a_rank_that_it_takes(rank: int, told: str, tmp_path: Path)
     assert told in (done.folder / "README.md").read_text()
 
 
+def test_vllm_serves_an_adapted_unembedding_on_the_untied_base(tmp_path: Path):
+    """As vLLM 0.32.0 was seen to: the card has the command, with the base that the folder brings."""
+    write_tiny_model(tmp_path / "base", "LlamaForCausalLM", tie_word_embeddings=True)
+    source = saved_source(tmp_path / "base", tmp_path / "home", rank=8, train_unembed=True)
+    questions = general_questions(source.base.tokenizer)
+    done = export(source, "peft", None, tmp_path / "out", questions, checked=False)
+    assert "vllm serve FOLDER/base --dtype float32 --enable-lora" in (done.folder / "README.md").read_text()
+
+
 def test_prompts_come_from_a_file(source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """One a line; the card counts them."""
     (tmp_path / "prompts.txt").write_text("I lie awake\n\nTwo more words\n")

@@ -170,8 +170,6 @@ def _how(source: Source, form: Form, kind: str | None, checked: bool) -> str:
 
 def _vllm_with_adapter(source: Source, base: str) -> str:
     """The command, or why there is none."""
-    if source.head_is_adapted:
-        return "# an adapter of the unembedding is not among what vLLM takes everywhere: export --to hf"
     rank = source.adapter.config.rank
     most = next((each for each in VLLM_RANKS if each >= rank), None)
     if most is None:
