@@ -146,6 +146,19 @@ def test_which_sdk_versions_are_let_in_is_told(scaled_model: Path, tmp_path: Pat
     assert row.came.startswith("let in: 0.25.0, 0.34.0, 0.36.0, 0.38.0; 0.30.0: status 4"), row
 
 
+def test_adapters_that_do_not_start_alike_are_not_compared(scaled_model: Path, tmp_path: Path):
+    """Where the seed is not heeded, what a step is held against another adapter's for is not measured."""
+    seeds = iter(range(10**6))
+    # At rank 1 seeds differ most.
+    another_each_time = edited(
+        "create_model", lambda body: body["lora_config"].update(seed=next(seeds), rank=1)
+    )
+    with probed(scaled_model, tmp_path, another_each_time) as probe:
+        rows = measured(probe, "weights scale the gradient", "Adam's eps", "an unknown loss")
+    assert [row.verdict for row in rows] == ["not measured", "not measured", "as documented"], rows
+    assert "do not start alike" in rows[0].came
+
+
 def test_a_context_that_is_not_told_is_named(scaled_model: Path, tmp_path: Path):
     """Capabilities without a length differ, and what needs it is not measured."""
     with probed(scaled_model, tmp_path, answered("get_server_capabilities", no_context)) as probe:

@@ -37,6 +37,9 @@ The second is for servers that take no epsilon over 1; one that divides by the s
 SHARE = 0.015
 """The part of the loss that the step to compare with takes away: above noise, below curvature."""
 
+ALIKE, SPREAD = 3, 0.1
+"""Adapters whose first steps have to be alike, and how far apart they may be where no pass is repeatable."""
+
 
 class NotMeasurableError(Exception):
     """What a check needs is not there; the message is the clause that says what."""
@@ -213,8 +216,19 @@ class Probe:
 
     @property
     def usual_fall(self) -> float:
-        """How far the step to compare with lowers the loss, in nats."""
-        return self.fall("usual")
+        """How far the step to compare with lowers the loss, in nats.
+
+        Raises NotMeasurableError where new adapters of one seed differ in it, as no two steps of different
+        adapters could be compared then.
+        """
+        falls = [self.fall(f"usual {number}") for number in range(ALIKE)]
+        if max(falls) > (1 + SPREAD) * min(falls):
+            share = max(falls) / min(falls) if min(falls) > 0 else math.inf
+            raise NotMeasurableError(
+                f"new adapters of one seed do not start alike: the same step is {share:.2g} times as far in "
+                f"one of {ALIKE} as in another"
+            )
+        return falls[0]
 
     def first_step(
         self,
