@@ -40,8 +40,8 @@ class Work:
     is_wanted: Callable[[], bool] = lambda: True
 
 
-class Steps(Protocol):
-    """Work that is done step by step. `step` computes one, tells its own errors, and raises none."""
+class TokenSteps(Protocol):
+    """What samples, a `Scheduler`. `step` computes one token step, tells its own errors, and raises none."""
 
     @property
     def has_work(self) -> bool:
@@ -59,7 +59,7 @@ class Worker:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lanes: OrderedDict[str, deque[Work]] = OrderedDict()
-        self._steps: Steps | None = None
+        self._steps: TokenSteps | None = None
         # Seconds for which steps still go before queued work.
         self._left = LEAST_TURN
         self._changed = threading.Condition()
@@ -80,7 +80,7 @@ class Worker:
             self._queued_bytes += work.num_bytes
             self._changed.notify()
 
-    def attach(self, steps: Steps) -> None:
+    def attach(self, steps: TokenSteps) -> None:
         """Do these steps too; call `wake` when there are some again."""
         self._steps = steps
 
@@ -95,7 +95,7 @@ class Worker:
             self._stopping = True
             self._changed.notify()
 
-    def _take(self) -> Steps | Work | None:
+    def _take(self) -> TokenSteps | Work | None:
         """What to do next, or nothing when stopping."""
         with self._changed:
             while not self._stopping:

@@ -1,4 +1,4 @@
-"""One step of one set of weights: what goes through the model, and what follows from it."""
+"""One token step of one set of weights: what goes through the model, and what follows from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinker_local.engine.infer.prompt_scoring import continuation_logprobs
 from tinker_local.engine.infer.sampler import ScoredRows
 from tinker_local.engine.infer.samples import Sample, are_numbers, extend
 from tinker_local.engine.infer.speculation import FEWEST, MOST_SPECULATED
-from tinker_local.engine.infer.step_plan import StepPlan
+from tinker_local.engine.infer.token_step_plan import TokenStepPlan
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
 from tinker_local.engine.kv_cache.prefix_cache import Memory
 from tinker_local.engine.threads import use_threads_for
@@ -36,7 +36,7 @@ class Owner(Protocol):
         """How many samples may begin beside those that grow; 0 where there are enough."""
         ...
 
-    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: StepPlan) -> bool:
+    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: TokenStepPlan) -> bool:
         """Free a page for a feed, never one that `plan` uses; False where there is none to free."""
         ...
 
@@ -49,7 +49,7 @@ class Owner(Protocol):
         ...
 
 
-class Step:
+class TokenStep:
     """One pass through one set of weights, and what follows from it."""
 
     def __init__(self, scheduler: Owner, jobs: Sequence[Job], memory: Memory) -> None:
@@ -75,7 +75,7 @@ class Step:
             if job.is_done:
                 self._scheduler.finish(job)
 
-    def _plan(self) -> StepPlan:
+    def _plan(self) -> TokenStepPlan:
         least, most = STEP_TOKENS
         budget = min(max(int(STEP_OPERATIONS / (2 * self._network.num_parameters)), least), most)
         current: list[Job] = []
@@ -86,7 +86,7 @@ class Step:
                 return None
             return pages.take(feed.pages[-1] if feed.pages else None)
 
-        plan = StepPlan(self._memory.pages, take_page, budget)
+        plan = TokenStepPlan(self._memory.pages, take_page, budget)
         growing = sum(len(job.growing) for job in self._jobs)
         prefilling = sum(job.last_state is None for job in self._jobs)
         spare = 0 if prefilling or not growing else max(SPECULATION_ROWS // growing - 1, 0)
@@ -118,7 +118,7 @@ class Step:
         prompt.pages = self._memory.cache.find(self._weights.number, prompt.tokens, job.scoring.first)
         prompt.computed = len(prompt.pages) * PAGE_TOKENS
 
-    def _prefill(self, plan: StepPlan, states: Tensor) -> None:
+    def _prefill(self, plan: TokenStepPlan, states: Tensor) -> None:
         """Note how far prompts are prefilled, and score what is asked about them."""
         self._fail_unsound(plan, states)
         asked: list[tuple[Job, int]] = []
@@ -148,7 +148,7 @@ class Step:
                 if job.request.max_tokens > 1:
                     self._weights.lookup.remember(job.request.prompt)
 
-    def _fail_unsound(self, plan: StepPlan, states: Tensor) -> None:
+    def _fail_unsound(self, plan: TokenStepPlan, states: Tensor) -> None:
         """Let go of what was computed with numbers that are none, before it is remembered."""
         # One that is none makes all of its row none.
         sound = are_numbers(states[:, 0])
@@ -164,7 +164,7 @@ class Step:
         self._failed.add(job)
         self._scheduler.fail(job, RequestError(fault))
 
-    def _sample(self, plan: StepPlan, states: Tensor | None) -> None:
+    def _sample(self, plan: TokenStepPlan, states: Tensor | None) -> None:
         """Sample the next token of all that grow, and the first of those that begin."""
         rows: list[int] = []
         runs: list[tuple[Job, Growing, int]] = []
