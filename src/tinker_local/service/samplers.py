@@ -24,9 +24,9 @@ from tinker_local.engine.train.losses import NO_STABLE_REINFORCE
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
-from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
+from tinker_local.service.served_models import find_base
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire.samples import encode_sample, named_tokens

@@ -15,12 +15,12 @@ from tinker_local.engine.train.trainer import TrainingModel
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
-from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
 from tinker_local.service.custom_losses import CustomLosses
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
 from tinker_local.service.ordering import InOrder
 from tinker_local.service.samplers import Samplers
+from tinker_local.service.served_models import find_base
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire import tinker_public_pb2 as proto
