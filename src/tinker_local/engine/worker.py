@@ -7,8 +7,8 @@ instead of spinning (a step of the bundled model took 76 ms instead of 33).
 A lane is one client's queue, such as a training run's, and its work is done in whole pieces.
 
 Sampling is done in steps of a fraction of a second, between which the worker looks up: whether to stop, and
-whose turn it is. A sampling request goes before queued work, and may take as long as the last piece of that
-took before the next one has its turn; so neither waits for the other's end.
+whose turn it is. While queued work waits, sampling runs first, for about as long as the last piece of queued
+work took (`LEAST_TURN` at least); then one piece of queued work is done, and so on in turn.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tinker_local.errors import BusyError
 MAX_QUEUED_BYTES = 256 * 2**20
 """Requests beyond this are told to wait; one alone is always taken."""
 LEAST_TURN = 0.2
-"""Seconds that steps may take at least before queued work has its turn."""
+"""Seconds of sampling for which queued work waits even where its last piece took less."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from tinker_local.engine.threads import use_threads_for
 from tinker_local.errors import RequestError
 
 STEP_OPERATIONS = 6e10
-"""Floating-point operations that a step's prompts may take, about a third of a second on two cores,"""
+"""Floating-point operations that a step's prompts may take: about a third of a second on two cores."""
 STEP_TOKENS = (64, 1024)
-"""but at least and at most so many tokens."""
+"""That limit in tokens, however large the model is: never below the first, never above the second."""
 SPECULATION_ROWS = 8
 """Rows up to which speculation fills a step: so many take little longer than one."""
 
