@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from tinker_local.engine.infer.jobs import Feed, Growing, Job, release
+from tinker_local.engine.infer.jobs import Feed, GrowingSample, Job, release
 from tinker_local.engine.infer.prompt_scoring import continuation_logprobs
 from tinker_local.engine.infer.sampler import ScoredRows
 from tinker_local.engine.infer.samples import Sample, are_numbers, extend
@@ -59,7 +59,7 @@ class TokenStep:
         self._weights = jobs[0].weights
         self._network = self._weights.network()
         self._failed: set[Job] = set()
-        self._speculated: dict[Growing, list[int]] = {}
+        self._speculated: dict[GrowingSample, list[int]] = {}
 
     @torch.no_grad()
     def run(self) -> None:
@@ -167,7 +167,7 @@ class TokenStep:
     def _sample(self, plan: TokenStepPlan, states: Tensor | None) -> None:
         """Sample the next token of all that grow, and the first of those that begin."""
         rows: list[int] = []
-        runs: list[tuple[Job, Growing, int]] = []
+        runs: list[tuple[Job, GrowingSample, int]] = []
         for job in self._jobs:
             for grown in job.growing:
                 start, mine = plan.rows_of(grown.feed)
@@ -177,7 +177,7 @@ class TokenStep:
                     rows += mine[last:]
                 elif mine:
                     grown.feed.computed = start + len(mine)
-        beginning: list[tuple[Job, Growing, int]] = []
+        beginning: list[tuple[Job, GrowingSample, int]] = []
         free = self._scheduler.free_slots()
         fleeting = self._scheduler.max_slots
         parts = [states[rows]] if states is not None and rows else []
@@ -197,7 +197,7 @@ class TokenStep:
             parts.append(job.last_state[None])
             for number in range(job.num_started, job.num_started + count):
                 sample = Sample.numbered(job.request, number)
-                beginning.append((job, Growing(number, sample, Feed(list(job.request.prompt))), row))
+                beginning.append((job, GrowingSample(number, sample, Feed(list(job.request.prompt))), row))
             row += 1
             job.num_started += count
         if not parts:
@@ -216,7 +216,7 @@ class TokenStep:
             if job.num_started == job.request.num_samples:
                 release(self._memory.pages, job.prompt)
 
-    def _scored(self, states: Tensor, runs: Sequence[tuple[Job, Growing, int]]) -> ScoredRows:
+    def _scored(self, states: Tensor, runs: Sequence[tuple[Job, GrowingSample, int]]) -> ScoredRows:
         """Scores after states [rows, hidden], of which those of a run follow its first one."""
         temperatures = list[float]()
         starts = {row: job.request.temperature for job, _, row in runs}
@@ -224,7 +224,7 @@ class TokenStep:
             temperatures.append(starts[row] if row in starts else temperatures[-1])
         return ScoredRows.of(self._network.logits(states), temperatures)
 
-    def _extend(self, runs: Sequence[tuple[Job, Growing, int]], scored: ScoredRows) -> None:
+    def _extend(self, runs: Sequence[tuple[Job, GrowingSample, int]], scored: ScoredRows) -> None:
         """Sample from each run of rows as long as the tokens are those that were speculated on."""
         going = list(runs)
         for depth in range(MOST_SPECULATED + 1):
@@ -232,7 +232,7 @@ class TokenStep:
                 return
             rows = [row + depth for _, _, row in going]
             extend([grown.sample for _, grown, _ in going], scored, rows, self._weights.tokenizer)
-            still: list[tuple[Job, Growing, int]] = []
+            still: list[tuple[Job, GrowingSample, int]] = []
             for job, grown, row in going:
                 token = grown.sample.tokens[-1]
                 grown.feed.tokens.append(token)
@@ -243,7 +243,7 @@ class TokenStep:
                     grown.num_speculated = min(2 * depth + FEWEST, MOST_SPECULATED)
             going = still
 
-    def _settle(self, job: Job, grown: Growing, begins: bool) -> None:
+    def _settle(self, job: Job, grown: GrowingSample, begins: bool) -> None:
         """Let a sample that was extended leave or go on."""
         pages, feed = self._memory.pages, grown.feed
         job.tell(grown)
@@ -264,7 +264,7 @@ class TokenStep:
                     self._memory.cache.remember(self._weights.number, feed.tokens[:computed], feed.pages)
                 release(pages, feed)
 
-    def _begin(self, job: Job, grown: Growing) -> None:
+    def _begin(self, job: Job, grown: GrowingSample) -> None:
         """Give a sample its prompt: the full pages shared, the one that it goes on writing as a copy.
 
         Where memory is short, the sample begins with nothing and is computed when there is room.
