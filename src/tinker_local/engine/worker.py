@@ -4,6 +4,9 @@ It should be the process's main thread: OpenMP counts the main thread among its 
 that computes makes it believe the cores are oversubscribed, and every parallel region then sleeps
 instead of spinning (a step of the bundled model took 76 ms instead of 33).
 
+Work comes to its lane from `service.training_runs` (through `service.ordering`) and `service.samplers`,
+sampling requests come by way of `infer.scheduler`, and results go back by the `finish` or `fail` of each.
+
 A lane is one client's queue, such as a training run's, and its work is done in whole pieces.
 
 Sampling is done in steps of a fraction of a second, between which the worker looks up: whether to stop, and

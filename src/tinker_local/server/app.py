@@ -2,6 +2,9 @@
 
 A user's mistake in a request that promises a result becomes a failed future, never an HTTP error: the
 SDK retries most error statuses for minutes.
+
+A request comes here past `server.guard`, is parsed by `wire` and goes to `service.training_runs` or
+`service.samplers`, which promise a future; its result is fetched by retrieve_future.
 """
 
 from __future__ import annotations

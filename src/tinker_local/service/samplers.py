@@ -1,4 +1,9 @@
-"""Samplers: weights frozen for generation, and the requests that use them."""
+"""Samplers: weights frozen for generation, and the requests that use them.
+
+A request comes parsed from `server.app` or `server.openai`, becomes a `Job` and goes to
+`engine.infer.scheduler`, whose token steps `engine.worker` runs; its result goes to its future in
+`service.futures`, or to `server.openai.generating`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Training runs: models being trained, and the requests that change them, in order."""
+"""Training runs: models being trained, and the requests that change them, in order.
+
+A request comes parsed from `server.app`, becomes `Work` and goes through `service.ordering` to
+`engine.worker`, which runs it on `engine.train.trainer`; its result goes to its future in `service.futures`.
+"""
 
 from __future__ import annotations
 
