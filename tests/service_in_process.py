@@ -60,7 +60,7 @@ class Service:
         base = load_base_model(str(model), "float32", torch.device("cpu"))
         self.base = base
         self.state = ServerState({self.model: base}, home, worker, asyncio.get_running_loop(), self.clock)
-        self.session = self.state.create_session(requests.CreateSession()).session_id
+        self.session = self.state.sessions.create(requests.CreateSession())
 
     async def done(self, future: Future) -> bytes:
         """The answer's body, once it is there."""

@@ -45,7 +45,7 @@ from tinker_local.export.gguf_files import _add_keys, _reordered
 from tinker_local.export.gguf_keys import gguf_architecture, model_keys
 from tinker_local.export.source import Source
 from tinker_local.loading.gguf.tensors import gguf_name
-from tinker_local.loading.stored_tensors import EMBEDDING
+from tinker_local.loading.safetensors_headers import EMBEDDING
 
 Array = NDArray[np.float32]
 

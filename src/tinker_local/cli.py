@@ -183,108 +183,137 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tinker-local {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve_options(commands.add_parser("serve", help="serve base models over the Tinker API"))
+    _add_list_options(commands.add_parser("list", help="list saved checkpoints"))
+    _add_remove_options(commands.add_parser("rm", help="delete checkpoints"))
+    _add_export_options(
+        commands.add_parser(
+            "export", help="write a checkpoint as other programs load it, checked by such a program"
+        )
+    )
+    _add_import_options(
+        commands.add_parser(
+            "import", help="make a checkpoint of an adapter that PEFT, mlx-lm or hosted Tinker saved"
+        )
+    )
+    return parser
 
-    serve = commands.add_parser("serve", help="serve base models over the Tinker API")
-    serve.add_argument(
+
+def _add_serve_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--base-model",
         action="append",
         metavar="NAME|PATH",
         help=f"a folder, a GGUF file or a name (docs/models.md); may be repeated (default: {DEFAULT_BASE})",
     )
-    serve.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
-    serve.add_argument(
+    command.add_argument("--host", default="127.0.0.1", help="address to bind (default: 127.0.0.1)")
+    command.add_argument(
         "--port", type=int, default=8765, help="port to bind, 0 for any free one (default: 8765)"
     )
-    serve.add_argument(
+    command.add_argument(
         "--api-key",
         default=os.environ.get("TINKER_LOCAL_API_KEY", "tml-local"),
         help="key that clients must send (default: TINKER_LOCAL_API_KEY, else tml-local)",
     )
-    serve.add_argument(
+    command.add_argument(
         "--allow-host",
         action="append",
         metavar="NAME",
         help="another name under which clients may ask, as of a proxy or container; may be repeated",
     )
-    serve.add_argument(
+    command.add_argument(
         "--dtype", choices=["auto", "float32", "bfloat16"], default="auto", help="type of the base weights"
     )
-    serve.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    serve.add_argument(
+    command.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    command.add_argument(
         "--adapters",
         action="append",
         type=Path,
         metavar="FOLDER",
         help="checkpoints from elsewhere to offer too, laid out as those of --home; may be repeated",
     )
-    serve.add_argument(
+    command.add_argument(
         "--export-to",
         type=Path,
         metavar="FOLDER",
         help="where save_weights_external leaves a PEFT folder of its name; nothing else is written there",
     )
-    serve.set_defaults(run=_serve)
+    command.set_defaults(run=_serve)
+    _add_stop_with_stdin(command)
+    _add_common_options(command)
 
-    listing = commands.add_parser("list", help="list saved checkpoints")
-    listing.set_defaults(run=_list)
-    remove = commands.add_parser("rm", help="delete checkpoints")
-    remove.add_argument("path", nargs="+", metavar="tinker://...")
-    remove.set_defaults(run=_remove)
-    leaving = commands.add_parser(
-        "export", help="write a checkpoint as other programs load it, checked by such a program"
-    )
-    leaving.add_argument("path", metavar="tinker://...")
-    leaving.add_argument(
+
+def _add_list_options(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_list)
+    _add_common_options(command)
+
+
+def _add_remove_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("path", nargs="+", metavar="tinker://...")
+    command.set_defaults(run=_remove)
+    _add_common_options(command)
+
+
+def _add_export_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("path", metavar="tinker://...")
+    command.add_argument(
         "--to",
         required=True,
         choices=["peft", "hf", "gguf", "gguf-adapter"],
         help="the form (docs/export.md)",
     )
-    leaving.add_argument(
+    command.add_argument(
         "--quantize",
         metavar="TYPE",
         help="how weights are stored: f32, f16, bf16, in gguf also q8_0 (default: hf f32, gguf f16)",
     )
-    leaving.add_argument(
+    command.add_argument(
         "--output", type=Path, metavar="FOLDER", help="a new folder (default: named in exports/)"
     )
-    leaving.add_argument(
+    command.add_argument(
         "--prompts",
         type=Path,
         metavar="FILE",
         help="what to check with: a text file with one prompt a line (default: eight general ones)",
     )
-    leaving.add_argument(
+    command.add_argument(
         "--card", type=Path, metavar="FILE", help="Markdown for the beginning of the export's README.md"
     )
-    leaving.add_argument(
+    command.add_argument(
         "--unchecked", action="store_true", help="write it without loading it in another program"
     )
-    leaving.add_argument(
+    command.add_argument(
         "--adapters",
         action="append",
         type=Path,
         metavar="FOLDER",
         help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
     )
-    leaving.set_defaults(run=_export)
-    for command in (serve, leaving):
-        command.add_argument(
-            "--stop-with-stdin",
-            action="store_true",
-            help="stop when standard input closes, so as to end with the parent",
-        )
-    coming = commands.add_parser(
-        "import", help="make a checkpoint of an adapter that PEFT, mlx-lm or hosted Tinker saved"
-    )
-    coming.add_argument("path", type=Path, metavar="PATH", help="its folder, or an archive (.tar, .tar.gz)")
-    coming.add_argument("--name", help="the run in its tinker:// path (default: imported-FOLDER)")
-    coming.add_argument(
+    command.set_defaults(run=_export)
+    _add_stop_with_stdin(command)
+    _add_common_options(command)
+
+
+def _add_import_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("path", type=Path, metavar="PATH", help="its folder, or an archive (.tar, .tar.gz)")
+    command.add_argument("--name", help="the run in its tinker:// path (default: imported-FOLDER)")
+    command.add_argument(
         "--base-model", metavar="NAME|PATH", help="the base it belongs on (default: the one it names)"
     )
-    coming.set_defaults(run=_import)
-    for command in (serve, listing, remove, leaving, coming):
-        command.add_argument("--home", type=Path, default=default_home(), help="where checkpoints are kept")
-        # The name of the command that a person gave, where another program calls this one.
-        command.add_argument("--signed-as", default="tinker-local", help=argparse.SUPPRESS)
-    return parser
+    command.set_defaults(run=_import)
+    _add_common_options(command)
+
+
+def _add_stop_with_stdin(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--stop-with-stdin",
+        action="store_true",
+        help="stop when standard input closes, so as to end with the parent",
+    )
+
+
+def _add_common_options(command: argparse.ArgumentParser) -> None:
+    """What every command takes."""
+    command.add_argument("--home", type=Path, default=default_home(), help="where checkpoints are kept")
+    # The name of the command that a person gave, where another program calls this one.
+    command.add_argument("--signed-as", default="tinker-local", help=argparse.SUPPRESS)

@@ -172,7 +172,7 @@ def test_an_ended_session_computes_nothing_more(
         worker = Watched()
         service = Service(tiny_model, tmp_path, worker)
         samplers, sessions = service.state.samplers, [service.session]
-        sessions.append(service.state.create_session(requests.CreateSession()).session_id)
+        sessions.append(service.state.sessions.create(requests.CreateSession()))
         ended, alive = [samplers.add(session, 0, service.base, None, None).sampler_id for session in sessions]
         waiting = [service.state.runs.create(service.create_body())]
         client = Client(service, f"{service.session}:train:0")

@@ -4,11 +4,14 @@ It should be the process's main thread: OpenMP counts the main thread among its 
 that computes makes it believe the cores are oversubscribed, and every parallel region then sleeps
 instead of spinning (a step of the bundled model took 76 ms instead of 33).
 
+Work comes to its lane from `service.training_runs` (through `service.ordering`) and `service.samplers`,
+sampling requests come by way of `infer.scheduler`, and results go back by the `finish` or `fail` of each.
+
 A lane is one client's queue, such as a training run's, and its work is done in whole pieces.
 
 Sampling is done in steps of a fraction of a second, between which the worker looks up: whether to stop, and
-whose turn it is. A sampling request goes before queued work, and may take as long as the last piece of that
-took before the next one has its turn; so neither waits for the other's end.
+whose turn it is. While queued work waits, sampling runs first, for about as long as the last piece of queued
+work took (`LEAST_TURN` at least); then one piece of queued work is done, and so on in turn.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from tinker_local.errors import BusyError
 MAX_QUEUED_BYTES = 256 * 2**20
 """Requests beyond this are told to wait; one alone is always taken."""
 LEAST_TURN = 0.2
-"""Seconds that steps may take at least before queued work has its turn."""
+"""Seconds of sampling for which queued work waits even where its last piece took less."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Work:
     is_wanted: Callable[[], bool] = lambda: True
 
 
-class Steps(Protocol):
-    """Work that is done step by step. `step` computes one, tells its own errors, and raises none."""
+class TokenSteps(Protocol):
+    """What samples, a `Scheduler`. `step` computes one token step, tells its own errors, and raises none."""
 
     @property
     def has_work(self) -> bool:
@@ -59,7 +62,7 @@ class Worker:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lanes: OrderedDict[str, deque[Work]] = OrderedDict()
-        self._steps: Steps | None = None
+        self._steps: TokenSteps | None = None
         # Seconds for which steps still go before queued work.
         self._left = LEAST_TURN
         self._changed = threading.Condition()
@@ -80,7 +83,7 @@ class Worker:
             self._queued_bytes += work.num_bytes
             self._changed.notify()
 
-    def attach(self, steps: Steps) -> None:
+    def attach(self, steps: TokenSteps) -> None:
         """Do these steps too; call `wake` when there are some again."""
         self._steps = steps
 
@@ -95,7 +98,7 @@ class Worker:
             self._stopping = True
             self._changed.notify()
 
-    def _take(self) -> Steps | Work | None:
+    def _take(self) -> TokenSteps | Work | None:
         """What to do next, or nothing when stopping."""
         with self._changed:
             while not self._stopping:

@@ -16,8 +16,8 @@ from torch import Tensor
 from tinker_local.errors import ExportError
 from tinker_local.export.source import Source
 from tinker_local.loading.json_file import read_json
+from tinker_local.loading.safetensors_headers import UNEMBEDDING
 from tinker_local.loading.safetensors_weights import write_weights
-from tinker_local.loading.stored_tensors import UNEMBEDDING
 from tinker_local.service.checkpoint_files.peft_layout import peft_config, peft_tensors
 
 BESIDE_WEIGHTS = (

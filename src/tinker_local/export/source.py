@@ -16,7 +16,7 @@ from tinker_local.engine.model.merging import folded_weight
 from tinker_local.errors import ExportError
 from tinker_local.loading import BaseModel, load_base_model
 from tinker_local.loading.gguf.paths import find_gguf
-from tinker_local.loading.stored_tensors import EMBEDDING, UNEMBEDDING
+from tinker_local.loading.safetensors_headers import EMBEDDING, UNEMBEDDING
 from tinker_local.service.checkpoints import CheckpointInfo, CheckpointStore, parse_path
 
 

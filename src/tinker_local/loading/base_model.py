@@ -21,12 +21,12 @@ from tinker_local.engine.model.packing import EMBEDDING, laid_out_copy
 from tinker_local.errors import StartupError
 from tinker_local.loading.config.architectures import find_architecture
 from tinker_local.loading.config.config_json import end_tokens, read_config
-from tinker_local.loading.conversions import converted
+from tinker_local.loading.conversion_cache import converted
 from tinker_local.loading.gguf.paths import find_gguf, part_paths
 from tinker_local.loading.json_file import read_json
 from tinker_local.loading.other_layouts import refuse_other_layouts
+from tinker_local.loading.safetensors_headers import check_tensors, stored_tensors, weight_files
 from tinker_local.loading.safetensors_weights import map_weights, read_weights
-from tinker_local.loading.stored_tensors import check_tensors, stored_tensors, weight_files
 from tinker_local.loading.tokenizer_file import read_tokenizer
 
 STORED_TYPES = {"F32": torch.float32, "BF16": torch.bfloat16}

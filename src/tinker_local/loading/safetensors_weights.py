@@ -17,7 +17,7 @@ from torch import Tensor
 from tinker_local.engine.model.llama import LlamaConfig, weight_shapes
 from tinker_local.errors import StartupError
 from tinker_local.loading.json_file import shown
-from tinker_local.loading.stored_tensors import StoredTensor, open_tensors
+from tinker_local.loading.safetensors_headers import StoredTensor, open_tensors
 
 
 def read_weights(

@@ -2,6 +2,9 @@
 
 A user's mistake in a request that promises a result becomes a failed future, never an HTTP error: the
 SDK retries most error statuses for minutes.
+
+A request comes here past `server.guard`, is parsed by `wire` and goes to `service.training_runs` or
+`service.samplers`, which promise a future; its result is fetched by retrieve_future.
 """
 
 from __future__ import annotations
@@ -49,7 +52,13 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
             _post("client/dynamic_config", _always({"sample_cancel_enabled": True})),
             # Answered so that the SDK is content, and never read or kept: it may hold people's words.
             _post("telemetry", _always({"status": "accepted"})),
-            _post("create_session", _answering(requests.CreateSession, ServerState.create_session)),
+            _post(
+                "create_session",
+                _answering(
+                    requests.CreateSession,
+                    lambda state, body: answers.SessionCreated(session_id=state.sessions.create(body)),
+                ),
+            ),
             _post("session_heartbeat", _session_heartbeat),
             _post("sessions/{session_id}/finish", _finish_session),
             _post("create_model", _promising(_json(requests.CreateModel), Runs.create)),

@@ -89,7 +89,7 @@ class CheckpointPath:
 
 
 def parse_path(text: str) -> CheckpointPath:
-    """Raises RequestError for anything but tinker://<run>/<kind>/<name>."""
+    """The parts of tinker://<run>/<kind>/<name>; raises CheckpointError for anything else."""
     match = re.fullmatch(rf"tinker://({RUN.pattern})/([^/]+)/([^/]+)", text)
     kinds: Mapping[str, Kind] = {kind: kind for kind in KINDS}
     found = None if match is None else kinds.get(match[2])

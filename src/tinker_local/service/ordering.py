@@ -1,5 +1,7 @@
 """The requests of one training run, carried out in the order of their numbers.
 
+Work comes from `service.training_runs` and goes, once its turn has come, to its lane in `engine.worker`.
+
 The SDK numbers a training client's requests 1, 2, 3, ... whatever they ask, and sends each once the one
 before it was taken. But the chunks of a large batch it sends all at once, the first of them last, and counts
 on the server to begin with the first. In which order they are added up shows in the last digits of the

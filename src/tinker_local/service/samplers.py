@@ -1,4 +1,9 @@
-"""Samplers: weights frozen for generation, and the requests that use them."""
+"""Samplers: weights frozen for generation, and the requests that use them.
+
+A request comes parsed from `server.app` or `server.openai`, becomes a `Job` and goes to
+`engine.infer.scheduler`, whose token steps `engine.worker` runs; its result goes to its future in
+`service.futures`, or to `server.openai.generating`.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +29,9 @@ from tinker_local.engine.train.losses import NO_STABLE_REINFORCE
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
-from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
+from tinker_local.service.served_models import find_base
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire.samples import encode_sample, named_tokens

@@ -53,10 +53,6 @@ class ServerState:
         self.catalogue = Catalogue(self.store, self.runs)
         loop.call_later(TIDY_SECONDS, self._tidy_regularly)
 
-    def create_session(self, request: requests.CreateSession) -> answers.SessionCreated:
-        """A session with a new id, which has to be heard of at least every SILENT_SECONDS."""
-        return answers.SessionCreated(session_id=self.sessions.create(request))
-
     def session(self, session_id: str) -> answers.Session:
         """What a session has made; raises NotFoundError once it is over."""
         created = self.sessions.created_by(session_id)

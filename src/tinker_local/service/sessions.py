@@ -22,7 +22,10 @@ class Sessions:
         self._created_by: dict[str, CreateSession] = {}
 
     def create(self, request: CreateSession) -> str:
-        """Begin a session that counts as heard of now; returns its id, 32 hexadecimal digits."""
+        """Begin a session, which has to be heard of at least every SILENT_SECONDS from now on.
+
+        Returns its id, 32 hexadecimal digits.
+        """
         session_id = uuid4().hex
         self._last_heard[session_id] = self._clock()
         self._created_by[session_id] = request

@@ -1,4 +1,8 @@
-"""Training runs: models being trained, and the requests that change them, in order."""
+"""Training runs: models being trained, and the requests that change them, in order.
+
+A request comes parsed from `server.app`, becomes `Work` and goes through `service.ordering` to
+`engine.worker`, which runs it on `engine.train.trainer`; its result goes to its future in `service.futures`.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,12 @@ from tinker_local.engine.train.trainer import TrainingModel
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
-from tinker_local.service.base_models import find_base
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_name, parse_path
 from tinker_local.service.custom_losses import CustomLosses
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
 from tinker_local.service.ordering import InOrder
 from tinker_local.service.samplers import Samplers
+from tinker_local.service.served_models import find_base
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire import tinker_public_pb2 as proto
@@ -91,7 +95,7 @@ class Runs:
                 run.model = TrainingModel(model, adapter, trained_on=base.training_model, optimizer=optimizer)
             return answers.ModelCreated(model_id=run.run_id)
 
-        return self._submit(run, "create", compute)
+        return self._submit(run, None, compute)
 
     def info(self, model_id: str) -> answers.Info:
         """The answer to POST get_info; raises NotFoundError where there is no such run."""
@@ -205,14 +209,14 @@ class Runs:
         path = parse_path(request.path)
         optimizer = _checked_optimizer(request.optimizer_config)
         if request.model_id is not None:
-            run, step = self.find(request.model_id), request.seq_id or 0
+            run, seq_id = self.find(request.model_id), request.seq_id or 0
         elif request.session_id is not None and request.model_seq_id is not None:
             info = self._store.info(path)
             base = find_base(self._models, request.base_model or info.base_model)
             # That of the state is known once the state is read.
             chosen = None if request.optimizer else optimizer
             run = self._add(request.session_id, request.model_seq_id, base, info.lora, chosen)
-            step = "create"
+            seq_id = None
             run.user_metadata = _texts(request.user_metadata)
         else:
             raise RequestError("A load needs either model_id and seq_id, or session_id and model_seq_id.")
@@ -231,11 +235,11 @@ class Runs:
                     run.base.model, moved, state, run.base.training_model, run.chosen_optimizer
                 )
             # A creation that is repeated after its result was forgotten must not undo the training.
-            elif step != "create":
+            elif seq_id is not None:
                 run.model.load(moved, state)
             return answers.WeightsLoaded(path=str(path), model_id=run.run_id)
 
-        return self._submit(run, step, compute)
+        return self._submit(run, seq_id, compute)
 
     def all(self) -> list[Run]:
         """The runs in memory, the oldest first; those of sessions that are over are not among them."""
@@ -283,21 +287,24 @@ class Runs:
     def _submit(
         self,
         run: Run,
-        step: int | str,
+        seq_id: int | None,
         compute: Callable[[], Payload | answers.Answer],
         num_bytes: int = 0,
         adds_up: bool = False,
     ) -> Future:
-        """Queue work on the run's lane when its turn comes, unless this very request was queued before."""
+        """Queue work on the run's lane when its turn comes, unless this very request was queued before.
+
+        Without a number, which what creates the run has not, its turn is now.
+        """
         self._sessions.heard(run.session_id)
-        request_id = f"{run.run_id}/{step}"
+        request_id = f"{run.run_id}/{'create' if seq_id is None else seq_id}"
         known = self._futures.find(request_id)
         if known is not None:
             return known
-        if isinstance(step, int):
-            run.order.check(step, adds_up)
+        if seq_id is not None:
+            run.order.check(seq_id, adds_up)
         # What held work waits for is always taken, since the room that the held work fills depends on it.
-        if isinstance(step, str) or not run.order.awaits(step):
+        if seq_id is None or not run.order.awaits(seq_id):
             held = sum(other.order.held_bytes for other in self._runs.values())
             self._worker.require_room(num_bytes, held)
         run.last_request = datetime.now(UTC)
@@ -323,8 +330,8 @@ class Runs:
             num_bytes=num_bytes,
             is_wanted=lambda: not future.cancelled,
         )
-        if isinstance(step, int):
-            run.order.add(step, work, adds_up)
+        if seq_id is not None:
+            run.order.add(seq_id, work, adds_up)
         else:
             self._worker.submit(work)
         return future

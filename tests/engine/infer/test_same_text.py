@@ -10,7 +10,7 @@ import torch
 
 from sampling_requests import Submitted, random_prompt, request, weights_of
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
-from tinker_local.engine.infer import step as step_module
+from tinker_local.engine.infer import token_step as step_module
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.kernels.matmul import matmul, rounded_up
 from tinker_local.engine.kv_cache.paged_attention import row_unit

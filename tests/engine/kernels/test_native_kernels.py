@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tinker_local.engine.kernels import vocabulary
 from tinker_local.engine.kernels.native import library as library_module
-from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
+from tinker_local.engine.kernels.native.attention import PageReads, PageWrites, attend, rotate_and_write_
 from tinker_local.engine.kernels.native.few_rows import BlockLengths, FewRowsLowRank
 from tinker_local.engine.kernels.native.library import SWITCH, Shape, library
 from tinker_local.engine.kernels.native.panels import GROUP, LANES, Form, Panels, compact_panels, float_panels
@@ -188,10 +188,10 @@ def test_attention_over_pages_is_torchs(heads: tuple[int, int], width: int):
         gathered = F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0]
         expected.append(gathered.transpose(0, 1).reshape(length, -1))
     shape = Shape(num_heads, kv_heads, width)
-    writing = Writing(torch.arange(rows), torch.tensor(slots))
-    rotate_and_write_(inputs, shape, positions, (cosines, sines), writing, (keys, values))
+    writes = PageWrites(torch.arange(rows), torch.tensor(slots))
+    rotate_and_write_(inputs, shape, positions, (cosines, sines), writes, (keys, values))
     seen = [(number, position + 1) for number, length in enumerate(lengths) for position in range(length)]
-    found = attend(inputs, shape, Reading.of(tables, seen), (keys, values))
+    found = attend(inputs, shape, PageReads.of(tables, seen), (keys, values))
     torch.testing.assert_close(found, torch.cat(expected), atol=2e-5, rtol=1e-4)
 
 
@@ -204,7 +204,7 @@ def test_what_is_no_number_does_not_vanish():
     keys, values = torch.ones((2, 1, 32, 16)), torch.ones((2, 16, 1, 32))
     inputs = torch.ones((2, 96))
     inputs[1, 0] = torch.nan
-    found = attend(inputs, Shape(1, 1, 32), Reading.of([[1]], [(0, 5), (0, 5)]), (keys, values))
+    found = attend(inputs, Shape(1, 1, 32), PageReads.of([[1]], [(0, 5), (0, 5)]), (keys, values))
     assert not found[0].isnan().any()
     assert found[1].isnan().all()
 

@@ -27,7 +27,7 @@ class Feed:
 
 
 @dataclass(eq=False)
-class Growing:
+class GrowingSample:
     """A sample that is not finished. Its feed holds the prompt and all that was sampled.
 
     `num_speculated` is how many tokens to speculate on next: more when the last ones were right. `num_told`
@@ -53,7 +53,7 @@ class Job:
     num_bytes: int = 0
     progress: Progress | None = None
     number: int = field(default_factory=lambda: next(_NUMBERS))
-    growing: list[Growing] = field(default_factory=list[Growing])
+    growing: list[GrowingSample] = field(default_factory=list[GrowingSample])
     num_started: int = 0
     last_state: Tensor | None = None
     """The state [hidden] of the prompt's last token, once that is prefilled."""
@@ -78,7 +78,7 @@ class Job:
         """Note a finished sample."""
         self._sequences[number] = sample.result()
 
-    def tell(self, grown: Growing) -> None:
+    def tell(self, grown: GrowingSample) -> None:
         """Give a client that follows its request the tokens it does not know of yet."""
         if self.progress is not None:
             self.progress(grown.number, grown.sample.result(grown.num_told))

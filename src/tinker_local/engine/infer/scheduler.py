@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary, finalize
 
 from tinker_local.engine.infer.jobs import Feed, Job, release
 from tinker_local.engine.infer.networks.native_network import is_native
-from tinker_local.engine.infer.step import Step
-from tinker_local.engine.infer.step_plan import StepPlan
+from tinker_local.engine.infer.token_step import TokenStep
+from tinker_local.engine.infer.token_step_plan import TokenStepPlan
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS, KeyValuePages
 from tinker_local.engine.kv_cache.prefix_cache import Memory, PrefixCache
 from tinker_local.engine.model.llama import Llama
@@ -85,7 +85,7 @@ class Scheduler:
         self._turns.rotate(-1)
         jobs = [job for job in self._jobs if job.weights.number == turn]
         try:
-            Step(self, jobs, self._memory_of(jobs[0].weights.base)).run()
+            TokenStep(self, jobs, self._memory_of(jobs[0].weights.base)).run()
         # The thread must outlive whatever a request does to it; the client is told what happened.
         except Exception as error:  # noqa: BLE001
             for job in jobs:
@@ -147,7 +147,7 @@ class Scheduler:
             release(memory.pages, feed)
         job.growing.clear()
 
-    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: StepPlan) -> bool:
+    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: TokenStepPlan) -> bool:
         """Free a page for a feed, of what is remembered or of what came later; False if there is none."""
         if memory.cache.give_back_one():
             return True

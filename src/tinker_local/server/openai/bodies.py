@@ -27,8 +27,8 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class Asked(BaseModel):
-    """What both kinds of completions have in common, with OpenAI's defaults; `top_k` is vLLM's."""
+class GenerationBody(BaseModel):
+    """What the bodies of both kinds of completions share, with OpenAI's defaults; `top_k` is vLLM's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -90,7 +90,7 @@ class Asked(BaseModel):
         )
 
 
-class CompletionBody(Asked):
+class CompletionBody(GenerationBody):
     """The body of POST /v1/completions; a prompt is a text, token ids, or a list of either."""
 
     prompt: str | list[int] | list[str] | list[list[int]]
@@ -152,7 +152,7 @@ class TextFormat(BaseModel):
     type: Literal["text"]
 
 
-class ChatBody(Asked):
+class ChatBody(GenerationBody):
     """The body of POST /v1/chat/completions; `chat_template_kwargs` is vLLM's."""
 
     messages: list[Message] = Field(min_length=1)

@@ -22,7 +22,7 @@ class NewTokens:
 
 
 @dataclass(eq=False)
-class Generating:
+class RunningGeneration:
     """One request to the engine. Its events come from the thread that computes, in order."""
 
     loop: asyncio.AbstractEventLoop
@@ -32,7 +32,7 @@ class Generating:
     )
 
     @classmethod
-    async def begin(cls, samplers: Samplers, request: requests.Sample, follow: bool) -> Generating:
+    async def begin(cls, samplers: Samplers, request: requests.Sample, follow: bool) -> RunningGeneration:
         """Queue a request; raises RequestError where it cannot be done and BusyError where too much waits."""
         made = cls(asyncio.get_running_loop())
 

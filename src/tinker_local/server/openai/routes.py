@@ -29,9 +29,15 @@ from tinker_local.server.openai.answers import (
     Piece,
     Usage,
 )
-from tinker_local.server.openai.bodies import Asked, ChatBody, CompletionBody, fault_in_words, is_checkpoint
+from tinker_local.server.openai.bodies import (
+    ChatBody,
+    CompletionBody,
+    GenerationBody,
+    fault_in_words,
+    is_checkpoint,
+)
 from tinker_local.server.openai.chat_template import chat_prompt
-from tinker_local.server.openai.generating import Generating, NewTokens
+from tinker_local.server.openai.generating import NewTokens, RunningGeneration
 from tinker_local.server.openai.texts import GrowingText
 from tinker_local.server.problems import error_body, openai_problem
 from tinker_local.service.server_state import ServerState
@@ -132,16 +138,16 @@ def _tokens(base: BaseModel, text: str, with_beginning: bool) -> list[int]:
 class _Work:
     """One prompt of a request while it is generated; its choices are numbered from `first` on."""
 
-    generating: Generating
+    generating: RunningGeneration
     prompt: list[int]
     first: int
 
-    def texts(self, body: Asked, base: BaseModel) -> list[GrowingText]:
+    def texts(self, body: GenerationBody, base: BaseModel) -> list[GrowingText]:
         return [GrowingText(base.tokenizer, body.stops, base.end_tokens, self.prompt) for _ in range(body.n)]
 
 
 async def _answered(
-    request: Request, body: Asked, base: BaseModel, prompts: Sequence[list[int]], form: Form
+    request: Request, body: GenerationBody, base: BaseModel, prompts: Sequence[list[int]], form: Form
 ) -> Response:
     top = body.num_top_logprobs
     envelope = Envelope(form, body.model, None if top is None else Logprobs(base.tokenizer, top))
@@ -149,7 +155,7 @@ async def _answered(
     try:
         for number, prompt in enumerate(prompts):
             sample = body.sample(prompt)
-            begun = await Generating.begin(state_of(request).samplers, sample, follow=body.stream)
+            begun = await RunningGeneration.begin(state_of(request).samplers, sample, follow=body.stream)
             works.append(_Work(begun, prompt, number * body.n))
         if body.stream:
             events = _stream(works, body, base, envelope)
@@ -175,7 +181,7 @@ async def _answered(
         raise
 
 
-async def _waited_for(request: Request, generating: Generating) -> GenerationResult:
+async def _waited_for(request: Request, generating: RunningGeneration) -> GenerationResult:
     """The result; raises ClientDisconnect where nobody waits for it any more."""
     waiting = asyncio.ensure_future(generating.result())
     try:
@@ -208,7 +214,7 @@ def _add(text: GrowingText, sequence: SampledSequence) -> str:
 
 
 async def _stream(
-    works: Sequence[_Work], body: Asked, base: BaseModel, envelope: Envelope
+    works: Sequence[_Work], body: GenerationBody, base: BaseModel, envelope: Envelope
 ) -> AsyncIterator[str]:
     """The chunks as server-sent events, and `[DONE]` at the end."""
     sampled = 0

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tinker_local.engine.infer.networks.network import Pass, filled_up
 from tinker_local.engine.kernels.matmul import rounded_up
-from tinker_local.engine.kernels.native.attention import Reading, Writing, attend, rotate_and_write_
+from tinker_local.engine.kernels.native.attention import PageReads, PageWrites, attend, rotate_and_write_
 from tinker_local.engine.kernels.native.blocks import Block, FewRowsBlocks, Group
 from tinker_local.engine.kernels.native.few_rows import MOST_FLOAT_ROWS, BlockLengths, FewRowsLowRank
 from tinker_local.engine.kernels.native.library import Shape, library
@@ -137,22 +137,22 @@ class NativeNetwork:
         base, shape, eps = self.base, self.base.shape, self.config.rms_norm_eps
         missing = self._filled(len(rows.tokens)) - len(rows.tokens)
         index = torch.tensor([[*rows.tokens, *[0] * missing], [*rows.positions, *[0] * missing]])
-        writing = Writing(
+        writes = PageWrites(
             torch.tensor([row for row, _, _ in rows.writes]),
             torch.tensor([page * PAGE_TOKENS + offset for _, page, offset in rows.writes]),
         )
-        reading = _reading(rows, missing)
+        reads = _page_reads(rows, missing)
         x = F.embedding(index[0], base.embedding)
         if self._few is not None and len(x) <= self._few.most_rows:
             pages = (rows.pages.keys, rows.pages.values)
-            return self._few.hidden(x, index[1], writing, reading, pages)
+            return self._few.hidden(x, index[1], writes, reads, pages)
         y: Tensor | None = None
         for layer, block in enumerate(self._blocks):
             to_heads, from_heads, to_gate, from_gate = block.groups
             inputs = to_heads(add_and_norm(x, y, block.attention_norm, eps))
             pages = rows.pages.layer(layer)
-            rotate_and_write_(inputs, shape, index[1], base.angles, writing, pages)
-            y = from_heads(attend(inputs, shape, reading, pages))
+            rotate_and_write_(inputs, shape, index[1], base.angles, writes, pages)
+            y = from_heads(attend(inputs, shape, reads, pages))
             y = from_gate(gated(to_gate(add_and_norm(x, y, block.feed_forward_norm, eps))))
         return add_and_norm(x, y, base.norm, eps)
 
@@ -166,10 +166,10 @@ class NativeNetwork:
         return max(num_rows, self._least) if num_rows <= MOST_FLOAT_ROWS else step_rows(num_rows, ALIKE)
 
 
-def _reading(rows: Pass, missing: int) -> Reading:
+def _page_reads(rows: Pass, missing: int) -> PageReads:
     """What each row reads; rows that fill up read what the first one does."""
     seen = [(0, 0)] * len(rows.tokens)
     for number, segment in enumerate(rows.segments):
         for row, position in zip(segment.rows, segment.positions, strict=True):
             seen[row] = (number, position + 1)
-    return Reading.of([segment.pages for segment in rows.segments], [*seen, *[seen[0]] * missing])
+    return PageReads.of([segment.pages for segment in rows.segments], [*seen, *[seen[0]] * missing])

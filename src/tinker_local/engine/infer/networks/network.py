@@ -25,10 +25,7 @@ Write = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Pass:
-    """Rows that go through the model at once: their tokens, positions, sequences, and where they are kept.
-
-    `num_rows` are those to compute, the tokens and what fills them up.
-    """
+    """Rows that go through the model at once: their tokens, positions, sequences, and where they are kept."""
 
     tokens: Sequence[int]
     positions: Sequence[int]

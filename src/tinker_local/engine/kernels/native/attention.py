@@ -12,7 +12,7 @@ from tinker_local.engine.kernels.native.library import Shape, kernels
 
 
 @dataclass(frozen=True)
-class Reading:
+class PageReads:
     """Which pages each row reads: `tables` int32 of all sequences, where a row's starts, how many tokens."""
 
     tables: Tensor
@@ -21,7 +21,7 @@ class Reading:
     longest: int
 
     @classmethod
-    def of(cls, tables: Sequence[Sequence[int]], rows: Sequence[tuple[int, int]]) -> Reading:
+    def of(cls, tables: Sequence[Sequence[int]], rows: Sequence[tuple[int, int]]) -> PageReads:
         """`rows` are (number of the table, tokens that are seen), for each row of the pass."""
         starts, start = list[int](), 0
         for table in tables:
@@ -37,7 +37,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Writing:
+class PageWrites:
     """Which rows are written where: int64 row numbers, and slots, page * PAGE_TOKENS + offset."""
 
     sources: Tensor
@@ -49,7 +49,7 @@ def rotate_and_write_(
     shape: Shape,
     positions: Tensor,
     angles: tuple[Tensor, Tensor],
-    writing: Writing,
+    writes: PageWrites,
     pages: tuple[Tensor, Tensor],
 ) -> None:
     """Rotate queries and keys of `inputs` float32 [rows, all heads * width] in place, and write to pages.
@@ -59,12 +59,12 @@ def rotate_and_write_(
     """
     rotating = (shape, positions, *angles, len(inputs))
     kernels().rotate_rows(inputs, *rotating, torch.get_num_threads())
-    kernels().write_rows(inputs, shape, writing.sources, writing.slots, len(writing.slots), *pages)
+    kernels().write_rows(inputs, shape, writes.sources, writes.slots, len(writes.slots), *pages)
 
 
-def attend(inputs: Tensor, shape: Shape, reading: Reading, pages: tuple[Tensor, Tensor]) -> Tensor:
+def attend(inputs: Tensor, shape: Shape, reads: PageReads, pages: tuple[Tensor, Tensor]) -> Tensor:
     """What each row gathers, float32 [rows, heads * width], by its rotated queries in `inputs`."""
     output = inputs.new_empty((inputs.shape[0], shape.heads * shape.width))
-    read = (*pages, reading.tables, reading.starts, reading.lengths, reading.longest)
-    kernels().attend(inputs, shape, *read, output, len(inputs), torch.get_num_threads())
+    places = (*pages, reads.tables, reads.starts, reads.lengths, reads.longest)
+    kernels().attend(inputs, shape, *places, output, len(inputs), torch.get_num_threads())
     return output

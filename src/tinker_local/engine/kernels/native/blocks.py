@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tinker_local.engine.kernels.native.attention import Reading, Writing
+from tinker_local.engine.kernels.native.attention import PageReads, PageWrites
 from tinker_local.engine.kernels.native.few_rows import FewRowsLowRank, Matrix
 from tinker_local.engine.kernels.native.library import Shape, kernels
 
@@ -103,19 +103,18 @@ class FewRowsBlocks:
         self._room = 2 * len(norm) + 2 * heads + 2 * shape.kv_heads * shape.width + 3 * inner + widest
 
     def hidden(
-        self, x: Tensor, positions: Tensor, writing: Writing, reading: Reading, pages: tuple[Tensor, Tensor]
+        self, x: Tensor, positions: Tensor, writes: PageWrites, reads: PageReads, pages: tuple[Tensor, Tensor]
     ) -> Tensor:
         """Final normalised states [rows, hidden] of embeddings [rows, hidden], which are used up.
 
         `pages` are the keys and values of all layers.
         """
         _, norm, angles = self._held
-        read = (reading.tables, reading.starts, reading.lengths)
         places = _Places(
-            *(one.data_ptr() for one in (positions, writing.sources, writing.slots)),
-            len(writing.slots),
-            *(one.data_ptr() for one in read),
-            reading.longest,
+            *(one.data_ptr() for one in (positions, writes.sources, writes.slots)),
+            len(writes.slots),
+            *(one.data_ptr() for one in (reads.tables, reads.starts, reads.lengths)),
+            reads.longest,
             *(one.data_ptr() for one in pages),
             *(one.stride(0) for one in pages),
         )

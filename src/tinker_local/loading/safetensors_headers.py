@@ -1,4 +1,8 @@
-"""What safetensors files hold, by their headers: names, types and shapes, before any weight is read."""
+"""What safetensors files hold by their headers, and whether these are the weights of a configuration.
+
+A header tells names, types and shapes. Weights are read here only where a file stores more than its model
+needs, to see that the rest says the same.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tokens go through the model in one step: the next ones of every sequence, within a budget.
+"""Which tokens go through the model in one token step: the next ones of every sequence, within a budget.
 
 Prompts of one step that begin alike have their common tokens computed once, and share the pages these fill.
 """
@@ -28,8 +28,8 @@ class _Part:
     """Of the rows, those that are going to be written into the feed's pages."""
 
 
-class StepPlan:
-    """The rows of one step. Feeds are added in the order of their rights; what finds no room waits."""
+class TokenStepPlan:
+    """The rows of one token step. Feeds are added in the order of their rights; what finds no room waits."""
 
     def __init__(self, pages: KeyValuePages, take_page: TakePage, budget: int) -> None:
         """`budget` is the most rows that prompts get together."""

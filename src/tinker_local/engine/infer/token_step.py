@@ -1,4 +1,4 @@
-"""One step of one set of weights: what goes through the model, and what follows from it."""
+"""One token step of one set of weights: what goes through the model, and what follows from it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from tinker_local.engine.infer.jobs import Feed, Growing, Job, release
+from tinker_local.engine.infer.jobs import Feed, GrowingSample, Job, release
 from tinker_local.engine.infer.prompt_scoring import continuation_logprobs
 from tinker_local.engine.infer.sampler import ScoredRows
 from tinker_local.engine.infer.samples import Sample, are_numbers, extend
 from tinker_local.engine.infer.speculation import FEWEST, MOST_SPECULATED
-from tinker_local.engine.infer.step_plan import StepPlan
+from tinker_local.engine.infer.token_step_plan import TokenStepPlan
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
 from tinker_local.engine.kv_cache.prefix_cache import Memory
 from tinker_local.engine.threads import use_threads_for
 from tinker_local.errors import RequestError
 
 STEP_OPERATIONS = 6e10
-"""Floating-point operations that a step's prompts may take, about a third of a second on two cores,"""
+"""Floating-point operations that a step's prompts may take: about a third of a second on two cores."""
 STEP_TOKENS = (64, 1024)
-"""but at least and at most so many tokens."""
+"""That limit in tokens, however large the model is: never below the first, never above the second."""
 SPECULATION_ROWS = 8
 """Rows up to which speculation fills a step: so many take little longer than one."""
 
@@ -36,7 +36,7 @@ class Owner(Protocol):
         """How many samples may begin beside those that grow; 0 where there are enough."""
         ...
 
-    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: StepPlan) -> bool:
+    def make_room(self, memory: Memory, job: Job, feed: Feed, plan: TokenStepPlan) -> bool:
         """Free a page for a feed, never one that `plan` uses; False where there is none to free."""
         ...
 
@@ -49,7 +49,7 @@ class Owner(Protocol):
         ...
 
 
-class Step:
+class TokenStep:
     """One pass through one set of weights, and what follows from it."""
 
     def __init__(self, scheduler: Owner, jobs: Sequence[Job], memory: Memory) -> None:
@@ -59,7 +59,7 @@ class Step:
         self._weights = jobs[0].weights
         self._network = self._weights.network()
         self._failed: set[Job] = set()
-        self._speculated: dict[Growing, list[int]] = {}
+        self._speculated: dict[GrowingSample, list[int]] = {}
 
     @torch.no_grad()
     def run(self) -> None:
@@ -75,7 +75,7 @@ class Step:
             if job.is_done:
                 self._scheduler.finish(job)
 
-    def _plan(self) -> StepPlan:
+    def _plan(self) -> TokenStepPlan:
         least, most = STEP_TOKENS
         budget = min(max(int(STEP_OPERATIONS / (2 * self._network.num_parameters)), least), most)
         current: list[Job] = []
@@ -86,7 +86,7 @@ class Step:
                 return None
             return pages.take(feed.pages[-1] if feed.pages else None)
 
-        plan = StepPlan(self._memory.pages, take_page, budget)
+        plan = TokenStepPlan(self._memory.pages, take_page, budget)
         growing = sum(len(job.growing) for job in self._jobs)
         prefilling = sum(job.last_state is None for job in self._jobs)
         spare = 0 if prefilling or not growing else max(SPECULATION_ROWS // growing - 1, 0)
@@ -118,7 +118,7 @@ class Step:
         prompt.pages = self._memory.cache.find(self._weights.number, prompt.tokens, job.scoring.first)
         prompt.computed = len(prompt.pages) * PAGE_TOKENS
 
-    def _prefill(self, plan: StepPlan, states: Tensor) -> None:
+    def _prefill(self, plan: TokenStepPlan, states: Tensor) -> None:
         """Note how far prompts are prefilled, and score what is asked about them."""
         self._fail_unsound(plan, states)
         asked: list[tuple[Job, int]] = []
@@ -148,7 +148,7 @@ class Step:
                 if job.request.max_tokens > 1:
                     self._weights.lookup.remember(job.request.prompt)
 
-    def _fail_unsound(self, plan: StepPlan, states: Tensor) -> None:
+    def _fail_unsound(self, plan: TokenStepPlan, states: Tensor) -> None:
         """Let go of what was computed with numbers that are none, before it is remembered."""
         # One that is none makes all of its row none.
         sound = are_numbers(states[:, 0])
@@ -164,10 +164,10 @@ class Step:
         self._failed.add(job)
         self._scheduler.fail(job, RequestError(fault))
 
-    def _sample(self, plan: StepPlan, states: Tensor | None) -> None:
+    def _sample(self, plan: TokenStepPlan, states: Tensor | None) -> None:
         """Sample the next token of all that grow, and the first of those that begin."""
         rows: list[int] = []
-        runs: list[tuple[Job, Growing, int]] = []
+        runs: list[tuple[Job, GrowingSample, int]] = []
         for job in self._jobs:
             for grown in job.growing:
                 start, mine = plan.rows_of(grown.feed)
@@ -177,7 +177,7 @@ class Step:
                     rows += mine[last:]
                 elif mine:
                     grown.feed.computed = start + len(mine)
-        beginning: list[tuple[Job, Growing, int]] = []
+        beginning: list[tuple[Job, GrowingSample, int]] = []
         free = self._scheduler.free_slots()
         fleeting = self._scheduler.max_slots
         parts = [states[rows]] if states is not None and rows else []
@@ -197,7 +197,7 @@ class Step:
             parts.append(job.last_state[None])
             for number in range(job.num_started, job.num_started + count):
                 sample = Sample.numbered(job.request, number)
-                beginning.append((job, Growing(number, sample, Feed(list(job.request.prompt))), row))
+                beginning.append((job, GrowingSample(number, sample, Feed(list(job.request.prompt))), row))
             row += 1
             job.num_started += count
         if not parts:
@@ -216,7 +216,7 @@ class Step:
             if job.num_started == job.request.num_samples:
                 release(self._memory.pages, job.prompt)
 
-    def _scored(self, states: Tensor, runs: Sequence[tuple[Job, Growing, int]]) -> ScoredRows:
+    def _scored(self, states: Tensor, runs: Sequence[tuple[Job, GrowingSample, int]]) -> ScoredRows:
         """Scores after states [rows, hidden], of which those of a run follow its first one."""
         temperatures = list[float]()
         starts = {row: job.request.temperature for job, _, row in runs}
@@ -224,7 +224,7 @@ class Step:
             temperatures.append(starts[row] if row in starts else temperatures[-1])
         return ScoredRows.of(self._network.logits(states), temperatures)
 
-    def _extend(self, runs: Sequence[tuple[Job, Growing, int]], scored: ScoredRows) -> None:
+    def _extend(self, runs: Sequence[tuple[Job, GrowingSample, int]], scored: ScoredRows) -> None:
         """Sample from each run of rows as long as the tokens are those that were speculated on."""
         going = list(runs)
         for depth in range(MOST_SPECULATED + 1):
@@ -232,7 +232,7 @@ class Step:
                 return
             rows = [row + depth for _, _, row in going]
             extend([grown.sample for _, grown, _ in going], scored, rows, self._weights.tokenizer)
-            still: list[tuple[Job, Growing, int]] = []
+            still: list[tuple[Job, GrowingSample, int]] = []
             for job, grown, row in going:
                 token = grown.sample.tokens[-1]
                 grown.feed.tokens.append(token)
@@ -243,7 +243,7 @@ class Step:
                     grown.num_speculated = min(2 * depth + FEWEST, MOST_SPECULATED)
             going = still
 
-    def _settle(self, job: Job, grown: Growing, begins: bool) -> None:
+    def _settle(self, job: Job, grown: GrowingSample, begins: bool) -> None:
         """Let a sample that was extended leave or go on."""
         pages, feed = self._memory.pages, grown.feed
         job.tell(grown)
@@ -264,7 +264,7 @@ class Step:
                     self._memory.cache.remember(self._weights.number, feed.tokens[:computed], feed.pages)
                 release(pages, feed)
 
-    def _begin(self, job: Job, grown: Growing) -> None:
+    def _begin(self, job: Job, grown: GrowingSample) -> None:
         """Give a sample its prompt: the full pages shared, the one that it goes on writing as a copy.
 
         Where memory is short, the sample begins with nothing and is computed when there is room.

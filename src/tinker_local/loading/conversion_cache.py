@@ -1,4 +1,4 @@
-"""What GGUF files were converted to, kept so that each is converted once.
+"""What GGUF files were converted to, kept so that each is converted once; `gguf.conversion` converts.
 
 A folder for each content and type lies under `base_models.places.converted_home`, which may be removed at any
 time. Nothing is written beside a user's file.

@@ -1,4 +1,4 @@
-"""The base models that a server was started with."""
+"""Which of the base models that a server was started with a request names."""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import tinker_local.loading.conversions as conversions
+import tinker_local.loading.conversion_cache as conversion_cache
 from base_models.table import KnownModel, PackageSource
 from tinker_local.errors import NotFoundError, StartupError
 from tinker_local.loading import BaseModel, load_base_model
 from tinker_local.loading.gguf.conversion import write_folder
-from tinker_local.service.base_models import find_base
+from tinker_local.service.served_models import find_base
 from tiny_gguf import tiny_model, write_tiny_gguf
 from waiting import wait_until
 
@@ -126,7 +126,7 @@ def test_a_second_start_reads_nothing_of_the_file(tiny: Path, home: Path, monkey
     def fail(*_: object) -> None:
         raise AssertionError("the file was read")
 
-    monkeypatch.setattr(conversions, "_sha256", fail)
+    monkeypatch.setattr(conversion_cache, "_sha256", fail)
     monkeypatch.setattr("tinker_local.loading.gguf.conversion.read_gguf", fail)
     told: list[str] = []
     second = load(tiny, told)
@@ -216,7 +216,7 @@ def test_the_digest_that_the_index_knows_is_that_of_the_table_too(got: Path, mon
     """A wrong file that was converted by its path is refused by its name, without reading it again."""
     got.write_bytes(got.read_bytes()[:-4] + bytes(4))
     load(got)
-    monkeypatch.setattr(conversions, "_sha256", None)
+    monkeypatch.setattr(conversion_cache, "_sha256", None)
     with pytest.raises(StartupError, match="knows as tiny"):
         load_base_model("tiny", "float32", CPU)
 
