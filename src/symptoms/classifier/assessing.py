@@ -11,15 +11,15 @@ from typing import Self, TypeVar
 
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.classifier.assessment import Assessment, language_notice_of, notice_for, notice_of
-from symptoms.classifier.beside_model.spelling import Speller
-from symptoms.classifier.beside_model.symptom_reading import SYMPTOMS_FILE, SymptomReader, read_symptom_model
-from symptoms.classifier.beside_model.word_vote import WORDS_FILE, WordVote, read_word_model
 from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.introduction import introduction
-from symptoms.classifier.run_figures.run_accuracy import read_accuracy
-from symptoms.classifier.run_figures.run_calibration import read_calibration
+from symptoms.classifier.run_files.run_accuracy import read_accuracy
+from symptoms.classifier.run_files.run_calibration import read_calibration
 from symptoms.classifier.shipped_crisis_layer import ShippedCrisisLayer
+from symptoms.classifier.word_models.spelling import Speller
+from symptoms.classifier.word_models.symptom_reading import SYMPTOMS_FILE, SymptomReader, read_symptom_model
+from symptoms.classifier.word_models.word_vote import WORDS_FILE, WordVote, read_word_model
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, RunError, ServiceError
 from symptoms.runs import RunDirectory, run_of_checkpoint, run_to_ask

@@ -17,11 +17,11 @@ from symptoms.classifier.assessment import (
     language_notice_of,
     notice_of,
 )
-from symptoms.classifier.beside_model.spelling import SpeltText
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
-from symptoms.classifier.run_figures.run_calibration import RunCalibration
+from symptoms.classifier.run_files.run_calibration import RunCalibration
+from symptoms.classifier.word_models.spelling import SpeltText
 from symptoms.data import (
     Label,
     TextWords,

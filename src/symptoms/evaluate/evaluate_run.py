@@ -32,12 +32,12 @@ from symptoms.evaluate.evaluation_file import (
     write_evaluation,
 )
 from symptoms.evaluate.external import ExternalSet, read_external, within_labels
+from symptoms.evaluate.fitting.fitted_on_dev import NOTHING_FITTED, FittedOnDev, fit_on_dev, score_alone
 from symptoms.evaluate.further_tests import check_held_out, further_paths, score_further_test
 from symptoms.evaluate.kept_in_run import accuracy_of_run, calibration_of_run, folder_root
 from symptoms.evaluate.key_symptoms import score_key_symptoms
 from symptoms.evaluate.measures.abstention import RISK
 from symptoms.evaluate.measures.metrics import confusion
-from symptoms.evaluate.on_dev.fitted_on_dev import NOTHING_FITTED, FittedOnDev, fit_on_dev, score_alone
 from symptoms.evaluate.predictions import Prediction, write_predictions
 from symptoms.evaluate.scoring import (
     SHOTS,

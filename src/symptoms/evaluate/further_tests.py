@@ -11,8 +11,8 @@ from symptoms.data import Dataset, check_leakage
 from symptoms.data.checking.duplicates import ALL
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import FurtherTest
+from symptoms.evaluate.fitting.fitted_on_dev import FittedOnDev, score_alone
 from symptoms.evaluate.key_symptoms import score_key_symptoms
-from symptoms.evaluate.on_dev.fitted_on_dev import FittedOnDev, score_alone
 from symptoms.evaluate.predictions import parse_rate, predict, write_predictions
 from symptoms.evaluate.scoring import (
     WRITTEN_ANSWERS,

@@ -5,8 +5,8 @@ from pathlib import Path
 from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration
 from symptoms.data import Dataset
 from symptoms.evaluate.evaluation_file import Evaluation
+from symptoms.evaluate.fitting.fitted_on_dev import FittedOnDev
 from symptoms.evaluate.measures.scores import Calibrator
-from symptoms.evaluate.on_dev.fitted_on_dev import FittedOnDev
 from symptoms.runs import RUNS, RunDirectory
 
 
