@@ -6,7 +6,7 @@ from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration
 from symptoms.data import Dataset
 from symptoms.evaluate.evaluation_file import Evaluation
 from symptoms.evaluate.fitting.fitted_on_dev import FittedOnDev
-from symptoms.evaluate.measures.scores import Calibrator
+from symptoms.evaluate.measures.calibrator import Calibrator
 from symptoms.runs import RUNS, RunDirectory
 
 
