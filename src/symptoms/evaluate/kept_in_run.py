@@ -42,16 +42,13 @@ def accuracy_of_run(evaluation: Evaluation) -> RunAccuracy:
 def calibration_of_run(
     fitted: FittedOnDev, calibrator: Calibrator, dev: Dataset, checkpoint: str
 ) -> RunCalibration:
-    """What the classifier of this run needs of it."""
+    """What the classifier of this run needs of it: all that the calibrator says, and what it belongs to."""
     return RunCalibration(
-        temperature=calibrator.temperature,
-        threshold=calibrator.threshold,
-        risk=calibrator.risk,
+        **vars(calibrator),
         fitted_on=str(dev.path),
         examples=len(dev.examples),
         checkpoint=checkpoint,
         labels=tuple(label.id for label in dev.labels),
         word_weight=0.0 if fitted.words is None else fitted.words.weight,
-        out_of_scope_bound=calibrator.out_of_scope_bound,
         symptoms=None if fitted.symptoms is None else fitted.symptoms.fitted,
     )
