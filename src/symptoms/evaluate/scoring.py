@@ -30,7 +30,6 @@ from symptoms.taxonomy import OUT_OF_SCOPE
 
 WORST_MISTAKES = 20
 LEADING_OF_A_MISTAKE = 3
-SHOTS = 5
 ROBUSTNESS_EXAMPLES = 60
 WRITTEN_ANSWERS = 60
 """Answers of a test set that are written whole, unless the full evaluation is asked for."""
