@@ -94,7 +94,7 @@ def main() -> None:
         weight_decay=options.weight_decay,
     )
     on_concerns = [to_datum(example) for example in job.dev_concerns]
-    for step in plan_steps(settings, job.batches.concerns):
+    for step in plan_steps(settings, job.batches.kinds):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate_at(step.number, job.num_steps)
         loss = sum((summed_loss(model, datums) for datums in job.batches.of(step)), start=torch.zeros(()))

@@ -14,7 +14,7 @@ import random
 import sys
 from pathlib import Path
 
-from symptoms.safety.screening import shipped_rules
+from symptoms.safety.rules_layer import shipped_rules
 
 DATA = Path(__file__).parents[1] / "data"
 FILES = ("english", "english-pairs", "english-in-descriptions", "other-languages", "written", "hands")

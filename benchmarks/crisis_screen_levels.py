@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.fit_crisis_screen import read_ordinary
-from symptoms.classifier.crisis_levels import crisis_scores
+from symptoms.classifier.measuring_crisis_layer import crisis_scores
 from symptoms.data import load_dataset
 from symptoms.safety.languages import ENGLISH
 from symptoms.safety.measuring import LabelledText, read_held_out

@@ -27,11 +27,11 @@ from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety import learned
 from symptoms.safety.languages import ENGLISH
 from symptoms.safety.learned.features import BLOCKS, PLACES, Block, features_of
-from symptoms.safety.learned.reading import tokens_of
+from symptoms.safety.learned.tokens_and_concepts import tokens_of
 from symptoms.safety.learned.weights import SMALLEST_NORM, WEIGHTS_FILE, Thresholds, Weights, scores_of
 from symptoms.safety.passages import strongest
 from symptoms.safety.rulebook import Category
-from symptoms.safety.screening import shipped_rules
+from symptoms.safety.rules_layer import shipped_rules
 
 DATA = Path(__file__).parents[1] / "data" / "crisis"
 SHIPPED = Path(learned.__file__).with_name(WEIGHTS_FILE)

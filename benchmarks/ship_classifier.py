@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ship_adapter import main as ship_adapter
-from symptoms.classifier.beside_model.symptom_reading import SYMPTOMS_FILE as SYMPTOMS
-from symptoms.classifier.beside_model.word_vote import WORDS_FILE as WORDS
+from symptoms.classifier.word_models.symptom_reading import SYMPTOMS_FILE as SYMPTOMS
+from symptoms.classifier.word_models.word_vote import WORDS_FILE as WORDS
 from symptoms.runs import find_run
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
 

@@ -16,7 +16,7 @@ from symptoms import Classifier
 from symptoms.classifier import answers
 from symptoms.cli.batch import assess_file
 from symptoms.cli.batch_progress import pace, progress_of
-from symptoms.cli.batch_results import WHOLE, Shard, Told
+from symptoms.cli.batch_results import WHOLE, ResultCounts, Shard
 from symptoms.data import Descriptions
 from symptoms.errors import InputError
 from symptoms.service import LocalServer
@@ -40,12 +40,14 @@ def assess(classifier: Classifier, file: Path, out: Path, shard: Shard = WHOLE) 
 
 def test_a_text_that_gives_no_reason_for_a_condition_is_not_counted_as_having_one():
     """Everyday life and too few words are answers too, and no conditions."""
-    told = Told()
+    written = ResultCounts()
     for condition in ("insomnia", EVERYDAY, "not_enough_information", None):
-        told.add({"checkpoint": "c", "condition": condition, "abstained": condition is None, "crisis": False})
-    assert told.total == 4
-    assert told.counts["answered"] == 1
-    assert told.counts["no reason"] == 2
+        written.add(
+            {"checkpoint": "c", "condition": condition, "abstained": condition is None, "crisis": False}
+        )
+    assert written.total == 4
+    assert written.counts["answered"] == 1
+    assert written.counts["no reason"] == 2
 
 
 def test_an_endless_stream_of_descriptions_is_answered_as_it_comes(classifier: Classifier):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from symptoms.classifier import read_accuracy, read_calibration
-from symptoms.classifier.beside_model.symptom_reading import read_symptom_model
-from symptoms.classifier.beside_model.word_vote import read_word_model
+from symptoms.classifier.word_models.symptom_reading import read_symptom_model
+from symptoms.classifier.word_models.word_vote import read_word_model
 from symptoms.data import labels_of_taxonomy
 from symptoms.runs import RunDirectory
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN

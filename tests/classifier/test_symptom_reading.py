@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symptoms.classifier import SymptomCalibration, SymptomModel, SymptomReader, fit_symptom_model
-from symptoms.classifier.beside_model.symptom_reading import (
+from symptoms.classifier.word_models.symptom_reading import (
     SYMPTOMS_FILE,
     read_symptom_model,
     write_symptom_model,

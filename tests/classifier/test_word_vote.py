@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from symptoms.classifier import WordModel, WordVote, fit_word_model, write_word_model
-from symptoms.classifier.beside_model.word_vote import WORD_STRENGTH, WORDS_FILE, read_word_model
+from symptoms.classifier.word_models.word_vote import WORD_STRENGTH, WORDS_FILE, read_word_model
 from symptoms.data import load_dataset
 from symptoms.errors import RunError
 

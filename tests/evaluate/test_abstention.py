@@ -12,6 +12,7 @@ from symptoms.evaluate.measures.abstention import (
     RISK,
     abstention,
     accuracy_at_coverage,
+    answering_confidence,
     names_a_condition,
     out_of_scope,
     out_of_scope_bound,
@@ -20,7 +21,7 @@ from symptoms.evaluate.measures.abstention import (
     risk_coverage,
     threshold_for_risk,
 )
-from symptoms.evaluate.measures.scores import Calibrator, answering_confidence
+from symptoms.evaluate.measures.calibrator import Calibrator
 
 CONFIDENCE = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
 RIGHT = np.array([True, True, False, True, False])

@@ -12,7 +12,7 @@ import pytest
 from dataset_parts import part_with
 from symptoms.classifier import Answer, TrainedModel, WordVote, Writing
 from symptoms.data import Dataset, Label
-from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE, fit_on_dev, score_alone
+from symptoms.evaluate.fitting.fitted_on_dev import MODEL_ALONE, fit_on_dev, score_alone
 from symptoms.evaluate.predictions import Prediction
 
 LABELS = ("panic", "ocd", "insomnia")

@@ -25,9 +25,9 @@ from symptoms.evaluate.evaluation_file import (
 )
 from symptoms.evaluate.key_symptoms import KeySymptoms
 from symptoms.evaluate.measures.abstention import Abstention
+from symptoms.evaluate.measures.calibrator import Calibrator
 from symptoms.evaluate.measures.intervals import Interval
 from symptoms.evaluate.measures.metrics import SymptomScores, confusion
-from symptoms.evaluate.measures.scores import Calibrator
 from symptoms.evaluate.predictions import Prediction
 from symptoms.evaluate.scoring import (
     score_baseline,

@@ -12,9 +12,9 @@ import pytest
 from dataset_parts import part_with
 from symptoms.classifier import Answer, SymptomReader, TrainedModel, Writing
 from symptoms.data import Dataset, Example, Label
+from symptoms.evaluate.fitting.fitted_on_dev import fit_on_dev
+from symptoms.evaluate.fitting.symptoms_on_dev import FEWEST_ON_DEV, best_threshold, fit_symptom_reader
 from symptoms.evaluate.key_symptoms import score_key_symptoms
-from symptoms.evaluate.on_dev.fitted_on_dev import fit_on_dev
-from symptoms.evaluate.on_dev.symptoms_on_dev import FEWEST_ON_DEV, best_threshold, fit_symptom_reader
 from symptoms.evaluate.predictions import Prediction, predict
 
 LABELS = ("panic", "ocd", "insomnia", "hoarding", "bulimia", "adhd")

@@ -14,12 +14,21 @@ from conftest import ROOT
 
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 ARROW = re.compile(r"^  ([\w.]+) (?:-- \".*\" )?--> ([\w.]+)$", re.MULTILINE)
+THROUGH_FILES = re.compile(r"^  ([\w.]+) -\. \".*\" \.-> ([\w.]+)$", re.MULTILINE)
+HEADINGS = ("From file to datum to metric", "From page to answer")
+ROWS = PAGE.split("| where ... | module |\n|---|---|\n")[1].split("\n\n")[0].splitlines()
+
+
+def diagram(heading: str) -> str:
+    return PAGE.split(f"## {heading}\n")[1].split("```")[1]
 
 
 def arrows(heading: str) -> list[tuple[str, str]]:
-    section = PAGE.split(f"## {heading}\n")[1].split("```")[1]
-    found = ARROW.findall(section)
-    assert len(found) == section.count("-->"), "an arrow is written in a way that this test cannot read"
+    section = diagram(heading)
+    found, dotted = ARROW.findall(section), THROUGH_FILES.findall(section)
+    assert len(found) + len(dotted) == section.count("->"), (
+        "an arrow is written in a way that this test cannot read"
+    )
     return found
 
 
@@ -37,30 +46,37 @@ def imported(module: str) -> set[str]:
     return found
 
 
-def test_each_step_of_an_example_takes_from_the_one_before():
-    """The walk from file to datum to metric is that of the imports."""
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_an_arrow_leads_from_what_gives_to_what_takes(heading: str):
+    """The taker imports the giver, in either diagram."""
     missing = [
-        (giver, taker)
-        for giver, taker in arrows("From file to datum to metric")
-        if f"symptoms.{giver}" not in imported(taker)
+        (giver, taker) for giver, taker in arrows(heading) if f"symptoms.{giver}" not in imported(taker)
     ]
     assert missing == []
 
 
-def test_each_step_of_a_description_asks_the_next():
-    """The walk from page to answer is that of the imports."""
-    missing = [
-        (asks, asked)
-        for asks, asked in arrows("From page to answer")
-        if f"symptoms.{asked}" not in imported(asks)
-    ]
-    assert missing == []
+def test_a_dotted_arrow_leads_through_the_files_of_a_run():
+    """Both of its ends know the run's directory."""
+    ends = {end for arrow in THROUGH_FILES.findall(diagram(HEADINGS[0])) for end in arrow}
+    assert ends
+    assert {end for end in ends if "symptoms.runs.directory" not in imported(end)} == set()
 
 
-@pytest.mark.parametrize("module", re.findall(r"^\| .*\|$", PAGE.split("| where ... |")[1], re.MULTILINE)[:6])
-def test_where_things_are_is_true(module: str):
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_a_diagram_is_in_one_piece(heading: str):
+    """No module or group of them stands in it apart from the others."""
+    pairs = [*arrows(heading), *THROUGH_FILES.findall(diagram(heading))]
+    reached, left = set(pairs[0]), pairs
+    while joined := [pair for pair in left if reached & set(pair)]:
+        reached.update(*joined)
+        left = [pair for pair in left if pair not in joined]
+    assert left == []
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_where_things_are_is_true(row: str):
     """Each module that the table names exists."""
-    names = re.findall(r"`([\w.]+)`", module)
+    names = re.findall(r"`([\w.]+)`", row)
     assert names
     assert all(find_spec(name) is not None for name in names)
 

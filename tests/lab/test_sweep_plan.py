@@ -8,7 +8,7 @@ import pytest
 
 from symptoms.errors import DataError, InputError, ServiceError
 from symptoms.sweep import PlannedRun, SweepPlan, preset_names, read_preset, read_sweep_file
-from symptoms.sweep.reading import with_options
+from symptoms.sweep.plan_file import with_options
 from symptoms.sweep.requested_runs import check_named_by_user, request_runs
 from training_runs import write_examples
 

@@ -151,7 +151,7 @@ def test_examples_are_told_otherwise_in_each_epoch():
     def told(**settings: object) -> list[list[str]]:
         chosen = config(batch_size=12, epochs=2, shuffle=False, **settings)
         job = prepare(chosen, data, None, as_tokenizer(tokenizer), None)
-        steps = plan_steps(chosen, job.batches.concerns)
+        steps = plan_steps(chosen, job.batches.kinds)
         return [[tokenizer.decode(one.tokens) for one in job.batches.trained_on(step)] for step in steps]
 
     first, second = told(vary_inputs=True)

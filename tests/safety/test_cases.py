@@ -6,7 +6,7 @@ import pytest
 from cases import texts_of
 
 from symptoms.safety import Category, Level, screen
-from symptoms.safety.screening import shipped_rules
+from symptoms.safety.rules_layer import shipped_rules
 
 TRUE = [
     *texts_of("cases_true"),

@@ -6,7 +6,7 @@ import pytest
 
 from symptoms.safety.patterns import PatternError, parse
 from symptoms.safety.rulebook import DangerRule, ExceptionRule, read_rule_book
-from symptoms.safety.screening import Rules
+from symptoms.safety.rules_layer import Rules
 from symptoms.safety.text.words import words_for_rules
 
 BOOK = read_rule_book()

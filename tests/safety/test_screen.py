@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symptoms.safety import Category, screen
-from symptoms.safety.screening import shipped_rules
+from symptoms.safety.rules_layer import shipped_rules
 
 SIGNS = ["suicide", "suicidal", "kill myself", "I want to die", "unalive", "self harm", "end my life"]
 SEPARATORS = [

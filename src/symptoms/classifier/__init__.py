@@ -14,29 +14,29 @@ from symptoms.classifier.assessment import (
     notice_for,
     notice_of,
 )
-from symptoms.classifier.beside_model.spelling import Speller
-from symptoms.classifier.beside_model.symptom_reading import (
-    SymptomModel,
-    SymptomReader,
-    fit_symptom_model,
-    write_symptom_model,
-)
-from symptoms.classifier.beside_model.word_vote import WordModel, WordVote, fit_word_model, write_word_model
 from symptoms.classifier.composing import assessment_without_model, notices_without_model
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
-from symptoms.classifier.run_figures.run_accuracy import (
+from symptoms.classifier.run_files.run_accuracy import (
     FurtherAccuracy,
     RunAccuracy,
     read_accuracy,
     write_accuracy,
 )
-from symptoms.classifier.run_figures.run_calibration import (
+from symptoms.classifier.run_files.run_calibration import (
     RunCalibration,
     SymptomCalibration,
     read_calibration,
     write_calibration,
 )
+from symptoms.classifier.word_models.spelling import Speller
+from symptoms.classifier.word_models.symptom_reading import (
+    SymptomModel,
+    SymptomReader,
+    fit_symptom_model,
+    write_symptom_model,
+)
+from symptoms.classifier.word_models.word_vote import WordModel, WordVote, fit_word_model, write_word_model
 
 __all__ = [
     "UNCALIBRATED_THRESHOLD",

@@ -9,8 +9,8 @@ from enum import Enum
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from symptoms.classifier.beside_model.word_vote import WordVote
 from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
+from symptoms.classifier.word_models.word_vote import WordVote
 from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError, ServiceError
 from symptoms.safety import ENGLISH, language_other_than

@@ -11,15 +11,15 @@ from typing import Self, TypeVar
 
 from symptoms.classifier.answers import TrainedModel, Writing
 from symptoms.classifier.assessment import Assessment, language_notice_of, notice_for, notice_of
-from symptoms.classifier.beside_model.spelling import Speller
-from symptoms.classifier.beside_model.symptom_reading import SYMPTOMS_FILE, SymptomReader, read_symptom_model
-from symptoms.classifier.beside_model.word_vote import WORDS_FILE, WordVote, read_word_model
 from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.introduction import introduction
-from symptoms.classifier.run_figures.run_accuracy import read_accuracy
-from symptoms.classifier.run_figures.run_calibration import read_calibration
+from symptoms.classifier.run_files.run_accuracy import read_accuracy
+from symptoms.classifier.run_files.run_calibration import read_calibration
 from symptoms.classifier.shipped_crisis_layer import ShippedCrisisLayer
+from symptoms.classifier.word_models.spelling import Speller
+from symptoms.classifier.word_models.symptom_reading import SYMPTOMS_FILE, SymptomReader, read_symptom_model
+from symptoms.classifier.word_models.word_vote import WORDS_FILE, WordVote, read_word_model
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, RunError, ServiceError
 from symptoms.runs import RunDirectory, run_of_checkpoint, run_to_ask
@@ -29,7 +29,8 @@ from symptoms.service.completions import connect_to_ask
 from symptoms.words import without_surrogates
 
 Waited = TypeVar("Waited")
-Steps = Generator[None, None, Assessment]
+Asking = Generator[None, None, Assessment]
+"""An assessment in the making, which pauses wherever it is about to wait for the model."""
 
 READABLE = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "So"})
 """Categories of characters of which a description needs one: letters, and symbols such as emoji."""
@@ -210,7 +211,7 @@ class Classifier:
         writing: deque[_Task] = deque()
         for text in texts:
             refused = isinstance(text, InputError)
-            scoring.append(_Task(text if refused else self._steps(text, country or self.country)))
+            scoring.append(_Task(text if refused else self._screened(text, country or self.country)))
             if len(scoring) == at_once:
                 writing.append(scoring.popleft().advanced())
             if len(writing) == at_once:
@@ -221,7 +222,7 @@ class Classifier:
             if not scoring or len(writing) == at_once:
                 yield writing.popleft().outcome()
 
-    def _steps(self, text: str, country: str | None) -> Steps:
+    def _screened(self, text: str, country: str | None) -> Asking:
         """Screens the text for danger, then asks the model; yields wherever it is about to wait for it."""
         try:
             return (yield from self._asked(text, country))
@@ -236,7 +237,7 @@ class Classifier:
                 raise failure from None
             raise
 
-    def _asked(self, text: str, country: str | None) -> Steps:
+    def _asked(self, text: str, country: str | None) -> Asking:
         screening = screen(text, beside_model=self.model_layer is not None)
         check_description(text)
         # One character for one, so that places in the text stay what they are.
@@ -342,16 +343,16 @@ def check_description(text: str) -> None:
 class _Task:
     """The assessment of one text in the making, or the InputError that it ended in."""
 
-    def __init__(self, steps: Steps | InputError) -> None:
-        self._steps = steps
-        self._outcome: Assessment | InputError | None = steps if isinstance(steps, InputError) else None
+    def __init__(self, asking: Asking | InputError) -> None:
+        self._asking = asking
+        self._outcome: Assessment | InputError | None = asking if isinstance(asking, InputError) else None
         self.advanced()
 
     def advanced(self) -> Self:
-        """The same task one step further: waits for what it asked, and asks the next."""
-        if self._outcome is None and not isinstance(self._steps, InputError):
+        """The same task at its next pause: waits for what it asked, and asks the next."""
+        if self._outcome is None and not isinstance(self._asking, InputError):
             try:
-                next(self._steps)
+                next(self._asking)
             except StopIteration as finished:
                 self._outcome = finished.value
             except InputError as error:
@@ -359,7 +360,7 @@ class _Task:
         return self
 
     def outcome(self) -> Assessment | InputError:
-        """The last step's result; waits for it."""
+        """How it ended; waits for that."""
         while self._outcome is None:
             self.advanced()
         return self._outcome

@@ -17,11 +17,11 @@ from symptoms.classifier.assessment import (
     language_notice_of,
     notice_of,
 )
-from symptoms.classifier.beside_model.spelling import SpeltText
 from symptoms.classifier.introduction import UNCALIBRATED_THRESHOLD
 from symptoms.classifier.probabilities import kept_back, out_of_scope_columns, probabilities_of
 from symptoms.classifier.recommending import EVERYDAY, STANDING_RECOMMENDATION, recommendation_for
-from symptoms.classifier.run_figures.run_calibration import RunCalibration
+from symptoms.classifier.run_files.run_calibration import RunCalibration
+from symptoms.classifier.word_models.spelling import SpeltText
 from symptoms.data import (
     Label,
     TextWords,
@@ -45,6 +45,7 @@ UNREAD = (
 )
 NO_CONCERN = "not clear from this description"
 NO_RECOMMENDATION = "none"
+NO_REASON = "This may give no reason to name a condition, so none is named"
 UNCLEAR = "No condition is clearly resembled"
 NEAREST = 3
 THIRD_NEAREST = 0.5
@@ -55,13 +56,13 @@ THIRD_NEAREST = 0.5
 class Choice:
     """The label that scored best, and the leading labels with their probabilities.
 
-    `probabilities` float64 [labels] are those of all labels, in the order of the chooser's. `kept_back` is
+    `probabilities` float64 [labels] are those of all labels, in the order of the chooser's. `lacks_reason` is
     whether the best one is a condition, and the text may give no reason to name any.
     """
 
     best: Label
     leading: tuple[LabelProbability, ...]
-    kept_back: bool
+    lacks_reason: bool
     probabilities: NDArray[np.float64]
 
 
@@ -95,7 +96,7 @@ class Chooser:
     def is_answer(self, choice: Choice) -> bool:
         """Whether the label that scored best is the answer, and not merely the nearest."""
         threshold = UNCALIBRATED_THRESHOLD if self.calibration is None else self.calibration.threshold
-        if choice.kept_back:
+        if choice.lacks_reason:
             return False
         return threshold is not None and choice.leading[0].probability >= threshold
 
@@ -109,8 +110,8 @@ class Chooser:
         )
         outside = out_of_scope_columns([label.id for label in self.labels])
         bound = None if self.calibration is None else self.calibration.out_of_scope_bound
-        unnamed = bool(kept_back(probabilities[None], outside, bound)[0])
-        return Choice(self.labels[order[0]], leading, unnamed, probabilities)
+        lacks_reason = bool(kept_back(probabilities[None], outside, bound)[0])
+        return Choice(self.labels[order[0]], leading, lacks_reason, probabilities)
 
     def unlearnt(self, text: str) -> Language | None:
         """The language of a text, where it is clearly one that the model has not learnt from."""
@@ -125,8 +126,7 @@ class Chooser:
 
     def _reason(self, choice: Choice) -> str:
         """Why no condition is named."""
-        kept_back = "This may give no reason to name a condition, so none is named"
-        return f"{kept_back if choice.kept_back else UNCLEAR}; {_nearest(choice)}."
+        return f"{NO_REASON if choice.lacks_reason else UNCLEAR}; {_nearest(choice)}."
 
     def compose(
         self,

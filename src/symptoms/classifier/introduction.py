@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from symptoms.classifier.run_figures.run_accuracy import FurtherAccuracy, RunAccuracy
-from symptoms.classifier.run_figures.run_calibration import RunCalibration
+from symptoms.classifier.run_files.run_accuracy import FurtherAccuracy, RunAccuracy
+from symptoms.classifier.run_files.run_calibration import RunCalibration
 from symptoms.runs import DEMONSTRATION, SHIPPED
 from symptoms.words import counted
 

@@ -29,7 +29,7 @@ LEAST_TOPIC = -3.5
 """Topic score of the learned layer below which a text is of something else, and the adapter is not asked: it
 has read few ordinary sentences, and the learned layer many."""
 OFF_TOPIC = 7.0
-"""What is taken from the sum where that layer calls a text of something else, and not that surely."""
+"""What is taken from the sum where that layer calls a text of something else, from `LEAST_TOPIC` on."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from symptoms.classifier import Classifier
 from symptoms.cli.batch_progress import progress_of
 from symptoms.cli.batch_results import (
     WHOLE,
+    ResultCounts,
     Row,
     Shard,
-    Told,
     encoded,
     opened_results,
     result_line,
@@ -40,35 +40,35 @@ def assess_file(
     with ExitStack() as held:
         # For this process alone from before it is looked at.
         file = held.enter_context(opened_results(out))
-        told = Told() if out is None else skip_finished(out, file, rows)
-        classifier = held.enter_context(load(told.checkpoint))
-        if told.checkpoint not in (None, classifier.checkpoint):
+        written = ResultCounts() if out is None else skip_finished(out, file, rows)
+        classifier = held.enter_context(load(written.checkpoint))
+        if written.checkpoint not in (None, classifier.checkpoint):
             raise InputError(
-                f"{out} was begun with {told.checkpoint}; go on with that by leaving --run out, "
+                f"{out} was begun with {written.checkpoint}; go on with that by leaving --run out, "
                 "or choose another --out."
             )
         typer.echo(classifier.about, err=True)
         noted = descriptions.notes
         for note in noted:
             typer.echo(note, err=True)
-        moved = held.enter_context(progress_of(told.total))
+        moved = held.enter_context(progress_of(written.total))
         asked: deque[Row] = deque()
         try:
             for outcome in classifier.outcomes(_asked(rows, asked)):
                 line = result_line(asked.popleft(), classifier.checkpoint, outcome)
                 file.write(encoded(line))
                 file.flush()
-                told.add(line)
-                moved(told.total, _share(descriptions, shard), descriptions.total_is_counted)
+                written.add(line)
+                moved(written.total, _share(descriptions, shard), descriptions.total_is_counted)
         except KeyboardInterrupt:
             total = _share(descriptions, shard)
             of = "" if total is None else f" of {'' if descriptions.total_is_counted else 'about '}{total:,}"
             goes_on = "; the same command goes on from there" if out else ""
-            typer.echo(f"Stopped after {told.total:,}{of}{goes_on}.", err=True)
+            typer.echo(f"Stopped after {written.total:,}{of}{goes_on}.", err=True)
             raise
     for note in descriptions.notes[len(noted) :]:
         typer.echo(note, err=True)
-    _conclude(told, out)
+    _conclude(written, out)
 
 
 def _asked(rows: Iterator[Row], asked: deque[Row]) -> Iterator[str | InputError]:
@@ -87,11 +87,11 @@ def _share(descriptions: Descriptions, shard: Shard) -> int | None:
     return None if total is None else shard.share_of(total)
 
 
-def _conclude(told: Told, out: Path | None) -> None:
-    counts = told.counts
+def _conclude(written: ResultCounts, out: Path | None) -> None:
+    counts = written.counts
     give = "gives" if counts["no reason"] == 1 else "give"
     typer.echo(
-        f"{counted(told.total, 'description')}: {counts['answered']:,} with a condition, "
+        f"{counted(written.total, 'description')}: {counts['answered']:,} with a condition, "
         f"{counts['no reason']:,} that {give} no reason for one, "
         f"{counts['abstained']:,} without a clear one, {counts['unreadable']:,} that could not be read.",
         err=True,

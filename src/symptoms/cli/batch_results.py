@@ -49,7 +49,7 @@ WHOLE = Shard()
 
 
 @dataclass
-class Told:
+class ResultCounts:
     """How many lines were written of each kind, the earlier ones included, and by which checkpoint."""
 
     checkpoint: str | None = None
@@ -95,27 +95,27 @@ def opened_results(out: Path | None) -> Generator[BinaryIO, None, None]:
         yield file
 
 
-def skip_finished(out: Path, file: BinaryIO, rows: Iterator[Row]) -> Told:
+def skip_finished(out: Path, file: BinaryIO, rows: Iterator[Row]) -> ResultCounts:
     """Take the rows whose results are there, line by line, and cut off half a line of a killed process.
 
     Raises InputError where the file has something else.
     """
-    told, whole = Told(), 0
+    written, whole = ResultCounts(), 0
     for place, raw in enumerate(file, start=1):
         if not raw.endswith(b"\n"):
             break
-        begun_by = told.checkpoint
+        begun_by = written.checkpoint
         try:
             line: Any = json.loads(raw)
-            told.add(line)
+            written.add(line)
             text = line["input"]
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{out}:{place}: this is no result of 'symptoms assess'; choose another --out."
             ) from error
-        if begun_by not in (None, told.checkpoint):
+        if begun_by not in (None, written.checkpoint):
             raise InputError(
-                f"{out}:{place}: this is by {told.checkpoint}, and the lines before it by {begun_by}; "
+                f"{out}:{place}: this is by {written.checkpoint}, and the lines before it by {begun_by}; "
                 "choose another --out."
             )
         number, row = next(rows, (place, None))
@@ -128,7 +128,7 @@ def skip_finished(out: Path, file: BinaryIO, rows: Iterator[Row]) -> Told:
         whole += len(raw)
     file.truncate(whole)
     file.seek(whole)
-    return told
+    return written
 
 
 def result_line(row: Row, checkpoint: str, outcome: Assessment | InputError) -> dict[str, Any]:

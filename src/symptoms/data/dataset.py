@@ -15,9 +15,9 @@ from symptoms.data.labels import (
     labels_beside,
     labels_of_the_data,
 )
-from symptoms.data.reading import nearest
 from symptoms.data.terms import TERMS_FILE, terms_for
 from symptoms.errors import DataError, Fault
+from symptoms.text_files import nearest
 
 
 def load_dataset(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from symptoms.data.files.records import Columns, Names, Record, is_table, records_of
 from symptoms.data.files.row_stream import RowStream
-from symptoms.data.reading import NOT_UTF8, kind_of
 from symptoms.errors import DataError, Fault, in_lines
+from symptoms.text_files import NOT_UTF8, kind_of
 
 HEAD = 1000
 """Rows that are read before anything else is done, for what is the matter with the whole file."""

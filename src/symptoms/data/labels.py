@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from symptoms.data.reading import Places, kind_of, parse_json, read_text
 from symptoms.errors import DataError, Fault
 from symptoms.taxonomy import conditions
+from symptoms.text_files import Places, kind_of, parse_json, read_text
 
 TAXONOMY_FILE = "taxonomy.json"
 AN_ENTRY = '{"id": "burnout", "name": "Burnout"}'

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import cast
 
 from symptoms.data.labels import Label, labels_of_taxonomy
-from symptoms.data.reading import kind_of, parse_json, read_text
 from symptoms.errors import DataError, Fault
 from symptoms.taxonomy import symptom_terms
+from symptoms.text_files import kind_of, parse_json, read_text
 
 TERMS_FILE = "symptoms.json"
 AN_EXAMPLE = '["low mood", "fatigue"], or groups of them, {"mood": ["low mood"]}'

@@ -14,7 +14,7 @@ from symptoms.classifier import probabilities_of
 from symptoms.data import Dataset
 from symptoms.evaluate.measures.abstention import RISK
 from symptoms.evaluate.measures.calibration import label_indices
-from symptoms.evaluate.measures.scores import Calibrator
+from symptoms.evaluate.measures.calibrator import Calibrator
 from symptoms.packaged import packaged
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)

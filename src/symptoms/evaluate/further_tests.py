@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from symptoms.classifier import TrainedModel, Writing
-from symptoms.data import Dataset, check_leakage
-from symptoms.data.checking.duplicates import ALL
+from symptoms.data import Dataset
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import FurtherTest
+from symptoms.evaluate.fitting.fitted_on_dev import FittedOnDev, score_alone
 from symptoms.evaluate.key_symptoms import score_key_symptoms
-from symptoms.evaluate.on_dev.fitted_on_dev import FittedOnDev, score_alone
 from symptoms.evaluate.predictions import parse_rate, predict, write_predictions
 from symptoms.evaluate.scoring import (
     WRITTEN_ANSWERS,
@@ -21,42 +20,6 @@ from symptoms.evaluate.scoring import (
     score_labels,
     score_predictions,
 )
-
-SECOND = "-2"
-"""What the name of a second test set ends in that is taken without being told."""
-
-
-def further_paths(data: Path, told: Sequence[Path] | None) -> tuple[Path, ...]:
-    """Those that were told, or where none were the `test-2.jsonl` beside a `test.jsonl`, if there is one."""
-    if told is not None:
-        return tuple(told)
-    second = data.with_name(f"{data.stem}{SECOND}{data.suffix}")
-    return (second,) if second.is_file() else ()
-
-
-def check_held_out(
-    train: Dataset | None,
-    dev: Dataset | None,
-    tests: Sequence[Dataset],
-    allowed: Sequence[str],
-    allowed_in_training: Sequence[str] = (),
-    own: Dataset | None = None,
-) -> None:
-    """`check_leakage` from train into dev and each test set, and from dev into each test set.
-
-    What is fitted on dev would otherwise be fitted on what was trained on, or told of what it was fitted on.
-    An allowed id has to be of a test set or of dev. Those allowed in training are of dev alone, beside train:
-    a test set may have the same ids. `own` is what the run itself learned from, where that is not `train`.
-    """
-    held_out = [*tests] if dev is None else [*tests, dev]
-    known = [{example.id for example in part.examples} for part in held_out]
-    for number, part in enumerate(held_out):
-        elsewhere = set[str]().union(*known[:number], *known[number + 1 :])
-        of_this = [one for one in allowed if one in known[number] or one not in elsewhere]
-        of_dev = [one for one in allowed_in_training if one in known[number] or one == ALL]
-        for earlier in (train, dev, own):
-            if earlier is not None and earlier is not part:
-                check_leakage(earlier, part, [*of_this, *of_dev] if part is dev else of_this)
 
 
 def score_further_test(

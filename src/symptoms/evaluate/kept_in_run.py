@@ -2,11 +2,19 @@
 
 from pathlib import Path
 
-from symptoms.classifier import FurtherAccuracy, RunAccuracy, RunCalibration
+from symptoms.classifier import (
+    FurtherAccuracy,
+    RunAccuracy,
+    RunCalibration,
+    write_accuracy,
+    write_calibration,
+    write_symptom_model,
+    write_word_model,
+)
 from symptoms.data import Dataset
-from symptoms.evaluate.evaluation_file import Evaluation
-from symptoms.evaluate.measures.scores import Calibrator
-from symptoms.evaluate.on_dev.fitted_on_dev import FittedOnDev
+from symptoms.evaluate.evaluation_file import EVALUATION_FILE, Evaluation, write_evaluation
+from symptoms.evaluate.fitting.fitted_on_dev import FittedOnDev
+from symptoms.evaluate.measures.calibrator import Calibrator
 from symptoms.runs import RUNS, RunDirectory
 
 
@@ -15,6 +23,25 @@ def folder_root(run: RunDirectory | None) -> Path:
     if run is None:
         return Path()
     return RUNS / run.name if run.is_shipped else run.path
+
+
+def keep_fitted(run: RunDirectory, fitted: FittedOnDev, dev: Dataset, checkpoint: str) -> None:
+    """Write what was fitted on dev into the run, for its classifier; what ships is left as it is."""
+    if run.is_shipped or fitted.calibrator is None:
+        return
+    if fitted.words is not None:
+        write_word_model(run.path, fitted.words.model)
+    if fitted.symptoms is not None:
+        write_symptom_model(run.path, fitted.symptoms.model)
+    write_calibration(run.path, calibration_of_run(fitted, fitted.calibrator, dev, checkpoint))
+
+
+def keep_evaluation(run: RunDirectory, folder: Path, evaluation: Evaluation) -> None:
+    """Write it into its folder, and into the run with the accuracy; what ships is left as it is."""
+    write_evaluation(folder / EVALUATION_FILE, evaluation)
+    if not run.is_shipped:
+        write_evaluation(run.path / EVALUATION_FILE, evaluation)
+        write_accuracy(run.path, accuracy_of_run(evaluation))
 
 
 def accuracy_of_run(evaluation: Evaluation) -> RunAccuracy:
@@ -42,16 +69,13 @@ def accuracy_of_run(evaluation: Evaluation) -> RunAccuracy:
 def calibration_of_run(
     fitted: FittedOnDev, calibrator: Calibrator, dev: Dataset, checkpoint: str
 ) -> RunCalibration:
-    """What the classifier of this run needs of it."""
+    """What the classifier of this run needs of it: all that the calibrator says, and what it belongs to."""
     return RunCalibration(
-        temperature=calibrator.temperature,
-        threshold=calibrator.threshold,
-        risk=calibrator.risk,
+        **vars(calibrator),
         fitted_on=str(dev.path),
         examples=len(dev.examples),
         checkpoint=checkpoint,
         labels=tuple(label.id for label in dev.labels),
         word_weight=0.0 if fitted.words is None else fitted.words.weight,
-        out_of_scope_bound=calibrator.out_of_scope_bound,
         symptoms=None if fitted.symptoms is None else fitted.symptoms.fitted,
     )

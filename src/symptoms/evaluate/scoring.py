@@ -12,6 +12,7 @@ from symptoms.data import Dataset, Example, Label, supported_terms
 from symptoms.evaluate.baselines import Baseline, wanted_indices
 from symptoms.evaluate.evaluation_file import BaselineScores, ExternalScores, LabelScores, Mistake, Written
 from symptoms.evaluate.external import ExternalSet, within_labels
+from symptoms.evaluate.measures.calibrator import Calibrator
 from symptoms.evaluate.measures.intervals import (
     Interval,
     accuracy_statistic,
@@ -21,7 +22,7 @@ from symptoms.evaluate.measures.intervals import (
     macro_f1_statistic,
 )
 from symptoms.evaluate.measures.metrics import SymptomScores, accuracy, symptom_scores
-from symptoms.evaluate.measures.scores import Asked, Calibrator, Scores, leading_labels, score
+from symptoms.evaluate.measures.scores import Asked, Scores, leading_labels, score
 from symptoms.evaluate.predictions import Prediction, logprobs_of, parse_rate, predict
 from symptoms.evaluate.recommendations import check_recommendations
 from symptoms.evaluate.robustness import FailureRow, failure_table, trials
@@ -29,7 +30,6 @@ from symptoms.taxonomy import OUT_OF_SCOPE
 
 WORST_MISTAKES = 20
 LEADING_OF_A_MISTAKE = 3
-SHOTS = 5
 ROBUSTNESS_EXAMPLES = 60
 WRITTEN_ANSWERS = 60
 """Answers of a test set that are written whole, unless the full evaluation is asked for."""

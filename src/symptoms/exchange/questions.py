@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from symptoms.data.written_assessment import CONCERN
 from symptoms.packaged import packaged
 from symptoms.runs import RunDirectory
-from symptoms.tokens import STOP, in_sentence_case, prompt_text
+from symptoms.tokens import STOP, concern_line, in_sentence_case, prompt_text
 
 
 @cache
@@ -26,7 +25,7 @@ def questions_to(run: RunDirectory) -> dict[str, Any]:
         texts = [in_sentence_case(text) for text in texts]
     return {
         "prompts": [prompt_text(text) for text in texts],
-        "lines": [f" {CONCERN}{label.text}\n" for label in run.labels()],
+        "lines": [concern_line(label.text) for label in run.labels()],
         "stop": STOP,
         "template": prompt_text("{{ .Prompt }}"),
     }

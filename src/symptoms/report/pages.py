@@ -8,9 +8,9 @@ from symptoms import __version__
 from symptoms.classifier import UNCALIBRATED_THRESHOLD
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.evaluate.evaluation_file import Evaluation
+from symptoms.evaluate.fitting.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.measures.abstention import CONFIDENCE
 from symptoms.evaluate.measures.intervals import Interval
-from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE
 from symptoms.report import figures
 from symptoms.report.headline import headline, name_of_model, nothing_was_read
 from symptoms.words import counted

@@ -8,8 +8,8 @@ import numpy as np
 
 from symptoms.errors import InputError
 from symptoms.evaluate.evaluation_file import Evaluation, FurtherTest
+from symptoms.evaluate.fitting.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.measures.scores import Scores
-from symptoms.evaluate.on_dev.fitted_on_dev import MODEL_ALONE
 from symptoms.words import counted
 
 BASE_MODEL = "base model"

@@ -124,7 +124,7 @@ class RunDirectory:
         data: Dataset,
         settings: TrainingSettings,
         service: Service,
-        loss_reduction: str = "sum over the trained tokens of a batch",
+        loss_reduction: str,
         **more: Any,
     ) -> None:
         """Settings and manifest, written before the first step; `more` goes into the manifest as it is."""

@@ -1,7 +1,8 @@
 """The crisis screen: signs of danger now in a text, and where to find help.
 
-It reads English, Spanish, French, German, Portuguese, Italian, and Hindi in Latin letters. `screen` asks no
-model: docs/safety.md explains its two layers, how they were measured, and what they miss.
+It reads English, Spanish, French, German, Portuguese, Italian, and Hindi in Latin letters. Of its three
+layers `screen` has the two that ask no model; the third is asked where a classifier asks one anyway
+(`ModelLayer`). docs/safety.md explains them, how they were measured, and what they miss.
 """
 
 from symptoms.safety.helplines import (
@@ -22,9 +23,17 @@ from symptoms.safety.languages import (
     covered_languages,
     languages_of,
 )
-from symptoms.safety.layers import Level, ModelLayer, Screening, is_near, known_words, learned_scores, screen
 from symptoms.safety.other_language import language_other_than
 from symptoms.safety.rulebook import Category
+from symptoms.safety.screening import (
+    Level,
+    ModelLayer,
+    Screening,
+    is_near,
+    known_words,
+    learned_scores,
+    screen,
+)
 from symptoms.safety.text.folding import squeezed
 
 __all__ = [

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from symptoms.errors import InputError
 from symptoms.packaged import packaged
 from symptoms.safety.languages import Language
-from symptoms.safety.layers import Level, Screening
 from symptoms.safety.rulebook import Category
+from symptoms.safety.screening import Level, Screening
 
 ALIASES = {"UK": "GB", "EL": "GR"}
 COUNTRY = re.compile(r"[a-zA-Z]{2}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from symptoms.errors import InputError
-from symptoms.safety.layers import Level, Screening, screen
+from symptoms.safety.screening import Level, Screening, screen
 
 Z = 1.959964
 """Of the standard normal distribution, for 95%."""

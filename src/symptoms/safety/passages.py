@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from symptoms.safety.learned import Scores, Weights, features_of, scores_of
-from symptoms.safety.learned.reading import within_reach
-from symptoms.safety.screening import shipped_rules
+from symptoms.safety.learned.tokens_and_concepts import within_reach
+from symptoms.safety.rules_layer import shipped_rules
 from symptoms.safety.text.normalising import normalised
 
 SENTENCE_BREAK = re.compile(r"(?<=[.!?…])[\s\"')\]]*\s|\n")

@@ -1,164 +1,135 @@
-"""The readable layer: rules find signs of danger now, exceptions excuse those that mean something else."""
+"""The layers of the crisis screen together: any of them can raise a notice, and none can take one back."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate
-from typing import TypeAlias
+from __future__ import annotations
 
-from symptoms.safety.patterns import CLAUSE_END, SENTENCE_END, Automaton, Match, parse
-from symptoms.safety.rulebook import Category, DangerRule, Reach, RuleBook, read_rule_book
-from symptoms.safety.text.normalising import normalised
-from symptoms.safety.text.words import build_lexicon, words_for_rules
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
 
-# What may stand between the items of a list that one negation excuses: "no thoughts of suicide, self-harm".
-_LIST = "or nor and of to about any thoughts even ideation intent plans"
-LIST_WORDS = frozenset([CLAUSE_END, *_LIST.split()])
-LIST_GAP = 4
-NEAR_WORDS = 8
-ONWARD_WORDS = 20
-# Where the past ends and the present begins.
-TURNS = frozenset(["but", "now", "today", "lately", "recently", "tonight", "still", "again"])
-WRITER = frozenset(["i", "me", "my", "myself", "mine"])
+from symptoms.data.misspelling.vocabulary import Vocabulary
+from symptoms.safety.languages import ENGLISH, Language, language_of
+from symptoms.safety.learned import Scores, Thresholds, features_of, scores_of, shipped_weights
+from symptoms.safety.other_language import language_other_than
+from symptoms.safety.passages import strongest
+from symptoms.safety.rulebook import Category
+from symptoms.safety.rules_layer import Finding, shipped_rules
 
-Cue: TypeAlias = tuple[int, str]
+
+class Level(StrEnum):
+    """How a text speaks of danger now: not, as far as is seen; possibly; or clearly."""
+
+    NONE = "none"
+    POSSIBLE = "possible"
+    CLEAR = "clear"
+
+    def at_least(self, other: Level) -> bool:
+        """Whether this is as urgent as the other or more so, in the order none, possible, clear."""
+        order = list(Level)
+        return order.index(self) >= order.index(other)
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A danger that the rules have found. `rule` names the one that matched, for review, never the text."""
+class Screening:
+    """What a text says about danger now.
 
-    category: Category
-    rule: str
+    `category` is what it is a sign of, None at the level `none`. `rule` names the readable rule that
+    matched, for review, never the text. `by_rules` and `by_learned` are what each layer says alone.
+    `likeliest` is the category that the text is nearest to, whether there is danger or not.
+    """
 
+    level: Level = Level.NONE
+    category: Category | None = None
+    rule: str | None = None
+    by_rules: Level = Level.NONE
+    by_learned: Level = Level.NONE
+    language: Language = ENGLISH
+    likeliest: Category = Category.SUICIDE
 
-class Rules:
-    """A rule book made ready. It holds no state: the same text gives the same finding, always."""
+    @property
+    def crisis(self) -> bool:
+        """Whether there is anything to say: at the level `possible` and at `clear`."""
+        return self.level is not Level.NONE
 
-    def __init__(self, book: RuleBook) -> None:
-        self._rules = book.rules
-        self._exceptions = book.exceptions
-        words = book.words
-        self._dangers = Automaton(
-            (
-                (at, parse(phrase, words.lists))
-                for at, rule in enumerate(book.rules)
-                for phrase in rule.patterns
-            ),
-            through_clauses=True,
-        )
-        self._cues = Automaton(
-            (
-                ((at, part), parse(phrase, words.lists))
-                for at, exception in enumerate(book.exceptions)
-                for part in ("patterns", "also", "unless")
-                for phrase in getattr(exception, part)
-            ),
-            through_clauses=False,
-        )
-        self.vocabulary = self._dangers.vocabulary | self._cues.vocabulary
-        self.lexicon = build_lexicon(self.vocabulary, words)
-
-    def screen(self, text: str) -> Finding | None:
-        """The most urgent danger in the text, by the first rule that found it; None where there is none."""
-        words = words_for_rules(normalised(text), self.lexicon)
-        dangers = _outermost(self._dangers.scan(words))
-        if dangers:
-            dangers = self._unexcused(dangers, words)
-        if not dangers:
-            return None
-        urgency = list(Category)
-        rule = min(
-            (self._rules[match.label] for match in dangers), key=lambda rule: urgency.index(rule.category)
-        )
-        return Finding(rule.category, rule.id)
-
-    def _unexcused(self, dangers: list[Match[int]], words: Sequence[str]) -> list[Match[int]]:
-        cues: dict[Cue, list[Match[Cue]]] = defaultdict(list)
-        for match in self._cues.scan(words):
-            cues[match.label].append(match)
-        excused = [
-            (exception, _excused_places(exception.reach, cues[at, "patterns"], words))
-            for at, exception in enumerate(self._exceptions)
-            if not cues.get((at, "unless")) and (not exception.also or cues.get((at, "also")))
-        ]
-        excused = [(exception, places) for exception, places in excused if places]
-        left: list[Match[int]] = []
-        list_end: int | None = None
-        for match in dangers:
-            rule = self._rules[match.label]
-            reaches = [
-                exception.reach
-                for exception, places in excused
-                if _lies_in(match, exception.reach, places) and rule.id.startswith(exception.only)
-            ]
-            if reaches:
-                list_end = match.end if Reach.NEXT in reaches else None
-            elif list_end is not None and _is_next_of_list(words[list_end + 1 : match.start], rule):
-                list_end = match.end
-            else:
-                left.append(match)
-                list_end = None
-        return left
+    def raised_to(self, level: Level) -> Screening:
+        """The same with at least this level, as a further layer has found it."""
+        if self.level.at_least(level):
+            return self
+        return replace(self, level=level, category=self.category or self.likeliest)
 
 
-@cache
-def shipped_rules() -> Rules:
-    """The rules that ship with the package."""
-    return Rules(read_rule_book())
+class ModelLayer(Protocol):
+    """The third layer: a language model that is asked whether a text is of danger now.
+
+    It is asked only where a model is being asked anyway. What it raises stands; where it fails, by whatever
+    error, the first two layers speak for themselves.
+    """
+
+    def submit(self, text: str) -> Callable[[], Level]:
+        """Asks without waiting; the result waits for the answer, and raises where the service fails."""
+        ...
 
 
-def _outermost(matches: list[Match[int]]) -> list[Match[int]]:
-    """The matches that lie in no longer one, which says more: `my brother is suicidal` and not `suicidal`."""
-    outermost: list[Match[int]] = []
-    for match in sorted(matches, key=lambda match: (match.start, -match.end, match.label)):
-        last = outermost[-1] if outermost else None
-        if last is None or match.end > last.end or (match.start, match.end) == (last.start, last.end):
-            outermost.append(match)
-    return outermost
+def screen(text: str, beside_model: bool = False) -> Screening:
+    """Whether a text speaks of danger now: to oneself, to others, at home, or from voices that give orders.
+
+    Two layers read it, neither of which needs a service: readable rules, and a small learned screen. Where a
+    third layer is asked beside them (`beside_model`), which counts the learned score in, that screen raises
+    of itself only what is clear: the two together find more with fewer false alarms. All miss some and raise
+    false alarms; docs/safety.md has the figures. It never raises, whatever the text, and its time grows
+    linearly with the length.
+    """
+    found, scores = _read(text)
+    return _screening(text, found, scores, shipped_weights().thresholds, beside_model)
 
 
-def _excused_places(reach: Reach, phrases: list[Match[Cue]], words: Sequence[str]) -> set[int]:
-    """Positions of words; `_lies_in` says what of a sign has to be there."""
-    if reach is Reach.PHRASE:
-        return {place for phrase in phrases for place in range(phrase.start, phrase.end + 1)}
-    if reach is Reach.NEXT:
-        return {phrase.end + 1 for phrase in phrases}
-    if reach is Reach.ONWARD:
-        return {place for phrase in phrases for place in _stretch(words, phrase.end, 1, ONWARD_WORDS, WRITER)}
-    if reach is Reach.NEAR:
-        return {
-            place
-            for phrase in phrases
-            for place in (
-                *_stretch(words, phrase.start, -1, NEAR_WORDS, TURNS),
-                *range(phrase.start, phrase.end + 1),
-                *_stretch(words, phrase.end, 1, NEAR_WORDS, TURNS),
-            )
-        }
-    sentence = list(accumulate(word == SENTENCE_END for word in words))
-    beside = {sentence[phrase.start] + near for phrase in phrases for near in (-1, 0, 1)}
-    return {place for place in range(len(words)) if sentence[place] in beside}
+def learned_scores(text: str) -> Scores:
+    """What the learned layer says about a text, as numbers."""
+    return _read(text)[1]
 
 
-def _stretch(
-    words: Sequence[str], start: int, step: int, length: int, stops: frozenset[str]
-) -> Iterator[int]:
-    """The places from `start` (left out) on, up to the end of the sentence or one of the `stops`."""
-    for place in range(start + step, start + step * (length + 1), step):
-        if not 0 <= place < len(words) or words[place] == SENTENCE_END or words[place] in stops:
-            return
-        yield place
+def _read(text: str) -> tuple[Finding | None, Scores]:
+    """What each of the two layers finds in a text."""
+    found, weights = shipped_rules().screen(text), shipped_weights()
+    category = None if found is None else found.category
+    return found, scores_of(features_of(text, category, weights.vocabulary), weights)
 
 
-def _lies_in(match: Match[int], reach: Reach, places: set[int]) -> bool:
-    if reach in (Reach.PHRASE, Reach.ONWARD):
-        return match.end in places
-    return match.start in places or (reach is Reach.NEAR and match.end in places)
+def is_near(scores: Scores) -> bool:
+    """Whether the learned layer takes a text with these scores to be of anything near danger."""
+    return scores.topic >= shipped_weights().thresholds.topic
 
 
-def _is_next_of_list(between: Sequence[str], rule: DangerRule) -> bool:
-    """Whether a sign goes on with what is denied: after `or`, or as in `no suicidal ideas, self-harm`."""
-    is_item = "or" in between or "nor" in between or rule.id.endswith(".words")
-    return is_item and len(between) <= LIST_GAP and LIST_WORDS.issuperset(between)
+def known_words() -> Vocabulary:
+    """The words that the learned layer knows, most of them English, with letters written twice once."""
+    return shipped_weights().vocabulary
+
+
+def _screening(
+    text: str, found: Finding | None, scores: Scores, at: Thresholds, beside_model: bool
+) -> Screening:
+    language = _language_of(text)
+    near = scores.topic >= at.topic
+    danger = danger_by_rule = scores.danger
+    if not (near and danger >= at.clear):
+        danger, danger_by_rule = strongest(text, scores, found is not None, shipped_weights(), at.topic)
+    by_learned = Level.NONE
+    if near and scores.danger >= at.possible:
+        by_learned = Level.CLEAR if danger >= at.clear else Level.NONE if beside_model else Level.POSSIBLE
+    if found is None:
+        category = None if by_learned is Level.NONE else scores.category
+        return Screening(by_learned, category, None, Level.NONE, by_learned, language, scores.category)
+    # A phrase alone may stand in a harmless text; the whole of it, or its sentence, has to bear it out.
+    agreed = by_learned is Level.CLEAR or danger_by_rule >= at.clear_by_rule
+    level = Level.CLEAR if agreed else Level.POSSIBLE
+    return Screening(level, found.category, found.rule, Level.POSSIBLE, by_learned, language, scores.category)
+
+
+def _language_of(text: str) -> Language:
+    """The language of a text; of a few words, too, where it is one that is not read."""
+    found = language_of(text)
+    if found != ENGLISH:
+        return found
+    # Too little tells those apart that are read: a notice is rather in English than in the wrong one.
+    other = language_other_than(text, {ENGLISH.name})
+    return ENGLISH if other is None or other.covered else other

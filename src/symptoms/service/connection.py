@@ -45,7 +45,7 @@ LOCAL, HOSTED = "local", "hosted"
 
 @dataclass(frozen=True)
 class Service:
-    """A Tinker service that has answered. `kind` is "local", "hosted" or "url"."""
+    """A Tinker service that has answered. `kind` is "local", "hosted", "url" or "openai"."""
 
     kind: str
     url: str

@@ -2,7 +2,7 @@
 
 from symptoms.sweep.folder import SweepFolder, find_sweep, runs_of_sweep
 from symptoms.sweep.plan import PlannedRun, SweepPlan
-from symptoms.sweep.reading import preset_names, read_preset, read_sweep_file
+from symptoms.sweep.plan_file import preset_names, read_preset, read_sweep_file
 
 __all__ = [
     "PlannedRun",

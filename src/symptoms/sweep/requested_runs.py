@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from symptoms.data.reading import read_text
 from symptoms.errors import InputError, ServiceError
 from symptoms.service import HOSTED, LOCAL, Service, choose_service, local_base_model, offered
 from symptoms.settings import TrainingSettings
 from symptoms.sweep.plan import PlannedRun
+from symptoms.text_files import read_text
 from symptoms.train.estimate import Work, count_work, dollars_of
 from symptoms.train.request.training_request import TrainingRequest, request_of
 from symptoms.train.step_plan import count_steps

@@ -15,8 +15,9 @@ from rich.console import Console
 
 from symptoms.errors import InputError, RunError, ServiceError, SymptomsError
 from symptoms.evaluate.during_training import dev_accuracy, written_cases
-from symptoms.evaluate.evaluate_run import EvaluationRequest, evaluate_connected
+from symptoms.evaluate.evaluate_run import evaluate_connected
 from symptoms.evaluate.evaluation_file import EVALUATION_FILE, read_evaluation, summary_of
+from symptoms.evaluate.request.evaluation_request import EvaluationRequest
 from symptoms.runs.directory import RunDirectory
 from symptoms.service import LOCAL, Service, choose_service, connect
 from symptoms.sweep.folder import Outcome, SweepFolder

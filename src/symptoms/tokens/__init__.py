@@ -15,7 +15,7 @@ from symptoms.tokens.example_tokens import (
 )
 from symptoms.tokens.file_alone import is_whole_tokenizer
 from symptoms.tokens.file_tokenizer import FileTokenizer
-from symptoms.tokens.label_tokens import concern_beginnings, concern_tokens
+from symptoms.tokens.label_tokens import concern_beginnings, concern_line, concern_tokens
 from symptoms.tokens.mended_slips import SlipMender
 from symptoms.tokens.part_weights import concern_alone, emphasise_concern
 from symptoms.tokens.sentence_case import in_sentence_case
@@ -31,6 +31,7 @@ __all__ = [
     "completion_text",
     "concern_alone",
     "concern_beginnings",
+    "concern_line",
     "concern_tokens",
     "emphasise_concern",
     "in_sentence_case",

@@ -6,13 +6,17 @@ from symptoms.data.written_assessment import CONCERN
 from symptoms.tokens.example_tokens import Tokenizer
 
 
+def concern_line(label: str) -> str:
+    """The line itself, as it continues a prompt."""
+    return f" {CONCERN}{label}\n"
+
+
 def concern_tokens(tokenizer: Tokenizer, label: str) -> list[int]:
-    """The first line of an answer that names this label, with its line end, as it continues a prompt.
+    """The first line of an answer that names this label, with its line end, as tokens that continue a prompt.
 
     The line end belongs to it, so that a label which begins like another is told apart from it.
     """
-    line = f" {CONCERN}{label}\n"
-    return tokenizer.encode(line, add_special_tokens=False, split_special_tokens=True)
+    return tokenizer.encode(concern_line(label), add_special_tokens=False, split_special_tokens=True)
 
 
 def concern_beginnings(tokenizer: Tokenizer, labels: Sequence[str]) -> list[list[int]]:

@@ -42,7 +42,7 @@ class Work:
 def count_work(job: Job, num_labels: int) -> Work:
     """Count without a service. `num_labels` is how many a dev text is asked about where it is classified."""
     examples = job.batches.examples
-    steps = list(plan_steps(job.settings, job.batches.concerns))
+    steps = list(plan_steps(job.settings, job.batches.kinds))
     trained_on = [example for step in steps for example in job.batches.trained_on(step)]
     evaluations = sum(job.evaluates(step) for step in steps)
     prompts = sum(example.num_tokens - example.num_trained_tokens for example in job.dev_examples)
@@ -131,4 +131,4 @@ def measure_seconds(job: Job, training: tinker.TrainingClient, work: Work) -> fl
 
 def _steps_to_measure(job: Job) -> list[Step]:
     # One more at first, since a service's first step is slower than those that follow.
-    return list(islice(plan_steps(job.settings, job.batches.concerns), MEASURED_STEPS + 1))
+    return list(islice(plan_steps(job.settings, job.batches.kinds), MEASURED_STEPS + 1))

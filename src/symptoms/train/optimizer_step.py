@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SubmittedStep:
-    """A step that the service has and we have not heard of yet. Its futures are the SDK's."""
+class StepFutures:
+    """The SDK's futures of a step: of the gradients of each batch, and of the update."""
 
     gradients: Sequence[Any]
     update: Any
@@ -26,10 +26,10 @@ class SubmittedStep:
 
 def submit_step(
     training: tinker.TrainingClient, batches: Sequence[list[tinker.Datum]], adam: tinker.AdamParams
-) -> SubmittedStep:
+) -> StepFutures:
     """Have the gradients of all batches gathered, and then spent by one update of the optimizer."""
     gradients = [training.forward_backward(batch, "cross_entropy") for batch in batches]
-    return SubmittedStep(gradients, training.optim_step(adam))
+    return StepFutures(gradients, training.optim_step(adam))
 
 
 def adam_of(settings: TrainingSettings, learning_rate: float) -> tinker.AdamParams:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
+class WeightedExample:
     """An example with weights 0 and 1, and with those that it is trained with."""
 
     plain: TokenizedExample
     emphasised: TokenizedExample
 
 
-Retell = Callable[[int, int], Told]
+Retell = Callable[[int, int], WeightedExample]
 """An example, by its index, as it is told in an epoch; the same on every call."""
 
 
@@ -37,16 +37,16 @@ class Batches:
         settings: TrainingSettings,
         examples: Sequence[TokenizedExample],
         emphasised: Sequence[TokenizedExample],
-        concerns: Sequence[str],
+        kinds: Sequence[str],
         retell: Retell | None = None,
     ) -> None:
         """`emphasised` are the examples with the weights they are trained with, `examples` with 0 and 1.
 
-        `concerns` names what each example is an example of, for batches that hold many. `retell` gives both
+        `kinds` are those of `kind_of_example`, for batches that hold many. `retell` gives both
         of an example as it is told in an epoch, where that is another way each time.
         """
         self.examples = examples
-        self.concerns = concerns
+        self.kinds = kinds
         self._reduction = settings.reduction
         self._emphasised = emphasised
         self._retell = retell
@@ -64,9 +64,9 @@ class Batches:
         """The examples of a step with weights 0 and 1, in their order."""
         return [self._as_told(index, step).plain for index in step.indices]
 
-    def _as_told(self, index: int, step: Step) -> Told:
+    def _as_told(self, index: int, step: Step) -> WeightedExample:
         if self._retell is None:
-            return Told(self.examples[index], self._emphasised[index])
+            return WeightedExample(self.examples[index], self._emphasised[index])
         return self._retell(index, step.epoch)
 
     def _scaled(self, index: int, told: Mapping[int, TokenizedExample]) -> TokenizedExample:

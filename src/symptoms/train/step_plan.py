@@ -49,46 +49,49 @@ def count_steps(settings: TrainingSettings, num_examples: int) -> int:
     return steps
 
 
-def plan_steps(settings: TrainingSettings, concerns: Sequence[str], after: int = 0) -> Iterator[Step]:
-    """The steps that follow step number `after`, the same on every call, over examples of these concerns."""
-    per_epoch, total = steps_per_epoch(settings, len(concerns)), count_steps(settings, len(concerns))
+def plan_steps(settings: TrainingSettings, kinds: Sequence[str], after: int = 0) -> Iterator[Step]:
+    """The steps that follow step number `after`, the same on every call, over examples of these kinds.
+
+    `kinds` are what `kind_of_example` gives of each.
+    """
+    per_epoch, total = steps_per_epoch(settings, len(kinds)), count_steps(settings, len(kinds))
     size = settings.batch_size
     order: tuple[int, list[int]] = (0, [])
     for number in range(after + 1, total + 1):
         epoch, place = divmod(number - 1, per_epoch)
         if order[0] != epoch + 1:
-            order = (epoch + 1, _order(settings, concerns, epoch + 1))
+            order = (epoch + 1, _order(settings, kinds, epoch + 1))
         first = place * size * settings.gradient_accumulation
         mine = order[1][first : first + size * settings.gradient_accumulation]
         batches = tuple(tuple(mine[start : start + size]) for start in range(0, len(mine), size))
         yield Step(number, epoch + 1, batches, ends_epoch=place == per_epoch - 1)
 
 
-def _order(settings: TrainingSettings, concerns: Sequence[str], epoch: int) -> list[int]:
-    order = list(range(len(concerns)))
+def _order(settings: TrainingSettings, kinds: Sequence[str], epoch: int) -> list[int]:
+    order = list(range(len(kinds)))
     if not settings.shuffle:
         return order
     # A generator of its own for each epoch, so that a resumed run need not replay earlier ones.
     random = Random(f"{settings.seed} {epoch}")
     random.shuffle(order)
-    return _dealt(order, concerns, random) if settings.balanced else order
+    return _dealt(order, kinds, random) if settings.balanced else order
 
 
-def _dealt(order: Sequence[int], concerns: Sequence[str], random: Random) -> list[int]:
-    """The same examples in rounds that hold each concern at most once, and a rare one in few, evenly apart.
+def _dealt(order: Sequence[int], kinds: Sequence[str], random: Random) -> list[int]:
+    """The same examples in rounds that hold each kind at most once, and a rare one in few, evenly apart.
 
-    A batch of few examples pushes the model towards whatever concerns happen to be in it, the next one
-    towards others. Where every batch holds many concerns, most of this noise cancels. Were the rare ones
+    A batch of few examples pushes the model towards whatever kinds happen to be in it, the next one
+    towards others. Where every batch holds many kinds, most of this noise cancels. Were the rare ones
     dealt first, the commonest would be alone at the end, and the model would say little else.
     """
     piles: dict[str, list[int]] = {}
     for index in order:
-        piles.setdefault(concerns[index], []).append(index)
+        piles.setdefault(kinds[index], []).append(index)
     sizes = {name: len(pile) for name, pile in piles.items()}
     rounds = max(sizes.values(), default=0)
     dealt: list[int] = []
     for number in range(rounds):
-        # How many of a concern belong into the rounds before and with this one, to the nearest whole.
+        # How many of a kind belong into the rounds before and with this one, to the nearest whole.
         names = [
             name
             for name, size in sizes.items()

@@ -16,7 +16,7 @@ from symptoms.tokens import (
     tokenize,
 )
 from symptoms.train.request.training_data import TrainingData
-from symptoms.train.step_datums import Batches, Retell, Told
+from symptoms.train.step_datums import Batches, Retell, WeightedExample
 from symptoms.train.step_plan import Step, count_steps, kind_of_example
 from symptoms.train.varied_texts import varied
 
@@ -102,7 +102,7 @@ def _retelling(
     if not settings.vary_inputs:
         return None
 
-    def retell(index: int, epoch: int) -> Told:
+    def retell(index: int, epoch: int) -> WeightedExample:
         example = examples[index]
         # A generator of its own, so that a resumed run need not replay what came before.
         text = varied(example.input, Random(f"{settings.seed} {epoch} {index}"))
@@ -110,7 +110,7 @@ def _retelling(
         tokens = tokenize(tokenizer, told)
         if context is not None and tokens.num_tokens > context:
             tokens = plain[index]
-        return Told(tokens, emphasise_concern(tokenizer, told, tokens, settings.concern_weight))
+        return WeightedExample(tokens, emphasise_concern(tokenizer, told, tokens, settings.concern_weight))
 
     return retell
 

@@ -22,7 +22,7 @@ from symptoms.service.faults import is_gone
 from symptoms.service.sdk import resolved
 from symptoms.settings import TrainingSettings
 from symptoms.tokens import mean_loss, to_datum
-from symptoms.train.optimizer_step import SubmittedStep, adam_of, submit_step
+from symptoms.train.optimizer_step import StepFutures, adam_of, submit_step
 from symptoms.train.step_plan import Step, plan_steps
 from symptoms.train.tokenized_job import Job
 from symptoms.train.watching.metrics_writers import MetricsWriter
@@ -56,12 +56,12 @@ class StopWish(Protocol):
 
 
 @dataclass(frozen=True)
-class Submitted:
+class PendingStep:
     """A step that the service has and we have not heard of yet, and the state that is saved after it."""
 
     step: Step
     learning_rate: float
-    on_service: SubmittedStep
+    futures: StepFutures
     state: Any | None
 
 
@@ -96,10 +96,10 @@ class TrainingLoop:
 
         None where it was interrupted: the last step is then done, and a state of it is saved.
         """
-        pending: deque[Submitted] = deque()
+        pending: deque[PendingStep] = deque()
         ahead = self._job.settings.in_flight
         self._clock = time.perf_counter()
-        for step in plan_steps(self._job.settings, self._job.batches.concerns, after=self.progress.step):
+        for step in plan_steps(self._job.settings, self._job.batches.kinds, after=self.progress.step):
             pending.append(self._submit(step))
             waits = self._job.evaluates(step)
             while pending and (waits or len(pending) >= ahead):
@@ -118,26 +118,26 @@ class TrainingLoop:
         self._run.append_checkpoint(final, self._last_step, "sampler")
         return self.progress.kept_checkpoint or final
 
-    def _submit(self, step: Step) -> Submitted:
+    def _submit(self, step: Step) -> PendingStep:
         settings = self._job.settings
         rate = settings.learning_rate_at(step.number, self._job.num_steps)
-        submitted = submit_step(self._training, self._job.batches.of(step), adam_of(settings, rate))
+        futures = submit_step(self._training, self._job.batches.of(step), adam_of(settings, rate))
         # The state of a step that is evaluated is saved after that, since it holds what was best so far.
         saves_now = self._job.saves_state(step) and not self._job.evaluates(step)
-        return Submitted(step, rate, submitted, self._save_state(step.number) if saves_now else None)
+        return PendingStep(step, rate, futures, self._save_state(step.number) if saves_now else None)
 
-    def _finish(self, submitted: Submitted) -> None:
-        step, examples = submitted.step, self._job.batches.trained_on(submitted.step)
+    def _finish(self, pending: PendingStep) -> None:
+        step, examples = pending.step, self._job.batches.trained_on(pending.step)
         outputs = [
-            output for future in submitted.on_service.gradients for output in future.result().loss_fn_outputs
+            output for future in pending.futures.gradients for output in future.result().loss_fn_outputs
         ]
-        submitted.on_service.update.result()
+        pending.futures.update.result()
         now = time.perf_counter()
         metrics = StepMetrics.of(
             step.number,
             step.epoch,
             mean_loss(outputs, examples),
-            submitted.learning_rate,
+            pending.learning_rate,
             examples,
             now - self._clock,
         )
@@ -150,7 +150,7 @@ class TrainingLoop:
             self._evaluate(step)
             self._clock = time.perf_counter()
         if self._job.saves_state(step) and not self.stopped_early:
-            self._record((submitted.state or self._save_state(step.number)).result().path)
+            self._record((pending.state or self._save_state(step.number)).result().path)
 
     def _evaluate(self, step: Step) -> None:
         """The losses on the dev data; keeps the weights where the one to go by is the lowest so far.

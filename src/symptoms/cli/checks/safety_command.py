@@ -78,7 +78,7 @@ def _asked_of_model(texts: Sequence[str]) -> list[Level]:
     """What the third layer says of each text, with progress on standard error."""
     from rich.progress import Progress
 
-    from symptoms.classifier.crisis_levels import crisis_levels
+    from symptoms.classifier.measuring_crisis_layer import crisis_levels
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("asking the model", total=len(texts))

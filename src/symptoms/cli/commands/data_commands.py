@@ -24,12 +24,12 @@ from symptoms.data.dataset import read_dataset
 from symptoms.data.files.fields import SPLITS
 from symptoms.data.files.records import columns_called
 from symptoms.data.labels import find_label_by_name
-from symptoms.data.reading import nearest
 from symptoms.data.splitting import split_examples, what_was_not_split, write_splits
 from symptoms.data.terms import terms_for
 from symptoms.data.written_assessment import CONCERN
 from symptoms.errors import DataError, Fault, InputError, in_lines
 from symptoms.taxonomy import symptom_terms
+from symptoms.text_files import nearest
 from symptoms.words import counted, say
 
 data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data, check it, split it.")

@@ -97,8 +97,9 @@ def evaluate(
     base_model: BaseModelOption = None,
 ) -> None:
     """Measure a run on held-out examples, next to baselines, with intervals."""
-    from symptoms.evaluate.evaluate_run import EvaluationRequest, evaluate_run, stored_evaluation, usual_risk
+    from symptoms.evaluate.evaluate_run import evaluate_run, stored_evaluation, usual_risk
     from symptoms.evaluate.evaluation_file import read_evaluation, write_evaluation
+    from symptoms.evaluate.request.evaluation_request import EvaluationRequest
     from symptoms.report.pages import write_report
 
     request = EvaluationRequest(

@@ -17,7 +17,7 @@ from symptoms.cli.tables import print_table
 from symptoms.errors import InputError, RunError
 from symptoms.service import connect
 from symptoms.sweep import PlannedRun, SweepFolder, SweepPlan, preset_names, read_preset, read_sweep_file
-from symptoms.sweep.reading import MAX_RUNS, with_options
+from symptoms.sweep.plan_file import MAX_RUNS, with_options
 from symptoms.sweep.requested_runs import (
     RequestedRun,
     by_base_model,

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from symptoms.data.example import Dataset, Example
-from symptoms.data.reading import nearest
 from symptoms.errors import DataError, Fault, InputError
+from symptoms.text_files import nearest
 
 SHINGLE = 3
 NEAR_DUPLICATE = 0.2

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from symptoms.data.evidence.reading import (
+from symptoms.data.evidence.placed_words import (
     LONGEST_STEM,
     SHORTEST_STEM,
     WORD,

@@ -7,7 +7,7 @@ too. A description in which the writer says nothing of himself (`my son is eight
 that person as a whole, and all of it counts.
 """
 
-from symptoms.data.evidence.reading import TextWords
+from symptoms.data.evidence.placed_words import TextWords
 from symptoms.packaged import packaged_words
 
 _WORDS = packaged_words(__package__, "whose.toml")

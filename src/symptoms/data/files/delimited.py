@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from symptoms.data.reading import NOT_UTF8, is_undecoded
 from symptoms.data.written_assessment import NO_SYMPTOMS
 from symptoms.errors import DataError, Fault
+from symptoms.text_files import NOT_UTF8, is_undecoded
 from symptoms.words import counted
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

@@ -14,10 +14,10 @@ from symptoms.data.example import Dataset, Example, Experiment
 from symptoms.data.files.fields import FieldReader
 from symptoms.data.files.records import Record
 from symptoms.data.labels import Label, find_label, labels_beside, labels_of_the_data
-from symptoms.data.reading import Places, kind_of, nearest, parse_json, read_text
 from symptoms.data.written_assessment import CONCERN, parse_assessment
 from symptoms.errors import AssessmentFormatError, DataError, Fault
 from symptoms.settings import ORIGINAL, TrainingSettings
+from symptoms.text_files import Places, kind_of, nearest, parse_json, read_text
 
 BLANK_LINE = "\n\n"
 

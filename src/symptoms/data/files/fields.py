@@ -8,9 +8,9 @@ from typing import cast
 
 from symptoms.data.files.delimited import terms_of_cell
 from symptoms.data.files.records import Record
-from symptoms.data.reading import kind_of, nearest
 from symptoms.data.written_assessment import NO_SYMPTOMS
 from symptoms.errors import Fault
+from symptoms.text_files import kind_of, nearest
 
 SPLITS = ("train", "dev", "test")
 EMPTY_CELL = "expected text, found an empty cell; fill it in, or take the row out"

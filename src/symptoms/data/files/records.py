@@ -18,8 +18,8 @@ from symptoms.data.files.delimited import rows_of_text
 from symptoms.data.files.json_text import holds_a_list, holds_columns, holds_json_lines
 from symptoms.data.files.table_files import TABLES, digest_of_folder, rows_of_folder, rows_of_table
 from symptoms.data.files.text_rows import Found, rows_of_json, rows_of_json_lines
-from symptoms.data.reading import kind_of, read_text, reading
 from symptoms.errors import DataError, Fault
+from symptoms.text_files import kind_of, read_text, reading
 
 FIELDS = ("id", "input", "condition", "symptoms", "recommendation", "split")
 JSON_LINES = (".jsonl", ".ndjson")

@@ -15,8 +15,8 @@ from symptoms.data.files.records import (
 )
 from symptoms.data.files.table_files import PARQUET, TABLES, rows_in_parquet, rows_of_folder, rows_of_table
 from symptoms.data.files.text_rows import Found, rows_of_json_lines, rows_of_plain_lines
-from symptoms.data.reading import lines_of, open_text, read_text, reading
 from symptoms.errors import DataError, Fault
+from symptoms.text_files import lines_of, open_text, read_text, reading
 
 PLAIN = ".txt"
 BEGINNING = 65_536

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import cast
 
 from symptoms.data.files.json_text import is_of_columns
-from symptoms.data.reading import NOT_UTF8, Places, is_undecoded, kind_of, parse_json
 from symptoms.errors import DataError, Fault
+from symptoms.text_files import NOT_UTF8, Places, is_undecoded, kind_of, parse_json
 from symptoms.words import counted
 
 Found = Iterator[tuple[int, object]]

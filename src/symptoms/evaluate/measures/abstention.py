@@ -93,6 +93,14 @@ def names_a_condition(
     return condition & ~kept_back(probabilities, outside, bound)
 
 
+def answering_confidence(
+    probabilities: NDArray[np.float64], label_ids: Sequence[str], bound: float | None
+) -> NDArray[np.float64]:
+    """The likeliest label's probability [n], and -1 where it is a condition that the bound keeps back."""
+    hidden = kept_back(probabilities, out_of_scope_columns(label_ids), bound)
+    return np.where(hidden, -1.0, probabilities.max(axis=1))
+
+
 def out_of_scope_bound(
     probabilities: NDArray[np.float64], wanted: NDArray[np.int64], outside: Sequence[int]
 ) -> float | None:

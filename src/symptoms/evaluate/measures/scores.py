@@ -8,25 +8,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from symptoms.classifier import kept_back, out_of_scope_columns, probabilities_of
+from symptoms.classifier import out_of_scope_columns
 from symptoms.evaluate.measures.abstention import (
     Abstention,
     OutOfScope,
     RiskCoverage,
     abstention,
     accuracy_at_coverage,
+    answering_confidence,
     names_a_condition,
     out_of_scope,
-    out_of_scope_bound,
     risk_coverage,
-    threshold_for_risk,
 )
 from symptoms.evaluate.measures.calibration import (
     Calibration,
     calibration,
-    cautious_temperature,
     label_indices,
 )
+from symptoms.evaluate.measures.calibrator import Calibrator
 from symptoms.evaluate.measures.intervals import (
     Interval,
     Statistic,
@@ -59,41 +58,6 @@ class Scores:
     accuracy_at_80_coverage: float
     abstention: Abstention | None
     out_of_scope: OutOfScope
-
-
-@dataclass(frozen=True)
-class Calibrator:
-    """What dev decides: the probabilities' temperature, and the confidence below which not to answer.
-
-    `threshold` is None where no confidence is known to keep the risk; then nothing is answered. From a
-    probability of `out_of_scope_bound` on that there is no condition to name, none is named either.
-    """
-
-    temperature: float
-    threshold: float | None
-    risk: float
-    out_of_scope_bound: float | None = None
-
-    @classmethod
-    def fit(
-        cls,
-        logprobs: NDArray[np.float64],
-        wanted: NDArray[np.int64],
-        risk: float,
-        label_ids: Sequence[str] = (),
-    ) -> Calibrator:
-        """Fitted on log-probabilities [n, labels] of the dev set and its right labels' indices [n].
-
-        `risk` is the share of wrong answers that the threshold is to keep; `label_ids` are the labels'.
-        """
-        temperature = cautious_temperature(logprobs, wanted)
-        probabilities = probabilities_of(logprobs, temperature)
-        bound = out_of_scope_bound(probabilities, wanted, out_of_scope_columns(label_ids))
-        confidence = answering_confidence(probabilities, label_ids, bound)
-        right = probabilities.argmax(axis=1) == wanted
-        threshold = threshold_for_risk(confidence, right, risk)
-        # Where all of dev may be answered, what the bound keeps back still may not.
-        return cls(temperature, None if threshold is None else max(threshold, 0.0), risk, bound)
 
 
 @dataclass(frozen=True)
@@ -141,14 +105,6 @@ def score(
         else _abstention(asked, probabilities, likeliest_right, calibrator),
         out_of_scope=out_of_scope(probabilities, asked.label_ids, asked.wanted, answers),
     )
-
-
-def answering_confidence(
-    probabilities: NDArray[np.float64], label_ids: Sequence[str], bound: float | None
-) -> NDArray[np.float64]:
-    """The likeliest label's probability [n], and -1 where it is a condition that the bound keeps back."""
-    hidden = kept_back(probabilities, out_of_scope_columns(label_ids), bound)
-    return np.where(hidden, -1.0, probabilities.max(axis=1))
 
 
 def _abstention(

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from symptoms.data.misspelling.vocabulary import Vocabulary
 from symptoms.safety.languages import ENGLISH, language_of_tokens
-from symptoms.safety.learned.reading import concepts_of, tokens_of
+from symptoms.safety.learned.tokens_and_concepts import concepts_of, tokens_of
 from symptoms.safety.rulebook import Category
 
 CONCEPTS_APART = 6

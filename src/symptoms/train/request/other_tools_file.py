@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import yaml
 
-from symptoms.data.reading import kind_of, parse_json, read_text
 from symptoms.errors import DataError, Fault
+from symptoms.text_files import kind_of, parse_json, read_text
 
 
 def read_other_tools_file(path: Path) -> Mapping[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from symptoms.data.reading import line_in_toml, nearest, parse_toml, read_text
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.settings import TrainingSettings
+from symptoms.text_files import line_in_toml, nearest, parse_toml, read_text
 
 
 def read_settings_file(path: Path) -> dict[str, Any]:

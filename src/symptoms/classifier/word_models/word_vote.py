@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symptoms.classifier.run_figures.array_files import read_arrays, write_arrays
+from symptoms.classifier.run_files.array_files import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,10 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from symptoms.classifier.beside_model.spelling import Speller
-from symptoms.classifier.beside_model.word_vote import WordModel, single_words
-from symptoms.classifier.run_figures.array_files import read_arrays, write_arrays
-from symptoms.classifier.run_figures.run_calibration import SymptomCalibration
+from symptoms.classifier.run_files.array_files import read_arrays, write_arrays
+from symptoms.classifier.run_files.run_calibration import SymptomCalibration
+from symptoms.classifier.word_models.spelling import Speller
+from symptoms.classifier.word_models.word_vote import WordModel, single_words
 from symptoms.data import cued_terms
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from symptoms.classifier import (
 from symptoms.data import Dataset
 from symptoms.evaluate.baselines import wanted_indices
 from symptoms.evaluate.evaluation_file import BaselineScores
+from symptoms.evaluate.fitting.symptoms_on_dev import FEWEST_FOR_EACH_LABEL, fit_symptom_reader
 from symptoms.evaluate.measures.calibration import fit_temperature, negative_log_likelihood
-from symptoms.evaluate.measures.scores import Calibrator
-from symptoms.evaluate.on_dev.symptoms_on_dev import FEWEST_FOR_EACH_LABEL, fit_symptom_reader
+from symptoms.evaluate.measures.calibrator import Calibrator
 from symptoms.evaluate.predictions import Prediction, logprobs_of
 from symptoms.evaluate.scoring import Track, score_baseline, scored_labels
 

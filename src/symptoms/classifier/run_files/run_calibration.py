@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from symptoms.classifier.run_figures.run_files import read_file, write_file
+from symptoms.classifier.run_files.json_files import read_file, write_file
 
 CALIBRATION_FILE = "calibration.json"
 

@@ -1,4 +1,4 @@
-"""What every reader of data files needs: text from bytes, strict JSON, and words for what was found."""
+"""Text files of any kind: text from bytes, JSON and TOML, lines of faults, and words for what was found."""
 
 import difflib
 import json

@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
-from symptoms.data.reading import line_in_toml, nearest, parse_toml, read_text
 from symptoms.errors import DataError, Fault, InputError
 from symptoms.settings import TrainingSettings
 from symptoms.sweep.plan import NamedSetting, SweepPlan
+from symptoms.text_files import line_in_toml, nearest, parse_toml, read_text
 from symptoms.train.request.settings_file import left_beside
 
 OF_A_SWEEP = ("seeds", "evaluate", "grid", "list")

@@ -1,0 +1,1 @@
+"""What is learnt of words and stands beside the model in an answer: their vote, key symptoms, and slips."""
