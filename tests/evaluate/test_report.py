@@ -170,6 +170,7 @@ def test_key_symptoms_are_told_for_every_test_set(tmp_path: Path, are_read: bool
     write_evaluation(tmp_path / "result.json", evaluation)
     assert read_evaluation(tmp_path / "result.json") == evaluation
     page = write_report(tmp_path, evaluation)
+    assert "\n- Key symptoms" in page.with_suffix(".md").read_text()
     for file in (page, page.with_suffix(".md")):
         told = file.read_text()
         for figure in ("0.71 (0.60 to 0.80)", "0.33 (0.30 to 0.40)", "on test-2.jsonl 0.62 (0.50 to 0.70)"):
