@@ -26,6 +26,7 @@ from symptoms.data.checking.duplicates import (
     similar_texts,
 )
 from symptoms.data.checking.repeated_texts import repeated_texts
+from symptoms.data.files.records import Columns
 from symptoms.data.splitting import split_examples, write_splits
 from symptoms.errors import DataError, InputError
 
@@ -229,6 +230,23 @@ def test_repeated_texts_are_counted_with_their_first_lines(tmp_path: Path):
     assert apart is not None
     assert "2 texts stand there more than once (the first in lines 1 and 4)" in apart
     assert "1 of them with different labels ('ocd' in line 1, 'panic' in line 4)" in apart
+
+
+def test_the_hint_on_repeated_texts_reads_the_file_as_it_was_read(tmp_path: Path):
+    """It has the columns that were told, and ids where lines do not tell two examples apart."""
+    rows = [{"my text": ONE, "dx": "ocd"}, {"my text": ONE, "dx": "panic"}]
+    file, columns = tmp_path / "mine.jsonl", Columns("my text", "dx")
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = repeated_texts(load_dataset(file, columns=columns), columns)
+    assert told is not None
+    assert f"'symptoms data check {file} --text-column 'my text' --label-column dx' names them" in told
+    entries = [{"input": ONE, "output": f"Primary concern: {one}"} for one in ("Panic attacks", "OCD")]
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps({"examples": entries}))
+    told = repeated_texts(load_dataset(file, any_output=True))
+    assert told is not None
+    assert "more than once (data:1 and data:2)" in told
+    assert "in data:1, " in told
 
 
 @settings(deadline=None)
