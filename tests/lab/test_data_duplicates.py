@@ -29,6 +29,7 @@ from symptoms.data.checking.repeated_texts import repeated_texts
 from symptoms.data.files.records import Columns
 from symptoms.data.splitting import split_examples, write_splits
 from symptoms.errors import DataError, InputError
+from symptoms.evaluate.further_tests import check_held_out
 
 ONE = "Dogs. Any dog, even a puppy on a leash across the road, and I am up a wall or into traffic."
 COPY = "dogs... any dog even a PUPPY on a leash across the street, and I'm up a wall or into traffic!"
@@ -124,6 +125,22 @@ def test_of_few_words_one_more_is_a_copy_and_another_is_not():
     assert near_duplicates(["I feel sad about work", "I feel sad about work today"])
     eight = "nothing helps when I wake at four"
     assert near_duplicates([f"{eight} again", f"{eight} sharp"])
+
+
+def test_examples_of_an_experiments_file_are_allowed_by_number_too(tmp_path: Path):
+    """So a run of an earlier version, which knew them by that, is repeated, resumed and evaluated."""
+    train = dataset_of(tmp_path, "train", [(OTHER, "ocd"), (ONE, "ocd")])
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps({"examples": [{"input": COPY, "output": "Primary concern: OCD"}]}))
+    dev = load_dataset(file, any_output=True)
+    for allowed in ("1", "data:1"):
+        check_leakage(train, dev, [allowed])
+        check_held_out(train, dev, (), (), [allowed])
+    with pytest.raises(InputError, match="has no example '2'"):
+        check_leakage(train, dev, ["2"])
+    other = dataset_of(tmp_path, "other", [(COPY, "ocd")])
+    with pytest.raises(InputError, match="has no example '1'"):
+        check_leakage(train, other, ["1"])
 
 
 def test_all_allows_every_copy_but_no_file_twice(tmp_path: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from symptoms.classifier import TrainedModel, Writing
 from symptoms.data import Dataset, check_leakage
-from symptoms.data.checking.duplicates import ALL
+from symptoms.data.checking.duplicates import ALL, ids_as_now
 from symptoms.evaluate.baselines import Baseline
 from symptoms.evaluate.evaluation_file import FurtherTest
 from symptoms.evaluate.key_symptoms import score_key_symptoms
@@ -53,7 +53,8 @@ def check_held_out(
     for number, part in enumerate(held_out):
         elsewhere = set[str]().union(*known[:number], *known[number + 1 :])
         of_this = [one for one in allowed if one in known[number] or one not in elsewhere]
-        of_dev = [one for one in allowed_in_training if one in known[number] or one == ALL]
+        as_now = ids_as_now(part, allowed_in_training)
+        of_dev = [one for one in as_now if one in known[number] or one == ALL]
         for earlier in (train, dev, own):
             if earlier is not None and earlier is not part:
                 check_leakage(earlier, part, [*of_this, *of_dev] if part is dev else of_this)

@@ -136,6 +136,28 @@ def leakage(train: Dataset, test: Dataset) -> tuple[Leak, ...]:
     )
 
 
+def ids_as_now(data: Dataset, ids: Collection[str]) -> tuple[str, ...]:
+    """The ids as the data have them: of an experiment's file a number alone was one in earlier versions."""
+    if data.experiment is None:
+        return tuple(ids)
+    known = {example.id for example in data.examples}
+    numbered = {one: f"{data.path.stem}:{one}" for one in ids if one not in known}
+    return tuple(numbered[one] if numbered.get(one) in known else one for one in ids)
+
+
+def known_ids(datasets: Sequence[Dataset], ids: Collection[str]) -> tuple[str, ...]:
+    """The ids as the data sets have them, `ALL` among them; raises InputError for one that none has."""
+    known = [example.id for data in datasets for example in data.examples]
+    for data in datasets:
+        ids = ids_as_now(data, ids)
+    for identifier in ids:
+        if identifier not in known and identifier != ALL:
+            paths = " and ".join(str(data.path) for data in datasets)
+            have = "has" if len(datasets) == 1 else "have"
+            raise InputError(f"{paths} {have} no example {identifier!r}{nearest(identifier, known)}")
+    return tuple(ids)
+
+
 def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) -> None:
     """Raise DataError with each test example that nearly repeats a training example.
 
@@ -143,10 +165,7 @@ def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) 
     held out of training, and tests are held out of what is fitted on it. Raises InputError for an allowed id
     that the test data lack, and where the two have the very same texts.
     """
-    known = [example.id for example in test.examples]
-    for identifier in allowed:
-        if identifier not in known and identifier != ALL:
-            raise InputError(f"{test.path} has no example {identifier!r}{nearest(identifier, known)}")
+    allowed = known_ids([test], allowed)
     faults: list[Fault] = []
     for leak in leakage(train, test):
         if leak.test.id not in allowed and ALL not in allowed:
