@@ -122,7 +122,14 @@ def test_variants_of_one_text_are_copies():
 def test_of_few_words_one_more_is_a_copy_and_another_is_not():
     """What two short texts say may be in one word; the longer a text, the more of it may differ."""
     assert near_duplicates(["I feel sad about work", "I feel sad about school"]) == []
-    assert near_duplicates(["I feel sad about work", "I feel sad about work today"])
+    words = ["I", "feel", "sad", "about", "work", "when", "alone"]
+    for count in range(3, len(words) + 1):
+        text = " ".join(words[:count])
+        for longer in (f"{text} today", f"today {text}"):
+            assert near_duplicates([text, longer]), text
+            assert near_duplicates([longer, text]), text
+        assert near_duplicates([text, f"{text} but not today"]) == []
+    assert near_duplicates(["I feel sad today", "I feel sad again"]) == []
     eight = "nothing helps when I wake at four"
     assert near_duplicates([f"{eight} again", f"{eight} sharp"])
 

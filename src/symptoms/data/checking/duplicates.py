@@ -23,7 +23,7 @@ SHORT, SHORTER = 8, 6
 SHORT_DUPLICATE, SHORTER_DUPLICATE = 0.4, 0.75
 """What short texts say may be in one word: `I feel sad about work` is no copy of the one about school.
 
-Of eight or nine words one may differ; of fewer none, but one may stand before or after them.
+Of eight or nine words one may differ; of three to seven none, but one may stand before or after them.
 """
 COMMON = 10
 """A triple that more different texts than this have is wording that they share, as a template's is.
@@ -90,7 +90,8 @@ def near_duplicates(texts: Sequence[str]) -> list[NearDuplicate]:
 def _needed(count: int) -> float:
     """The similarity from which texts of so many triples count as one."""
     if count < SHORTER:
-        return SHORTER_DUPLICATE
+        # Of one or two triples it is less that they are of those with a word more.
+        return min(SHORTER_DUPLICATE, count / (count + 1))
     return SHORT_DUPLICATE if count < SHORT else NEAR_DUPLICATE
 
 
@@ -102,7 +103,7 @@ def similar_texts(texts: Sequence[str], threshold: float) -> list[NearDuplicate]
 def _similar(
     sets: Sequence[frozenset[tuple[str, ...]]], threshold: Callable[[int], float]
 ) -> list[NearDuplicate]:
-    """The pairs as similar as `threshold` wants it of the smaller set; it may not grow with the size.
+    """The pairs as similar as `threshold` wants it of the smaller set, by its size.
 
     Similar texts must share one of their rarer triples, so only those are looked up (prefix filtering,
     Chaudhuri et al. 2006): an opening that thousands of texts have in common costs nothing.
@@ -110,10 +111,14 @@ def _similar(
     frequency = Counter(shingle for own in sets for shingle in own)
     holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     found: list[NearDuplicate] = []
+    # What is wanted of a set and of any smaller one, by size.
+    least = [1.0]
+    for size in range(1, max(map(len, sets), default=0) + 1):
+        least.append(min(least[-1], threshold(size)))
     for position, own in enumerate(sets):
         rarest_first = sorted(own, key=lambda shingle: (frequency[shingle], shingle))
         # The small amount keeps 0.2 * 15, which is a little above 3, from being rounded up to 4.
-        needed = math.ceil(threshold(len(own)) * len(own) - 1e-9)
+        needed = math.ceil(least[len(own)] * len(own) - 1e-9)
         candidates: set[int] = set()
         for shingle in rarest_first[: len(own) - needed + 1]:
             candidates.update(holders[shingle])
