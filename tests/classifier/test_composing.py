@@ -12,7 +12,7 @@ from symptoms.classifier.composing import Chooser, assessment_without_model
 from symptoms.classifier.continuation import named_symptoms
 from symptoms.classifier.recommending import STANDING_RECOMMENDATION, recommendation_for
 from symptoms.data import Label, labels_of_taxonomy
-from symptoms.errors import InputError, RunError
+from symptoms.errors import InputError, RunError, ServiceError
 from symptoms.evaluate.recommendations import names_a_drug_or_dose, says_you_have
 from symptoms.taxonomy import symptom_terms
 
@@ -38,6 +38,14 @@ def assessed(
     logprobs = np.array([scores.get(label.id, -50.0) for label in LABELS])
     named = named_symptoms(written, ended, chooser.terms)
     return chooser.compose(text, chooser.choose(logprobs), named, None)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_are_told_in_a_sentence(odd: float):
+    """One is enough, since probabilities are shares; a label that is impossible is no fault."""
+    with pytest.raises(ServiceError, match=r"no numbers.*ask another run"):
+        assessed({"panic": odd}, Chooser(LABELS))
+    assert assessed({"panic": 0.0, "ocd": -float("inf")}, Chooser(LABELS)).condition == "panic"
 
 
 SPANISH = "No puedo dormir por las noches y me despierto con el corazón a mil, no sé qué me pasa."

@@ -63,6 +63,19 @@ def test_few_texts_leave_a_doubt_that_counts_against_being_sure():
         assert (worse - best).mean() <= (worse - best).std() / np.sqrt(count)
 
 
+def test_of_a_tiny_dev_set_the_likeliest_temperature_is_taken_and_never_more_than_twice_it():
+    """Two texts do not tell a temperature of 3 from one of 50, nor do 25 noisy ones bound it."""
+    generator = np.random.default_rng(0)
+    for count in (2, 24, 25, 40):
+        for spread in (0.05, 1.0, 4.0):
+            logits = spread * generator.normal(size=(count, 5))
+            truth = generator.integers(0, 5, size=count)
+            truth[: count // 2] = logits[: count // 2].argmax(axis=1)
+            likeliest, chosen = fit_temperature(logits, truth), cautious_temperature(logits, truth)
+            assert likeliest <= chosen <= 2 * likeliest
+            assert count >= 25 or chosen == likeliest
+
+
 def test_the_log_likelihood_is_that_of_scikit_learn():
     """Mean negative log-likelihood per example, in nats."""
     generator = np.random.default_rng(1)

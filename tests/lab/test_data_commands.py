@@ -43,7 +43,8 @@ def test_errors_of_all_files_are_told_together(tmp_path: Path):
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "test.jsonl:1: input: nearly repeats train.jsonl:1 (train:1), similarity 1.00, "
-        "which is in another part of the data; remove one, or allow it with --allow-duplicate",
+        "which is in another part of the data; remove one, or allow it with "
+        "--allow-duplicate test:1 (all: every one)",
         "odd.jsonl:1: condition: unknown condition 'ocdd'; did you mean 'ocd'? "
         "(labels of your own go into a taxonomy.json beside the file)",
         "odd.jsonl:2: input: expected text, found no such field",
@@ -65,6 +66,14 @@ def test_errors_of_all_files_are_told_together(tmp_path: Path):
             "There is no condition 'pannic'; did you mean 'panic'?",
         ),
         (["split", PARTS[0], "--out", "x", "--dev", "0.5", "--test", "0.5"], "leave nothing for training"),
+        (
+            ["split", PARTS[2], "--out", "x", "--allow-duplicate", "xdepression-36"],
+            "test.jsonl has no example 'xdepression-36'; did you mean 'depression-36'",
+        ),
+        (
+            ["check", PARTS[2], PARTS[1], "--allow-duplicate", "xdepression-36"],
+            "dev.jsonl have no example 'xdepression-36'; did you mean 'depression-36'",
+        ),
         (["split", PARTS[0], "--out", "x", "--dev", "-1"], "Dev -1 and test 0.2 are not both shares"),
         (["split", PARTS[0], "--out", "x", "--test", "nan"], "Dev 0.1 and test nan are not both shares"),
     ],

@@ -26,8 +26,10 @@ from symptoms.data.checking.duplicates import (
     similar_texts,
 )
 from symptoms.data.checking.repeated_texts import repeated_texts
+from symptoms.data.files.records import Columns
 from symptoms.data.splitting import split_examples, write_splits
 from symptoms.errors import DataError, InputError
+from symptoms.evaluate.further_tests import check_held_out
 
 ONE = "Dogs. Any dog, even a puppy on a leash across the road, and I am up a wall or into traffic."
 COPY = "dogs... any dog even a PUPPY on a leash across the street, and I'm up a wall or into traffic!"
@@ -120,9 +122,32 @@ def test_variants_of_one_text_are_copies():
 def test_of_few_words_one_more_is_a_copy_and_another_is_not():
     """What two short texts say may be in one word; the longer a text, the more of it may differ."""
     assert near_duplicates(["I feel sad about work", "I feel sad about school"]) == []
-    assert near_duplicates(["I feel sad about work", "I feel sad about work today"])
+    words = ["I", "feel", "sad", "about", "work", "when", "alone"]
+    for count in range(3, len(words) + 1):
+        text = " ".join(words[:count])
+        for longer in (f"{text} today", f"today {text}"):
+            assert near_duplicates([text, longer]), text
+            assert near_duplicates([longer, text]), text
+        assert near_duplicates([text, f"{text} but not today"]) == []
+    assert near_duplicates(["I feel sad today", "I feel sad again"]) == []
     eight = "nothing helps when I wake at four"
     assert near_duplicates([f"{eight} again", f"{eight} sharp"])
+
+
+def test_examples_of_an_experiments_file_are_allowed_by_number_too(tmp_path: Path):
+    """So a run of an earlier version, which knew them by that, is repeated, resumed and evaluated."""
+    train = dataset_of(tmp_path, "train", [(OTHER, "ocd"), (ONE, "ocd")])
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps({"examples": [{"input": COPY, "output": "Primary concern: OCD"}]}))
+    dev = load_dataset(file, any_output=True)
+    for allowed in ("1", "data:1"):
+        check_leakage(train, dev, [allowed])
+        check_held_out(train, dev, (), (), [allowed])
+    with pytest.raises(InputError, match="has no example '2'"):
+        check_leakage(train, dev, ["2"])
+    other = dataset_of(tmp_path, "other", [(COPY, "ocd")])
+    with pytest.raises(InputError, match="has no example '1'"):
+        check_leakage(train, other, ["1"])
 
 
 def test_all_allows_every_copy_but_no_file_twice(tmp_path: Path):
@@ -229,6 +254,23 @@ def test_repeated_texts_are_counted_with_their_first_lines(tmp_path: Path):
     assert apart is not None
     assert "2 texts stand there more than once (the first in lines 1 and 4)" in apart
     assert "1 of them with different labels ('ocd' in line 1, 'panic' in line 4)" in apart
+
+
+def test_the_hint_on_repeated_texts_reads_the_file_as_it_was_read(tmp_path: Path):
+    """It has the columns that were told, and ids where lines do not tell two examples apart."""
+    rows = [{"my text": ONE, "dx": "ocd"}, {"my text": ONE, "dx": "panic"}]
+    file, columns = tmp_path / "mine.jsonl", Columns("my text", "dx")
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = repeated_texts(load_dataset(file, columns=columns), columns)
+    assert told is not None
+    assert f"'symptoms data check {file} --text-column 'my text' --label-column dx' names them" in told
+    entries = [{"input": ONE, "output": f"Primary concern: {one}"} for one in ("Panic attacks", "OCD")]
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps({"examples": entries}))
+    told = repeated_texts(load_dataset(file, any_output=True))
+    assert told is not None
+    assert "more than once (data:1 and data:2)" in told
+    assert "in data:1, " in told
 
 
 @settings(deadline=None)

@@ -26,6 +26,7 @@ from symptoms.data import (
     parse_assessment,
     render_assessment,
 )
+from symptoms.data.dataset import read_dataset
 from symptoms.data.files.records import Columns
 from symptoms.errors import DataError, InputError
 
@@ -108,8 +109,27 @@ def test_an_output_that_is_no_assessment_is_a_fault(tmp_path: Path):
     assert [one.output for one in load_text(tmp_path, text, "data.json", any_output=True).examples] == ["b"]
     assert [one.text for one in Descriptions(tmp_path / "data.json") if isinstance(one, Description)] == ["a"]
     assert faults_of(tmp_path, text, "data.json") == [
-        "2 output: expected the three lines Primary concern, Key symptoms and Recommendation"
+        "2 example 1, output: expected the three lines Primary concern, Key symptoms and Recommendation"
     ]
+
+
+def test_outputs_at_fault_on_one_line_are_told_one_by_one(tmp_path: Path):
+    """Each by its example's number, since the line is the same for all."""
+    entries = ", ".join('{"input": "a", "output": "b"}' for _ in range(12))
+    text = f'{{"examples": [{entries}]}}'
+    assert [fault.split(", ")[0] for fault in faults_of(tmp_path, text, "data.json")] == [
+        f"1 example {number}" for number in range(1, 13)
+    ]
+
+
+def test_an_unknown_concern_of_an_output_is_told_of_the_output(tmp_path: Path):
+    """An experiment's file has no column of conditions or symptoms that a fault could name."""
+    output = "Primary concern: Wrath\\nKey symptoms: rage\\nRecommendation: Rest."
+    file = tmp_path / "data.json"
+    file.write_text(f'{{"examples": [{{"input": "a", "output": "{output}"}}]}}')
+    _, faults = read_dataset(file, labels_of_taxonomy())
+    assert {fault.field for fault in faults} == {"example 1, output"}
+    assert "unknown condition 'Wrath'" in faults[0].problem
 
 
 def test_all_faults_at_once(tmp_path: Path):

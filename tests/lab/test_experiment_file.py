@@ -106,6 +106,8 @@ def test_all_faults_at_once_with_their_lines(tmp_path: Path):
             '{"config": {"shuffle": true}, "examples": [{"input": "a", "output": "b"}]}',
             "shuffle: unknown key",
         ),
+        ('{"config": {"data": "x.json"}, "examples": [{"input": "a", "output": "b"}]}', "data: unknown key"),
+        ('{"examples": [{"input": null, "output": "b"}]}', "input: expected text, found nothing"),
         ('{"config": {"learning_rate": NaN}, "examples": [{"input": "a", "output": "b"}]}', "finite"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 from command_in_process import in_process
 from symptoms.errors import RunError
+from symptoms.report.comparing import compare, read_run
 from symptoms.runs import SHIPPED, RunDirectory, run_by_name
 from symptoms.settings import ORIGINAL, TrainingSettings
 from symptoms.train.request.training_request import request_to_repeat
@@ -58,8 +59,19 @@ def test_a_setting_of_another_version_leaves_a_run_usable(
         done = in_process(tmp_path, "runs", *command)
         assert done.returncode == 0, done.stderr
     name = setting.split('"')[1]
+    row = next(line for line in done.stdout.splitlines() if name in line)
+    assert row.split()[1] in setting
+    assert row.endswith("(this version does not understand it)")
     with pytest.raises(RunError, match=rf"does not understand \({name}\), so it cannot be resumed"):
         request_to_repeat("later", {}, None)
+
+
+def test_runs_that_differ_in_what_is_not_understood_are_not_compared_as_one(tmp_path: Path):
+    """They are groups of their own, which that setting tells apart."""
+    runs = [write_run(tmp_path / f"run-{rate}", f'{{"rank_dropout": {rate}}}') for rate in (0.1, 0.2)]
+    comparison = compare([read_run(run) for run in runs])
+    assert comparison.differing == ("rank_dropout",)
+    assert [group.name for group in comparison.groups] == ["rank dropout 0.1", "rank dropout 0.2"]
 
 
 @pytest.mark.parametrize("content", ["{", "[]"])

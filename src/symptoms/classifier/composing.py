@@ -31,7 +31,7 @@ from symptoms.data import (
     placed_words,
     render_assessment,
 )
-from symptoms.errors import SymptomsError
+from symptoms.errors import ServiceError, SymptomsError
 from symptoms.safety import Language, language_other_than, screen
 from symptoms.taxonomy import symptom_terms
 
@@ -101,7 +101,18 @@ class Chooser:
         return threshold is not None and choice.leading[0].probability >= threshold
 
     def choose(self, logprobs: NDArray[np.float64]) -> Choice:
-        """The choice by the log-probabilities [labels] of the labels' lines."""
+        """The choice by the log-probabilities [labels] of the labels' lines.
+
+        Raises ServiceError where they are no numbers that can be compared.
+        """
+        import numpy as np
+
+        # Not so where any is nan, infinitely likely, or all are impossible.
+        if not np.isfinite(logprobs.max()):
+            raise ServiceError(
+                "The service gave log-probabilities that are no numbers, as weights of a diverged training "
+                "do; look at the run's losses with 'symptoms runs show', or ask another run."
+            )
         probabilities = probabilities_of(logprobs, self.calibration.temperature if self.calibration else 1.0)
         order: list[int] = (-probabilities).argsort(kind="stable").tolist()
         leading = tuple(

@@ -58,7 +58,11 @@ def read_dataset(
     try:
         chosen = _choose_labels(dataset, labels)
         check = _Check(str(path), chosen, labels is None, terms_for(path, chosen), columns.label)
-        examples = tuple(check.of(example, faults) for example in dataset.examples)
+        numbered = enumerate(dataset.examples, start=1)
+        examples = tuple(
+            check.of(example, faults, f"example {number}, output" if is_experiment else None)
+            for number, example in numbered
+        )
         dataset = replace(dataset, examples=examples, labels=chosen)
     except DataError as error:
         faults.extend(error.faults)
@@ -106,29 +110,33 @@ class _Check:
     terms: Mapping[str, tuple[str, ...]] | None
     label_column: str
 
-    def of(self, example: Example, faults: list[Fault]) -> Example:
-        """The example with the label that its condition names; what nobody knows is added to the faults."""
+    def of(self, example: Example, faults: list[Fault], only_field: str | None = None) -> Example:
+        """The example with the label that its condition names; what nobody knows is added to the faults.
+
+        `only_field` is what all of it was read from, where the file has no fields for its parts.
+        """
+        of_condition, of_symptoms = only_field or self.label_column, only_field or "symptoms"
         if example.output is not None and not example.is_assessed:
             problem = "expected the three lines Primary concern, Key symptoms and Recommendation"
-            faults.append(Fault(self.name, example.line, "output", problem))
+            faults.append(Fault(self.name, example.line, only_field or "output", problem))
             return example
         # Its text, which an experiment's file has in place of the id.
         condition = example.label.text if example.label else ""
         label = find_label_by_name(condition, self.labels)
         if label is None and condition:
             problem = f"unknown condition {condition!r}{self._nearest_label(condition)}"
-            faults.append(Fault(self.name, example.line, self.label_column, problem))
+            faults.append(Fault(self.name, example.line, of_condition, problem))
         symptoms = example.symptoms or ()
         twice = dict.fromkeys(term for term in symptoms if term and symptoms.count(term) > 1)
         said = [f"{term!r} stands twice; keep one" for term in twice]
-        faults += [Fault(self.name, example.line, "symptoms", problem) for problem in said]
+        faults += [Fault(self.name, example.line, of_symptoms, problem) for problem in said]
         if self.terms is not None:
             known = [term for group in self.terms.values() for term in group]
             hint = f" (terms of your own go into a {TERMS_FILE} beside the file)"
             for term in symptoms:
                 if term and term not in known:
                     problem = f"unknown symptom {term!r}{nearest(term, known)}{hint}"
-                    faults.append(Fault(self.name, example.line, "symptoms", problem))
+                    faults.append(Fault(self.name, example.line, of_symptoms, problem))
         return replace(example, label=label) if label else example
 
     def _nearest_label(self, condition: str) -> str:

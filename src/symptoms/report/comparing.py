@@ -164,6 +164,8 @@ def read_run(run: RunDirectory) -> ComparedRun:
     manifest, metrics, dev = run.manifest(), run.metrics(), run.evaluations()
     settings = {
         **run.settings().model_dump(),
+        # Nobody here knows what these do, so that runs which differ in them are not the same.
+        **run.settings_not_understood(),
         SERVICE_SETTING: manifest["service_url"] or manifest["service"],
     }
     for key, said in DIGESTS.items():

@@ -38,7 +38,7 @@ from symptoms.runs.final_loss import final_loss
 from symptoms.runs.lock import is_locked, locked
 from symptoms.runs.manifest import manifest_of
 from symptoms.runs.step_metrics import StepMetrics
-from symptoms.runs.stored_settings import read_stored
+from symptoms.runs.stored_settings import read_stored, stored_as_they_are
 from symptoms.runs.used_weights import CHOSEN, evaluation_of_used_weights
 from symptoms.service import Service
 from symptoms.settings import TrainingSettings
@@ -124,7 +124,7 @@ class RunDirectory:
         data: Dataset,
         settings: TrainingSettings,
         service: Service,
-        loss_reduction: str,
+        loss_reduction: str = "sum over the trained tokens of a batch",
         **more: Any,
     ) -> None:
         """Settings and manifest, written before the first step; `more` goes into the manifest as it is."""
@@ -250,6 +250,10 @@ class RunDirectory:
     def settings(self) -> TrainingSettings:
         """The settings that it was trained with, as far as they are understood; raises RunError likewise."""
         return self.stored_settings()[0]
+
+    def settings_not_understood(self) -> dict[str, Any]:
+        """Those that another version alone knows, as it stored them; raises RunError likewise."""
+        return stored_as_they_are(self.path, self.stored_settings()[1])
 
     def used_dev_loss(self) -> float | None:
         """The loss on dev of the weights that are used, in nats per trained token; None without dev data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,15 +23,10 @@ def read_stored(folder: Path, manifest: Mapping[str, Any]) -> tuple[TrainingSett
     version did not know is in the manifest, or as it is by default.
     Raises RunError for a file that is not there or damaged.
     """
-    try:
-        found: object = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict):
-        raise RunError(f"{folder}/config.json cannot be read; restore it, or choose another run.")
+    found = _config(folder)
     in_order = {"shuffle": False} if found.keys() & OF_AN_EXPERIMENT else {}
     of_manifest = {name: manifest[name] for name in ("data", "base_model", "seed") if name in manifest}
-    told = {**of_manifest, **in_order, **cast(dict[str, Any], found)}
+    told = {**of_manifest, **in_order, **found}
     known = {name: value for name, value in told.items() if name in TrainingSettings.model_fields}
     not_understood = told.keys() - known.keys() - OF_AN_EXPERIMENT
     try:
@@ -47,3 +42,18 @@ def read_stored(folder: Path, manifest: Mapping[str, Any]) -> tuple[TrainingSett
         )
         not_understood |= wrong
     return settings, tuple(sorted(not_understood))
+
+
+def stored_as_they_are(folder: Path, names: Collection[str]) -> dict[str, Any]:
+    """The values of these settings as config.json has them, whatever they are; raises RunError likewise."""
+    return {name: value for name, value in _config(folder).items() if name in names}
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        found: object = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
+        raise RunError(f"{folder}/config.json cannot be read; restore it, or choose another run.")
+    return cast(dict[str, Any], found)

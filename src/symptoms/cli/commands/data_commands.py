@@ -20,6 +20,7 @@ from symptoms.data import (
     render_assessment,
 )
 from symptoms.data.checking.checks import check_datasets
+from symptoms.data.checking.duplicates import known_ids
 from symptoms.data.dataset import read_dataset
 from symptoms.data.files.fields import SPLITS
 from symptoms.data.files.records import columns_called
@@ -61,7 +62,11 @@ def check(
         dataset, found = read_dataset(file, columns=columns_called(text_column, label_column))
         datasets.append(dataset)
         faults.extend(found)
-    findings = check_datasets(datasets, allow_duplicate or ())
+    allowed = allow_duplicate or ()
+    # What could not be read may have the ids.
+    if all(dataset.examples for dataset in datasets):
+        allowed = known_ids(datasets, allowed)
+    findings = check_datasets(datasets, allowed)
     faults.extend(findings.errors)
     for note in (note for dataset in datasets for note in dataset.notes):
         typer.echo(f"note: {note}")
@@ -111,7 +116,8 @@ def split(
     Splits that the file itself names are not looked at.
     """
     dataset = _loaded(file, text_column, label_column)
-    splits = split_examples(dataset.examples, dev, test, seed, allow_duplicate or ())
+    allowed = known_ids([dataset], allow_duplicate or ())
+    splits = split_examples(dataset.examples, dev, test, seed, allowed)
     for path in write_splits(dataset, splits, out):
         typer.echo(f"{path}: {counted(len(splits[path.stem]), 'example')}")
     for sentence in what_was_not_split(splits, {"dev": dev, "test": test}):

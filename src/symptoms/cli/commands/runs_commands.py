@@ -53,8 +53,10 @@ def show(name: NameArgument) -> None:
         if value:
             typer.echo(f"{key:<16} {value}")
     typer.echo("\nsettings")
-    for key, value in run.settings().model_dump().items():
-        typer.echo(f"  {key:<24} {value}")
+    not_understood = run.settings_not_understood()
+    for key, value in {**run.settings().model_dump(), **not_understood}.items():
+        unknown = "  (this version does not understand it)" if key in not_understood else ""
+        typer.echo(f"  {key:<24} {value}{unknown}")
     typer.echo("\ncheckpoints")
     for line in run.checkpoints():
         typer.echo(f"  step {line['step']:<8} {line['kind']:<10} {line['path']}")

@@ -12,6 +12,7 @@ from symptoms.cli.options import BaseModelOption, ServiceOption, with_settings
 from symptoms.cli.outcome import going_on_with
 from symptoms.conformance import Row, deviations_at_first_meeting
 from symptoms.data.checking.repeated_texts import repeated_texts
+from symptoms.data.files.records import columns_called
 from symptoms.errors import InputError
 from symptoms.runs.directory import RunDirectory
 from symptoms.runs.summary import price_of_run
@@ -99,7 +100,7 @@ def train(
     data = request.examples(as_told)
     for note in (*data.notes, *(request.dev.notes if request.dev else ())):
         console.print(note, markup=False, highlight=False)
-    repetition = repeated_texts(data)
+    repetition = repeated_texts(data, columns_called(as_told.text_column, as_told.label_column))
     if repetition is not None:
         say(console, f"warning: {repetition}", "yellow")
     console.print("Connecting to the Tinker service ...")

@@ -61,7 +61,8 @@ def check_datasets(datasets: Sequence[Dataset], allowed: Collection[str] = ()) -
             errors.append(_fault(second, "condition", f"{what}, with another label: {labels}; keep one"))
         elif first.part != second.part and not {ALL, first.example.id, second.example.id} & set(allowed):
             what += ", which is in another part of the data"
-            errors.append(_fault(second, "input", f"{what}; remove one, or allow it with --allow-duplicate"))
+            allow = f"--allow-duplicate {second.example.id} ({ALL}: every one)"
+            errors.append(_fault(second, "input", f"{what}; remove one, or allow it with {allow}"))
         else:
             counts = "it counts twice in training" if first.part == second.part else "which is allowed"
             warnings.append(_fault(second, "input", f"{what}; {counts}"))

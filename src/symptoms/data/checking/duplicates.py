@@ -23,7 +23,7 @@ SHORT, SHORTER = 8, 6
 SHORT_DUPLICATE, SHORTER_DUPLICATE = 0.4, 0.75
 """What short texts say may be in one word: `I feel sad about work` is no copy of the one about school.
 
-Of eight or nine words one may differ; of fewer none, but one may stand before or after them.
+Of eight or nine words one may differ; of three to seven none, but one may stand before or after them.
 """
 COMMON = 10
 """A triple that more different texts than this have is wording that they share, as a template's is.
@@ -90,7 +90,8 @@ def near_duplicates(texts: Sequence[str]) -> list[NearDuplicate]:
 def _needed(count: int) -> float:
     """The similarity from which texts of so many triples count as one."""
     if count < SHORTER:
-        return SHORTER_DUPLICATE
+        # Of one or two triples it is less that they are of those with a word more.
+        return min(SHORTER_DUPLICATE, count / (count + 1))
     return SHORT_DUPLICATE if count < SHORT else NEAR_DUPLICATE
 
 
@@ -102,7 +103,7 @@ def similar_texts(texts: Sequence[str], threshold: float) -> list[NearDuplicate]
 def _similar(
     sets: Sequence[frozenset[tuple[str, ...]]], threshold: Callable[[int], float]
 ) -> list[NearDuplicate]:
-    """The pairs as similar as `threshold` wants it of the smaller set; it may not grow with the size.
+    """The pairs as similar as `threshold` wants it of the smaller set, by its size.
 
     Similar texts must share one of their rarer triples, so only those are looked up (prefix filtering,
     Chaudhuri et al. 2006): an opening that thousands of texts have in common costs nothing.
@@ -110,10 +111,14 @@ def _similar(
     frequency = Counter(shingle for own in sets for shingle in own)
     holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     found: list[NearDuplicate] = []
+    # What is wanted of a set and of any smaller one, by size.
+    least = [1.0]
+    for size in range(1, max(map(len, sets), default=0) + 1):
+        least.append(min(least[-1], threshold(size)))
     for position, own in enumerate(sets):
         rarest_first = sorted(own, key=lambda shingle: (frequency[shingle], shingle))
         # The small amount keeps 0.2 * 15, which is a little above 3, from being rounded up to 4.
-        needed = math.ceil(threshold(len(own)) * len(own) - 1e-9)
+        needed = math.ceil(least[len(own)] * len(own) - 1e-9)
         candidates: set[int] = set()
         for shingle in rarest_first[: len(own) - needed + 1]:
             candidates.update(holders[shingle])
@@ -136,6 +141,28 @@ def leakage(train: Dataset, test: Dataset) -> tuple[Leak, ...]:
     )
 
 
+def ids_as_now(data: Dataset, ids: Collection[str]) -> tuple[str, ...]:
+    """The ids as the data have them: of an experiment's file a number alone was one in earlier versions."""
+    if data.experiment is None:
+        return tuple(ids)
+    known = {example.id for example in data.examples}
+    numbered = {one: f"{data.path.stem}:{one}" for one in ids if one not in known}
+    return tuple(numbered[one] if numbered.get(one) in known else one for one in ids)
+
+
+def known_ids(datasets: Sequence[Dataset], ids: Collection[str]) -> tuple[str, ...]:
+    """The ids as the data sets have them, `ALL` among them; raises InputError for one that none has."""
+    known = [example.id for data in datasets for example in data.examples]
+    for data in datasets:
+        ids = ids_as_now(data, ids)
+    for identifier in ids:
+        if identifier not in known and identifier != ALL:
+            paths = " and ".join(str(data.path) for data in datasets)
+            have = "has" if len(datasets) == 1 else "have"
+            raise InputError(f"{paths} {have} no example {identifier!r}{nearest(identifier, known)}")
+    return tuple(ids)
+
+
 def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) -> None:
     """Raise DataError with each test example that nearly repeats a training example.
 
@@ -143,10 +170,7 @@ def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) 
     held out of training, and tests are held out of what is fitted on it. Raises InputError for an allowed id
     that the test data lack, and where the two have the very same texts.
     """
-    known = [example.id for example in test.examples]
-    for identifier in allowed:
-        if identifier not in known and identifier != ALL:
-            raise InputError(f"{test.path} has no example {identifier!r}{nearest(identifier, known)}")
+    allowed = known_ids([test], allowed)
     faults: list[Fault] = []
     for leak in leakage(train, test):
         if leak.test.id not in allowed and ALL not in allowed:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 
 from symptoms.data.checking.duplicates import plain_words
 from symptoms.data.example import Dataset, Example
+from symptoms.data.files.records import AS_OURS, OPTION, Columns
 
 
-def repeated_texts(data: Dataset) -> str | None:
+def repeated_texts(data: Dataset, columns: Columns = AS_OURS) -> str | None:
     """What to say of texts with the very same words as another, and of those with different labels.
 
     None where every text stands there once. Texts that only nearly repeat each other are left to
-    `check_datasets`.
+    `check_datasets`; the command that names them has the columns' options, where they are not ours.
     """
     alike: defaultdict[tuple[str, ...], list[Example]] = defaultdict(list)
     for example in data.examples:
@@ -27,15 +29,31 @@ def repeated_texts(data: Dataset) -> str | None:
     if apart:
         one, other = apart[0]
         told += (
-            f", {len(apart):,} of them with different labels ({one.condition!r} in line {one.line}, "
-            f"{other.condition!r} in line {other.line}), of which a model can learn neither"
+            f", {len(apart):,} of them with different labels ({one.condition!r} in {_place(one, other)}, "
+            f"{other.condition!r} in {_place(other, one)}), of which a model can learn neither"
         )
-    return f"{data.path}: {told}; each counts in training. 'symptoms data check {data.path}' names them."
+    command = shlex.join(["symptoms", "data", "check", str(data.path), *_options(columns)])
+    return f"{data.path}: {told}; each counts in training. '{command}' names them."
+
+
+def _options(columns: Columns) -> list[str]:
+    names = {"input": columns.text, "condition": columns.label}
+    return [part for ours, theirs in names.items() if theirs != ours for part in (OPTION[ours], theirs)]
+
+
+def _place(one: Example, beside: Example) -> str:
+    """Its line, or its id where both stand on one, as in a file without line breaks."""
+    return f"line {one.line}" if one.line != beside.line else one.id
 
 
 def _in_lines(first: Example, second: Example, repeated: list[list[Example]]) -> str:
-    lines = f"lines {first.line} and {second.line}"
-    return lines if len(repeated) == 1 and len(repeated[0]) == 2 else f"the first in {lines}"
+    on_one_line = first.line == second.line
+    lines = f"{first.id} and {second.id}" if on_one_line else f"lines {first.line} and {second.line}"
+    return (
+        lines
+        if len(repeated) == 1 and len(repeated[0]) == 2
+        else f"the first {'' if on_one_line else 'in '}{lines}"
+    )
 
 
 def _labelled_apart(examples: list[Example]) -> tuple[Example, Example] | None:

@@ -138,12 +138,12 @@ def _read_config(
     def fault(key: str, problem: str) -> None:
         faults.append(Fault(name, places.of_key("config", key), f"config, {key}", problem))
 
-    # The original went through its examples in the file's order.
-    config = {**ORIGINAL, **cast(dict[str, Any], found), "data": name, "shuffle": False}
-    known = (*ORIGINAL, *OF_THE_FILE)
-    for key in [key for key in cast(dict[str, Any], found) if key not in known]:
+    told, known = cast(dict[str, Any], found), (*ORIGINAL, *OF_THE_FILE)
+    for key in [key for key in told if key not in known]:
         fault(key, f"unknown key{nearest(key, known)}")
-        config.pop(key)
+    of_ours = {key: value for key, value in told.items() if key in known}
+    # The original went through its examples in the file's order.
+    config = {**ORIGINAL, **of_ours, "data": name, "shuffle": False}
     try:
         read = _Config.model_validate(config)
     except ValidationError as error:

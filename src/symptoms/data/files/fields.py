@@ -40,8 +40,8 @@ class FieldReader:
         """A required text without the space around it; empty where it is at fault."""
         found = self._record.fields.get(key)
         if found is None:
-            empty = key in self._record.empty
-            self._fault(key, EMPTY_CELL if empty else "expected text, found no such field")
+            missing = "nothing" if key in self._record.fields else "no such field"
+            self._fault(key, EMPTY_CELL if key in self._record.empty else f"expected text, found {missing}")
             return ""
         return self._checked(key, found, one_line)
 

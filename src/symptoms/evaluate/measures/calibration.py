@@ -12,7 +12,11 @@ from symptoms.classifier import probabilities_of
 BINS = 10
 COLDEST, HOTTEST = 0.05, 50.0
 STEPS = 500
-"""Temperatures that are tried between the likeliest and the hottest: 1% apart, or closer."""
+"""Temperatures that are tried above the likeliest: a seventh of a percent apart."""
+FEWEST_TO_DOUBT = 25
+"""Of fewer texts the standard error says little; no threshold can be shown on them either."""
+MOST_CAUTION = 2.0
+"""How many times the likeliest temperature the cautious one may be."""
 SMALLEST = 1e-300
 
 
@@ -63,16 +67,19 @@ def cautious_temperature(logprobs: NDArray[np.float64], wanted: NDArray[np.int64
     What has to be read later is less like the training set than dev is, which comes of the same hands, so
     that a doubt about the temperature is one about being too sure: the rule of one standard error (Breiman et
     al. 1984, section 3.4.3) between temperatures, over the texts' losses in pairs. With many texts it is
-    `fit_temperature`. `logprobs` [n, labels], `wanted` [n] indices of the right labels.
+    `fit_temperature`, and so it is with fewer than `FEWEST_TO_DOUBT`; it is at most `MOST_CAUTION` times
+    that. `logprobs` [n, labels], `wanted` [n] indices of the right labels.
     """
     likeliest = fit_temperature(logprobs, wanted)
+    if len(wanted) < FEWEST_TO_DOUBT:
+        return likeliest
     rows = np.arange(len(wanted))
 
     def losses(temperature: float) -> NDArray[np.float64]:
         return -np.log(np.clip(probabilities_of(logprobs, temperature)[rows, wanted], SMALLEST, None))
 
     at_best, chosen = losses(likeliest), likeliest
-    for temperature in np.geomspace(likeliest, HOTTEST, STEPS)[1:]:
+    for temperature in np.geomspace(likeliest, min(MOST_CAUTION * likeliest, HOTTEST), STEPS)[1:]:
         worse = losses(float(temperature)) - at_best
         if worse.mean() > worse.std() / np.sqrt(len(wanted)):
             break

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from symptoms.data import Dataset, check_leakage, load_dataset
-from symptoms.data.checking.duplicates import ALL
+from symptoms.data.checking.duplicates import ALL, ids_as_now
 from symptoms.data.files.records import AS_OURS, Columns, columns_called
 from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
@@ -124,7 +124,8 @@ def check_held_out(
     for number, part in enumerate(held_out):
         elsewhere = set[str]().union(*known[:number], *known[number + 1 :])
         of_this = [one for one in allowed if one in known[number] or one not in elsewhere]
-        of_dev = [one for one in allowed_in_training if one in known[number] or one == ALL]
+        as_now = ids_as_now(part, allowed_in_training)
+        of_dev = [one for one in as_now if one in known[number] or one == ALL]
         for earlier in (train, dev, own):
             if earlier is not None and earlier is not part:
                 check_leakage(earlier, part, [*of_this, *of_dev] if part is dev else of_this)
