@@ -29,7 +29,7 @@ from symptoms.data.checking.repeated_texts import repeated_texts
 from symptoms.data.files.records import Columns
 from symptoms.data.splitting import split_examples, write_splits
 from symptoms.errors import DataError, InputError
-from symptoms.evaluate.further_tests import check_held_out
+from symptoms.evaluate.request.held_out_sets import check_held_out
 
 ONE = "Dogs. Any dog, even a puppy on a leash across the road, and I am up a wall or into traffic."
 COPY = "dogs... any dog even a PUPPY on a leash across the street, and I'm up a wall or into traffic!"
