@@ -36,14 +36,7 @@ from symptoms.evaluate.scoring import (
     score_written,
     worst_mistakes,
 )
-from symptoms.report.pages import (
-    answering,
-    difference_text,
-    interval_text,
-    two_accuracies,
-    verdict,
-    write_report,
-)
+from symptoms.report.pages import answering, interval_text, two_accuracies, verdict, write_report
 from symptoms.report.results_table import BEGIN, END, replace_table, results_table
 
 LABELS = (Label("panic", "Panic"), Label("no_clinical_concern", "No clinical concern"))
@@ -347,26 +340,6 @@ def test_where_nothing_could_be_read_the_figures_are_of_the_label(
         assert of_label in text
         assert "is better than" not in text
     assert " 0.00" not in said.partition("the likeliest label is right")[0]
-
-
-@pytest.mark.parametrize("is_main", [True, False], ids=["the test", "the further test"])
-def test_a_further_test_has_differences_where_its_own_answers_were_read(tmp_path: Path, is_main: bool):
-    """Whether the answers to the other test could be read decides nothing for its table."""
-    evaluation = with_second_test(made_evaluation())
-    [second] = evaluation.further
-    unread = [replace(one, written_condition=None) for one in made_predictions(30, 10)]
-    examples = tuple(Example(one.input, Label(one.condition, one.condition), id=one.id) for one in unread)
-    scores = score_predictions(Dataset(Path("test.jsonl"), examples, LABELS, "abc"), unread, None, 0)
-    if is_main:
-        evaluation = replace(evaluation, scores=scores, written=score_written(unread, 0))
-    else:
-        evaluation = replace(evaluation, further=(replace(second, scores=scores, parse_rate=0.0),))
-    page = write_report(tmp_path, evaluation)
-    told = difference_text(second.baselines[0].macro_f1_difference, second.n) if is_main else "-"
-    for suffix, end in {".html": f">{told}</td></tr>", ".md": f"| {told} |"}.items():
-        of_further = page.with_suffix(suffix).read_text().partition("On test-2.jsonl")[2]
-        row = next(line for line in of_further.splitlines() if "even" in line)
-        assert row.endswith(end)
 
 
 def test_two_accuracies_that_differ_are_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
