@@ -109,6 +109,16 @@ def test_a_file_becomes_a_line_for_each_description(colour_run: Path):
     assert lines[3]["input"] == "half \ud800 of a pair"
 
 
+def test_rows_that_nothing_looked_for_danger_in_are_counted(colour_run: Path):
+    """At the end it is said how many are in a language that the screen does not read."""
+    (colour_run / "mixed.txt").write_text("sleep fear\nIk slaap slecht en ik weet niet wat er met mij is\n")
+    done = assess(colour_run, "--file", "mixed.txt")
+    assert "1 is in a language that the crisis screen does not read" in done.stderr
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert first["language_notice"] is None
+    assert second["language_notice"]["screened"] is False
+
+
 def test_a_killed_batch_goes_on_where_it_stopped(colour_run: Path):
     """After kill -9, and with half a line at the end, the same command does the rest, and nothing twice."""
     (colour_run / "many.txt").write_text("".join(f"sleep and fear {number}\n" for number in range(COUNT)))

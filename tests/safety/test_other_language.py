@@ -8,10 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from symptoms.safety import language_notice, language_other_than, screen
+from symptoms.safety import language_notice, language_other_than, languages_of, screen
 
 ENGLISH = frozenset({"English"})
 DATA = Path(__file__).parents[2] / "data"
+
+
+def test_one_text_taken_for_another_language_teaches_none() -> None:
+    """Of few texts one that looks Italian makes no model of Italian; three do, and so does a file of two."""
+    english = ["The parcel never came and nobody answers the telephone."] * 45
+    italian = "Non riesco a dormire da settimane e sono molto stanco"
+    assert languages_of([*english, italian]) == {"English"}
+    assert languages_of([*english, italian, italian, italian]) == {"English", "Italian"}
+    assert languages_of([italian, italian]) == {"Italian"}
+    assert languages_of([]) == {"English"}
 
 
 def phrases(texts: list[str]) -> list[str]:

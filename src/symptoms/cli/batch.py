@@ -101,6 +101,13 @@ def _conclude(written: ResultCounts, out: Path | None) -> None:
             f"{counts['crisis']:,} of them may speak of danger now; their lines have a crisis_notice.",
             err=True,
         )
+    if counts["unscreened"]:
+        are = "is in a language" if counts["unscreened"] == 1 else "are in languages"
+        typer.echo(
+            f"{counts['unscreened']:,} {are} that the crisis screen does not read; the lines have a "
+            "language_notice with screened false.",
+            err=True,
+        )
     if counts["unreadable"]:
         where = f" in {out}" if out else ""
         raise InputError(

@@ -68,7 +68,8 @@ class ResultCounts:
             return
         answered = "no reason" if line["condition"] in OUT_OF_SCOPE else "answered"
         self.counts["abstained" if line["abstained"] else answered] += 1
-        self.counts.update(crisis=int(line["crisis"]))
+        notice = line.get("language_notice") or {"screened": True}
+        self.counts.update(crisis=int(line["crisis"]), unscreened=int(not notice.get("screened")))
 
 
 @contextmanager

@@ -21,6 +21,8 @@ SAID_IN_ENGLISH = "die"
 FIRST_SIGNS = 2000
 FEWEST_IN = 50
 """A language counts among those of many texts where one in so many is in it."""
+FEWEST_OF = 3
+"""And where at least so many are."""
 
 SCRIPTS: Mapping[str, str] = packaged(__package__, "scripts.toml")
 
@@ -44,11 +46,13 @@ def language_of(text: str) -> Language:
 
 
 def languages_of(texts: Sequence[str]) -> frozenset[str]:
-    """The names of the languages that at least one in fifty of these texts is in; English if none is."""
-    found = Counter(language_of(text).name for text in texts)
-    return frozenset(name for name, count in found.items() if count * FEWEST_IN >= len(texts)) or frozenset(
-        {ENGLISH.name}
-    )
+    """The language that most of these texts are in, and those of one in fifty and of FEWEST_OF; else English.
+
+    A short text is taken for another language now and then, and one of them teaches a model none.
+    """
+    found = Counter(language_of(text).name for text in texts).most_common()
+    others = {name for name, count in found[1:] if count >= FEWEST_OF and count * FEWEST_IN >= len(texts)}
+    return frozenset({found[0][0] if found else ENGLISH.name, *others})
 
 
 def language_of_tokens(tokens: Sequence[str]) -> str:
