@@ -211,6 +211,37 @@ def test_leakage_stops_an_evaluation_unless_allowed_by_name(trained: Trained):
     assert (folder / "leaky.json").exists()
 
 
+def test_what_was_trained_on_and_allowed_is_told_with_the_figures(trained: Trained, tmp_path: Path):
+    """In the terminal, in the file and among the report's limits; labels that differ are named."""
+    folder, leaky = trained.folder, tmp_path / "leaky.jsonl"
+    copies = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()[:2]]
+    was = copies[1]["condition"]
+    copies = [copies[0] | {"split": "test"}, copies[1] | {"split": "test", "condition": "insomnia"}]
+    assert was != "insomnia"
+    tests = (folder / "test.jsonl").read_text()
+    leaky.write_text(tests + "".join(json.dumps(one) + "\n" for one in copies))
+    labels = f"with another label: 'insomnia' here and {was!r} there; remove one, or allow"
+    done = trained.run("evaluate", "small", "--data", str(leaky))
+    assert done.returncode == 2
+    assert labels in " ".join(done.stderr.split())
+    file, pages = tmp_path / "leaky.json", tmp_path / "report"
+    arguments = ("--json", str(file), "--report", str(pages), "--allow-duplicate", "all")
+    said = " ".join(trained.evaluate("small", str(leaky), *arguments).split())
+    n = len(tests.splitlines()) + 2
+    told = (
+        f"2 of the {n} texts nearly repeat texts that it was trained on, 1 with another label there, and "
+        "were allowed: the figures are not of held-out texts alone."
+    )
+    assert f"warning: {told}" in said
+    assert f"({copies[1]['id']}) has another label: 'insomnia' here and {was!r} there" in said
+    allowed = json.loads(file.read_text())["details"]["allowed"]
+    assert (allowed["texts"], len(allowed["other_labels"])) == (2, 1)
+    for page in ("report.html", "report.md"):
+        assert told in (pages / page).read_text().partition("Limits")[2]
+    honest = trained.evaluate("small", "test.jsonl", "--allow-duplicate", "all")
+    assert "nearly repeat" not in honest
+
+
 def test_another_training_set_for_baselines_does_not_free_what_the_run_learned_from(
     trained: Trained, tmp_path: Path
 ):

@@ -121,8 +121,11 @@ def _evaluate(
             for external in sets.external
         ),
         further=tuple(
-            score_further_test(model, one, fitted, sets.classic.fitted, request.seed, folder, track)
-            for one in sets.further
+            replace(
+                score_further_test(model, one, fitted, sets.classic.fitted, request.seed, folder, track),
+                allowed=allowed,
+            )
+            for one, allowed in zip(sets.further, sets.allowed[1:], strict=True)
         ),
     )
     if run is not None:
@@ -213,6 +216,7 @@ def _evaluation(
         confusion=tuple(tuple(row) for row in confusion(wanted, answered, ids)),
         mistakes=worst_mistakes(sets.test, predictions, calibrator.temperature if calibrator else 1.0),
         seconds=seconds,
+        allowed=sets.allowed[0],
         versions={"python": platform.python_version(), **{name: version(name) for name in TOLD_VERSIONS}},
     )
 

@@ -102,6 +102,17 @@ class ExternalScores:
 
 
 @dataclass(frozen=True)
+class AllowedDuplicates:
+    """How many `texts` of a test set nearly repeat training texts and were allowed all the same.
+
+    `other_labels` has a sentence on each of them whose training text has another label.
+    """
+
+    texts: int = 0
+    other_labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FurtherTest:
     """The headline on another test set, with the same calibration and the same fitted baselines."""
 
@@ -113,6 +124,7 @@ class FurtherTest:
     parse_rate: float
     baselines: tuple[BaselineScores, ...]
     symptoms: KeySymptoms | None = None
+    allowed: AllowedDuplicates = AllowedDuplicates()
 
 
 @dataclass(frozen=True)
@@ -158,6 +170,7 @@ class Evaluation:
     risk: float | None = None
     word_weight: float = 0.0
     symptoms: KeySymptoms | None = None
+    allowed: AllowedDuplicates = AllowedDuplicates()
 
 
 _EVALUATION = TypeAdapter(Evaluation)

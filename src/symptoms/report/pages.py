@@ -208,9 +208,29 @@ def unrecognised(evaluation: Evaluation) -> list[tuple[str, int, int]]:
     ]
 
 
+def not_held_out(evaluation: Evaluation) -> list[str]:
+    """A sentence on each test set of which some texts were trained on, and allowed."""
+    sets = [(evaluation.allowed, evaluation.scores.n, "")]
+    sets += [(one.allowed, one.n, f" of {file_name(one.path)}") for one in evaluation.further]
+    told: list[str] = []
+    for allowed, n, of_set in sets:
+        if allowed.texts:
+            one = allowed.texts == 1
+            repeat = "nearly repeats a text" if one else "nearly repeat texts"
+            others = len(allowed.other_labels)
+            labelled = f", {others:,} with another label there" if others else ""
+            told.append(
+                f"{allowed.texts:,} of the {counted(n, 'text')}{of_set} {repeat} that it was trained on"
+                f"{labelled}, and {'was' if one else 'were'} allowed: the figures are not of held-out texts "
+                "alone."
+            )
+    return told
+
+
 def limits(evaluation: Evaluation) -> list[str]:
     """What these figures do not show, in plain words."""
     known = [
+        *not_held_out(evaluation),
         f"{counted(evaluation.scores.n, 'text')} are few: the intervals say how far each figure could move "
         "with other texts of the same kind, and nothing about texts of another kind.",
         "One run was evaluated; another seed gives another model, which the intervals leave out.",

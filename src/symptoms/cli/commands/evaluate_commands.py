@@ -14,9 +14,13 @@ from rich.table import Table
 from symptoms.cli.options import BaseModelOption, LabelColumnOption, ServiceOption, TextColumnOption
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.errors import InputError
+from symptoms.words import say
 
 if TYPE_CHECKING:
     from symptoms.evaluate.evaluation_file import Evaluation
+
+RELABELLED_SHOWN = 5
+"""Of so many test texts both labels are told, where a text was trained on with another."""
 
 
 def evaluate(
@@ -153,7 +157,14 @@ def _kind_and_path(given: str) -> tuple[str, Path]:
 def print_result(evaluation: Evaluation, page: Path) -> None:
     """Write the figures as a table, with what has to be said of them, and where the report is."""
     from symptoms.report.headline import headline, name_of_model, nothing_was_read
-    from symptoms.report.pages import answering, interval_text, percent_text, two_accuracies, verdict
+    from symptoms.report.pages import (
+        answering,
+        interval_text,
+        not_held_out,
+        percent_text,
+        two_accuracies,
+        verdict,
+    )
 
     table = Table(box=None, padding=(0, 2, 0, 0))
     beside = [f"macro-F1, {Path(one.path).stem}" for one in evaluation.further]
@@ -184,6 +195,13 @@ def print_result(evaluation: Evaluation, page: Path) -> None:
     console.print(table)
     for one in evaluation.left_out:
         console.print(f"Left out: {one.name}, because {one.reason}.", highlight=False)
+    for warning in not_held_out(evaluation):
+        say(console, f"warning: {warning}", "yellow")
+    relabelled = [told for one in (evaluation, *evaluation.further) for told in one.allowed.other_labels]
+    for told in relabelled[:RELABELLED_SHOWN]:
+        say(console, f"  {told}")
+    if len(relabelled) > RELABELLED_SHOWN:
+        say(console, f"  and {len(relabelled) - RELABELLED_SHOWN:,} more")
     symptoms = evaluation.symptoms
     console.print(
         f"\nthe likeliest label is right in {interval_text(evaluation.by_label.accuracy)}, readable answers "

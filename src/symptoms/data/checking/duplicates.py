@@ -53,6 +53,12 @@ class Leak:
     test: Example
     similarity: float
 
+    @property
+    def other_labels(self) -> str | None:
+        """Both labels in words, where they are known and differ."""
+        here, there = self.test.condition, self.train.condition
+        return f"{here!r} here and {there!r} there" if here and there and here != there else None
+
 
 def plain_words(text: str) -> list[str]:
     """The words in lower case, without apostrophes, so that `Can't` is `cant`."""
@@ -163,8 +169,8 @@ def known_ids(datasets: Sequence[Dataset], ids: Collection[str]) -> tuple[str, .
     return tuple(ids)
 
 
-def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) -> None:
-    """Raise DataError with each test example that nearly repeats a training example.
+def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) -> tuple[Leak, ...]:
+    """The pairs that are allowed; raises DataError with each other near-duplicate among the tests.
 
     Those whose ids are in `allowed` pass, and every one where that has `ALL`. Dev stands for either: it is
     held out of training, and tests are held out of what is fitted on it. Raises InputError for an allowed id
@@ -172,9 +178,14 @@ def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) 
     """
     allowed = known_ids([test], allowed)
     faults: list[Fault] = []
+    passed: list[Leak] = []
     for leak in leakage(train, test):
-        if leak.test.id not in allowed and ALL not in allowed:
+        if leak.test.id in allowed or ALL in allowed:
+            passed.append(leak)
+        else:
             trained = f"{train.path}:{leak.train.line} ({leak.train.id}), similarity {leak.similarity:.2f}"
+            if leak.other_labels:
+                trained += f", with another label: {leak.other_labels}"
             allow = f"remove one, or allow it with --allow-duplicate {leak.test.id} ({ALL}: every one)"
             problem = f"nearly repeats {trained}; {allow}"
             faults.append(Fault(str(test.path), leak.test.line, "input", problem))
@@ -185,3 +196,4 @@ def check_leakage(train: Dataset, test: Dataset, allowed: Collection[str] = ()) 
         raise InputError(f"{known}, so nothing is held out; name another file.")
     if faults:
         raise DataError(faults)
+    return tuple(passed)

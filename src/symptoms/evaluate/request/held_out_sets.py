@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from symptoms.data import Dataset, check_leakage, load_dataset
-from symptoms.data.checking.duplicates import ALL, ids_as_now
+from symptoms.data.checking.duplicates import ALL, Leak, ids_as_now
 from symptoms.data.files.records import AS_OURS, Columns, columns_called
 from symptoms.data.subset import of_split, part_of
 from symptoms.errors import InputError
 from symptoms.evaluate.baselines import Baselines, LeftOut, fit_baselines
+from symptoms.evaluate.evaluation_file import AllowedDuplicates
 from symptoms.evaluate.external import ExternalSet, read_external, within_labels
 from symptoms.evaluate.request.evaluation_request import EvaluationRequest
 from symptoms.runs import RunDirectory
@@ -25,7 +26,10 @@ NO_TRAINING_SET = Baselines(
 
 @dataclass(frozen=True)
 class EvaluationSets:
-    """The data, and what can be made of it before any model is asked."""
+    """The data, and what can be made of it before any model is asked.
+
+    `allowed` has for `test`, and then each of `further`, what of it was trained on.
+    """
 
     test: Dataset
     further: tuple[Dataset, ...]
@@ -33,6 +37,7 @@ class EvaluationSets:
     train: Dataset | None
     classic: Baselines
     external: tuple[ExternalSet, ...]
+    allowed: tuple[AllowedDuplicates, ...]
 
 
 def read_sets(request: EvaluationRequest, run: RunDirectory | None) -> EvaluationSets:
@@ -65,15 +70,18 @@ def read_sets(request: EvaluationRequest, run: RunDirectory | None) -> Evaluatio
     own, own_path = None, _existing(manifest.get("data"))
     if request.train is not None and own_path is not None and own_path != request.train:
         own = of_split(load_dataset(own_path, columns=of_the_run), "train")
-    check_held_out(train, dev, (test, *further), request.allowed_duplicates, in_training, own)
+    tests = (test, *further)
+    passed = check_held_out(train, dev, tests, request.allowed_duplicates, in_training, own)
     if train is not None and run is not None and request.train is None:
         train = _as_trained_on(train, run)
+    learned = _as_trained_on(own, run) if own is not None and run is not None else train
+    allowed = tuple(_trained_on(one, leaks, learned) for one, leaks in zip(tests, passed, strict=True))
     classic = Baselines((), ())
     if request.baselines:
         classic = fit_baselines(train, dev, request.seed, request.risk) if train else NO_TRAINING_SET
     ids = {label.id for label in test.labels}
     external = tuple(within_labels(read_external(kind, path), ids) for kind, path in request.external)
-    return EvaluationSets(test, further, dev, train, classic, external)
+    return EvaluationSets(test, further, dev, train, classic, external, allowed)
 
 
 def _check_unchanged(train: Dataset, manifest: dict[str, Any]) -> None:
@@ -91,6 +99,19 @@ def _as_trained_on(train: Dataset, run: RunDirectory) -> Dataset:
     """The part of its training file that a run drew, so that baselines learn from no more than it did."""
     count, seed = run.settings().examples_per_condition, run.settings().seed
     return train if count is None else part_of(train, count, seed)
+
+
+def _trained_on(test: Dataset, leaks: Sequence[Leak], learned: Dataset | None) -> AllowedDuplicates:
+    """Those of the pairs whose training text the model has learned from: a run may have drawn a part."""
+    texts = {example.input for example in learned.examples} if learned else set[str]()
+    known = [leak for leak in leaks if leak.train.input in texts]
+    # A test text may repeat several; one sentence is enough.
+    others = {
+        leak.test: f"{test.path}:{leak.test.line} ({leak.test.id}) has another label: {leak.other_labels}"
+        for leak in known
+        if leak.other_labels
+    }
+    return AllowedDuplicates(len({leak.test for leak in known}), tuple(others.values()))
 
 
 def _existing(path: str | None) -> Path | None:
@@ -112,13 +133,15 @@ def check_held_out(
     allowed: Sequence[str],
     allowed_in_training: Sequence[str] = (),
     own: Dataset | None = None,
-) -> None:
+) -> tuple[tuple[Leak, ...], ...]:
     """`check_leakage` from train into dev and each test set, and from dev into each test set.
 
     What is fitted on dev would otherwise be fitted on what was trained on, or told of what it was fitted on.
     An allowed id has to be of a test set or of dev. Those allowed in training are of dev alone, beside train:
     a test set may have the same ids. `own` is what the run itself learned from, where that is not `train`.
+    Of each test set the pairs with train or `own` that were allowed are given back.
     """
+    passed: list[tuple[Leak, ...]] = []
     held_out = [*tests] if dev is None else [*tests, dev]
     known = [{example.id for example in part.examples} for part in held_out]
     for number, part in enumerate(held_out):
@@ -126,6 +149,10 @@ def check_held_out(
         of_this = [one for one in allowed if one in known[number] or one not in elsewhere]
         as_now = ids_as_now(part, allowed_in_training)
         of_dev = [one for one in as_now if one in known[number] or one == ALL]
+        of_part: tuple[Leak, ...] = ()
         for earlier in (train, dev, own):
             if earlier is not None and earlier is not part:
-                check_leakage(earlier, part, [*of_this, *of_dev] if part is dev else of_this)
+                leaks = check_leakage(earlier, part, [*of_this, *of_dev] if part is dev else of_this)
+                of_part += () if earlier is dev else leaks
+        passed.append(of_part)
+    return tuple(passed[: len(tests)])
