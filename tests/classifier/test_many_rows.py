@@ -50,6 +50,17 @@ def test_a_text_that_gives_no_reason_for_a_condition_is_not_counted_as_having_on
     assert written.counts["no reason"] == 2
 
 
+def test_an_empty_cell_of_a_csv_of_one_column_is_a_line_with_an_error(classifier: Classifier, tmp_path: Path):
+    """Quoted or an empty line, it has its place among the others, and the command ends with an error."""
+    file, out = tmp_path / "many.csv", tmp_path / "out.jsonl"
+    file.write_text('input\nsleep\n""\nfear\n\nsleep and fear\n')
+    with pytest.raises(InputError, match="2 descriptions could not be read"):
+        assess(classifier, file, out)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line["line"] for line in lines] == [2, 3, 4, 5, 6]
+    assert [line["line"] for line in lines if "error" in line] == [3, 5]
+
+
 def test_an_endless_stream_of_descriptions_is_answered_as_it_comes(classifier: Classifier):
     """Some dozens are read ahead, and no more."""
     taken = 0

@@ -292,6 +292,17 @@ def test_an_empty_cell_of_a_table_is_told_by_its_row_and_column(tmp_path: Path):
         assert fault.problem == "expected text, found an empty cell; fill it in, or take the row out"
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.xlsx"])
+def test_rows_of_a_table_without_any_text_are_told(tmp_path: Path, name: str):
+    """They are left out, as spreadsheets have them between and below others."""
+    pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)
+    table = pandas.DataFrame([TWO[0], {}, {}, TWO[1]])
+    (table.to_csv if name == "a.csv" else table.to_excel)(tmp_path / name, index=False)
+    dataset = load_dataset(tmp_path / name, columns=THEIRS)
+    assert are_two(dataset)
+    assert f"{tmp_path / name} has 2 empty rows, left out" in dataset.notes
+
+
 def test_further_sheets_are_left_out_with_a_note(tmp_path: Path):
     """It names the one that is read."""
     pandas = pytest.importorskip("pandas", reason=TABLES_ARE_AN_EXTRA)

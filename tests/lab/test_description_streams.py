@@ -48,6 +48,27 @@ def test_empty_lines_of_a_text_file_are_told_once_they_are_read(tmp_path: Path):
     assert rows.notes == (f"{tmp_path / 'a.txt'} has 2 empty lines, left out",)
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_an_empty_cell_of_a_file_of_one_column_is_a_row_like_any_other(tmp_path: Path, ends: str):
+    """Quoted or not, since spreadsheets write it as an empty line; lines at the end are no rows, and told."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(ends.join(["input", "one", '""', "two", "", "", "three", "", ""]).encode())
+    rows = Descriptions(path)
+    found = [(row.line, row.text) for row in rows if isinstance(row, Description)]
+    assert found == [(2, "one"), (3, ""), (4, "two"), (5, ""), (6, ""), (7, "three")]
+    assert rows.notes == (f"{path} has 1 empty row, left out",)
+
+
+def test_empty_rows_of_several_columns_are_told(tmp_path: Path):
+    """Spreadsheets write them below a table; an empty cell beside a full one is a row."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,input\n1,one\n2,\n,\n\n3,two\n,\n")
+    rows = Descriptions(path)
+    found = [(row.line, row.text) for row in rows if isinstance(row, Description)]
+    assert found == [(2, "one"), (3, ""), (6, "two")]
+    assert rows.notes == (f"{path} has 3 empty rows, left out",)
+
+
 @pytest.mark.parametrize(("name", "header"), [("a.csv", b"input\n"), ("a.txt", b""), ("a.jsonl", b"")])
 def test_what_is_no_utf_8_stops_at_the_beginning_and_is_a_fault_later(
     tmp_path: Path, name: str, header: bytes

@@ -87,6 +87,17 @@ def test_every_run_of_a_sweep_is_a_run(done: Path, capsys: pytest.CaptureFixture
     assert all(f"done/{name}" in said for name in NAMES)
 
 
+def test_the_end_of_a_run_is_told_as_by_train(folder: Path, sweep: Sweep, capsys: pytest.CaptureFixture[str]):
+    """Over which steps its final loss is the mean, which is no epoch where less than one was trained."""
+    (folder / "within.toml").write_text(PLAN.replace("steps = 6", "steps = 3").replace("[0, 1]", "[0]"))
+    sweep("within.toml", "--name", "within")
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("(the mean over all steps)") == 2
+    summary = RunDirectory(folder / "runs/within/batch_size-2-seed0").summary()
+    assert summary["final_loss_is"] == "the mean over all steps"
+    assert f"final loss {summary['final_loss']:.3f} (the mean over all steps)" in said
+
+
 def test_a_run_of_a_sweep_is_that_of_train(done: Path, server: LocalServer, tiny_model: Path):
     """The same settings alone give the same metrics, so sharing a server changes nothing."""
     app(

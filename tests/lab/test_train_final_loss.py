@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import StringIO
+
 import pytest
+from rich.console import Console
 
 from symptoms.runs.final_loss import final_loss, final_loss_is, reduction, reduction_is
 from symptoms.runs.step_metrics import StepMetrics
+from symptoms.train.watching.live_view import LiveView
 
 
 def steps(*epochs: tuple[float, ...], trained_tokens: int = 50) -> list[StepMetrics]:
@@ -41,6 +46,17 @@ def test_a_step_counts_by_its_trained_tokens():
     """The last, smaller batch of an epoch weighs as much as its tokens."""
     whole, part = steps((2.0,)), steps((1.0,), trained_tokens=25)
     assert final_loss([*whole, *part]) == pytest.approx((2.0 * 50 + 1.0 * 25) / 75)
+
+
+def test_the_loss_along_the_way_is_counted_as_the_final_one():
+    """After one short epoch the two are of the same steps, and the same number."""
+    said = StringIO()
+    view = LiveView(Console(file=said, width=200), num_steps=2)
+    metrics = [*steps((4.0,)), replace(*steps((1.0,), trained_tokens=25), step=2)]
+    for line in metrics:
+        view.step(line)
+    assert final_loss(metrics) == 3.0
+    assert "loss 3.000 (mean of 2 steps)" in said.getvalue()
 
 
 def test_the_loss_is_lower_by_a_part_of_the_first_steps():

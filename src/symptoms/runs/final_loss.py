@@ -7,7 +7,7 @@ from symptoms.runs.step_metrics import StepMetrics
 
 def final_loss(metrics: Sequence[StepMetrics]) -> float | None:
     """The mean loss per trained token over `last_pass`, in nats; None before the first step."""
-    return _mean(last_pass(metrics))
+    return mean_loss(last_pass(metrics))
 
 
 def reduction(metrics: Sequence[StepMetrics]) -> float | None:
@@ -28,7 +28,7 @@ def reduction_is(metrics: Sequence[StepMetrics]) -> str:
     if found is not None:
         return f"{found:.1%}"
     middle = len(metrics) // 2
-    first, second = _mean(metrics[:middle]), _mean(metrics[middle:])
+    first, second = mean_loss(metrics[:middle]), mean_loss(metrics[middle:])
     if first is None or second is None:
         return "none to tell after one step"
     halves = f"{first:.3f} in the first half of the steps, {second:.3f} in the second"
@@ -56,7 +56,11 @@ def final_loss_is(metrics: Sequence[StepMetrics]) -> str:
     return f"the mean over the last {len(last)} steps, as many as an epoch has"
 
 
-def _mean(metrics: Sequence[StepMetrics]) -> float | None:
+def mean_loss(metrics: Sequence[StepMetrics]) -> float | None:
+    """The mean over all trained tokens of these steps, in nats; None where there are none.
+
+    A smaller batch, as the last one of an epoch may be, counts for less.
+    """
     trained_tokens = sum(line.num_trained_tokens for line in metrics)
     total = sum(line.loss * line.num_trained_tokens for line in metrics)
     return total / trained_tokens if trained_tokens else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.table import Table
 
+from symptoms.runs.final_loss import final_loss_is, mean_loss
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.sweep.folder import Outcome
 from symptoms.sweep.requested_runs import RequestedRun
@@ -22,7 +23,8 @@ class Row:
     run: RequestedRun
     state: str = "waiting"
     step: int = 0
-    losses: list[float] = field(default_factory=list[float])
+    metrics: list[StepMetrics] = field(default_factory=list[StepMetrics])
+    final_loss: float | None = None
     dev_loss: float | None = None
     dev_accuracy: float | None = None
 
@@ -35,12 +37,15 @@ class Row:
     @property
     def averaged(self) -> int:
         """Over how many of the last steps `loss` is the mean."""
-        return min(len(self.losses), RECENT_STEPS)
+        return min(len(self.metrics), RECENT_STEPS)
 
     @property
     def loss(self) -> float | None:
-        """Mean over the last `averaged` steps, in nats per trained token; None before the first."""
-        return sum(self.losses[-RECENT_STEPS:]) / self.averaged if self.losses else None
+        """Mean over the last `averaged` steps, in nats per trained token; None before the first.
+
+        Of a run that was not trained here, its final loss.
+        """
+        return mean_loss(self.metrics[-RECENT_STEPS:]) if self.metrics else self.final_loss
 
 
 class SweepView(LiveConsole):
@@ -55,7 +60,7 @@ class SweepView(LiveConsole):
     def began(self, name: str, earlier: Sequence[StepMetrics]) -> None:
         """A run is being trained, from where it was left."""
         row = self._rows[name]
-        row.state, row.losses = "training", [line.loss for line in earlier]
+        row.state, row.metrics = "training", list(earlier)
         row.step = len(earlier)
         self._say(f"{name}: {f'goes on after step {row.step}' if earlier else 'training'}")
 
@@ -63,7 +68,7 @@ class SweepView(LiveConsole):
         """One step of a run is done."""
         row = self._rows[name]
         row.step = metrics.step
-        row.losses.append(metrics.loss)
+        row.metrics.append(metrics)
         self._examples_done += row.run.examples_per_step
 
     def evaluated(self, name: str, figures: Mapping[str, float]) -> None:
@@ -72,7 +77,7 @@ class SweepView(LiveConsole):
         row.dev_loss = figures["dev_loss"]
         row.dev_accuracy = figures.get("dev_accuracy")
         shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in figures.items())
-        loss = mean_of_steps(row.loss, row.averaged) if row.loss is not None else "loss -"
+        loss = mean_of_steps(row.loss, row.averaged)
         self._say(f"{name}: step {row.step} of {row.run.num_steps}, {loss}, {shown}")
 
     def tests(self, name: str, what: str, total: int) -> Callable[[], None]:
@@ -94,10 +99,10 @@ class SweepView(LiveConsole):
         row.step = row.run.num_steps if outcome.state == "finished" else row.step
         if outcome.dev_loss is not None:
             row.dev_loss = outcome.dev_loss
-        if not row.losses and outcome.final_loss is not None:
-            row.losses = [outcome.final_loss]
+        row.final_loss = outcome.final_loss
         if say:
-            told = outcome.problem or f"final loss {_number(outcome.final_loss)} (over an epoch)"
+            mean = f" ({final_loss_is(row.metrics)})" if row.metrics else ""
+            told = outcome.problem or f"final loss {_number(outcome.final_loss)}{mean}"
             left = self._left()
             self._say(f"{name}: {outcome.state}, {told}{f'; {left} left in all' if left else ''}")
 

@@ -26,6 +26,8 @@ def rows_of_text(
     `lines` keep their ends. The separator is the one that a first line `sep=;` tells, which is no row, or
     else the one that gives the most of the `wanted` names in the `beginning` of the file, then the most
     columns. After a row that is no CSV reading goes on with the line after the one on which that row began.
+    Rows without any text are left out, of which a note at the end tells; in a file of one column they are
+    empty cells, but for lines at its end.
     Raises DataError for a header that cannot be used.
     """
     told = _TOLD_SEPARATOR.match(beginning)
@@ -34,9 +36,9 @@ def rows_of_text(
         notes.append(f"{path}: columns are separated by {SEPARATORS[separator]}")
     name = str(path)
     header: list[str] | None = None
-    for line, row in _rows(name, lines, separator):
-        if told and line == 1:
-            continue
+    first = 2 if told else 1
+    found = (one for one in _rows(name, lines, separator) if one[0] >= first)
+    for line, row in _without_empty(path, found, notes):
         if isinstance(row, Fault):
             yield line, row
         elif header is None:
@@ -69,7 +71,7 @@ def terms_of_cell(cell: str) -> list[str]:
 
 
 def _rows(name: str, lines: Iterable[str], separator: str) -> Iterator[tuple[int, list[str] | Fault]]:
-    """The rows that are not empty, each with the line on which it begins."""
+    """The rows, each with the line on which it begins; an empty line is one without cells."""
     returning = _Returning(lines)
     rows = csv.reader(returning, delimiter=separator, strict=True)
     begins = 1
@@ -87,8 +89,28 @@ def _rows(name: str, lines: Iterable[str], separator: str) -> Iterator[tuple[int
             begins += 1
             continue
         line, begins = begins, begins + returning.settle()
-        if any(cell.strip() for cell in row):
+        yield line, row
+
+
+def _without_empty(
+    path: Path, rows: Iterable[tuple[int, list[str] | Fault]], notes: list[str]
+) -> Iterator[tuple[int, list[str] | Fault]]:
+    num_columns = num_left_out = num_lines = 0
+    for line, row in rows:
+        if num_columns == 1 and row == []:
+            num_lines += 1  # an empty cell if a row follows, else the end of the file
+            continue
+        for back in range(num_lines, 0, -1):
+            yield line - back, [""]
+        num_lines = 0
+        if isinstance(row, Fault) or any(cell.strip() for cell in row) or num_columns == len(row) == 1:
             yield line, row
+            if num_columns == 0 and not isinstance(row, Fault):
+                num_columns = len(row)  # the header's
+        else:
+            num_left_out += 1
+    if num_left_out + num_lines:
+        notes.append(f"{path} has {counted(num_left_out + num_lines, 'empty row')}, left out")
 
 
 class _Returning:

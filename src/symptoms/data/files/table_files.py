@@ -13,6 +13,7 @@ from typing import Any
 
 from symptoms.data.files.delimited import OF_PANDAS, index_note, terms_of_cell
 from symptoms.errors import DataError, Fault
+from symptoms.words import counted
 
 EXCEL, PARQUET, ARROW = ".xlsx", ".parquet", ".arrow"
 TABLES = (EXCEL, PARQUET)
@@ -46,9 +47,14 @@ def rows_of_table(path: Path, notes: list[str]) -> Iterator[tuple[int, object]]:
         notes.append(f"{path}: the first sheet, {first!r}, is read; left out: {sheets}")
     if len(frame.columns) and str(frame.columns[0]).startswith(OF_PANDAS):
         notes.append(index_note(path, "to_excel"))
+    num_empty = 0
     for number, row in enumerate(frame.to_dict("records"), start=2):
         if any(not _is_missing(cell) for cell in row.values()):
             yield number, _fields(row)
+        else:
+            num_empty += 1
+    if num_empty:
+        notes.append(f"{path} has {counted(num_empty, 'empty row')}, left out")
 
 
 def rows_of_folder(path: Path) -> Iterator[tuple[int, object]]:

@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from symptoms.runs.final_loss import mean_loss
 from symptoms.runs.step_metrics import StepMetrics
 from symptoms.service.prices import Price
 from symptoms.train.watching.live_console import LiveConsole
@@ -75,10 +76,10 @@ class LiveView(LiveConsole):
             self.say(self._dev)
 
     def _speed(self) -> str:
-        mean = sum(line.loss for line in self._recent) / len(self._recent)
         seconds = sum(line.seconds for line in self._recent)
         speed = sum(line.num_tokens for line in self._recent) / seconds if seconds else 0
-        return f"{mean_of_steps(mean, len(self._recent))}, {speed:,.0f} tokens/s{self._cost()}"
+        loss = mean_of_steps(mean_loss(self._recent), len(self._recent))
+        return f"{loss}, {speed:,.0f} tokens/s{self._cost()}"
 
     def _cost(self) -> str:
         if self._paid is None:
@@ -99,8 +100,10 @@ def in_dollars(dollars: float) -> str:
     return f"${dollars:.2f}" if dollars >= 0.01 else f"${dollars:.2g}"
 
 
-def mean_of_steps(loss: float, count: int) -> str:
-    """As in `loss 1.234 (mean of 30 steps)`."""
+def mean_of_steps(loss: float | None, count: int) -> str:
+    """As in `loss 1.234 (mean of 30 steps)`; `loss -` where there is none."""
+    if loss is None:
+        return "loss -"
     return f"loss {loss:.3f}{f' (mean of {count} steps)' if count > 1 else ''}"
 
 
