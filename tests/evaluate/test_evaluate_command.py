@@ -107,6 +107,8 @@ def test_an_evaluation_writes_its_figures_predictions_and_report(trained: Traine
     assert "TF-IDF + logistic regression" in (own / "report.html").read_text()
     assert "TF-IDF" in done.stdout
     assert "too few to tell" in done.stdout
+    told = result["details"]["subject"]["settings"]
+    assert (told["steps"], "epochs" in told) == (2, False), "it was told its steps, so no epochs counted"
     low, high = result["accuracy_interval"]
     assert (low, high) == (0.0, pytest.approx(1.96**2 / (15 + 1.96**2), abs=1e-4))
 

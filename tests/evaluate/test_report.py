@@ -23,6 +23,7 @@ from symptoms.evaluate.evaluation_file import (
     summary_of,
     write_evaluation,
 )
+from symptoms.evaluate.fitting.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.key_symptoms import KeySymptoms
 from symptoms.evaluate.measures.abstention import Abstention
 from symptoms.evaluate.measures.calibrator import Calibrator
@@ -76,7 +77,9 @@ def made_evaluation(right: int = 30, wrong: int = 10, seed: int = 0, trained_on:
     ids = tuple(label.id for label in LABELS)
     even = np.full((len(predictions), 2), 0.5)
     return Evaluation(
-        subject=Subject(f"run-{seed}", "tinker://a", "base", "local", "train.jsonl", trained_on, 0.2, {}),
+        subject=Subject(
+            f"run-{seed}", "tinker://a", "base", "local", "train.jsonl", trained_on, 0.2, {"seed": seed}
+        ),
         test=TestSet("test.jsonl", "abc", len(examples), ids, tuple(label.text for label in LABELS)),
         seed=seed,
         temperature=calibrator.temperature,
@@ -265,6 +268,41 @@ def test_seeds_share_a_row_with_mean_and_range():
     assert len(rows) == 2
     assert "| 900 examples | 2 |" in rows[0]
     assert " to 1.00)" in rows[0]
+
+
+def with_subject(evaluation: Evaluation, name: str, **settings: object) -> Evaluation:
+    """The same as the result of a run of this name that was trained with these settings."""
+    return replace(evaluation, subject=replace(evaluation.subject, name=name, settings=settings))
+
+
+def test_runs_of_different_settings_are_not_averaged_as_seeds():
+    """Each setting has a row over its own seeds, named by what differs; so has the language model alone."""
+    alone = replace(made_evaluation().baselines[0], name=MODEL_ALONE)
+    table = results_table(
+        [
+            replace(
+                with_subject(made_evaluation(), f"{epochs}-{seed}", epochs=epochs, batch_size=8, seed=seed),
+                baselines=(alone,),
+            )
+            for epochs in (3, 6)
+            for seed in (0, 1)
+        ]
+    )
+    for epochs in (3, 6):
+        assert f"| **base, fine-tuned, epochs {epochs}** (local) | 900 examples | 2 |" in table
+        assert f"| base, fine-tuned, {MODEL_ALONE}, epochs {epochs} | 900 examples |" in table
+    assert table.count("fine-tuned") == 4
+
+
+@pytest.mark.parametrize("settings", [{"seed": 0}, {}], ids=["one seed", "no seed known"])
+def test_runs_that_are_not_of_different_seeds_have_rows_of_their_own(settings: dict[str, object]):
+    """They are told apart by their names, and no mean is made of them."""
+    results = [
+        with_subject(made_evaluation(right), name, **settings) for name, right in (("one", 30), ("two", 20))
+    ]
+    table = results_table(results)
+    for name in ("one", "two"):
+        assert f"| **base, fine-tuned, {name}** (local) | 900 examples | 1 |" in table
 
 
 def test_baselines_come_from_the_result_that_has_them():

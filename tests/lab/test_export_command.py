@@ -91,6 +91,26 @@ def test_weights_elsewhere_are_not_exported(tmp_path: Path):
         export_run(ExportRequest(run, "hf", None, None, checked=True))
 
 
+@pytest.mark.parametrize(
+    ("stored", "told", "untold"),
+    [
+        ({"steps": 6, "epochs": 8}, "steps 6", "epochs"),
+        ({"steps": None, "epochs": 8}, "epochs 8", "steps"),
+    ],
+    ids=["steps", "epochs"],
+)
+def test_the_card_tells_the_steps_or_epochs_that_a_run_went_by(
+    tmp_path: Path, stored: dict[str, int | None], told: str, untold: str
+):
+    """Where steps are told the epochs do not count, though the run's config.json holds them."""
+    run = write_run(tmp_path / "mine", "tinker://mine/sampler_weights/1")
+    (run.path / "config.json").write_text(json.dumps(stored))
+    card = card_of(run, "tinker://mine/sampler_weights/1")
+    [settings] = [line for line in card.splitlines() if line.startswith("- **Settings**")]
+    assert f", {told}, " in settings
+    assert f" {untold} " not in settings
+
+
 def test_what_ships_has_a_card_with_its_figures():
     """And says which part of what was measured does not leave; its questions are in sentence case."""
     run = shipped_run()

@@ -66,6 +66,26 @@ def test_a_setting_of_another_version_leaves_a_run_usable(
         request_to_repeat("later", {}, None)
 
 
+@pytest.mark.parametrize(
+    ("steps", "shown"), [("6", ["steps", "6"]), ("null", ["epochs", "8"])], ids=["steps", "epochs"]
+)
+def test_a_run_is_shown_with_the_steps_or_epochs_that_it_went_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: str, shown: list[str]
+):
+    """Not with both, as one of them did not count."""
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "runs/told", f'{{"epochs": 8, "steps": {steps}}}')
+    done = in_process(tmp_path, "runs", "show", "told")
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert [row for row in rows if row[0] in ("steps", "epochs")] == [shown]
+
+
+def test_runs_of_the_same_steps_are_compared_as_one_setting(tmp_path: Path):
+    """Epochs that neither went by do not tell them apart."""
+    runs = [read_run(write_run(tmp_path / str(told), f'{{"epochs": {told}, "steps": 6}}')) for told in (5, 8)]
+    assert len(compare(runs).groups) == 1
+
+
 def test_runs_that_differ_in_what_is_not_understood_are_not_compared_as_one(tmp_path: Path):
     """They are groups of their own, which that setting tells apart."""
     runs = [write_run(tmp_path / f"run-{rate}", f'{{"rank_dropout": {rate}}}') for rate in (0.1, 0.2)]

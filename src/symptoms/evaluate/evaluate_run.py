@@ -46,7 +46,15 @@ from symptoms.tokens.shown_examples import shown_examples
 from symptoms.words import counted
 
 TOLD_VERSIONS = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
-REPORTED_SETTINGS = ("lora_rank", "learning_rate", "learning_rate_schedule", "epochs", "batch_size", "seed")
+REPORTED_SETTINGS = (
+    "lora_rank",
+    "learning_rate",
+    "learning_rate_schedule",
+    "epochs",
+    "steps",
+    "batch_size",
+    "seed",
+)
 
 
 def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, Path]:
@@ -170,7 +178,7 @@ def _subject(
             final_loss=None,
             settings={},
         )
-    manifest, settings = run.manifest(), run.settings()
+    manifest, settings = run.manifest(), run.settings().in_force
     return Subject(
         name=run.name,
         checkpoint=run.final_checkpoint(),
@@ -179,7 +187,7 @@ def _subject(
         trained_on=manifest["data"],
         num_trained_on=manifest["num_examples"],
         final_loss=run.final_loss(),
-        settings={key: getattr(settings, key) for key in REPORTED_SETTINGS},
+        settings={key: settings[key] for key in REPORTED_SETTINGS if key in settings},
     )
 
 

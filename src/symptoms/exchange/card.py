@@ -11,6 +11,7 @@ CARD_SETTINGS = (
     "learning_rate",
     "learning_rate_schedule",
     "epochs",
+    "steps",
     "batch_size",
     "seed",
     "train_attn",
@@ -25,7 +26,8 @@ CARD_SETTINGS = (
 def card_of(run: RunDirectory, checkpoint: str) -> str:
     """Markdown: data with its digest, settings, measured figures, how to ask, limits; raises RunError."""
     manifest, told = run.manifest(), run.settings()
-    settings = ", ".join(f"{name} {getattr(told, name)}" for name in CARD_SETTINGS)
+    in_force = told.in_force
+    settings = ", ".join(f"{name} {in_force[name]}" for name in CARD_SETTINGS if name in in_force)
     asked = prompt_text("<description>").replace("\n", "\n    ")
     case = (
         "\nThe description goes in sentence case, capitals only where a sentence begins: so it was trained.\n"

@@ -163,7 +163,7 @@ def read_run(run: RunDirectory) -> ComparedRun:
     """A run as its directory has it; raises RunError where that is not a run's."""
     manifest, metrics, dev = run.manifest(), run.metrics(), run.evaluations()
     settings = {
-        **run.settings().model_dump(),
+        **run.settings().in_force,
         # Nobody here knows what these do, so that runs which differ in them are not the same.
         **run.settings_not_understood(),
         SERVICE_SETTING: manifest["service_url"] or manifest["service"],

@@ -1,8 +1,10 @@
-"""The table of stored results: a row for each model and training set, over its seeds, and the baselines."""
+"""The table of stored results: a row for each model, training set and settings, and the baselines."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from symptoms.errors import InputError
 from symptoms.evaluate.evaluation_file import Evaluation, FurtherTest
 from symptoms.evaluate.fitting.fitted_on_dev import MODEL_ALONE
 from symptoms.evaluate.measures.scores import Scores
-from symptoms.words import counted
+from symptoms.words import counted, in_words
 
 BASE_MODEL = "base model"
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
@@ -61,7 +63,8 @@ def results_table(evaluations: Sequence[Evaluation]) -> str:
     if len(tests) != 1:
         raise InputError("These results are of different test sets; choose results of one.")
     further = _further_tests(evaluations)
-    rows = [*_models(evaluations, list(further)), *_baselines(evaluations, list(further))]
+    groups = list(_groups(evaluations))
+    rows = [*_models(groups, list(further)), *_baselines(groups, list(further))]
     rows.sort(key=lambda row: -float(np.mean([one.macro_f1.value for one in row.scores])))
     headings = [
         "macro-F1",
@@ -86,17 +89,58 @@ def _further_tests(evaluations: Sequence[Evaluation]) -> dict[str, FurtherTest]:
     return {one.sha256: one for evaluation in evaluations for one in evaluation.further}
 
 
-def _models(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Iterable[ResultRow]:
-    groups: dict[tuple[str, str, int | None, str], list[Evaluation]] = {}
+@dataclass(frozen=True)
+class _Group:
+    """Results that differ in the seed of the training alone, which may be averaged.
+
+    `told` is what tells them from others of the same model and training set, after a comma; "" for nothing.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    told: str
+
+
+def _groups(evaluations: Sequence[Evaluation]) -> Iterable[_Group]:
+    alike: dict[tuple[str, str, int | None, str], list[Evaluation]] = {}
     for evaluation in evaluations:
         subject = evaluation.subject
-        with_words = ", with the words' vote" if evaluation.word_weight else ""
-        key = (subject.base_model, subject.service, subject.num_trained_on, with_words)
-        groups.setdefault(key, []).append(evaluation)
-    for (base_model, service, count, with_words), mine in groups.items():
+        key = (subject.base_model, subject.service, subject.num_trained_on, _with_words(evaluation))
+        alike.setdefault(key, []).append(evaluation)
+    for mine in alike.values():
+        by_settings: dict[str, list[Evaluation]] = {}
+        for evaluation in mine:
+            settings = json.dumps(_settings_but_seed(evaluation), sort_keys=True)
+            by_settings.setdefault(settings, []).append(evaluation)
+        for own in by_settings.values():
+            differing = {
+                key: value
+                for key, value in _settings_but_seed(own[0]).items()
+                if any(_settings_but_seed(other).get(key) != value for other in mine)
+            }
+            told = f", {in_words(differing)}" if differing else ""
+            seeds = [one.subject.settings.get("seed") for one in own]
+            if len(own) == 1 or (None not in seeds and len(set(seeds)) == len(own)):
+                yield _Group(tuple(own), told)
+            else:
+                # Of one seed twice, something differs that was not recorded, or nothing: no mean over seeds.
+                yield from (_Group((one,), f"{told}, {one.subject.name}") for one in own)
+
+
+def _settings_but_seed(evaluation: Evaluation) -> dict[str, Any]:
+    return {key: value for key, value in evaluation.subject.settings.items() if key != "seed"}
+
+
+def _with_words(evaluation: Evaluation) -> str:
+    return ", with the words' vote" if evaluation.word_weight else ""
+
+
+def _models(groups: Sequence[_Group], further: Sequence[str]) -> Iterable[ResultRow]:
+    for group in groups:
+        mine, subject = group.evaluations, group.evaluations[0].subject
+        base_model, service, count = subject.base_model, subject.service, subject.num_trained_on
         trained_on = "not known" if count is None else counted(count, "example")
         yield ResultRow(
-            f"**{base_model}, fine-tuned{with_words}** ({service})",
+            f"**{base_model}, fine-tuned{_with_words(mine[0])}{group.told}** ({service})",
             trained_on,
             tuple(one.scores for one in mine),
             tuple(one.by_label.accuracy.value for one in mine),
@@ -108,17 +152,17 @@ def _models(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Iterab
         )
 
 
-def _baselines(evaluations: Sequence[Evaluation], further: Sequence[str]) -> Iterable[ResultRow]:
+def _baselines(groups: Sequence[_Group], further: Sequence[str]) -> Iterable[ResultRow]:
     """Those of each training set that has any, once; they have no seeds worth the name."""
     seen: set[tuple[str, str]] = set()
-    for evaluation in evaluations:
+    for told, evaluation in ((group.told, one) for group in groups for one in group.evaluations):
         count = evaluation.subject.num_trained_on
         for baseline in evaluation.baselines:
             untrained = baseline.name.startswith(BASE_MODEL)
             # The table has several base models, so that this one is told by its name.
             own = evaluation.subject.base_model
             name = baseline.name.replace(BASE_MODEL, own, 1) if untrained else baseline.name
-            name = name.replace(MODEL_ALONE, f"{own}, fine-tuned, {MODEL_ALONE}")
+            name = name.replace(MODEL_ALONE, f"{own}, fine-tuned, {MODEL_ALONE}{told}")
             trained_on = "" if untrained or count is None else counted(count, "example")
             if (name, trained_on) not in seen:
                 seen.add((name, trained_on))

@@ -116,6 +116,12 @@ class TrainingSettings(BaseModel):
             name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set
         }
 
+    @property
+    def in_force(self) -> dict[str, Any]:
+        """The settings that a training goes by: its steps where they are told, or else its epochs."""
+        left_out = "steps" if self.steps is None else "epochs"
+        return {name: value for name, value in self.model_dump().items() if name != left_out}
+
     def over(self, others: Mapping[str, Any]) -> TrainingSettings:
         """These settings where they were told, else the others; raises InputError where they do not fit."""
         return self.of({**others, **self.told})
