@@ -106,7 +106,7 @@ def parts_make_the_whole(probe: Probe) -> Measurement:
 def seeded(probe: Probe) -> Measurement:
     """The same seed: the same adapter; another: another."""
     # Not in usual steps, which there are none of where a seed is not heeded.
-    first = probe.fall("usual 0")
+    first = probe.first_usual_fall
     same, other = probe.fall("the same seed") / first, probe.fall("another seed", seed=1234) / first
     told = f"{same:.4f} times the step with the same seed, {other:.4f} with another"
     return Measurement(told, near(same, 1, 1e-3) and not near(other, 1, 1e-5))

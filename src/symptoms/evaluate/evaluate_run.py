@@ -42,19 +42,11 @@ from symptoms.evaluate.scoring import (
 )
 from symptoms.runs import SHIPPED, RunDirectory, find_run, run_by_name
 from symptoms.service import Service, connect
+from symptoms.settings import REPORTED_SETTINGS
 from symptoms.tokens.shown_examples import shown_examples
 from symptoms.words import counted
 
 TOLD_VERSIONS = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
-REPORTED_SETTINGS = (
-    "lora_rank",
-    "learning_rate",
-    "learning_rate_schedule",
-    "epochs",
-    "steps",
-    "batch_size",
-    "seed",
-)
 
 
 def evaluate_run(request: EvaluationRequest, track: Track) -> tuple[Evaluation, Path]:

@@ -3,17 +3,12 @@
 from symptoms.classifier import FurtherAccuracy, read_accuracy
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.runs import RunDirectory
+from symptoms.settings import REPORTED_SETTINGS
 from symptoms.tokens import prompt_text
 from symptoms.words import counted
 
 CARD_SETTINGS = (
-    "lora_rank",
-    "learning_rate",
-    "learning_rate_schedule",
-    "epochs",
-    "steps",
-    "batch_size",
-    "seed",
+    *REPORTED_SETTINGS,
     "train_attn",
     "train_mlp",
     "train_unembed",

@@ -11,6 +11,17 @@ from symptoms.errors import InputError
 from symptoms.schedules import Schedule, fraction_of_peak
 from symptoms.words import in_words
 
+REPORTED_SETTINGS = (
+    "lora_rank",
+    "learning_rate",
+    "learning_rate_schedule",
+    "epochs",
+    "steps",
+    "batch_size",
+    "seed",
+)
+"""Those that are told beside figures."""
+
 
 class TrainingSettings(BaseModel):
     """What a training goes by, from its data to its last checkpoint.
