@@ -22,7 +22,7 @@ from symptoms.data import (
     load_experiment,
 )
 from symptoms.data.checking.checks import check_datasets
-from symptoms.data.checking.duplicates import NEAR_DUPLICATE, NearDuplicate, plain_words, shingles
+from symptoms.data.checking.duplicates import NEAR_DUPLICATE, plain_words, similar_texts
 from symptoms.taxonomy import conditions, symptom_terms
 
 FILES = ("train", "dev", "test", "test-2")
@@ -185,28 +185,13 @@ def test_the_threshold_for_near_duplicates_is_far_above_distinct_texts(examples:
     """No pair reaches 0.12, nor does one with the experiment's 30, but one that the data card tells."""
     experiment = load_experiment(ROOT / "mental_health_data.json")[0].examples
     texts = [*(example.input for example in examples), *(example.input for example in experiment)]
-    pairs = _similarities(texts)
+    pairs = sorted(similar_texts(texts, threshold=0.05), key=lambda pair: -pair.similarity)
     told = {examples[pairs[0].first].id, examples[pairs[0].second].id}
     assert told == {"agoraphobia-01", "t2-agoraphobia-05"}
     assert all(name in (ROOT / "data/README.md").read_text(encoding="utf-8") for name in told)
     assert pairs[1].similarity < 0.12 < pairs[0].similarity < NEAR_DUPLICATE
     training = [pair for pair in pairs if pair.second < len(examples) - 210]
     assert max(pair.similarity for pair in training) < NEAR_DUPLICATE / 2
-
-
-def _similarities(texts: list[str]) -> list[NearDuplicate]:
-    """The Jaccard similarity of all pairs that have a word triple in common, the greatest first."""
-    sets = [shingles(text) for text in texts]
-    having: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    for place, own in enumerate(sets):
-        for shingle in own:
-            having[shingle].append(place)
-    common = Counter(pair for places in having.values() for pair in combinations(places, 2))
-    pairs = [
-        NearDuplicate(first, second, count / (len(sets[first]) + len(sets[second]) - count))
-        for (first, second), count in common.items()
-    ]
-    return sorted(pairs, key=lambda pair: -pair.similarity)
 
 
 def test_the_checks_find_no_error(datasets: dict[str, Dataset]):
