@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from symptoms.classifier.label_scoring import submit_by_candidates, submit_by_names
+from symptoms.classifier.label_scoring import TokenLogprobs, submit_by_candidates, submit_by_names
 from symptoms.classifier.word_models.word_vote import WordVote
 from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError, ServiceError
@@ -93,6 +93,8 @@ class TrainedModel:
     service can score named tokens along a prompt, which takes fewer requests; our own server can.
     `sentence_case` is for models that were trained on texts in sentence case. `words` have a vote beside
     the model's own, over the labels that they know, and their vocabulary puts slips of the keyboard right.
+    `beside` are the samplers of an ensemble's other members: labels are scored by the mean over all, and the
+    first alone writes.
     """
 
     sampler: tinker.SamplingClient
@@ -102,10 +104,20 @@ class TrainedModel:
     scores_named_tokens: bool = False
     sentence_case: bool = False
     words: WordVote | None = None
+    beside: tuple[tinker.SamplingClient, ...] = ()
 
     @classmethod
-    def load(cls, service: Service, checkpoint: str | None, sentence_case: bool = False) -> TrainedModel:
-        """The sampler of a `tinker://` path on a service; without one, of the service's base model."""
+    def load(
+        cls,
+        service: Service,
+        checkpoint: str | None,
+        sentence_case: bool = False,
+        beside: Sequence[str] = (),
+    ) -> TrainedModel:
+        """The sampler of a `tinker://` path on a service; without one, of the service's base model.
+
+        `beside` are the paths of an ensemble's other members.
+        """
         if checkpoint is None:
             sampler = resolved(service.client.create_sampling_client(base_model=service.base_model))
             tokenizer = service.tokenizer()
@@ -118,6 +130,7 @@ class TrainedModel:
             service.context_length,
             scores_named_tokens=service.is_ours and can_name_tokens(),
             sentence_case=sentence_case,
+            beside=tuple(_sampler_of(service, path) for path in beside),
         )
 
     @property
@@ -127,7 +140,7 @@ class TrainedModel:
         Many where each takes few requests; where each takes one request a label, fewer are many already. Not
         all, which keeps the memory for answers small.
         """
-        return 32 if self.scores_named_tokens else 8
+        return (32 if self.scores_named_tokens else 8) // min(4, 1 + len(self.beside))
 
     def write(self, description: str) -> str:
         """The greedy continuation of a description's prompt; raises InputError if it leaves no room."""
@@ -157,12 +170,12 @@ class TrainedModel:
         self._check_room(prompt, max(map(len, lines), default=1))
         asked = self._submit_writing(prompt, writing.value) if writing.value else None
         ask = submit_by_names if self.scores_named_tokens else submit_by_candidates
-        scoring = ask(self.sampler, prompt, lines)
+        scoring = [ask(sampler, prompt, lines) for sampler in (self.sampler, *self.beside)]
 
         def wait() -> Answer:
             import numpy as np
 
-            tokens = scoring()
+            tokens = _mean([one() for one in scoring])
             written = None if asked is None else asked()[0]
             logprobs = np.array([sum(line) for line in tokens])
             if self.words is not None and self.words.model.labels == tuple(label.id for label in labels):
@@ -245,6 +258,16 @@ class TrainedModel:
             raise InputError(
                 f"The description takes {len(prompt)} of the model's {self.context} tokens; shorten it."
             )
+
+
+def _mean(members: Sequence[TokenLogprobs]) -> TokenLogprobs:
+    """Token by token the mean over an ensemble's members."""
+    if len(members) == 1:
+        return members[0]
+    return tuple(
+        tuple(sum(token) / len(members) for token in zip(*lines, strict=True))
+        for lines in zip(*members, strict=True)
+    )
 
 
 @lru_cache(maxsize=8)

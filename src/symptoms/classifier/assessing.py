@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Self, TypeVar
@@ -25,7 +25,7 @@ from symptoms.errors import InputError, RunError, ServiceError
 from symptoms.runs import RunDirectory, run_of_checkpoint, run_to_ask
 from symptoms.safety import Level, ModelLayer, check_country, screen
 from symptoms.service import LOCAL, Service
-from symptoms.service.completions import connect_to_ask
+from symptoms.service.completions import OPENAI, connect_to_ask
 from symptoms.words import without_surrogates
 
 Waited = TypeVar("Waited")
@@ -55,6 +55,7 @@ class Classifier:
         symptoms: SymptomReader | None = None,
         of_run: str | None = None,
         writes_symptoms: bool = True,
+        beside: Sequence[str] = (),
     ) -> None:
         self.checkpoint = checkpoint
         self.country = country
@@ -67,7 +68,11 @@ class Classifier:
         self._held = ExitStack()
         try:
             self._service = self._held.enter_context(connect_to_ask(service, base_model, of_run))
-            alone = TrainedModel.load(self._service, checkpoint, sentence_case)
+            if beside and self._service.kind == OPENAI:
+                raise RunError(
+                    "An exported model is one run, not an ensemble; name the member that it is of."
+                )
+            alone = TrainedModel.load(self._service, checkpoint, sentence_case, beside)
             self._model = replace(alone, words=words)
             self.model_layer = _crisis_layer(self._service, alone)
         except BaseException:
@@ -114,7 +119,13 @@ class Classifier:
             languages=frozenset(manifest.get("languages", ())),
         ).for_checkpoint(checkpoint)
         accuracy = read_accuracy(run.path, checkpoint)
-        about = introduction(run.name, manifest.get("num_examples"), chooser.calibration, accuracy)
+        about = introduction(
+            run.name,
+            manifest.get("num_examples"),
+            chooser.calibration,
+            accuracy,
+            members=len(run.answering_checkpoints()),
+        )
         chooser = replace(chooser, about=about)
         where = service or manifest["service_url"] or manifest["service"]
         return cls(
@@ -128,6 +139,7 @@ class Classifier:
             symptoms=_symptom_reader(run, chooser),
             of_run=run.name if base_model is None and not run.is_shipped else None,
             writes_symptoms=not manifest.get("names_concern_alone"),
+            beside=() if checkpoint == run_or_path else run.answering_checkpoints()[1:],
         )
 
     @property

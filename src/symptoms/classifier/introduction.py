@@ -16,15 +16,22 @@ all of them; none reached 0.97. A run of smollm2-135m on 900 examples answers 40
 
 
 def introduction(
-    name: str | None, examples: int | None, calibration: RunCalibration | None, accuracy: RunAccuracy | None
+    name: str | None,
+    examples: int | None,
+    calibration: RunCalibration | None,
+    accuracy: RunAccuracy | None,
+    members: int = 1,
 ) -> str:
-    """A few sentences on the run `name`, trained on so many examples; None where it is not a run here."""
+    """A few sentences on the run `name`, trained on so many examples; None where it is not a run here.
+
+    `members` is how many runs answer together.
+    """
     return " ".join(
-        (_what_it_is(name, examples), _how_good(accuracy), _when_it_answers(calibration, accuracy))
+        (_what_it_is(name, examples, members), _how_good(accuracy), _when_it_answers(calibration, accuracy))
     )
 
 
-def _what_it_is(name: str | None, examples: int | None) -> str:
+def _what_it_is(name: str | None, examples: int | None, members: int) -> str:
     if name is None:
         return "A checkpoint that no run here saved answers; what it was trained on is not known."
     if name == SHIPPED:
@@ -37,6 +44,8 @@ def _what_it_is(name: str | None, examples: int | None) -> str:
             f"The run {name} is a demonstration: trained on {counted(examples, 'example')}, it shows how "
             "training works and knows too little to be believed about new texts."
         )
+    if members > 1:
+        return f"{name} answers, which is {members} runs together, trained on {counted(examples, 'example')}."
     return f"The run {name} answers, trained on {counted(examples, 'example')}."
 
 

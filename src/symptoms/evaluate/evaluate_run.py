@@ -92,7 +92,7 @@ def _evaluate(
     request: EvaluationRequest, run: RunDirectory | None, sets: EvaluationSets, service: Service, track: Track
 ) -> tuple[Evaluation, Path]:
     subject = _subject(request, run, service, sets.train)
-    model = TrainedModel.load(service, subject.checkpoint, run is not None and run.reads_sentence_case)
+    model = TrainedModel.load(service, subject.checkpoint, False) if run is None else _model_of(run, service)
     fitted = _fitted(request, run, sets, model, track)
     model, calibrator = replace(model, words=fitted.words), fitted.calibrator
     if run is not None and sets.dev is not None:
@@ -131,6 +131,12 @@ def _evaluate(
     if run is not None:
         keep_evaluation(run, folder, evaluation)
     return evaluation, folder
+
+
+def _model_of(run: RunDirectory, service: Service) -> TrainedModel:
+    """What a run answers by; of an ensemble, all its members."""
+    first, *others = run.answering_checkpoints()
+    return TrainedModel.load(service, first, run.reads_sentence_case, others)
 
 
 def _fitted(
@@ -179,7 +185,7 @@ def _subject(
         trained_on=manifest["data"],
         num_trained_on=manifest["num_examples"],
         final_loss=run.final_loss(),
-        settings={key: settings[key] for key in REPORTED_SETTINGS if key in settings},
+        settings=run.members_told() | {key: settings[key] for key in REPORTED_SETTINGS if key in settings},
     )
 
 
@@ -265,7 +271,7 @@ def _run_beside(
     manifest = run.manifest()
     where = manifest["service_url"] or manifest["service"]
     with connect(where, manifest["base_model"], of_run=name) as service:
-        model = TrainedModel.load(service, run.final_checkpoint(), run.reads_sentence_case)
+        model = _model_of(run, service)
         return score_other_model(
             name, model, sets.dev, sets.test, predictions, request.risk, request.seed, track
         )

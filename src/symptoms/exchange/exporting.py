@@ -32,9 +32,14 @@ class ExportRequest:
 def export_run(asked: ExportRequest) -> int:
     """Write and check; the exit code of `tinker-local export`, which has told what there is to tell.
 
-    Raises RunError for a run whose weights are elsewhere, or that has none.
+    Raises RunError for a run whose weights are elsewhere, or that has none, or many.
     """
     run = asked.run
+    if members := run.members():
+        raise RunError(
+            f"{run.name} is an ensemble, and other programs ask one model at a time; export its members: "
+            f"{', '.join(member.run for member in members)}."
+        )
     checkpoint, manifest = run.final_checkpoint(), run.manifest()
     if manifest["service"] != LOCAL:
         raise RunError(

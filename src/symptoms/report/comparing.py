@@ -166,6 +166,7 @@ def read_run(run: RunDirectory) -> ComparedRun:
         **run.settings().in_force,
         # Nobody here knows what these do, so that runs which differ in them are not the same.
         **run.settings_not_understood(),
+        **run.members_told(),
         SERVICE_SETTING: manifest["service_url"] or manifest["service"],
     }
     for key, said in DIGESTS.items():

@@ -13,6 +13,7 @@ from symptoms.runs.catalogue import (
     shipped_run,
 )
 from symptoms.runs.directory import RUNS, RunDirectory
+from symptoms.runs.ensemble import ensembles_with, join_runs
 from symptoms.runs.summary import TestCase
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "RunDirectory",
     "TestCase",
     "all_runs",
+    "ensembles_with",
     "find_run",
+    "join_runs",
     "newest_run",
     "run_by_name",
     "run_of_checkpoint",

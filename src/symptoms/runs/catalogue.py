@@ -45,7 +45,7 @@ def newest_run(root: Path = RUNS) -> RunDirectory:
     """The run that started last among the finished ones with a checkpoint; raises RunError without any."""
     runs = all_runs(root)
     for run in reversed(runs):
-        if run.is_finished and run.checkpoints():
+        if run.can_answer:
             return run
     if runs:
         raise RunError(
@@ -111,7 +111,7 @@ def run_to_ask(
                 "--service and --base-model, or name another run."
             )
         return run
-    ready = [run for run in all_runs(root) if run.is_finished and run.checkpoints()]
+    ready = [run for run in all_runs(root) if run.can_answer]
     newest = ready[-1] if ready else None
     shipped = shipped_run() if fits else None
     if newest is not None and not (shipped and _gives_way(newest, shipped)):

@@ -16,6 +16,7 @@ runs/<name>/config.json        the settings that it was trained with
             report.html        the same for people
             evaluation.json    figures on the test set that it was last evaluated on
             evaluations/       a folder for each of its test sets: the same, predictions and report
+            ensemble.json      of an ensemble alone: the runs that answer together, in place of a training
             lock               held by the process that trains it
 
 A sweep keeps its runs in runs/<sweep>/<name>/, and they are called <sweep>/<name>.
@@ -45,6 +46,7 @@ from symptoms.settings import TrainingSettings
 from symptoms.shipped import CLASSIFIER_RUN
 
 RUNS = Path("runs")
+ENSEMBLE_FILE = "ensemble.json"
 BEFORE_THE_MANIFEST = {"lock", "config.json", ".config.json.partial", ".manifest.json.partial"}
 """What a run directory may hold before it is a run."""
 
@@ -63,6 +65,14 @@ class Progress:
     best_loss: float | None = None
     kept_checkpoint: str | None = None
     evaluations_since_best: int = 0
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the runs of an ensemble, by name, and the checkpoint by which it answers."""
+
+    run: str
+    checkpoint: str
 
 
 class RunDirectory:
@@ -167,8 +177,29 @@ class RunDirectory:
         """Whether it was trained on texts in sentence case, so that it has to be asked in it, too."""
         return self.settings().sentence_case
 
+    def members(self) -> tuple[Member, ...]:
+        """The runs that answer together where this is an ensemble; none where it was trained itself."""
+        try:
+            stored = json.loads((self.path / ENSEMBLE_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return ()
+        return tuple(Member(**member) for member in stored["members"])
+
+    def members_told(self) -> dict[str, int]:
+        """`{"ensemble": n}` of an ensemble of n members, to be told beside its settings; empty for others."""
+        return {"ensemble": len(members)} if (members := self.members()) else {}
+
+    def answering_checkpoints(self) -> tuple[str, ...]:
+        """`final_checkpoint`; of an ensemble its members', whose answers are averaged."""
+        return tuple(member.checkpoint for member in self.members()) or (self.final_checkpoint(),)
+
     def final_checkpoint(self) -> str:
-        """The checkpoint that its `best_by` chose, else the last; raises RunError where none was saved."""
+        """The checkpoint that its `best_by` chose, else the last; of an ensemble its first member's.
+
+        Raises RunError where none was saved.
+        """
+        if members := self.members():
+            return members[0].checkpoint
         saved = self.checkpoints()
         if not saved:
             raise RunError(
@@ -208,8 +239,16 @@ class RunDirectory:
 
     @property
     def is_finished(self) -> bool:
-        """Whether summary.json is there, which comes after the last step; without it a run may be resumed."""
-        return (self.path / "summary.json").exists()
+        """Whether summary.json is there, which comes after the last step; without it a run may be resumed.
+
+        An ensemble has nothing to be trained.
+        """
+        return any((self.path / file).exists() for file in ("summary.json", ENSEMBLE_FILE))
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether it is finished and has weights to be asked."""
+        return self.is_finished and bool(self.checkpoints() or self.members())
 
     def summary(self) -> dict[str, Any]:
         """What summary.json of a finished run holds."""

@@ -11,11 +11,11 @@ from rich.table import Table
 from symptoms.cli.options import ServiceOption
 from symptoms.cli.tables import print_table
 from symptoms.errors import RunError
-from symptoms.runs import SHIPPED, RunDirectory, all_runs, find_run, run_by_name
+from symptoms.runs import SHIPPED, RunDirectory, all_runs, ensembles_with, find_run, join_runs, run_by_name
 from symptoms.sweep import find_sweep, runs_of_sweep
 from symptoms.words import counted
 
-runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and remove runs.")
+runs_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, join and remove runs.")
 
 NameArgument = Annotated[str, typer.Argument(help="A run by name or folder, or a sweep.")]
 
@@ -57,9 +57,32 @@ def show(name: NameArgument) -> None:
     for key, value in {**run.settings().in_force, **not_understood}.items():
         unknown = "  (this version does not understand it)" if key in not_understood else ""
         typer.echo(f"  {key:<24} {value}{unknown}")
+    if members := run.members():
+        typer.echo("\nruns that answer together")
+        for member in members:
+            typer.echo(f"  {member.run:<24} {member.checkpoint}")
+        return
     typer.echo("\ncheckpoints")
     for line in run.checkpoints():
         typer.echo(f"  step {line['step']:<8} {line['kind']:<10} {line['path']}")
+
+
+@runs_app.command()
+def ensemble(
+    name: Annotated[str, typer.Argument(help="What the ensemble is to be called.")],
+    members: Annotated[
+        list[str], typer.Argument(help="Runs by name or folder, or a sweep for all of its runs.")
+    ],
+) -> None:
+    """Let runs on the same examples answer together, by the mean of their log-probabilities.
+
+    Trainings that differ in their seed alone make different mistakes; together they are right more often. It
+    is measured and asked by its name as any run is, and asking takes as much longer as it has members.
+    """
+    runs = [run for member in members for run in runs_of_sweep(member) or [find_run(member)]]
+    joined = join_runs(name, runs)
+    together = ", ".join(run.name for run in runs)
+    typer.echo(f"{joined.name}: {together} answer together. 'symptoms evaluate {joined.name}' measures it.")
 
 
 @runs_app.command()
@@ -78,6 +101,9 @@ def rm(
     runs = [find_run(name)] if of_sweep is None else of_sweep
     folder = runs[0].path if sweep is None else sweep.path
     saved = [(run, [line["path"] for line in run.checkpoints()]) for run in runs]
+    joined = [one for run in runs for one in ensembles_with(run)] if checkpoints else []
+    if joined:
+        raise RunError(f"Checkpoints of {name} answer in the ensemble {joined[0].name}; remove that first.")
     parts = [] if sweep is None else [counted(len(runs), "run")]
     parts += [counted(sum(len(paths) for _, paths in saved), "checkpoint")] if checkpoints else []
     what = f"{folder}{' with ' if parts else ''}{' and '.join(parts)}"
@@ -121,6 +147,8 @@ def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
     manifest, metrics = run.manifest(), run.metrics()
     if run.is_shipped:
         state = "ships with the program, as the classifier that answers where nothing was trained"
+    elif members := run.members():
+        state = f"ensemble of {len(members)}"
     elif run.is_finished:
         state = f"finished, {counted(len(metrics), 'step')}"
     else:

@@ -97,6 +97,7 @@ def request_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -
 def _as_begun(name: str, told: Mapping[str, Any], service: str | None) -> TrainingRequest:
     refuse_steps_with_epochs(told)
     run = find_run(name)
+    _check_trained(run)
     manifest, settings = run.manifest(), {**_understood(run).model_dump(), **told}
     if told.get("epochs"):
         settings["steps"] = None
@@ -129,6 +130,7 @@ def check_same_data(
 def request_to_resume(name: str, service: str | None) -> TrainingRequest:
     """An interrupted run; raises RunError for one that is finished."""
     run = find_run(name)
+    _check_trained(run)
     if run.is_finished:
         raise RunError(f"The run {name} is finished; train another with --repeat {name} --run NEW.")
     if "num_steps" not in run.manifest():
@@ -138,6 +140,14 @@ def request_to_resume(name: str, service: str | None) -> TrainingRequest:
         )
     # What was begun goes on, whatever a version of before let pass.
     return replace(_as_begun(name, {}, service), run=run)
+
+
+def _check_trained(run: RunDirectory) -> None:
+    if members := run.members():
+        raise RunError(
+            f"{run.name} is an ensemble, which is not trained itself; name one of its members: "
+            f"{', '.join(member.run for member in members)}."
+        )
 
 
 def _understood(run: RunDirectory) -> TrainingSettings:

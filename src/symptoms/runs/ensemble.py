@@ -1,0 +1,72 @@
+"""An ensemble: runs on the same examples that answer together, by the mean of their log-probabilities.
+
+It is a run directory without a training of its own, so that it is measured, calibrated and asked
+as any run is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from symptoms.errors import RunError
+from symptoms.runs.catalogue import all_runs
+from symptoms.runs.directory import ENSEMBLE_FILE, Member, RunDirectory
+from symptoms.runs.files import write_json
+
+SAME = {
+    "base_model": "base model",
+    "base_model_sha256": "weights of the base model",
+    "service": "service",
+    "service_url": "service",
+    "data_sha256": "training data",
+    "num_examples": "number of examples",
+    "labels": "labels",
+}
+"""What of their manifests has to be the same, in words."""
+
+
+def join_runs(name: str, runs: Sequence[RunDirectory]) -> RunDirectory:
+    """A new ensemble of finished runs in runs/.
+
+    Its manifest and settings are those of the first. Raises RunError where the name is taken, or runs are
+    not two or more that were trained from the same base on the same examples.
+    """
+    if len({run.path.resolve() for run in runs}) < max(2, len(runs)):
+        raise RunError("An ensemble is made of two runs or more, each named once; name others.")
+    for run in runs:
+        if run.is_shipped or run.members() or not run.can_answer:
+            kind = "ships with the program" if run.is_shipped else "is an ensemble" if run.members() else ""
+            raise RunError(
+                f"The run {run.name} {kind or 'is not finished'}; name finished runs that were trained here."
+            )
+    manifest, settings = runs[0].manifest(), runs[0].settings()
+    for other in runs[1:]:
+        differing = _difference(manifest, other.manifest())
+        drawn = (settings.examples_per_condition, other.settings().examples_per_condition)
+        if differing is None and any(drawn) and settings.seed != other.settings().seed:
+            differing = "training data (examples are drawn by the seed)"
+        if differing is None and runs[0].reads_sentence_case != other.reads_sentence_case:
+            differing = "sentence_case"
+        if differing is not None:
+            raise RunError(
+                f"{runs[0].name} and {other.name} are not of the same {differing}, so they cannot answer "
+                "together; name runs that differ in their seed, or in how they were trained."
+            )
+    members = [Member(run.name, run.final_checkpoint()) for run in runs]
+    joined = RunDirectory.create(name)
+    write_json(joined.path / "config.json", settings.model_dump())
+    write_json(joined.path / ENSEMBLE_FILE, {"members": [asdict(member) for member in members]})
+    started = datetime.now().astimezone().isoformat(timespec="seconds")
+    write_json(joined.path / "manifest.json", {**manifest, "started": started})
+    return joined
+
+
+def ensembles_with(run: RunDirectory) -> list[RunDirectory]:
+    """The ensembles in runs/ that a run answers in."""
+    paths = {line["path"] for line in run.checkpoints()}
+    return [one for one in all_runs() if any(member.checkpoint in paths for member in one.members())]
+
+
+def _difference(first: dict[str, Any], other: dict[str, Any]) -> str | None:
+    return next((said for key, said in SAME.items() if first.get(key) != other.get(key)), None)

@@ -1,0 +1,103 @@
+"""Runs that answer together: how they score, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from command_in_process import in_process
+from symptoms.classifier import TrainedModel, Writing
+from symptoms.data import Label
+from symptoms.runs import RunDirectory
+from symptoms.service import LocalServer, connect
+from training_runs import COLOURS, HELD_OUT_WORDS, WORDS, write_examples
+
+TEXTS = ("sleep fear crowds", "dogs work", "news")
+
+
+@pytest.fixture(scope="module")
+def trained_twice(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `first` and `second`, alike but for the seed, `both`, and `fewer` on other examples."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    write_examples(folder / "train.jsonl", 8)
+    write_examples(folder / "fewer.jsonl", 4)
+    write_examples(folder / "dev.jsonl", 8, words=[f"my {word}" for word in WORDS])
+    write_examples(folder / "test.jsonl", 8, words=HELD_OUT_WORDS)
+    for name, data, seed in (("first", "train", 0), ("second", "train", 1), ("fewer", "fewer", 0)):
+        done = in_process(
+            folder, "train", "--data", f"{data}.jsonl", "--run", name, "--seed", str(seed), "--steps", "3",
+            "--learning-rate", "0.05", "--base-model", server.base_model, "--lora-rank", "2", server=server,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    done = in_process(folder, "runs", "ensemble", "both", "first", "second")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_labels_are_scored_by_the_mean_over_the_runs(
+    trained_twice: Path, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TINKER_API_KEY", server.api_key)
+    labels = tuple(Label(colour, colour) for colour in COLOURS)
+    paths = RunDirectory(trained_twice / "runs" / "both").answering_checkpoints()
+    scores: list[np.ndarray] = []
+    with connect(server.url, server.base_model) as service:
+        for first, *others in ((paths[0],), (paths[1],), paths):
+            model = TrainedModel.load(service, first, beside=others)
+            answers = model.answers([(text, Writing.NOTHING) for text in TEXTS], labels)
+            scores.append(np.array([answer.logprobs for answer in answers]))
+    assert np.abs(scores[0] - scores[1]).max() > 1e-3
+    np.testing.assert_allclose(scores[2], (scores[0] + scores[1]) / 2, atol=1e-6)
+
+
+def test_it_is_measured_and_asked_by_its_name(trained_twice: Path, server: LocalServer):
+    done = in_process(
+        trained_twice, "evaluate", "both", "--data", "test.jsonl", "--dev", "dev.jsonl", "--no-words",
+        "--allow-duplicate", "all", "--json", "both.json", server=server,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads((trained_twice / "both.json").read_text())["details"]["subject"]
+    assert (told["name"], told["settings"]["ensemble"]) == ("both", 2)
+    done = in_process(trained_twice, "assess", "sleep fear", "--run", "both", "--json", server=server)
+    assert done.returncode == 0, done.stderr
+    shown = in_process(trained_twice, "runs", "show", "both").stdout
+    assert "ensemble of 2" in shown
+    assert all(name in shown for name in ("first", "second"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("runs", "ensemble", "new", "first", "fewer"), "not of the same training data"),
+        (("runs", "ensemble", "new", "first", "both"), "both is an ensemble"),
+        (("runs", "ensemble", "new", "first", "first"), "each named once"),
+        (("runs", "ensemble", "both", "first", "second"), "exists already"),
+        (("export", "both", "--to", "peft"), "export its members: first, second"),
+        (("train", "--resume", "both"), "name one of its members: first, second"),
+        (("train", "--repeat", "both"), "name one of its members: first, second"),
+        (("runs", "rm", "first", "--yes", "--checkpoints"), "answer in the ensemble both"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_next_step(
+    trained_twice: Path, server: LocalServer, arguments: tuple[str, ...], said: str
+):
+    done = in_process(trained_twice, *arguments, server=server)
+    assert done.returncode == 1, done.stdout
+    assert said in " ".join(done.stderr.split())
+    assert not (trained_twice / "runs" / "new").exists()
+
+
+def test_runs_on_examples_that_the_seed_drew_do_not_answer_together(trained_twice: Path):
+    runs = trained_twice / "runs"
+    for name, seed in (("drawn-0", 0), ("drawn-1", 1)):
+        shutil.copytree(runs / "first", runs / name)
+        settings = json.loads((runs / name / "config.json").read_text())
+        (runs / name / "config.json").write_text(
+            json.dumps({**settings, "examples_per_condition": 1, "seed": seed})
+        )
+    done = in_process(trained_twice, "runs", "ensemble", "new", "drawn-0", "drawn-1")
+    assert "drawn by the seed" in " ".join(done.stderr.split())
