@@ -138,7 +138,7 @@ def test_all_faults_at_once(tmp_path: Path):
         FULL,
         {**FULL, "id": "b", "condition": "pannic"},
         {**FULL, "id": "c", "symptoms": ["racing hart", "avoidance", "avoidance"]},
-        {"inptu": "x", "condition": "ocd", "split": "validation"},
+        {"inptu": "x", "condition": "ocd", "split": "half"},
         FULL,
     )
     text += '[1]\n{"input": 3, "condition": ""}\n{"input": "x", "input": "y"}\n{oops}\n'
@@ -148,7 +148,7 @@ def test_all_faults_at_once(tmp_path: Path):
         "3 symptoms: unknown symptom 'racing hart'; did you mean 'racing heart'?" + OWN_TERMS,
         "4 inptu: unknown name; did you mean 'input'?",
         "4 input: expected text, found no such field",
-        "4 split: unknown split 'validation'; expected one of: train, dev, test",
+        "4 split: unknown split 'half'; expected one of: train, dev, test",
         "5 id: 'a' is also the id of line 1; change one",
         '6 example: expected {"input", ...}, found a list',
         "7 input: expected text, found a number",
@@ -156,6 +156,23 @@ def test_all_faults_at_once(tmp_path: Path):
         "8 input: the key stands twice in one object; keep one",
         "9 file: not valid JSON at column 2 (expecting property name enclosed in double quotes)",
     ]
+
+
+@pytest.mark.parametrize(("short", "meant"), [("gad", "generalized_anxiety"), ("BPD", "borderline")])
+def test_initials_are_told_with_what_they_may_mean(tmp_path: Path, short: str, meant: str):
+    [fault] = faults_of(tmp_path, lines(FULL, {**FULL, "id": "b", "condition": short}))
+    assert f"did you mean {meant!r}?" in fault
+
+
+def test_a_split_is_known_by_its_other_names(tmp_path: Path):
+    """`validation` is what Hugging Face's files call what is `dev` here."""
+    named = ("train", "validation", "Val", "testing")
+    file = tmp_path / "data.jsonl"
+    file.write_text(lines(*({**FULL, "id": name, "split": name} for name in named)))
+    dataset, faults = read_dataset(file, labels_of_taxonomy())
+    assert not faults
+    assert dataset is not None
+    assert [example.split for example in dataset.examples] == ["train", "dev", "dev", "test"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from symptoms.data.labels import (
     TAXONOMY_FILE,
     Label,
     find_label_by_name,
+    label_of_initials,
     labels_beside,
     labels_of_the_data,
 )
@@ -142,4 +143,6 @@ class _Check:
     def _nearest_label(self, condition: str) -> str:
         known = [label.id for label in self.labels] + [label.text for label in self.labels]
         own = f" (labels of your own go into a {TAXONOMY_FILE} beside the file)"
-        return nearest(condition, known) + (own if self.labels_are_its_own else "")
+        short = label_of_initials(condition, self.labels)
+        meant = nearest(condition, known) if short is None else f"; did you mean {short.id!r}?"
+        return meant + (own if self.labels_are_its_own else "")

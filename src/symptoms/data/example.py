@@ -10,6 +10,15 @@ from symptoms.data.written_assessment import CONCERN, WrittenAssessment
 from symptoms.errors import InputError
 from symptoms.settings import TrainingSettings
 
+SPLITS = ("train", "dev", "test")
+SPLIT_NAMES = {
+    **{split: split for split in SPLITS},
+    "training": "train",
+    **dict.fromkeys(("validation", "valid", "val"), "dev"),
+    "testing": "test",
+}
+"""What `datasets` and its users call a split, and what it is called here."""
+
 
 @dataclass(frozen=True)
 class Example:

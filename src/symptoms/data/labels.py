@@ -1,5 +1,6 @@
 """The set of labels that a data set's conditions are from."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,22 @@ def find_label_by_name(condition: str, labels: Iterable[Label]) -> Label | None:
         return exact
     alike = [label for label in given if _plain(condition) in _all_names(label)]
     return alike[0] if len(alike) == 1 else None
+
+
+def label_of_initials(short: str, labels: Iterable[Label]) -> Label | None:
+    """The only label that has a name with these initials, as GAD for Generalized Anxiety Disorder."""
+    meant = [
+        label
+        for label in labels
+        if any(
+            short.lower() == _initials(part) for name in label.names for part in re.split(" / | [(]", name)
+        )
+    ]
+    return meant[0] if len(meant) == 1 else None
+
+
+def _initials(name: str) -> str:
+    return "".join(re.findall(r"\b[a-z]", name.lower()))
 
 
 def labels_beside(path: Path) -> tuple[Label, ...] | None:

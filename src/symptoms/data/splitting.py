@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from symptoms.data.checking.duplicates import ALL, near_duplicates
-from symptoms.data.example import Dataset, Example
-from symptoms.data.files.fields import SPLITS
+from symptoms.data.example import SPLITS, Dataset, Example
 from symptoms.data.labels import TAXONOMY_FILE, labels_of_taxonomy, taxonomy_entry
 from symptoms.data.terms import TERMS_FILE, terms_beside
 from symptoms.errors import InputError

@@ -6,13 +6,13 @@ import unicodedata
 from collections.abc import Mapping
 from typing import cast
 
+from symptoms.data.example import SPLIT_NAMES, SPLITS
 from symptoms.data.files.delimited import terms_of_cell
 from symptoms.data.files.records import Record
 from symptoms.data.written_assessment import NO_SYMPTOMS
 from symptoms.errors import Fault
 from symptoms.text_files import kind_of, nearest
 
-SPLITS = ("train", "dev", "test")
 EMPTY_CELL = "expected text, found an empty cell; fill it in, or take the row out"
 LONGEST_FIELD = 10_000
 """Characters. A longer text is a file pasted into a field; contexts of models hold far less."""
@@ -62,9 +62,9 @@ class FieldReader:
     def split(self) -> str | None:
         """`train`, `dev`, `test` or None."""
         split = self.optional_text("split")
-        if split and split not in SPLITS:
+        if split and split.lower() not in SPLIT_NAMES:
             self._fault("split", f"unknown split {split!r}{nearest(split, SPLITS)}")
-        return split
+        return split and SPLIT_NAMES.get(split.lower(), split)
 
     def symptoms(self) -> tuple[str, ...] | None:
         """The symptom terms, of a list or of a text as a cell has them; None where the field is missing."""

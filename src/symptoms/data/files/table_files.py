@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from symptoms.data.example import SPLIT_NAMES
 from symptoms.data.files.delimited import OF_PANDAS, index_note, terms_of_cell
 from symptoms.errors import DataError, Fault
 from symptoms.words import counted
@@ -18,8 +19,6 @@ from symptoms.words import counted
 EXCEL, PARQUET, ARROW = ".xlsx", ".parquet", ".arrow"
 TABLES = (EXCEL, PARQUET)
 OF_FOLDERS = (ARROW, PARQUET)
-SPLIT_NAMES = {"train": "train", "validation": "dev", "valid": "dev", "dev": "dev", "test": "test"}
-"""What `datasets` and its users call a split, and what it is called here."""
 INDEX = "__index_level_"
 BATCH = 1024
 """Rows of a Parquet file that are in memory at once."""
