@@ -26,7 +26,7 @@ def test_a_result_from_before_further_tests_can_still_be_read():
 
 
 def test_the_table_has_a_column_for_a_second_test():
-    """Means over the seeds that have it, a baseline's own figure, and nothing where a result lacks it."""
+    """Means over the seeds that have it, of baselines likewise, and nothing where a result lacks it."""
     evaluations = [
         with_second_test(made_evaluation(30, 10, 0), 20),
         with_second_test(made_evaluation(30, 10, 1), 30),
@@ -41,19 +41,45 @@ def test_the_table_has_a_column_for_a_second_test():
     means = [evaluation.further[0].scores.macro_f1.value for evaluation in evaluations[:2]]
     ours = cells["**base, fine-tuned** (local)", "900 examples"][column]
     assert ours.strip() == f"{np.mean(means):.2f} ({min(means):.2f} to {max(means):.2f})"
-    even = evaluations[0].further[0].baselines[0].scores.macro_f1.value
-    assert cells["even", "900 examples"][column].strip() == f"{even:.2f}"
+    even = [evaluation.further[0].baselines[0].scores.macro_f1.value for evaluation in evaluations[:2]]
+    assert (
+        cells["even", "900 examples"][column].strip()
+        == f"{np.mean(even):.2f} ({min(even):.2f} to {max(even):.2f})"
+    )
     assert cells["**base, fine-tuned** (local)", "90 examples"][column].strip() == ""
     assert "40 of test.jsonl and 40 of test-2.jsonl" in table[-2]
 
 
 def test_each_training_set_has_its_own_baselines_in_the_table():
     """A bag of words that learnt from more examples stands beside the one that learnt from fewer."""
-    table = results_table(
-        [made_evaluation(seed=0), made_evaluation(seed=1), made_evaluation(trained_on=2696)]
-    )
-    assert table.count("| even | 900 examples |") == 1
-    assert table.count("| even | 2,696 examples |") == 1
+    better = replace(made_evaluation().baselines[0], scores=made_evaluation(35, 5).scores)
+    larger = replace(made_evaluation(trained_on=2696), baselines=(better,))
+    table = results_table([made_evaluation(seed=0), made_evaluation(seed=1), larger]).splitlines()
+    rows = [line.split("|")[1:3] for line in table if line.startswith("| even")]
+    assert rows == [[" even ", " 2,696 examples "], [" even ", " 900 examples "]]
+    sizes = [line.split("|")[2].strip() for line in table[2:6]]
+    assert sizes == ["2,696 examples", "2,696 examples", "900 examples", "900 examples"]
+
+
+def test_a_baseline_that_is_the_same_whatever_it_learnt_from_has_one_row():
+    table = results_table([made_evaluation(seed=0), made_evaluation(trained_on=2696)])
+    assert [line.split("|")[2] for line in table.splitlines() if line.startswith("| even")] == ["  "]
+
+
+def test_baselines_on_what_seeds_drew_are_averaged():
+    """With few examples each seed has others, and so has a bag of words that is held against it."""
+    drawn = [
+        replace(
+            made_evaluation(seed=seed),
+            baselines=(
+                replace(made_evaluation().baselines[0], scores=made_evaluation(right, 40 - right).scores),
+            ),
+        )
+        for seed, right in enumerate((10, 30))
+    ]
+    values = [one.baselines[0].scores.macro_f1.value for one in drawn]
+    expected = f"| even | 900 examples |  | {np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f}) |"
+    assert expected in results_table(drawn)
 
 
 def test_seeds_share_a_row_with_mean_and_range():

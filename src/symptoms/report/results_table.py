@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +30,32 @@ FIGURE_COLUMNS = (
 class ResultRow:
     """Scores of one model trained several times; the table has their means and ranges.
 
+    `num_trained_on` is None for what was not trained, on nobody knows what, or is the same for all sizes.
     `label_accuracies` and `parse_rates` are those of models that write, and empty for others. `further` has
-    the scores on each further test set, none where an older result lacks them.
+    the scores on each further test set, none where a result lacks them.
     """
 
     name: str
-    trained_on: str
+    num_trained_on: int | None
     scores: tuple[Scores, ...]
     label_accuracies: tuple[float, ...] = ()
     parse_rates: tuple[float, ...] = ()
     repeats: bool = True
     further: tuple[tuple[Scores, ...], ...] = ()
 
+    @property
+    def macro_f1(self) -> float:
+        """The mean over seeds."""
+        return float(np.mean([one.macro_f1.value for one in self.scores]))
+
     def markdown(self) -> str:
         """One row without a line break; a figure is its mean and range over seeds, empty where not known."""
+        seeds = str(len(self.scores)) if self.repeats else ""
+        trained_on = "" if self.num_trained_on is None else counted(self.num_trained_on, "example")
+        return f"| {' | '.join((self.name, trained_on, seeds, *self.figures()))} |"
+
+    def figures(self) -> tuple[str, ...]:
+        """The cells with figures, each a mean with its range."""
         figures = (
             [one.macro_f1.value for one in self.scores],
             *([one.macro_f1.value for one in scores] for scores in self.further),
@@ -52,9 +65,7 @@ class ResultRow:
             [one.accuracy_at_80_coverage for one in self.scores],
             [one.calibration.ece for one in self.scores],
         )
-        seeds = str(len(self.scores)) if self.repeats else ""
-        cells = (self.name, self.trained_on, seeds, *map(_mean_and_range, figures))
-        return f"| {' | '.join(cells)} |"
+        return tuple(map(_mean_and_range, figures))
 
 
 def results_table(evaluations: Sequence[Evaluation]) -> str:
@@ -65,7 +76,8 @@ def results_table(evaluations: Sequence[Evaluation]) -> str:
     further = _further_tests(evaluations)
     groups = list(_groups(evaluations))
     rows = [*_models(groups, list(further)), *_baselines(groups, list(further))]
-    rows.sort(key=lambda row: -float(np.mean([one.macro_f1.value for one in row.scores])))
+    # What learned from as much stands together: models beside the baselines of the same texts.
+    rows.sort(key=lambda row: (-(row.num_trained_on or 0), -row.macro_f1))
     headings = [
         "macro-F1",
         *(f"macro-F1, {Path(one.path).stem}" for one in further.values()),
@@ -138,10 +150,10 @@ def _models(groups: Sequence[_Group], further: Sequence[str]) -> Iterable[Result
     for group in groups:
         mine, subject = group.evaluations, group.evaluations[0].subject
         base_model, service, count = subject.base_model, subject.service, subject.num_trained_on
-        trained_on = "not known" if count is None else counted(count, "example")
+        unknown = ", on what is not known" if count is None else ""
         yield ResultRow(
-            f"**{base_model}, fine-tuned{_with_words(mine[0])}{group.told}** ({service})",
-            trained_on,
+            f"**{base_model}, fine-tuned{unknown}{_with_words(mine[0])}{group.told}** ({service})",
+            count,
             tuple(one.scores for one in mine),
             tuple(one.by_label.accuracy.value for one in mine),
             tuple(one.written.parse_rate for one in mine),
@@ -153,21 +165,34 @@ def _models(groups: Sequence[_Group], further: Sequence[str]) -> Iterable[Result
 
 
 def _baselines(groups: Sequence[_Group], further: Sequence[str]) -> Iterable[ResultRow]:
-    """Those of each training set that has any, once; they have no seeds worth the name."""
-    seen: set[tuple[str, str]] = set()
+    """A row for each baseline and size of the training set, over the results that have most test sets."""
+    found: dict[tuple[str, int | None], dict[tuple[tuple[Scores, ...], ...], None]] = {}
     for told, evaluation in ((group.told, one) for group in groups for one in group.evaluations):
-        count = evaluation.subject.num_trained_on
         for baseline in evaluation.baselines:
             untrained = baseline.name.startswith(BASE_MODEL)
             # The table has several base models, so that this one is told by its name.
             own = evaluation.subject.base_model
             name = baseline.name.replace(BASE_MODEL, own, 1) if untrained else baseline.name
             name = name.replace(MODEL_ALONE, f"{own}, fine-tuned, {MODEL_ALONE}{told}")
-            trained_on = "" if untrained or count is None else counted(count, "example")
-            if (name, trained_on) not in seen:
-                seen.add((name, trained_on))
-                elsewhere = tuple(_on_further(evaluation, digest, baseline.name) for digest in further)
-                yield ResultRow(name, trained_on, (baseline.scores,), repeats=False, further=elsewhere)
+            count = None if untrained else evaluation.subject.num_trained_on
+            elsewhere = (_on_further(evaluation, digest, baseline.name) for digest in further)
+            # Where seeds do not draw the examples, each has the same baseline.
+            found.setdefault((name, count), {})[((baseline.scores,), *elsewhere)] = None
+    rows = [_baseline_row(name, count, list(every)) for (name, count), every in found.items()]
+    for name in dict.fromkeys(row.name for row in rows):
+        mine = [row for row in rows if row.name == name]
+        # What is the same whatever it was trained on, as the majority of even classes, takes one row.
+        is_same = len({row.figures() for row in mine}) == 1
+        yield from [replace(mine[0], num_trained_on=None)] if is_same and len(mine) > 1 else mine
+
+
+def _baseline_row(
+    name: str, num_trained_on: int | None, results: Sequence[tuple[tuple[Scores, ...], ...]]
+) -> ResultRow:
+    most = max(sum(map(len, one)) for one in results)
+    tests = zip(*(one for one in results if sum(map(len, one)) == most), strict=True)
+    first, *others = [tuple(chain.from_iterable(scores)) for scores in tests]
+    return ResultRow(name, num_trained_on, first, repeats=False, further=tuple(others))
 
 
 def _on_further(evaluation: Evaluation, digest: str, name: str) -> tuple[Scores, ...]:
@@ -179,8 +204,8 @@ def _on_further(evaluation: Evaluation, digest: str, name: str) -> tuple[Scores,
 def _mean_and_range(values: Sequence[float]) -> str:
     if not values:
         return ""
-    mean = f"{np.mean(values):.2f}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):.2f} to {max(values):.2f})"
+    mean, low, high = (f"{value:.2f}" for value in (np.mean(values), min(values), max(values)))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def _half_width(evaluations: Sequence[Evaluation]) -> float:
