@@ -161,7 +161,7 @@ def test_time_grows_with_the_length_alone(unit: str):
     """A megabyte of anything takes some ten times as long as a tenth of it, and not a hundred times."""
     text = (unit * (1_000_000 // len(unit.encode()) + 1))[:1_000_000]
     tenth = min(seconds_of(text[:100_000]) for _ in range(3))
-    assert min(seconds_of(text) for _ in range(2)) < 30 * tenth
+    assert any(seconds_of(text) < 30 * tenth for _ in range(2))
 
 
 def seconds_of(text: str) -> float:
