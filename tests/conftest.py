@@ -128,6 +128,16 @@ def colour_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
+def colour_server(colour_run: Path, tiny_model: Path) -> Iterator[LocalServer]:
+    """A server with the checkpoints of `colour_run`, for commands that do not each have to start one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TINKER_LOCAL_HOME", str(colour_run / "home"))
+        server = LocalServer(str(tiny_model))
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def classifier(colour_run: Path) -> Iterator[Classifier]:
     """The classifier of `colour_run`."""
     with pytest.MonkeyPatch.context() as patch:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from command_in_process import in_process
+from symptoms.service import LocalServer
 from training_runs import environment
 from waiting import PATIENCE, wait_until
 
@@ -26,9 +28,15 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "symptoms", "assess", *arguments]
 
 
-def assess(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command for a British user."""
-    return in_process(folder, "assess", *arguments, settings=BRITISH)
+Assess = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def assess(colour_run: Path, colour_server: LocalServer) -> Assess:
+    """The command for a British user, on a server that runs already."""
+    return lambda *arguments: in_process(
+        colour_run, "assess", *arguments, server=colour_server, settings=BRITISH
+    )
 
 
 def lines_of(file: Path) -> list[dict[str, Any]]:
@@ -61,23 +69,23 @@ def test_people_get_the_notice_first_and_no_colours_in_a_pipe(colour_run: Path):
     assert "█" in shown
 
 
-def test_with_a_notice_no_condition_is_shown(colour_run: Path):
+def test_with_a_notice_no_condition_is_shown(assess: Assess):
     """Help alone, and how to see what the model says anyway."""
-    shown = assess(colour_run, DANGER).stdout
+    shown = assess(DANGER).stdout
     assert "Samaritans" in shown
     assert "--show-anyway" in shown
     assert "resembles" not in shown
     assert "Primary concern" not in shown
 
 
-def test_a_language_that_is_not_read_is_said_once(colour_run: Path):
+def test_a_language_that_is_not_read_is_said_once(assess: Assess):
     """With the helplines; what is nearest means little, and is shown below when it is asked for."""
     dutch = "Ik slaap slecht en ik weet niet wat er met mij is"
-    shown = assess(colour_run, dutch).stdout
+    shown = assess(dutch).stdout
     assert shown.index("Dutch") < shown.index("Samaritans") < shown.index("--show-anyway")
     assert shown.count("Dutch") == 1
     assert "How probable" not in shown
-    anyway = assess(colour_run, dutch, "--show-anyway").stdout
+    anyway = assess(dutch, "--show-anyway").stdout
     assert anyway.index("Samaritans") < anyway.index("How probable") < anyway.index("Key symptoms")
 
 
@@ -92,12 +100,12 @@ def test_help_does_not_depend_on_the_model(colour_run: Path):
     assert json.loads(answer.stdout)["crisis"] is True
 
 
-def test_a_file_becomes_a_line_for_each_description(colour_run: Path):
+def test_a_file_becomes_a_line_for_each_description(assess: Assess, colour_run: Path):
     """In order and with ids; one that cannot be read has its error, and the exit code says so."""
     texts = ["sleep fear", "", DANGER, "half \\ud800 of a pair", "x" * 1000]
     rows = [f'{{"id": {number}, "input": "{text}"}}\n' for number, text in enumerate(texts)]
     (colour_run / "odd.jsonl").write_text("".join(rows))
-    done = in_process(colour_run, "assess", "--file", "odd.jsonl", "--country", "GB")
+    done = assess("--file", "odd.jsonl", "--country", "GB")
     assert done.returncode == 2
     assert "2 descriptions could not be read" in done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -109,17 +117,17 @@ def test_a_file_becomes_a_line_for_each_description(colour_run: Path):
     assert lines[3]["input"] == "half \ud800 of a pair"
 
 
-def test_rows_that_nothing_looked_for_danger_in_are_counted(colour_run: Path):
+def test_rows_that_nothing_looked_for_danger_in_are_counted(assess: Assess, colour_run: Path):
     """At the end it is said how many are in a language that the screen does not read."""
     (colour_run / "mixed.txt").write_text("sleep fear\nIk slaap slecht en ik weet niet wat er met mij is\n")
-    done = assess(colour_run, "--file", "mixed.txt")
+    done = assess("--file", "mixed.txt")
     assert "1 is in a language that the crisis screen does not read" in done.stderr
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert first["language_notice"] is None
     assert second["language_notice"]["screened"] is False
 
 
-def test_a_killed_batch_goes_on_where_it_stopped(colour_run: Path):
+def test_a_killed_batch_goes_on_where_it_stopped(assess: Assess, colour_run: Path):
     """After kill -9, and with half a line at the end, the same command does the rest, and nothing twice."""
     (colour_run / "many.txt").write_text("".join(f"sleep and fear {number}\n" for number in range(COUNT)))
     out = colour_run / "out" / "many.jsonl"
@@ -138,7 +146,7 @@ def test_a_killed_batch_goes_on_where_it_stopped(colour_run: Path):
     assert 3 <= len(before) < COUNT, "it was killed in the middle"
     with open(out, "ab") as file:
         file.write(b'{"number": 99, "inp')
-    done = assess(colour_run, *arguments)
+    done = assess(*arguments)
     assert done.returncode == 0, done.stderr
     after = out.read_bytes().split(b"\n")[:-1]
     assert after[: len(before)] == before
@@ -156,11 +164,13 @@ def test_a_killed_batch_goes_on_where_it_stopped(colour_run: Path):
         ("my notes\n", "this is no result of 'symptoms assess'"),
     ],
 )
-def test_a_file_of_something_else_is_not_gone_on_with(colour_run: Path, content: str, sentence: str):
+def test_a_file_of_something_else_is_not_gone_on_with(
+    assess: Assess, colour_run: Path, content: str, sentence: str
+):
     """Other descriptions, another checkpoint or no results at all: refused, and left as it was."""
     (colour_run / "one.txt").write_text("sleep\n")
     (colour_run / "taken.jsonl").write_text(content)
-    done = in_process(colour_run, "assess", "--file", "one.txt", "--out", "taken.jsonl", "--run", "tiny")
+    done = assess("--file", "one.txt", "--out", "taken.jsonl", "--run", "tiny")
     assert done.returncode == 2
     assert sentence in done.stderr
     assert (colour_run / "taken.jsonl").read_text() == content

@@ -37,8 +37,9 @@ def test_the_probabilities_are_those_of_scikit_learn() -> None:
         texts, wanted
     )
     asked = [one.input for one in DEV.examples]
-    order = [list(reference.classes_).index(label) for label in fitted().labels]
-    ours = np.exp([fitted().log_probabilities(text) for text in asked])
+    model = fitted()
+    order = [list(reference.classes_).index(label) for label in model.labels]
+    ours = np.exp([model.log_probabilities(text) for text in asked])
     np.testing.assert_allclose(ours, reference.predict_proba(asked)[:, order], atol=2e-3)
 
 

@@ -15,7 +15,6 @@ from command_in_process import in_process
 from conftest import ROOT
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
-from training_runs import run as as_a_user
 
 CONDITIONS = ("panic", "insomnia", "no_clinical_concern")
 SPLITS = ("train", "dev", "test")
@@ -74,25 +73,36 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
         server = LocalServer(str(folder / "tiny"))
     with server:
         made = Trained(folder, server)
-        made.train("small")
+        made.train("small", "train.jsonl", "dev.jsonl", "--dev-accuracy")
         yield made
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """The folder of `trained`, where `out/small.json` has the figures of its run on the test set.
+
+    `said` is what the command printed, and `report` the training's own report before it.
+    """
+
+    folder: Path
+    said: str
+    report: bytes
+
+
 @pytest.fixture(scope="module")
-def evaluated(trained: Trained) -> Path:
-    """The folder of `trained`, where `small.json` has the figures of its run on the test set."""
-    trained.evaluate("small", "test.jsonl", "--json", "small.json")
-    return trained.folder
+def evaluated(trained: Trained) -> Evaluated:
+    own = trained.folder / "runs" / "small"
+    report = (own / "report.html").read_bytes()
+    (own / "predictions.jsonl").write_text("training's own")
+    # That a copy may be allowed changes nothing where there is none.
+    said = trained.evaluate("small", "test.jsonl", "--json", "out/small.json", "--allow-duplicate", "all")
+    return Evaluated(trained.folder, said, report)
 
 
-def test_an_evaluation_writes_its_figures_predictions_and_report(trained: Trained):
-    """One command, as a user runs it, from a run to all files, with the figures that programs rely on."""
-    folder = trained.folder
-    done = as_a_user(
-        folder, "-m", "symptoms", "evaluate", "small", "--data", "test.jsonl", "--json", "out/result.json"
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads((folder / "out" / "result.json").read_text())
+def test_an_evaluation_writes_its_figures_predictions_and_report(evaluated: Evaluated):
+    """One command from a run to all files, with the figures that programs rely on."""
+    folder = evaluated.folder
+    result = json.loads((folder / "out" / "small.json").read_text())
     names = {"n", "accuracy", "macro_f1", "macro_f1_interval", "parse_rate", "ece", "symptom_micro_f1"}
     names |= {"symptom_micro_f1_interval", "symptom_micro_f1_shown", "symptom_micro_f1_written"}
     assert names | {"accuracy_at_80_coverage", "seconds"} <= set(result)
@@ -105,18 +115,18 @@ def test_an_evaluation_writes_its_figures_predictions_and_report(trained: Traine
         json.loads(line)["id"] for line in (folder / "test.jsonl").read_text().splitlines()
     ]
     assert "TF-IDF + logistic regression" in (own / "report.html").read_text()
-    assert "TF-IDF" in done.stdout
-    assert "too few to tell" in done.stdout
+    assert "TF-IDF" in evaluated.said
+    assert "too few to tell" in evaluated.said
     told = result["details"]["subject"]["settings"]
     assert (told["steps"], "epochs" in told) == (2, False), "it was told its steps, so no epochs counted"
     low, high = result["accuracy_interval"]
     assert (low, high) == (0.0, pytest.approx(1.96**2 / (15 + 1.96**2), abs=1e-4))
 
 
-def test_an_evaluation_calibrates_the_run(trained: Trained, evaluated: Path):
+def test_an_evaluation_calibrates_the_run(trained: Trained, evaluated: Evaluated):
     """Temperature and threshold from dev are kept in the run, and the classifier goes by them."""
-    stored = json.loads((evaluated / "runs" / "small" / "calibration.json").read_text())
-    details = json.loads((evaluated / "small.json").read_text())["details"]
+    stored = json.loads((evaluated.folder / "runs" / "small" / "calibration.json").read_text())
+    details = json.loads((evaluated.folder / "out" / "small.json").read_text())["details"]
     assert (stored["temperature"], stored["threshold"]) == (details["temperature"], details["threshold"])
     assert (stored["fitted_on"], stored["examples"]) == ("dev.jsonl", 15)
     assert stored["checkpoint"] == details["subject"]["checkpoint"]
@@ -213,7 +223,9 @@ def test_leakage_stops_an_evaluation_unless_allowed_by_name(trained: Trained):
     assert (folder / "leaky.json").exists()
 
 
-def test_what_was_trained_on_and_allowed_is_told_with_the_figures(trained: Trained, tmp_path: Path):
+def test_what_was_trained_on_and_allowed_is_told_with_the_figures(
+    trained: Trained, evaluated: Evaluated, tmp_path: Path
+):
     """In the terminal, in the file and among the report's limits; labels that differ are named."""
     folder, leaky = trained.folder, tmp_path / "leaky.jsonl"
     copies = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()[:2]]
@@ -240,8 +252,7 @@ def test_what_was_trained_on_and_allowed_is_told_with_the_figures(trained: Train
     assert (allowed["texts"], len(allowed["other_labels"])) == (2, 1)
     for page in ("report.html", "report.md"):
         assert told in (pages / page).read_text().partition("Limits")[2]
-    honest = trained.evaluate("small", "test.jsonl", "--allow-duplicate", "all")
-    assert "nearly repeat" not in honest
+    assert "nearly repeat" not in evaluated.said
 
 
 def test_another_training_set_for_baselines_does_not_free_what_the_run_learned_from(
@@ -283,21 +294,19 @@ def test_dev_is_held_out_of_training_and_tests_of_dev(trained: Trained, tmp_path
     trained.evaluate("small", "test.jsonl", "--dev", str(leaky), "--allow-duplicate", identifier)
 
 
-def test_of_a_file_with_several_splits_each_takes_its_own(trained: Trained):
+def test_of_a_file_with_several_splits_each_takes_its_own(trained: Trained, evaluated: Evaluated):
     """One file for all three gives the figures of three files; what was trained on is no test."""
     folder = trained.folder
     lines = [(folder / f"{split}.jsonl").read_text() for split in SPLITS]
     (folder / "all.jsonl").write_text("".join(lines))
-    trained.train("apart", "train.jsonl", "dev.jsonl", "--dev-accuracy")
     trained.train("together", "all.jsonl", "all.jsonl", "--dev-accuracy")
-    trained.evaluate("apart", "test.jsonl", "--json", "apart.json")
-    trained.evaluate("together", "all.jsonl", "--json", "together.json")
+    trained.evaluate("together", "all.jsonl", "--json", "out/together.json")
     apart, together = (
         (folder / "runs" / name / "dev_metrics.jsonl").read_text().splitlines()[-1]
-        for name in ("apart", "together")
+        for name in ("small", "together")
     )
     assert json.loads(apart)["dev_macro_f1"] == json.loads(together)["dev_macro_f1"]
-    results = [json.loads((folder / f"{name}.json").read_text()) for name in ("apart", "together")]
+    results = [json.loads((folder / "out" / f"{name}.json").read_text()) for name in ("small", "together")]
     assert [result["n"] for result in results] == [15, 15]
     assert results[0]["details"]["temperature"] == pytest.approx(
         results[1]["details"]["temperature"], rel=1e-4
@@ -307,23 +316,24 @@ def test_of_a_file_with_several_splits_each_takes_its_own(trained: Trained):
     ]
 
 
-def test_stored_results_become_a_table(trained: Trained, evaluated: Path):
+def test_stored_results_become_a_table(trained: Trained, evaluated: Evaluated):
     """`symptoms results` prints the same figures as a table."""
-    done = trained.run("results", str(evaluated / "small.json"))
+    done = trained.run("results", str(evaluated.folder / "out" / "small.json"))
     assert done.returncode == 0, done.stderr
     assert "15 examples" in done.stdout
     assert "nearest neighbour" in done.stdout
 
 
-def test_results_of_smaller_training_sets_make_a_learning_curve(trained: Trained, evaluated: Path):
+def test_results_of_smaller_training_sets_make_a_learning_curve(trained: Trained, evaluated: Evaluated):
     """A report beside the result of a run on fewer examples draws both."""
-    fewer = json.loads((evaluated / "small.json").read_text())
+    folder = evaluated.folder
+    fewer = json.loads((folder / "out" / "small.json").read_text())
     fewer["details"]["subject"]["num_trained_on"] = 3
-    (evaluated / "fewer.json").write_text(json.dumps(fewer))
+    (folder / "fewer.json").write_text(json.dumps(fewer))
     trained.evaluate("small", "test.jsonl", "--curve", "fewer.json", "--report", "curve")
-    assert "More examples" in (evaluated / "curve" / "report.html").read_text()
-    trained.evaluate("small", "test.jsonl", "--report", "alone")
-    assert "More examples" not in (evaluated / "alone" / "report.html").read_text()
+    assert "More examples" in (folder / "curve" / "report.html").read_text()
+    [alone] = (folder / "runs" / "small" / "evaluations").glob("test-*/report.html")
+    assert "More examples" not in alone.read_text()
 
 
 @pytest.mark.parametrize(
@@ -346,16 +356,13 @@ def test_what_cannot_be_evaluated_is_told_in_a_sentence(
     assert "Traceback" not in done.stderr
 
 
-def test_training_keeps_its_report_and_predictions(trained: Trained):
+def test_training_keeps_its_report_and_predictions(trained: Trained, evaluated: Evaluated):
     """An evaluation writes beside them, a folder for each of its test sets."""
     own = trained.folder / "runs" / "small"
-    before = (own / "report.html").read_bytes()
-    (own / "predictions.jsonl").write_text("training's own")
     texts = (trained.folder / "test.jsonl").read_text().splitlines(keepends=True)
     (trained.folder / "other.jsonl").write_text("".join(texts[:2]))
-    for data in ("test.jsonl", "other.jsonl"):
-        trained.evaluate("small", data)
-    assert (own / "report.html").read_bytes() == before
+    trained.evaluate("small", "other.jsonl")
+    assert (own / "report.html").read_bytes() == evaluated.report
     assert (own / "predictions.jsonl").read_text() == "training's own"
     names = {"evaluation.json", "predictions.jsonl", "report.html", "report.md"}
     for stem in ("test", "other"):

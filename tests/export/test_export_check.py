@@ -20,6 +20,9 @@ from tinker_local.export.forms import COARSE, EXACT, HALVED, Tolerance
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore
 from tiny_models import write_tiny_model
 
+FEW = ("I lie awake", "Two more words", "Dear all,")
+"""Prompts where the check is not about how many there are: each takes its time in both programs."""
+
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
@@ -34,22 +37,27 @@ def left_in(folder: Path) -> set[str]:
 def test_the_command_exports_and_shows_how_it_compared(
     source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """PEFT as it is and merged, in a process of its own, with a card of the same figures."""
+    """PEFT as it is and merged, in a process of its own, with a card of the same figures.
+
+    Prompts come from a file, one a line, and the card counts them.
+    """
+    prompts = tmp_path / "home" / "prompts.txt"
+    prompts.write_text("\n\n".join(FEW))
     told = ["export", source.info.path, "--to", "peft", "--output", str(tmp_path / "out")]
-    main([*told, "--home", str(tmp_path / "home")])
+    told += ["--home", str(tmp_path / "home"), "--prompts", str(prompts)]
+    main(told)
     printed = capsys.readouterr()
     card = (tmp_path / "out" / "README.md").read_text()
     for one in (printed.out, card):
         assert "without the adapter would have passed" not in one
     for reader in ("peft", "peft, merged"):
-        assert re.search(
-            rf"^{reader} +20 of 20 +20 of 20 +\d+ of 600 +\S+ +20 of 20$", printed.out, re.MULTILINE
-        )
-        assert f"| {reader} | 20 of 20 | 20 of 20 |" in card
-    assert "asking peft, 1 of 20" in printed.err
+        assert re.search(rf"^{reader} +3 of 3 +3 of 3 +\d+ of 90 +\S+ +3 of 3$", printed.out, re.MULTILINE)
+        assert f"| {reader} | 3 of 3 | 3 of 3 |" in card
+    assert "with 3 prompts" in card
+    assert "asking peft, 1 of 3" in printed.err
     assert "vLLM (not run here)" in card
     with pytest.raises(SystemExit, match="2"):
-        main([*told, "--home", str(tmp_path / "home")])
+        main(told)
     assert "is there already" in capsys.readouterr().err
 
 
@@ -64,8 +72,8 @@ def test_a_wrong_export_is_removed(source: Source, tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(exporting, "_write", half)
     with pytest.raises(CheckFailedError, match="answers otherwise than our own engine") as raised:
-        export(source, "hf", None, tmp_path / "out", general_questions(source.base.tokenizer))
-    assert raised.value.found.same_texts < 20
+        export(source, "hf", None, tmp_path / "out", general_questions(source.base.tokenizer, FEW))
+    assert raised.value.found.same_texts < len(FEW)
     assert left_in(tmp_path) == set()
 
 
@@ -81,7 +89,7 @@ def test_a_file_that_cannot_be_loaded_is_removed(
 
     monkeypatch.setattr(exporting, "_write", broken)
     with pytest.raises(ExportError, match=r"transformers cannot use what was written \(.*config\.json"):
-        export(source, "hf", None, tmp_path / "out", general_questions(source.base.tokenizer))
+        export(source, "hf", None, tmp_path / "out", general_questions(source.base.tokenizer, FEW))
     assert left_in(tmp_path) == set()
 
 
@@ -154,23 +162,27 @@ def test_an_export_with_the_same_texts_and_other_likelihoods_is_removed(
 
     monkeypatch.setattr(exporting, "_write", sharper)
     with pytest.raises(CheckFailedError, match=r"nats apart, where 0\.01 may be") as raised:
-        export(source, "hf", None, tmp_path / "out", general_questions(source.base.tokenizer))
-    assert (raised.value.found.same_best, raised.value.found.same_texts) == (20, 20)
+        export(source, "hf", None, tmp_path / "out", general_questions(source.base.tokenizer, FEW))
+    assert (raised.value.found.same_best, raised.value.found.same_texts) == (len(FEW), len(FEW))
     assert left_in(tmp_path) == set()
 
 
 def test_a_check_that_the_bare_base_would_pass_says_so(
     source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """Of an adapter that changes nothing: no answer can tell whether it is in what was written."""
+    """Of an adapter that changes nothing: no answer can tell whether it is in what was written.
+
+    In half the bits, and with the prompts that are there where none are told.
+    """
     adapter = random_adapter(source.base.model.config)
     adapter.flat.zero_()
     path = CheckpointPath("idle:train:0", "sampler_weights", "1")
     CheckpointStore(tmp_path / "home").save(path, source.info.base_model, adapter, None, True, None, None)
-    told = ["export", str(path), "--to", "hf", "--output", str(tmp_path / "out")]
+    told = ["export", str(path), "--to", "hf", "--quantize", "F16", "--output", str(tmp_path / "out")]
     main([*told, "--home", str(tmp_path / "home")])
-    card = (tmp_path / "out" / "README.md").read_text()
-    for one in (capsys.readouterr().out, card):
+    card, printed = (tmp_path / "out" / "README.md").read_text(), capsys.readouterr().out
+    assert re.search(r"^transformers +20 of 20 +20 of 20", printed, re.MULTILINE)
+    for one in (printed, card):
         assert "The base without the adapter would have passed this check as well" in one
 
 
@@ -201,12 +213,3 @@ def test_vllm_serves_an_adapted_unembedding_on_the_untied_base(tmp_path: Path):
     questions = general_questions(source.base.tokenizer)
     done = export(source, "peft", None, tmp_path / "out", questions, checked=False)
     assert "vllm serve FOLDER/base --dtype float32 --enable-lora" in (done.folder / "README.md").read_text()
-
-
-def test_prompts_come_from_a_file(source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """One a line; the card counts them."""
-    (tmp_path / "prompts.txt").write_text("I lie awake\n\nTwo more words\n")
-    told = ["export", source.info.path, "--to", "hf", "--quantize", "F16", "--output", str(tmp_path / "out")]
-    main([*told, "--home", str(tmp_path / "home"), "--prompts", str(tmp_path / "prompts.txt")])
-    assert re.search(r"^transformers +2 of 2 +2 of 2", capsys.readouterr().out, re.MULTILINE)
-    assert "with 2 prompts" in (tmp_path / "out" / "README.md").read_text()

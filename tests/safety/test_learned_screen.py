@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from benchmarks import fit_crisis_screen as fitting
 from benchmarks.fit_crisis_screen import DATA, SHIPPED, weights_archive
 from symptoms.safety import Category, Level, screen
-from symptoms.safety.learned.weights import read_weights
+from symptoms.safety.learned.weights import Weights, read_weights
 from symptoms.safety.text.normalising import closed_up, normalised
 
 REPOSITORY = Path(__file__).parents[2]
@@ -211,23 +211,28 @@ def test_the_weights_are_small_and_no_pickle():
     assert weights_archive(read_weights(content)) == content
 
 
-def test_the_same_texts_give_the_same_weights():
+TEXTS, ORDINARY = fitting.read_texts(DATA)[::9], fitting.read_ordinary(DATA)[::90]
+"""A part of the data."""
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Weights:
+    """What is learned from that part."""
+    return fitting.fit(TEXTS, ORDINARY)
+
+
+def test_the_same_texts_give_the_same_weights(fitted: Weights):
     """Fitting to a part of the data twice gives equal bytes, and other texts give others."""
-    texts = fitting.read_texts(DATA)[::6]
-    ordinary = fitting.read_ordinary(DATA)[::60]
-    first = weights_archive(fitting.fit(texts, ordinary))
-    assert weights_archive(fitting.fit(texts, ordinary)) == first
-    assert weights_archive(fitting.fit(texts[:-20], ordinary)) != first
+    first = weights_archive(fitted)
+    assert weights_archive(fitting.fit(TEXTS, ORDINARY)) == first
+    assert weights_archive(fitting.fit(TEXTS[:-20], ORDINARY)) != first
 
 
-def test_what_is_held_out_is_learned_from_by_none():
+def test_what_is_held_out_is_learned_from_by_none(fitted: Weights):
     """Changing the held-out texts changes thresholds alone."""
-    texts = fitting.read_texts(DATA)[::6]
-    ordinary = fitting.read_ordinary(DATA)[::60]
-    kept = fitting.fit(texts, ordinary)
-    changed = fitting.fit([text for text in texts if not text.held_out or len(text.text) % 2], ordinary)
-    assert (kept.rows == changed.rows).all()
-    assert (kept.biases == changed.biases).all()
+    changed = fitting.fit([text for text in TEXTS if not text.held_out or len(text.text) % 2], ORDINARY)
+    assert (fitted.rows == changed.rows).all()
+    assert (fitted.biases == changed.biases).all()
 
 
 def test_both_of_a_pair_are_on_one_side():

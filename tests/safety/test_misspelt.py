@@ -37,10 +37,11 @@ def _misspelt(text: str, draw: random.Random) -> str:
 def _shares(texts: list[str]) -> tuple[float, float]:
     """Shares of the misspelt texts that are alarmed on and were not, and that are not and were."""
     raised = fallen = 0
+    spelt = [screen(text).crisis for text in texts]
     for number in range(ROUNDS):
         draw = random.Random(number)
-        for text in texts:
-            before, after = (screen(one).crisis for one in (text, _misspelt(text, draw)))
+        for text, before in zip(texts, spelt, strict=True):
+            after = screen(_misspelt(text, draw)).crisis
             raised += after and not before
             fallen += before and not after
     return raised / len(texts) / ROUNDS, fallen / len(texts) / ROUNDS

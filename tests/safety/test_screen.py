@@ -84,7 +84,7 @@ def test_a_harmless_sentence_beside_it_silences_nothing():
     harmless = [text for _, text in texts_of("cases_harmless") if text.strip()]
     silenced: list[tuple[str, str]] = []
     for _, true in texts_of("cases_true"):
-        for beside in draw.sample(harmless, 6):
+        for beside in draw.sample(harmless, 3):
             for first, second in ((true, beside), (beside, true)):
                 stop = "" if first[-1] in ".!?" else "."
                 if not screen(f"{first}{stop} {second}").crisis:
@@ -161,7 +161,7 @@ def test_time_grows_with_the_length_alone(unit: str):
     """A megabyte of anything takes some ten times as long as a tenth of it, and not a hundred times."""
     text = (unit * (1_000_000 // len(unit.encode()) + 1))[:1_000_000]
     tenth = min(seconds_of(text[:100_000]) for _ in range(3))
-    assert min(seconds_of(text) for _ in range(2)) < 30 * tenth
+    assert any(seconds_of(text) < 30 * tenth for _ in range(2))
 
 
 def seconds_of(text: str) -> float:

@@ -17,6 +17,7 @@ from symptoms.classifier import Assessment, assessing
 from symptoms.disclaimer import DISCLAIMER
 from symptoms.errors import InputError
 from symptoms.safety import Level, ModelLayer, screen
+from symptoms.service import LocalServer
 from symptoms.web.app import Served, create_app
 from symptoms.web.bodies import ModelAnswer
 from symptoms.web.guard import LOOPBACK_NAMES, Access
@@ -117,7 +118,12 @@ def test_the_page_says_what_all_three_layers_say(
 
 @pytest.mark.parametrize(("text", "found", "level"), CASES.values(), ids=CASES)
 def test_the_command_says_what_all_three_layers_say(
-    colour_run: Path, monkeypatch: pytest.MonkeyPatch, text: str, found: Level, level: Level
+    colour_run: Path,
+    colour_server: LocalServer,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    found: Level,
+    level: Level,
 ):
     """`symptoms assess --json` has the level that the page's API has."""
 
@@ -125,7 +131,8 @@ def test_the_command_says_what_all_three_layers_say(
         return Says(found)
 
     monkeypatch.setattr(assessing, "_crisis_layer", layer)
-    done = in_process(colour_run, "assess", text, "--json", "--run", "tiny", "--country", "GB")
+    arguments = ("assess", text, "--json", "--run", "tiny", "--country", "GB")
+    done = in_process(colour_run, *arguments, server=colour_server)
     assert done.returncode == 0, done.stderr
     assert danger(json.loads(done.stdout))[0] == level.value
 

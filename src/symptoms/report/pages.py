@@ -1,6 +1,7 @@
 """The report of an evaluation as one self-contained HTML page, and the same in Markdown."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -43,8 +44,9 @@ def write_report(folder: Path, evaluation: Evaluation, others: Sequence[Evaluati
     return page
 
 
+@cache
 def template(name: str, escapes: bool) -> Any:
-    """A template of this package with the filters that reports use; `escapes` for HTML."""
+    """A template of this package with the filters that reports use, compiled once; `escapes` for HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
