@@ -29,8 +29,8 @@ SETTINGS = (
 HASTY = watch.Patience(look_every=0.05, tell_after=0.3, tell_again=0.6, slow_after=0.8)
 """Tells after seconds, and gives up after minutes as always: a fault that passes may take its time."""
 GIVES_UP = replace(HASTY, give_up_after=1.0, give_up_paying_after=0.5)
-LATE = 5
-"""Requests of one route after which a run has a checkpoint, and mostly an evaluation, behind it."""
+LATE = {"forward_backward": 5, "optim_step": 5, "retrieve_future": 10}
+"""Requests of a route after which a run has a checkpoint and an evaluation behind it."""
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_fault_that_stays_ends_in_a_sentence_and_the_run_goes_on_exactly(
 ):
     """Status 3, what is wrong and how to go on; resumed without the fault, it is as if nothing had been."""
     run = f"{route}-{fault.status}"
-    between.plan = lambda asked, times: fault if asked == route and times >= LATE else None
+    between.plan = lambda asked, times: fault if asked == route and times >= LATE[route] else None
     with monkeypatch.context() as hurried:
         hurried.setattr(watch, "Patience", lambda: GIVES_UP)
         done = train(undisturbed, between, run)
@@ -166,7 +166,7 @@ def test_waiting_is_explained_while_it_lasts(
     explained = told(monkeypatch, replace(HASTY, slow_after=PATIENCE))
     between.plan = lambda route, times: (
         Fault(503, seconds=0.02)
-        if route == "retrieve_future" and times >= LATE and not explained.is_set()
+        if route == "retrieve_future" and times >= LATE[route] and not explained.is_set()
         else None
     )
     done = train(undisturbed, between, "explained")
@@ -190,7 +190,7 @@ def test_a_slow_answer_is_no_fault(undisturbed: Path, between: Between, monkeypa
 
 def test_a_state_that_is_gone_is_told_with_what_to_do(undisturbed: Path, between: Between):
     """A run whose checkpoint was retired cannot go on; that its settings can be taken again is told."""
-    between.plan = lambda route, times: Fault(401) if route == "optim_step" and times >= LATE else None
+    between.plan = lambda route, times: Fault(401) if route == "optim_step" and times >= LATE[route] else None
     assert train(undisturbed, between, "expired").returncode == 3
     for status in (404, 410):
         between.forget()
@@ -248,7 +248,7 @@ def test_a_run_that_goes_on_while_the_service_restarts_waits_for_it(
     """A resumed run says that it waits for a service with a fault of seconds, and then goes on exactly."""
     monkeypatch.setattr(capabilities, "TRY_SECONDS", PATIENCE)
     run = f"restarted-{fault.status or 'cut'}"
-    between.plan = lambda route, times: Fault(401) if route == "optim_step" and times >= LATE else None
+    between.plan = lambda route, times: Fault(401) if route == "optim_step" and times >= LATE[route] else None
     assert train(undisturbed, between, run).returncode == 3
     between.forget()
     between.plan = lambda route, times: fault if route == "get_server_capabilities" and times < 3 else None
