@@ -39,7 +39,10 @@ def serving(
     model: Path, home: Path, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
 ) -> Generator[Serving, None, None]:
     """Serve the model in float32 from a free port until the block ends."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # With the protocol named, answers leave at once, as those of `tinker-local serve` do: see its `_bind`.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     base = load_base_model(str(model), "float32", torch.device("cpu"))
     worker, loop = Worker(), asyncio.new_event_loop()

@@ -18,20 +18,24 @@ from benchmarks.models import SHAPES, config_of
 WORK = {"count": 1, "length": 16, "trained": 8, "rank": 4, "steps": (0, 1)}
 
 
-def measured(*contestants: Contestant) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Of two that cannot be measured and our own, measured in one case in this order."""
+    good = Worker("benchmarks.ours.training_step", {**WORK, "model": BUNDLED_BASE, "dtype": "auto"})
+    contestants = (
+        Contestant("bad", Worker("benchmarks.no_such_module", {})),
+        Contestant("elsewhere", Worker("benchmarks.peers.peft_step", {}, "peers")),
+        Contestant("ours", good),
+    )
     case = Case("small", "a small step", "step", contestants, flops=1e6)
-    return measure(case, {"ours": ours()}, 2, Threads(1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BENCHMARKS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return measure(case, {"ours": ours()}, 2, Threads(1))["contestants"]
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCHMARKS_CACHE", str(tmp_path_factory.mktemp("cache")))
-
-
-def test_a_step_of_ours_is_measured_with_its_memory_and_first_loss() -> None:
+def test_a_step_of_ours_is_measured_with_its_memory_and_first_loss(rows: list[dict[str, Any]]) -> None:
     """The worker runs on the engine of this checkout; a change of its names has to be followed there."""
-    worker = Worker("benchmarks.ours.training_step", {**WORK, "model": BUNDLED_BASE, "dtype": "auto"})
-    row = measured(Contestant("ours", worker))["contestants"][0]
+    row = rows[2]
     assert len(row["seconds"]) == 2
     assert min(row["seconds"]) > 0
     # Random tokens are about as likely as any of the vocabulary, or less.
@@ -39,14 +43,8 @@ def test_a_step_of_ours_is_measured_with_its_memory_and_first_loss() -> None:
     assert row["peak_bytes"] > 100 * 2**20
 
 
-def test_one_that_fails_does_not_keep_the_others_from_being_measured() -> None:
+def test_one_that_fails_does_not_keep_the_others_from_being_measured(rows: list[dict[str, Any]]) -> None:
     """Its reason is kept, and it has no seconds."""
-    good = Worker("benchmarks.ours.training_step", {**WORK, "model": BUNDLED_BASE, "dtype": "auto"})
-    rows = measured(
-        Contestant("bad", Worker("benchmarks.no_such_module", {})),
-        Contestant("elsewhere", Worker("benchmarks.peers.peft_step", {}, "peers")),
-        Contestant("good", good),
-    )["contestants"]
     assert "no_such_module" in rows[0]["failed"]
     assert "environment" in rows[1]["failed"]
     assert [len(row["seconds"]) for row in rows] == [0, 0, 2]

@@ -18,7 +18,7 @@ import pytest
 from raw_client import RawClient, RawRun, ServerProcess, tokens_of_step
 from tinker_local.service.checkpoints import CheckpointStore, parse_path
 
-KILLS = int(os.environ.get("SOAK_KILLS", "4"))
+KILLS = int(os.environ.get("SOAK_KILLS", "2"))
 STEPS = 60
 """Length of the uninterrupted run that everything is compared with."""
 
@@ -37,12 +37,24 @@ class Saved:
         self.steps[run.save(name, overwrite=True)] = step
 
 
+@dataclass(frozen=True)
+class Uninterrupted:
+    """A run that nothing disturbs: its server's home, its losses and the path of its state after 20 steps."""
+
+    home: Path
+    losses: list[float]
+    twenty: str
+
+
 @pytest.fixture(scope="module")
-def uninterrupted(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
-    """The losses of a run that nothing disturbs."""
-    with ServerProcess(tiny_model, tmp_path_factory.mktemp("home")) as server, RawClient(server) as client:
+def uninterrupted(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    home = tmp_path_factory.mktemp("home")
+    with ServerProcess(tiny_model, home) as server, RawClient(server) as client:
         run = client.create()
-        return [run.step(tokens_of_step(step)) for step in range(STEPS)]
+        losses = [run.step(tokens_of_step(step)) for step in range(20)]
+        twenty = run.save("twenty")
+        losses += [run.step(tokens_of_step(step)) for step in range(20, STEPS)]
+        return Uninterrupted(home, losses, twenty)
 
 
 def train_until_killed(server: ServerProcess, saved: Saved, choose: random.Random) -> None:
@@ -89,13 +101,13 @@ def check(server: ServerProcess, home: Path, saved: Saved, losses: list[float]) 
 
 
 @pytest.mark.timeout(1800 + 60 * KILLS)
-def test_acknowledged_states_survive_kills(tiny_model: Path, tmp_path: Path, uninterrupted: list[float]):
+def test_acknowledged_states_survive_kills(tiny_model: Path, tmp_path: Path, uninterrupted: Uninterrupted):
     """After kill -9 at a random moment every acknowledged state loads and trains on as if undisturbed."""
     choose = random.Random(f"kill {os.environ.get('SOAK_SEED', '0')}")
     checked, saved = 0, Saved()
     for kills in range(KILLS + 1):
         with ServerProcess(tiny_model, tmp_path) as server:
-            checked += check(server, tmp_path, saved, uninterrupted)
+            checked += check(server, tmp_path, saved, uninterrupted.losses)
             if kills < KILLS:
                 saved = Saved()
                 train_until_killed(server, saved, choose)
@@ -105,16 +117,10 @@ def test_acknowledged_states_survive_kills(tiny_model: Path, tmp_path: Path, uni
     assert checked > KILLS
 
 
-def test_a_restart_changes_nothing(tiny_model: Path, tmp_path: Path):
+def test_a_restart_changes_nothing(tiny_model: Path, uninterrupted: Uninterrupted):
     """Steps 21 to 40 after save, restart and resume equal those of the run that went on."""
-    with ServerProcess(tiny_model, tmp_path) as server, RawClient(server) as client:
-        run = client.create()
-        for step in range(20):
-            run.step(tokens_of_step(step))
-        path = run.save("twenty")
-        expected = [run.step(tokens_of_step(step)) for step in range(20, 40)]
-    with ServerProcess(tiny_model, tmp_path) as server, RawClient(server) as client:
-        resumed = client.resume(path)
+    with ServerProcess(tiny_model, uninterrupted.home) as server, RawClient(server) as client:
+        resumed = client.resume(uninterrupted.twenty)
         assert [resumed.step(tokens_of_step(step)) for step in range(20, 40)] == pytest.approx(
-            expected, rel=0, abs=1e-6
+            uninterrupted.losses[20:40], rel=0, abs=1e-6
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from http_in_process import serving
 from raw_client import FailedError, RawClient, RawRun, ServerProcess, tokens_of_step
 from tinker_local.service.checkpoints import CheckpointStore
 
@@ -49,7 +50,7 @@ def test_a_full_disk_fails_the_save_alone(tiny_model: Path, tmp_path: Path):
 
 def test_an_unwritable_folder_fails_the_save_alone(tiny_model: Path, tmp_path: Path):
     """A file where a folder should be fails the save; once it has gone, saving works."""
-    with ServerProcess(tiny_model, tmp_path) as server, RawClient(server) as client:
+    with serving(tiny_model, tmp_path) as server, RawClient(server) as client:
         run = client.create()
         (tmp_path / "runs").write_text("a file where a folder should be")
         assert_save_fails_alone(run, tmp_path, "Not a directory")
@@ -60,7 +61,7 @@ def test_an_unwritable_folder_fails_the_save_alone(tiny_model: Path, tmp_path: P
 
 def test_space_that_comes_back_is_used(tiny_model: Path, tiny_disk: Path):
     """Saves fail once a real file system is full; what was saved loads, and saving works with new space."""
-    with ServerProcess(tiny_model, tiny_disk) as server, RawClient(server) as client:
+    with serving(tiny_model, tiny_disk) as server, RawClient(server) as client:
         run = client.create()
         kept = run.save("kept")
         filler = tiny_disk / "filler"

@@ -265,8 +265,14 @@ def test_what_cannot_be_compiled_is_tried_once(monkeypatch: pytest.MonkeyPatch, 
     assert tries.read_text() == "\n"
 
 
+@pytest.fixture
+def one_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the sources one, which is soon compiled; that all of them compile, the other tests see."""
+    monkeypatch.setattr(library_module, "SOURCES", ("pointwise.c",))
+
+
 @needs_kernels
-@pytest.mark.usefixtures("tried_anew")
+@pytest.mark.usefixtures("tried_anew", "one_source")
 def test_the_kernels_are_compiled_once_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """The first call compiles into the user's cache; the next finds the file, and needs no compiler."""
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
@@ -279,7 +285,7 @@ def test_the_kernels_are_compiled_once_and_kept(monkeypatch: pytest.MonkeyPatch,
 
 
 @needs_kernels
-@pytest.mark.usefixtures("tried_anew")
+@pytest.mark.usefixtures("tried_anew", "one_source")
 def test_a_part_of_a_library_is_not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """A file that was cut off is made anew, and what a process left that was ended meanwhile is removed."""
     monkeypatch.setattr(library_module.platformdirs, "user_cache_dir", lambda _name: str(tmp_path))
