@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from command_in_process import in_process
+from command_in_process import in_process, server_over
 from symptoms.service import LocalServer
 from training_runs import HELD_OUT_WORDS, command, environment, lines_of, summary_of, write_examples
 from waiting import PATIENCE, wait_until
@@ -42,12 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def beside(folder: Path, tiny_model: Path) -> Iterator[LocalServer]:
-    """A server over the same checkpoints, for what nothing happens to, started as a trainer does it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment(folder).items():
-            patch.setenv(name, value)
-        server = LocalServer(str(tiny_model))
-    with server:
+    """A server over the same checkpoints, for what nothing happens to."""
+    with server_over(folder, str(tiny_model)) as server:
         yield server
 
 
