@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -51,6 +51,17 @@ def in_process(
         stream.flush()
         said.append(stream.buffer.getvalue().decode())
     return subprocess.CompletedProcess(["symptoms", *arguments], code, *said)
+
+
+@contextmanager
+def server_over(folder: Path, base_model: str) -> Generator[LocalServer]:
+    """A server over the folder's checkpoints, started as a command there starts its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(folder).items():
+            patch.setenv(name, value)
+        server = LocalServer(base_model)
+    with server:
+        yield server
 
 
 def _giving(server: LocalServer) -> Callable[[str], AbstractContextManager[LocalServer]]:

@@ -39,10 +39,7 @@ def serving(
     model: Path, home: Path, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
 ) -> Generator[Serving, None, None]:
     """Serve the model in float32 from a free port until the block ends."""
-    # With the protocol named, answers leave at once, as those of `tinker-local serve` do: see its `_bind`.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
+    listener = _listening()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     base = load_base_model(str(model), "float32", torch.device("cpu"))
     worker, loop = Worker(), asyncio.new_event_loop()
@@ -64,6 +61,14 @@ def serving(
             thread.join(PATIENCE)
         loop.close()
         listener.close()
+
+
+def _listening() -> socket.socket:
+    # Named as TCP, as the server's own listener is: otherwise asyncio sends small answers 40 ms late.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
 
 
 def configured(flags: Mapping[str, Any]) -> Callable[[ASGIApp], ASGIApp]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from command_in_process import in_process
+from server_in_threads import in_threads
 from symptoms.errors import RunError
 from symptoms.report.comparing import compare, read_run
 from symptoms.runs.directory import RunDirectory
@@ -20,9 +21,11 @@ SHORT = ("--data", "train.jsonl", "--steps", "1", "--lora-rank", "2", "--base-mo
 
 
 def run(folder: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command that knows no weights yet, as one in a process of its own."""
+    """A command that knows no weights yet, as one in a process of its own; its server reads them anew."""
     digest_of_weights.cache_clear()
-    return in_process(folder, command, *arguments)
+    with pytest.MonkeyPatch.context() as patch:
+        in_threads(patch)
+        return in_process(folder, command, *arguments)
 
 
 def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +74,9 @@ def test_runs_on_other_data_are_no_seeds_of_one_setting(folder: Path):
 
 def test_a_base_model_that_cannot_be_had_leaves_the_others_their_turn(folder: Path):
     """Its runs are noted as failed, and the exit code says that something was."""
-    done = run(
+    digest_of_weights.cache_clear()
+    # On servers in processes of their own, of which one cannot start.
+    done = in_process(
         folder, "sweep", "--name", "two", "--data", "train.jsonl", "--steps", "1",
         "--lora-rank", "2", "--set", "base_model=nowhere,base", "--seeds", "1",
     )  # fmt: skip

@@ -17,10 +17,11 @@ import psutil
 import pytest
 
 import symptoms
-from command_in_process import in_process
+from command_in_process import in_process, server_over
 from conftest import ROOT
 from symptoms.data import parse_assessment
 from symptoms.errors import InputError
+from symptoms.service import LocalServer
 from waiting import PATIENCE, wait_until
 
 METRICS = ("step", "epoch", "loss", "learning_rate", "num_tokens", "num_trained_tokens", "seconds")
@@ -71,6 +72,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.
     return folder, run(folder, SCRIPT, "--data", str(ROOT / "mental_health_data.json"), "--run", "original")
 
 
+@pytest.fixture(scope="module")
+def beside(trained: tuple[Path, subprocess.CompletedProcess[str]]) -> Iterator[LocalServer]:
+    """A server over what was trained, for the commands after it."""
+    with server_over(trained[0], "symptoms-base") as server:
+        yield server
+
+
 def test_the_original_experiment_succeeds(trained: tuple[Path, subprocess.CompletedProcess[str]]):
     """600 steps, loss down by at least 94% to at most 0.25, three exact matches."""
     folder, done = trained
@@ -107,17 +115,21 @@ def test_the_run_directory_is_complete(trained: tuple[Path, subprocess.Completed
     assert (directory / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_assess_answers_from_the_newest_run(trained: tuple[Path, subprocess.CompletedProcess[str]]):
+def test_assess_answers_from_the_newest_run(
+    trained: tuple[Path, subprocess.CompletedProcess[str]], beside: LocalServer
+):
     """A trained description gets its label back, and those of its symptoms that it has words for."""
     folder, _ = trained
     example = json.loads((ROOT / "mental_health_data.json").read_text())["examples"][0]
-    shown = in_process(folder, "assess", example["input"])
+    shown = in_process(folder, "assess", example["input"], server=beside)
     assert shown.returncode == 0, shown.stderr
     assert "The run original is a demonstration: trained on 30 examples" in shown.stdout
     assert "may resemble, without much certainty, Depression" in shown.stdout
     assert "not medical advice" in shown.stdout
     checkpoint = json.loads((folder / "runs/original/summary.json").read_text())["checkpoint"]
-    answered = in_process(folder, "assess", "--run", checkpoint, "--json", stdin=example["input"])
+    answered = in_process(
+        folder, "assess", "--run", checkpoint, "--json", stdin=example["input"], server=beside
+    )
     answer = json.loads(answered.stdout)
     assert answer["condition"] == "depression"
     wanted = parse_assessment(example["output"])
@@ -185,22 +197,22 @@ def test_bad_data_stops_before_anything_is_trained(tmp_path: Path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_too_long_an_example_is_refused(tmp_path: Path):
+def test_too_long_an_example_is_refused(tmp_path: Path, beside: LocalServer):
     """An example over the context is named with its line and both lengths, by the script and by `tokens`."""
     examples = [{"input": "a", "output": "b"}, {"input": "word " * 2000, "output": "b"}]
     (tmp_path / "long.json").write_text(json.dumps({"examples": examples}, indent=1))
     for done in (
         run(tmp_path, SCRIPT, "--data", "long.json"),
-        in_process(tmp_path, "tokens", "long.json", "--example", "1"),
+        in_process(tmp_path, "tokens", "long.json", "--example", "1", server=beside),
     ):
         assert done.returncode == 2
         assert "long.json:7: tokens: " in done.stderr
         assert "exceed the context of" in done.stderr
 
 
-def test_tokens_shows_weights_and_counts(tmp_path: Path):
+def test_tokens_shows_weights_and_counts(tmp_path: Path, beside: LocalServer):
     """The trained part stands in brackets when piped, and the counts add up."""
-    done = in_process(tmp_path, "tokens", str(small_data(tmp_path)), "--example", "2")
+    done = in_process(tmp_path, "tokens", str(small_data(tmp_path)), "--example", "2", server=beside)
     assert done.returncode == 0, done.stderr
     shown = done.stdout
     assert shown.count("[[") == 2  # the example and the legend
@@ -211,13 +223,13 @@ def test_tokens_shows_weights_and_counts(tmp_path: Path):
     assert "4 examples" in shown
 
 
-def test_tokens_reads_every_data_file(tmp_path: Path):
+def test_tokens_reads_every_data_file(tmp_path: Path, beside: LocalServer):
     """A table with columns of its own; without advice the concern alone is trained."""
     (tmp_path / "mine.csv").write_text(
         "body;dx;symptoms;recommendation\nI wash all day;ocd;avoidance;Ask a GP.\nNo sleep;insomnia;;\n"
     )
     named = ("--text-column", "body", "--label-column", "dx")
-    done = in_process(tmp_path, "tokens", "mine.csv", *named)
+    done = in_process(tmp_path, "tokens", "mine.csv", *named, server=beside)
     assert done.returncode == 0, done.stderr
     whole, part = (one.split("]]")[0].replace("|", "") for one in done.stdout.split("[[")[1:3])
     assert "Key symptoms: avoidance⏎Recommendation: Ask a GP." in whole

@@ -18,7 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from command_in_process import in_process
+from command_in_process import in_process, server_over
+from symptoms.service import LocalServer
 from training_runs import HELD_OUT_WORDS, command, environment, lines_of, summary_of, write_examples
 from waiting import PATIENCE, wait_until
 
@@ -40,16 +41,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(folder: Path, tiny_model: Path) -> Path:
+def beside(folder: Path, tiny_model: Path) -> Iterator[LocalServer]:
+    """A server over the same checkpoints, for what nothing happens to."""
+    with server_over(folder, str(tiny_model)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder: Path, beside: LocalServer) -> Path:
     """The folder, in which a run named so has come to its end."""
-    done = train(folder, *SETTINGS, "--base-model", str(tiny_model), "--run", "undisturbed")
+    done = train(folder, *SETTINGS, "--base-model", beside.base_model, "--run", "undisturbed", server=beside)
     assert done.returncode == 0, done.stderr
     return folder
 
 
-def train(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A training that nothing happens to, on a server of its own."""
-    return in_process(folder, "train", *arguments)
+def train(
+    folder: Path, *arguments: str, server: LocalServer | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A training that nothing happens to, on a server of its own where none is told."""
+    return in_process(folder, "train", *arguments, server=server)
 
 
 @contextmanager
@@ -105,7 +115,7 @@ def start(tiny_model: Path, name: str) -> tuple[str, ...]:
 
 
 @pytest.mark.timeout(1800 + 60 * KILLS)
-def test_a_run_killed_at_any_moment_goes_on_exactly(undisturbed: Path, tiny_model: Path):
+def test_a_run_killed_at_any_moment_goes_on_exactly(undisturbed: Path, tiny_model: Path, beside: LocalServer):
     """Kill -9 of the trainer at random moments, one after the other, loses no step and does none twice."""
     choose = random.Random(os.environ.get("RESUME_SEED", "0"))
     arguments, kills = start(tiny_model, "killed"), 0
@@ -120,7 +130,7 @@ def test_a_run_killed_at_any_moment_goes_on_exactly(undisturbed: Path, tiny_mode
         kills += 1
         arguments = ("--resume", "killed")
     if kills == KILLS:
-        done = train(undisturbed, *arguments)
+        done = train(undisturbed, *arguments, server=beside)
         assert done.returncode == 0, done.stderr
     print(f"{kills} kills")
     assert kills
@@ -142,21 +152,21 @@ def test_a_run_whose_server_was_killed_goes_on_exactly(undisturbed: Path, tiny_m
     check(undisturbed, "orphan")
 
 
-def test_a_run_is_trained_by_one_process_at_a_time(undisturbed: Path, tiny_model: Path):
+def test_a_run_is_trained_by_one_process_at_a_time(undisturbed: Path, tiny_model: Path, beside: LocalServer):
     """Resuming what another process trains is refused; once that is killed, nothing is in the way."""
     with training(undisturbed, *start(tiny_model, "twice"), run="twice") as trainer:
         # Stopped, it stays in the way however long the other one takes.
         trainer.send_signal(signal.SIGSTOP)
-        refused = train(undisturbed, "--resume", "twice")
+        refused = train(undisturbed, "--resume", "twice", server=beside)
         trainer.kill()
     assert refused.returncode == 1
     assert f"The run twice is being worked on by process {trainer.pid}" in refused.stderr
-    done = train(undisturbed, "--resume", "twice")
+    done = train(undisturbed, "--resume", "twice", server=beside)
     assert done.returncode == 0, done.stderr
     check(undisturbed, "twice")
 
 
-def test_ctrl_c_saves_the_last_step(undisturbed: Path, tiny_model: Path):
+def test_ctrl_c_saves_the_last_step(undisturbed: Path, tiny_model: Path, beside: LocalServer):
     """Ctrl-C finishes what is under way, saves it, and says how to go on; nothing is done again then."""
     with training(undisturbed, *start(tiny_model, "paused"), run="paused") as trainer:
         trainer.send_signal(signal.SIGINT)
@@ -167,7 +177,7 @@ def test_ctrl_c_saves_the_last_step(undisturbed: Path, tiny_model: Path):
     assert f"Stopped after step {steps} of 100; go on with: symptoms train --resume paused" in output
     assert "Traceback" not in output
     kept = (undisturbed / "runs/paused/metrics.jsonl").read_text()
-    done = train(undisturbed, "--resume", "paused")
+    done = train(undisturbed, "--resume", "paused", server=beside)
     assert done.returncode == 0, done.stderr
     assert (undisturbed / "runs/paused/metrics.jsonl").read_text().startswith(kept)
     for file in ("metrics.jsonl", "dev_metrics.jsonl"):

@@ -16,7 +16,7 @@ from rich.console import Console
 from transformers import LlamaForCausalLM
 
 from base_models import known_models
-from command_in_process import in_process
+from command_in_process import in_process, server_over
 from conftest import ROOT
 from symptoms import Classifier
 from symptoms.errors import DataError, InputError, RunError, SymptomsError
@@ -40,11 +40,12 @@ def test_the_original_settings_give_the_original_losses(tmp_path: Path, tiny_mod
     told = ("--data", data, "--base-model", str(tiny_model))
     flat = run(tmp_path, str(ROOT / "train_mental_health.py"), *told, "--run", "flat")
     assert flat.returncode == 0, flat.stderr
-    done = in_process(tmp_path, "train", *told, "--run", "new")
+    with server_over(tmp_path, str(tiny_model)) as server:
+        done = in_process(tmp_path, "train", *told, "--run", "new", server=server)
+        again = in_process(tmp_path, "train", "--repeat", "flat", "--run", "again", server=server)
     assert done.returncode == 0, done.stderr
     assert json.dumps(lines_of(tmp_path, "new")) == json.dumps(lines_of(tmp_path, "flat"))
     assert len(lines_of(tmp_path, "new")) == 18
-    again = in_process(tmp_path, "train", "--repeat", "flat", "--run", "again")
     assert again.returncode == 0, again.stderr
     assert json.dumps(lines_of(tmp_path, "again")) == json.dumps(lines_of(tmp_path, "flat"))
     assert summary_of(tmp_path, "new")["test_cases"] == summary_of(tmp_path, "flat")["test_cases"]

@@ -2,7 +2,7 @@
 
 import logging
 import platform
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -61,7 +61,7 @@ def _without_places(row: Row, service: Service) -> Row:
     return replace(row, came=came)
 
 
-def measured_rows(probe: Probe, checks: Sequence[Check] = ALL_CHECKS) -> Iterator[Row]:
+def measured_rows(probe: Probe, checks: Sequence[Check] = ALL_CHECKS) -> Generator[Row, None, None]:
     """The row of each check as it comes; a server that is gone is not waited for again and again."""
     with _quiet_sdk():
         gone = False
