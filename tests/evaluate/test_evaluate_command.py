@@ -22,8 +22,7 @@ SPLITS = ("train", "dev", "test")
 
 def write_split(folder: Path, split: str, count: int) -> Path:
     """Examples of the real data with other words at their end, so that no two splits resemble each other."""
-    lines = (ROOT / "data" / "train-900.jsonl").read_text().splitlines()
-    found = [json.loads(line) for line in lines]
+    found = [json.loads(line) for line in (ROOT / "data" / "train-900.jsonl").read_text().splitlines()]
     chosen = []
     for condition in CONDITIONS:
         of_condition = [entry for entry in found if entry["condition"] == condition]
@@ -395,9 +394,7 @@ def test_small_and_odd_training_data_end_in_a_report(trained: Trained, name: str
 def test_what_is_wrong_with_the_data_is_told_before_the_model_is_asked(trained: Trained):
     """A set from elsewhere that cannot be read stops the evaluation before any prediction is written."""
     (trained.folder / "unasked.jsonl").write_text((trained.folder / "test.jsonl").read_text() + "\n")
-    done = trained.run(
-        "evaluate", "small", "--data", "unasked.jsonl", "--external", "mentalbench=missing"
-    )  # fmt: skip
+    done = trained.run("evaluate", "small", "--data", "unasked.jsonl", "--external", "mentalbench=missing")
     assert done.returncode == 2
     assert "mentalbench" in done.stderr
     assert not list((trained.folder / "runs" / "small" / "evaluations").glob("unasked-*"))
