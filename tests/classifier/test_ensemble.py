@@ -14,6 +14,7 @@ from symptoms.classifier import TrainedModel, Writing
 from symptoms.data import Label
 from symptoms.runs import RunDirectory
 from symptoms.service import LocalServer, connect
+from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
 from training_runs import COLOURS, HELD_OUT_WORDS, WORDS, write_examples
 
 TEXTS = ("sleep fear crowds", "dogs work", "news")
@@ -89,6 +90,18 @@ def test_what_cannot_be_is_refused_with_the_next_step(
     assert done.returncode == 1, done.stdout
     assert said in " ".join(done.stderr.split())
     assert not (trained_twice / "runs" / "new").exists()
+
+
+def test_the_classifier_that_ships_can_be_a_member(tmp_path: Path):
+    """Beside a training of the same base on the same file, as here a copy of it stands for one."""
+    own = tmp_path / "runs" / "own"
+    shutil.copytree(CLASSIFIER_RUN, own)
+    (own / "summary.json").write_text("{}")
+    (own / "checkpoints.jsonl").write_text('{"path": "tinker://own", "step": 1, "kind": "last"}\n')
+    done = in_process(tmp_path, "runs", "ensemble", "both", "shipped", "own")
+    assert done.returncode == 0, done.stderr
+    paths = RunDirectory(tmp_path / "runs" / "both").answering_checkpoints()
+    assert paths == (CLASSIFIER.checkpoint, "tinker://own")
 
 
 def test_runs_on_examples_that_the_seed_drew_do_not_answer_together(trained_twice: Path):

@@ -35,11 +35,9 @@ def join_runs(name: str, runs: Sequence[RunDirectory]) -> RunDirectory:
     if len({run.path.resolve() for run in runs}) < max(2, len(runs)):
         raise RunError("An ensemble is made of two runs or more, each named once; name others.")
     for run in runs:
-        if run.is_shipped or run.members() or not run.can_answer:
-            kind = "ships with the program" if run.is_shipped else "is an ensemble" if run.members() else ""
-            raise RunError(
-                f"The run {run.name} {kind or 'is not finished'}; name finished runs that were trained here."
-            )
+        if run.members() or not (run.can_answer or run.is_shipped):
+            kind = "is an ensemble" if run.members() else "is not finished"
+            raise RunError(f"The run {run.name} {kind}; name finished runs.")
     manifest, settings = runs[0].manifest(), runs[0].settings()
     for other in runs[1:]:
         differing = _difference(manifest, other.manifest())

@@ -77,9 +77,10 @@ def ensemble(
     """Let runs on the same examples answer together, by the mean of their log-probabilities.
 
     Trainings that differ in their seed alone make different mistakes; together they are right more often. It
-    is measured and asked by its name as any run is, and asking takes as much longer as it has members.
+    is measured and asked by its name as any run is, and asking takes as much longer as it has members. The
+    classifier that ships, which learnt from data/train.jsonl, can be one, by the name 'shipped'.
     """
-    runs = [run for member in members for run in runs_of_sweep(member) or [find_run(member)]]
+    runs = [run for member in members for run in runs_of_sweep(member) or [run_by_name(member)]]
     joined = join_runs(name, runs)
     together = ", ".join(run.name for run in runs)
     typer.echo(f"{joined.name}: {together} answer together. 'symptoms evaluate {joined.name}' measures it.")
