@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from tinker import ModelInput, SamplingParams
 
 from symptoms.errors import ServiceError
 from symptoms.service import LocalServer, connect
 from symptoms.service.connection import choose_service
+from symptoms.service.sdk import resolved
 from tinker_local.cli import main as tinker_local_command
 from tiny_gguf import tiny_model as a_tiny_model
 from tiny_gguf import write_tiny_gguf
@@ -263,3 +265,20 @@ def test_news_is_no_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_tiny_gguf(file, a_tiny_model(tmp_path / "reference", "LlamaForCausalLM"))
     with LocalServer(str(file)) as server, pytest.raises(ServiceError, match=r"cannot be converted in .*set"):
         _ = server.url
+
+
+def test_what_was_under_way_when_it_is_left_is_not_told(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Each such request fails in the SDK, which would say so line by line when Ctrl-C ends what is served."""
+    monkeypatch.setenv("TINKER_API_KEY", server.api_key)
+    with connect(server.url, server.base_model) as service:
+        sampler = resolved(service.client.create_sampling_client(base_model=server.base_model))
+        params = SamplingParams(max_tokens=100, temperature=1.0)
+        under_way = [sampler.sample(ModelInput.from_ints([1, 2, 3]), 16, params) for _ in range(20)]
+    for future in under_way:
+        with suppress(Exception):
+            future.result(SOON)
+    assert [
+        record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")
+    ] == []

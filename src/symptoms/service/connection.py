@@ -218,7 +218,8 @@ def connect(
         offered = _context_lengths(told)
         if needs_base:
             check_offered(url, model, offered, of_run)
-        logging.getLogger("tinker.lib.api_future_impl").addFilter(_is_news)
+        for name in ("api_future_impl", "retry_handler"):
+            logging.getLogger(f"tinker.lib.{name}").addFilter(_is_news)
         watch = stack.enter_context(Watch(url)) if server is None else None
         client = tinker.ServiceClient(base_url=url, api_key=key)
         stack.enter_context(_finished(client, server))
@@ -244,8 +245,10 @@ def _check_here(name: str) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    # The SDK warns whenever an answer takes longer than one poll, which is nothing to warn of.
-    return "because of try_again" not in record.getMessage()
+    # The SDK warns whenever an answer takes longer than one poll, which is nothing to warn of; and of each
+    # request that was under way when we closed the client, as when Ctrl-C ends what is served.
+    told = record.getMessage()
+    return "because of try_again" not in told and "client holder is closed" not in told
 
 
 def _watched(client: T, watch: Watch | None) -> T:
