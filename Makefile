@@ -52,9 +52,11 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+# All in one go, as pip prepares the project anew each time.
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing into $(VENV); the first time this takes a few minutes."
 	$(INSTALL) --editable '.[dev,docs]'
-	@touch $@
+	@touch $(VENV)/installed $@
 
 # Tests of the page skip, and say so, where this does not work.
 browser:  ## install Chromium for the tests of the page, on Debian as root
