@@ -12,7 +12,7 @@ import pytest
 from command_in_process import in_process
 from symptoms.classifier import TrainedModel, Writing
 from symptoms.data import Label
-from symptoms.runs import RunDirectory
+from symptoms.runs import ACCURACY, RunDirectory, run_to_ask
 from symptoms.service import LocalServer, connect
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
 from training_runs import COLOURS, HELD_OUT_WORDS, WORDS, write_examples
@@ -63,6 +63,7 @@ def test_it_is_measured_and_asked_by_its_name(trained_twice: Path, server: Local
     assert done.returncode == 0, done.stderr
     told = json.loads((trained_twice / "both.json").read_text())["details"]["subject"]
     assert (told["name"], told["settings"]["ensemble"]) == ("both", 2)
+    assert "seed" not in told["settings"], "its members have two"
     done = in_process(trained_twice, "assess", "sleep fear", "--run", "both", "--json", server=server)
     assert done.returncode == 0, done.stderr
     shown = in_process(trained_twice, "runs", "show", "both").stdout
@@ -77,6 +78,7 @@ def test_it_is_measured_and_asked_by_its_name(trained_twice: Path, server: Local
         (("runs", "ensemble", "new", "first", "both"), "both is an ensemble"),
         (("runs", "ensemble", "new", "first", "first"), "each named once"),
         (("runs", "ensemble", "both", "first", "second"), "exists already"),
+        (("runs", "ensemble", "shipped", "first", "second"), "is what the classifier that ships is called"),
         (("export", "both", "--to", "peft"), "export its members: first, second"),
         (("train", "--resume", "both"), "name one of its members: first, second"),
         (("train", "--repeat", "both"), "name one of its members: first, second"),
@@ -90,6 +92,35 @@ def test_what_cannot_be_is_refused_with_the_next_step(
     assert done.returncode == 1, done.stdout
     assert said in " ".join(done.stderr.split())
     assert not (trained_twice / "runs" / "new").exists()
+
+
+def test_a_file_of_answers_goes_on_with_the_ensemble_alone(trained_twice: Path, server: LocalServer):
+    """Its first member alone would answer otherwise; without a run, the file says what it was begun with."""
+    (trained_twice / "rows.jsonl").write_text("".join(json.dumps({"input": text}) + "\n" for text in TEXTS))
+    ask = ("assess", "--file", "rows.jsonl", "--out", "answers.jsonl")
+    assert in_process(trained_twice, *ask, "--run", "both", server=server).returncode == 0
+    answers = trained_twice / "answers.jsonl"
+    whole = answers.read_text()
+    answers.write_text("".join(whole.splitlines(keepends=True)[:1]))
+    refused = in_process(trained_twice, *ask, "--run", "first", server=server)
+    assert refused.returncode == 2
+    assert "was begun with" in refused.stderr
+    assert in_process(trained_twice, *ask, server=server).returncode == 0
+    assert answers.read_text() == whole
+
+
+def test_an_evaluated_run_answers_though_a_newer_one_was_not(trained_twice: Path, tmp_path: Path):
+    """Joining runs alone does not take the default away from the one that was measured."""
+    labels = json.loads((CLASSIFIER_RUN / "manifest.json").read_text())["labels"]
+    for name, started in (("first", "2026-01-01T00:00:00+00:00"), ("both", "2026-01-02T00:00:00+00:00")):
+        shutil.copytree(trained_twice / "runs" / name, tmp_path / name)
+        (tmp_path / name / ACCURACY).unlink(missing_ok=True)
+        manifest = json.loads((tmp_path / name / "manifest.json").read_text())
+        told = {**manifest, "num_examples": 200, "labels": labels, "started": started}
+        (tmp_path / name / "manifest.json").write_text(json.dumps(told))
+    (tmp_path / "first" / ACCURACY).write_text("{}")
+    assert run_to_ask(None, root=tmp_path).name == "first"
+    assert run_to_ask(None, base_model="elsewhere", root=tmp_path).name == "both"
 
 
 def test_the_classifier_that_ships_can_be_a_member(tmp_path: Path):
@@ -111,6 +142,9 @@ def test_runs_on_examples_that_the_seed_drew_do_not_answer_together(trained_twic
         settings = json.loads((runs / name / "config.json").read_text())
         (runs / name / "config.json").write_text(
             json.dumps({**settings, "examples_per_condition": 1, "seed": seed})
+        )
+        (runs / name / "checkpoints.jsonl").write_text(
+            json.dumps({"path": f"tinker://{name}", "step": 1, "kind": "last"}) + "\n"
         )
     done = in_process(trained_twice, "runs", "ensemble", "new", "drawn-0", "drawn-1")
     assert "drawn by the seed" in " ".join(done.stderr.split())

@@ -55,7 +55,7 @@ def test_the_original_settings_give_the_original_losses(tmp_path: Path, tiny_mod
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("taken", "The run runs/taken exists already; choose another name with --run."),
+        ("taken", "The run runs/taken exists already; choose another name."),
         ("a/b", "cannot name a run"),
     ],
 )

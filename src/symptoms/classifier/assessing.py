@@ -22,7 +22,7 @@ from symptoms.classifier.word_models.symptom_reading import SYMPTOMS_FILE, Sympt
 from symptoms.classifier.word_models.word_vote import WORDS_FILE, WordVote, read_word_model
 from symptoms.data import labels_of_taxonomy
 from symptoms.errors import InputError, RunError, ServiceError
-from symptoms.runs import RunDirectory, run_of_checkpoint, run_to_ask
+from symptoms.runs import TOGETHER, RunDirectory, run_of_checkpoint, run_to_ask
 from symptoms.safety import Level, ModelLayer, check_country, screen
 from symptoms.service import LOCAL, Service
 from symptoms.service.completions import OPENAI, connect_to_ask
@@ -57,7 +57,8 @@ class Classifier:
         writes_symptoms: bool = True,
         beside: Sequence[str] = (),
     ) -> None:
-        self.checkpoint = checkpoint
+        # Of an ensemble all, so that no file of answers goes on with another that begins with the same.
+        self.checkpoint = TOGETHER.join((checkpoint, *beside))
         self.country = country
         self.model_layer: ModelLayer | None = None
         """The crisis screen's third layer, asked beside the labels; None where there is none to ask."""
@@ -105,6 +106,9 @@ class Classifier:
         run: RunDirectory | None
         if checkpoint is not None:
             run = run_of_checkpoint(checkpoint)
+            if run is None and TOGETHER in checkpoint:
+                raise RunError("The ensemble of these checkpoints is not here any more; name another run.")
+            checkpoint = run.final_checkpoint() if run is not None and run.members() else checkpoint
         else:
             run = run_to_ask(run_or_path, service, base_model)
             checkpoint = run.final_checkpoint()

@@ -44,8 +44,7 @@ def assess_file(
         classifier = held.enter_context(load(written.checkpoint))
         if written.checkpoint not in (None, classifier.checkpoint):
             raise InputError(
-                f"{out} was begun with {written.checkpoint}; go on with that by leaving --run out, "
-                "or choose another --out."
+                f"{out} was begun with {written.checkpoint}; go on with that run, or choose another --out."
             )
         typer.echo(classifier.about, err=True)
         noted = descriptions.notes

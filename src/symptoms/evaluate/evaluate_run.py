@@ -176,7 +176,7 @@ def _subject(
             final_loss=None,
             settings={},
         )
-    manifest, settings = run.manifest(), run.settings().in_force
+    manifest, settings = run.manifest(), run.settings_told()
     return Subject(
         name=run.name,
         checkpoint=run.final_checkpoint(),
@@ -185,7 +185,7 @@ def _subject(
         trained_on=manifest["data"],
         num_trained_on=manifest["num_examples"],
         final_loss=run.final_loss(),
-        settings=run.members_told() | {key: settings[key] for key in REPORTED_SETTINGS if key in settings},
+        settings={key: settings[key] for key in ("ensemble", *REPORTED_SETTINGS) if key in settings},
     )
 
 

@@ -59,7 +59,7 @@ class ComparedRun:
     """
 
     name: str
-    seed: int
+    seed: int | None
     settings: dict[str, Any]
     is_finished: bool
     metrics: tuple[StepMetrics, ...]
@@ -163,16 +163,15 @@ def read_run(run: RunDirectory) -> ComparedRun:
     """A run as its directory has it; raises RunError where that is not a run's."""
     manifest, metrics, dev = run.manifest(), run.metrics(), run.evaluations()
     settings = {
-        **run.settings().in_force,
+        **run.settings_told(),
         # Nobody here knows what these do, so that runs which differ in them are not the same.
         **run.settings_not_understood(),
-        **run.members_told(),
         SERVICE_SETTING: manifest["service_url"] or manifest["service"],
     }
     for key, said in DIGESTS.items():
         digest: str | None = manifest.get(key)
         settings[said] = digest and digest[:DIGEST_SHOWN]
-    seed = settings.pop("seed")
+    seed: int | None = settings.pop("seed", None)
     dollars = dollars_spent(manifest, metrics, len(dev)) if manifest["service"] == "hosted" else 0.0
     file = run.path / EVALUATION_FILE
     evaluation = read_evaluation(file) if file.exists() else None
@@ -337,7 +336,7 @@ def _notes(runs: Sequence[ComparedRun], groups: Sequence[Group], digest: str | N
         notes.append("No run was evaluated on a test set; symptoms evaluate does that.")
     elif without:
         notes.append(f"Without figures on this test set, or not for every seed: {'; '.join(without)}.")
-    if any(len(group.runs) == 1 for group in groups):
+    if any(len(group.runs) == 1 and group.runs[0].seed is not None for group in groups):
         notes.append("Where there is one seed, its luck cannot be told from the effect of a setting.")
     return notes
 

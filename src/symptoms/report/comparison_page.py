@@ -97,7 +97,7 @@ def _row(group: Group) -> tuple[str, ...]:
     gap = test.macro_f1_difference if test else None
     return (
         group.name,
-        ", ".join(str(run.seed) for run in group.runs),
+        ", ".join("-" if run.seed is None else str(run.seed) for run in group.runs),
         _spread(group.spread(lambda run: run.final_loss)),
         _spread(group.spread(lambda run: run.used_dev.get("dev_loss"))),
         _spread(group.spread(lambda run: run.used_dev.get("dev_accuracy")), ".2f"),

@@ -12,7 +12,7 @@ from symptoms.runs.catalogue import (
     run_to_ask,
     shipped_run,
 )
-from symptoms.runs.directory import RUNS, RunDirectory
+from symptoms.runs.directory import RUNS, TOGETHER, RunDirectory
 from symptoms.runs.ensemble import ensembles_with, join_runs
 from symptoms.runs.summary import TestCase
 
@@ -21,6 +21,7 @@ __all__ = [
     "DEMONSTRATION",
     "RUNS",
     "SHIPPED",
+    "TOGETHER",
     "RunDirectory",
     "TestCase",
     "all_runs",

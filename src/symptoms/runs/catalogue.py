@@ -7,7 +7,7 @@ from pathlib import Path
 
 from base_models import BaseModelError, resolve
 from symptoms.errors import RunError
-from symptoms.runs.directory import RUNS, RunDirectory
+from symptoms.runs.directory import RUNS, TOGETHER, RunDirectory
 from symptoms.service.completions import PREFIX
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
 
@@ -99,7 +99,8 @@ def run_to_ask(
     """The run of this name. Without one, the newest finished run, or the one that ships.
 
     The latter comes before runs that are demonstrations, and before those of the same conditions whose
-    accuracy nobody has measured. It needs the local service and its base model, which is not got for it.
+    accuracy nobody has measured; the newest of the others comes before it. It needs the local service and
+    its base model, which is not got for it.
     Raises RunError where there is none.
     """
     fits = service in (None, "local") and base_model in (None, CLASSIFIER.base_model)
@@ -111,14 +112,14 @@ def run_to_ask(
                 "--service and --base-model, or name another run."
             )
         return run
-    ready = [run for run in all_runs(root) if run.can_answer]
-    newest = ready[-1] if ready else None
+    ready = [run for run in reversed(all_runs(root)) if run.can_answer]
     shipped = shipped_run() if fits else None
-    if newest is not None and not (shipped and _gives_way(newest, shipped)):
-        return newest
+    better = next((run for run in ready if not (shipped and _gives_way(run, shipped))), None)
+    if better is not None:
+        return better
     if shipped is not None and _is_here(CLASSIFIER.base_model):
         return shipped
-    if newest is None and shipped is not None:
+    if not ready and shipped is not None:
         raise RunError(
             f"There is no trained run in {root}/, and the classifier that ships needs "
             f"{CLASSIFIER.base_model}; run 'symptoms models get', or 'symptoms train --data FILE' first."
@@ -143,10 +144,14 @@ def _is_here(base_model: str) -> bool:
 
 
 def run_of_checkpoint(checkpoint: str, root: Path = RUNS) -> RunDirectory | None:
-    """The run that saved a checkpoint, the newest of them, or the one that ships; None where none did."""
+    """The run that saved a checkpoint, the newest of them, or the one that ships; None where none did.
+
+    An ensemble is found by all of its members' with `TOGETHER` between them.
+    """
     if checkpoint == CLASSIFIER.checkpoint:
         return shipped_run()
     for run in reversed(all_runs(root)):
-        if any(line["path"] == checkpoint for line in run.checkpoints()):
+        together = TOGETHER.join(run.answering_checkpoints()) if run.members() else None
+        if checkpoint == together or any(line["path"] == checkpoint for line in run.checkpoints()):
             return run
     return None

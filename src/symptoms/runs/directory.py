@@ -47,6 +47,8 @@ from symptoms.shipped import CLASSIFIER_RUN
 
 RUNS = Path("runs")
 ENSEMBLE_FILE = "ensemble.json"
+TOGETHER = " + "
+"""Stands between the checkpoints of an ensemble where it is named by them."""
 BEFORE_THE_MANIFEST = {"lock", "config.json", ".config.json.partial", ".manifest.json.partial"}
 """What a run directory may hold before it is a run."""
 
@@ -107,12 +109,14 @@ class RunDirectory:
         """Where a new run of this name is to be; raises RunError if it can name none, or is taken."""
         if not name.strip(".") or any(c in name for c in "/\\\0"):
             raise RunError(f"{name!r} cannot name a run; use letters, digits and '-'.")
+        if name == CLASSIFIER_RUN.name:
+            raise RunError(f"{name!r} is what the classifier that ships is called; choose another name.")
         path = root / name
         # A start that was cut short has left no run yet that could be resumed or removed.
         if path.is_dir() and not {file.name for file in path.iterdir()} - BEFORE_THE_MANIFEST:
             return path
         if path.exists():
-            raise RunError(f"The run {path} exists already; choose another name with --run.")
+            raise RunError(f"The run {path} exists already; choose another name.")
         return path
 
     @classmethod
@@ -179,15 +183,21 @@ class RunDirectory:
 
     def members(self) -> tuple[Member, ...]:
         """The runs that answer together where this is an ensemble; none where it was trained itself."""
-        try:
-            stored = json.loads((self.path / ENSEMBLE_FILE).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return ()
-        return tuple(Member(**member) for member in stored["members"])
+        return tuple(Member(**member) for member in self._ensemble().get("members", ()))
 
-    def members_told(self) -> dict[str, int]:
-        """`{"ensemble": n}` of an ensemble of n members, to be told beside its settings; empty for others."""
-        return {"ensemble": len(members)} if (members := self.members()) else {}
+    def settings_told(self) -> dict[str, Any]:
+        """The settings in force; of an ensemble those its members share, and as `ensemble` their number."""
+        ensemble, settings = self._ensemble(), self.settings().in_force
+        if not ensemble:
+            return settings
+        shared = {key: value for key, value in settings.items() if key not in ensemble["differing"]}
+        return {"ensemble": len(ensemble["members"]), **shared}
+
+    def _ensemble(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.path / ENSEMBLE_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
 
     def answering_checkpoints(self) -> tuple[str, ...]:
         """`final_checkpoint`; of an ensemble its members', whose answers are averaged."""

@@ -22,6 +22,7 @@ SAME = {
     "data_sha256": "training data",
     "num_examples": "number of examples",
     "labels": "labels",
+    "dev_sha256": "dev data",
 }
 """What of their manifests has to be the same, in words."""
 
@@ -29,15 +30,17 @@ SAME = {
 def join_runs(name: str, runs: Sequence[RunDirectory]) -> RunDirectory:
     """A new ensemble of finished runs in runs/.
 
-    Its manifest and settings are those of the first. Raises RunError where the name is taken, or runs are
+    Its manifest is that of the first, and so are its settings, of which those that differ are not told.
+    Raises RunError where the name is taken, or runs are
     not two or more that were trained from the same base on the same examples.
     """
-    if len({run.path.resolve() for run in runs}) < max(2, len(runs)):
-        raise RunError("An ensemble is made of two runs or more, each named once; name others.")
     for run in runs:
         if run.members() or not (run.can_answer or run.is_shipped):
             kind = "is an ensemble" if run.members() else "is not finished"
             raise RunError(f"The run {run.name} {kind}; name finished runs.")
+    # By their weights, as a run may have been copied.
+    if len({run.final_checkpoint() for run in runs}) < max(2, len(runs)):
+        raise RunError("An ensemble is made of two runs or more, each named once; name others.")
     manifest, settings = runs[0].manifest(), runs[0].settings()
     for other in runs[1:]:
         differing = _difference(manifest, other.manifest())
@@ -52,9 +55,12 @@ def join_runs(name: str, runs: Sequence[RunDirectory]) -> RunDirectory:
                 "together; name runs that differ in their seed, or in how they were trained."
             )
     members = [Member(run.name, run.final_checkpoint()) for run in runs]
+    every = [run.settings().model_dump() for run in runs]
+    told_apart = [key for key, value in every[0].items() if any(other[key] != value for other in every)]
     joined = RunDirectory.create(name)
     write_json(joined.path / "config.json", settings.model_dump())
-    write_json(joined.path / ENSEMBLE_FILE, {"members": [asdict(member) for member in members]})
+    content = {"members": [asdict(member) for member in members], "differing": told_apart}
+    write_json(joined.path / ENSEMBLE_FILE, content)
     started = datetime.now().astimezone().isoformat(timespec="seconds")
     write_json(joined.path / "manifest.json", {**manifest, "started": started})
     return joined

@@ -246,9 +246,10 @@ def _check_here(name: str) -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     # The SDK warns whenever an answer takes longer than one poll, which is nothing to warn of; and of each
-    # request that was under way when we closed the client, as when Ctrl-C ends what is served.
+    # request that was under way when its session was left, as when Ctrl-C ends what is served. Where a
+    # session ends otherwise, the error that is raised says so once.
     told = record.getMessage()
-    return "because of try_again" not in told and "client holder is closed" not in told
+    return not any(part in told for part in ("because of try_again", "holder is closed", "session is over"))
 
 
 def _watched(client: T, watch: Watch | None) -> T:

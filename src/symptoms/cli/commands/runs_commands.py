@@ -54,7 +54,7 @@ def show(name: NameArgument) -> None:
             typer.echo(f"{key:<16} {value}")
     typer.echo("\nsettings")
     not_understood = run.settings_not_understood()
-    for key, value in {**run.settings().in_force, **not_understood}.items():
+    for key, value in {**run.settings_told(), **not_understood}.items():
         unknown = "  (this version does not understand it)" if key in not_understood else ""
         typer.echo(f"  {key:<24} {value}{unknown}")
     if members := run.members():
