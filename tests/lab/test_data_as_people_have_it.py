@@ -333,3 +333,15 @@ def test_a_training_is_told_its_columns_once(tmp_path: Path):
     request = new_request({"data": str(file), "text_column": "body", "label_column": "dx"}, "local")
     assert request.data.examples == data.examples
     assert request.resolved("symptoms-base").settings.text_column == "body"
+
+
+def test_labels_of_its_own_are_told_where_some_are_in_the_taxonomy(tmp_path: Path):
+    """A file half in abbreviations would else train on MDD as a label, without a word."""
+    rows = [{"input": f"I feel {named}", "condition": named} for named in ("OCD", "MDD", "GAD")]
+    file = tmp_path / "short.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    [note] = load_dataset(file).notes
+    assert "its 3 conditions are taken as labels of its own" in note
+    assert "(OCD)" in note
+    file.write_text("".join(json.dumps({**row, "condition": "mine"}) + "\n" for row in rows))
+    assert load_dataset(file).notes == ()

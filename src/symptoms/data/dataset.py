@@ -1,6 +1,6 @@
 """Data sets: labelled descriptions from a file of any format, checked as a whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from symptoms.data.labels import (
     find_label_by_name,
     label_of_initials,
     labels_beside,
+    labels_of_taxonomy,
     labels_of_the_data,
 )
 from symptoms.data.terms import TERMS_FILE, terms_for
@@ -64,7 +65,8 @@ def read_dataset(
             check.of(example, faults, f"example {number}, output" if is_experiment else None)
             for number, example in numbered
         )
-        dataset = replace(dataset, examples=examples, labels=chosen)
+        notes = (*dataset.notes, *_note_on_labels(path, chosen)) if labels is None else dataset.notes
+        dataset = replace(dataset, examples=examples, labels=chosen, notes=notes)
     except DataError as error:
         faults.extend(error.faults)
     # What stands beside a file may be found at fault twice, by its reader and for its labels.
@@ -99,6 +101,17 @@ def _choose_labels(dataset: Dataset, given: Sequence[Label] | None) -> tuple[Lab
         return tuple(given)
     named = (example.label.text for example in dataset.examples if example.label)
     return labels_beside(dataset.path) or labels_of_the_data(named, find_label_by_name)
+
+
+def _note_on_labels(path: Path, chosen: tuple[Label, ...]) -> Iterable[str]:
+    """That labels are the file's own, where some of them look like the bundled taxonomy's."""
+    bundled = labels_of_taxonomy()
+    known = [label.text for label in chosen if find_label_by_name(label.text, bundled)]
+    if chosen != bundled and known and not path.with_name(TAXONOMY_FILE).exists():
+        yield (
+            f"{path}: its {len(chosen)} conditions are taken as labels of its own, as fewer than half are in "
+            f"the bundled taxonomy ({', '.join(known)}); 'symptoms data labels' lists what is"
+        )
 
 
 @dataclass(frozen=True)

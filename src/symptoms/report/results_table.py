@@ -18,7 +18,6 @@ from symptoms.words import counted, in_words
 BASE_MODEL = "base model"
 BEGIN, END = "<!-- results begin -->", "<!-- results end -->"
 FIGURE_COLUMNS = (
-    "accuracy",
     "of the likeliest label",
     "readable answers",
     "accuracy, surest 80%",
@@ -60,6 +59,7 @@ class ResultRow:
             [one.macro_f1.value for one in self.scores],
             *([one.macro_f1.value for one in scores] for scores in self.further),
             [one.accuracy.value for one in self.scores],
+            *([one.accuracy.value for one in scores] for scores in self.further),
             self.label_accuracies,
             self.parse_rates,
             [one.accuracy_at_80_coverage for one in self.scores],
@@ -78,9 +78,10 @@ def results_table(evaluations: Sequence[Evaluation]) -> str:
     rows = [*_models(groups, list(further)), *_baselines(groups, list(further))]
     # What learned from as much stands together: models beside the baselines of the same texts.
     rows.sort(key=lambda row: (-(row.num_trained_on or 0), -row.macro_f1))
+    elsewhere = [Path(one.path).stem for one in further.values()]
     headings = [
-        "macro-F1",
-        *(f"macro-F1, {Path(one.path).stem}" for one in further.values()),
+        *("macro-F1", *(f"macro-F1, {test}" for test in elsewhere)),
+        *("accuracy", *(f"accuracy, {test}" for test in elsewhere)),
         *FIGURE_COLUMNS,
     ]
     tested = " and ".join(f"{one.n} of {one.path}" for one in (evaluations[0].test, *further.values()))
