@@ -30,11 +30,12 @@ Curve = Mapping[int, Sequence[float]]
 
 
 def stored_curves() -> dict[str, Curve]:
-    """What results/ has of each base."""
+    """What results/ has of each base's single trainings."""
     found: dict[str, defaultdict[int, list[float]]] = {base: defaultdict(list) for base in BASES}
     for evaluation in map(read_evaluation, sorted((ROOT / "results").glob("*.json"))):
         subject = evaluation.subject
-        if subject.base_model in found and subject.num_trained_on is not None:
+        alone = "ensemble" not in subject.settings
+        if alone and subject.base_model in found and subject.num_trained_on is not None:
             found[subject.base_model][subject.num_trained_on].append(evaluation.by_label.accuracy.value)
     return {base: dict(curve) for base, curve in found.items()}
 
