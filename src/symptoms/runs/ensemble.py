@@ -31,8 +31,8 @@ def join_runs(name: str, runs: Sequence[RunDirectory]) -> RunDirectory:
     """A new ensemble of finished runs in runs/.
 
     Its manifest is that of the first, and so are its settings, of which those that differ are not told.
-    Raises RunError where the name is taken, or runs are
-    not two or more that were trained from the same base on the same examples.
+    Raises RunError where the name is taken, or runs are not two or more that were trained from the same base
+    on the same examples.
     """
     for run in runs:
         if run.members() or not (run.can_answer or run.is_shipped):
