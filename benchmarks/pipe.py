@@ -51,11 +51,14 @@ def serve(prepare: Callable[[Settings], Prepared]) -> None:
 
 
 def peak_memory(pid: int | None = None) -> int | None:
-    """The most bytes that a process has had in memory; None where this system does not tell of another."""
+    """The most bytes that a process has had in memory; None where this system does not tell of another.
+
+    Nor of one that has ended and that its parent has not asked about yet.
+    """
     status = Path(f"/proc/{pid or 'self'}/status")
     if status.exists():
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) * 1024
+        return int(fields["VmHWM"].split()[0]) * 1024 if "VmHWM" in fields else None
     # In bytes on macOS, in KiB elsewhere.
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit if pid is None else None

@@ -25,7 +25,7 @@ os.environ["SYMPTOMS_BASE_MODEL"] = "symptoms-base"
 
 from xdist.remote import Producer
 
-from command_in_process import in_process
+from command_in_process import in_process, server_over
 from conformance_probes import scaled_model, scaled_reference  # noqa: F401 - fixtures of tests/lab
 from faulty_service import between, spoilt  # noqa: F401 - fixtures of tests/hosted
 from model_sources import slow_index, tiny_package  # noqa: F401 - fixtures of tests/base_models
@@ -130,10 +130,7 @@ def colour_run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def colour_server(colour_run: Path, tiny_model: Path) -> Iterator[LocalServer]:
     """A server with the checkpoints of `colour_run`, for commands that do not each have to start one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINKER_LOCAL_HOME", str(colour_run / "home"))
-        server = LocalServer(str(tiny_model))
-    with server:
+    with server_over(colour_run, str(tiny_model)) as server:
         yield server
 
 

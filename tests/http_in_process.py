@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from tinker_local.engine.worker import Worker
 from tinker_local.loading import load_base_model
 from tinker_local.server.app import create_app
 from tinker_local.server.guard import Access
+from tinker_local.server.launch import bind
 from tinker_local.service.server_state import ServerState
 from waiting import PATIENCE
 
@@ -39,7 +39,9 @@ def serving(
     model: Path, home: Path, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
 ) -> Generator[Serving, None, None]:
     """Serve the model in float32 from a free port until the block ends."""
-    listener = _listening()
+    listener = bind("127.0.0.1", 0)
+    # From now on, as clients may come before the thread that serves them.
+    listener.listen()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     base = load_base_model(str(model), "float32", torch.device("cpu"))
     worker, loop = Worker(), asyncio.new_event_loop()
@@ -61,14 +63,6 @@ def serving(
             thread.join(PATIENCE)
         loop.close()
         listener.close()
-
-
-def _listening() -> socket.socket:
-    # Named as TCP, as the server's own listener is: otherwise asyncio sends small answers 40 ms late.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return listener
 
 
 def configured(flags: Mapping[str, Any]) -> Callable[[ASGIApp], ASGIApp]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command_in_process import in_process
+from command_in_process import in_process, server_over
 from conftest import ROOT
 from symptoms.service import LocalServer
 from tiny_models import write_tiny_llama
@@ -67,10 +67,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     write_tiny_llama(folder / "tiny", max_position_embeddings=1024)
     for split in SPLITS:
         write_split(folder, split, 5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TINKER_LOCAL_HOME", str(folder / "home"))
-        server = LocalServer(str(folder / "tiny"))
-    with server:
+    with server_over(folder, str(folder / "tiny")) as server:
         made = Trained(folder, server)
         made.train("small", "train.jsonl", "dev.jsonl", "--dev-accuracy")
         yield made

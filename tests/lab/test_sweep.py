@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from benchmarks.pipe import peak_memory as peak_so_far
 from command_in_process import in_process
 from symptoms.cli.app import app
 from symptoms.errors import RunError, ServiceError
@@ -301,18 +302,10 @@ def peak_memory(folder: Path, *arguments: str) -> int:
 def _peaks(process: psutil.Process) -> Iterator[tuple[int, int]]:
     try:
         for one in (process, *process.children(recursive=True)):
-            yield one.pid, _peak(one)
+            # As Linux noted it, as a short step falls between two looks; elsewhere what it is now.
+            yield one.pid, peak_so_far(one.pid) or one.memory_info().rss
     except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
         return
-
-
-def _peak(process: psutil.Process) -> int:
-    """The most so far by Linux's account, as a short step falls between two looks; elsewhere the present."""
-    status = Path(f"/proc/{process.pid}/status")
-    if not status.exists():
-        return process.memory_info().rss
-    lines = status.read_text().splitlines()
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
 
 
 def test_a_sweep_needs_little_more_memory_than_one_run(folder: Path):

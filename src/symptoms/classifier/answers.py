@@ -138,7 +138,7 @@ class TrainedModel:
         """How many descriptions are asked about at once, so that the service batches them.
 
         Many where each takes few requests; where each takes one request a label, fewer are many already. Not
-        all, which keeps the memory for answers small.
+        all, which keeps the memory for answers small. An ensemble asks each of its members about each.
         """
         return (32 if self.scores_named_tokens else 8) // min(4, 1 + len(self.beside))
 

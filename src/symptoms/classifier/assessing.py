@@ -108,13 +108,15 @@ class Classifier:
             run = run_of_checkpoint(checkpoint)
             if run is None and TOGETHER in checkpoint:
                 raise RunError("The ensemble of these checkpoints is not here any more; name another run.")
-            checkpoint = run.final_checkpoint() if run is not None and run.members() else checkpoint
         else:
             run = run_to_ask(run_or_path, service, base_model)
             checkpoint = run.final_checkpoint()
         if run is None:
             about = introduction(None, None, None, None)
             return cls(checkpoint, Chooser(labels_of_taxonomy(), about=about), service, base_model, country)
+        first, *others = run.answering_checkpoints()
+        # A path that was told may be of any step of its run; an ensemble is named by all of its paths.
+        checkpoint = first if others else checkpoint
         manifest = run.manifest()
         chooser = Chooser(
             run.labels(),
@@ -128,7 +130,7 @@ class Classifier:
             manifest.get("num_examples"),
             chooser.calibration,
             accuracy,
-            members=len(run.answering_checkpoints()),
+            members=1 + len(others),
         )
         chooser = replace(chooser, about=about)
         where = service or manifest["service_url"] or manifest["service"]
@@ -143,7 +145,7 @@ class Classifier:
             symptoms=_symptom_reader(run, chooser),
             of_run=run.name if base_model is None and not run.is_shipped else None,
             writes_symptoms=not manifest.get("names_concern_alone"),
-            beside=() if checkpoint == run_or_path else run.answering_checkpoints()[1:],
+            beside=others,
         )
 
     @property

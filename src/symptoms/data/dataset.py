@@ -106,8 +106,9 @@ def _choose_labels(dataset: Dataset, given: Sequence[Label] | None) -> tuple[Lab
 def _note_on_labels(path: Path, chosen: tuple[Label, ...]) -> Iterable[str]:
     """That labels are the file's own, where some of them look like the bundled taxonomy's."""
     bundled = labels_of_taxonomy()
-    known = [label.text for label in chosen if find_label_by_name(label.text, bundled)]
-    if chosen != bundled and known and not path.with_name(TAXONOMY_FILE).exists():
+    if chosen == bundled or path.with_name(TAXONOMY_FILE).exists():
+        return
+    if known := [label.text for label in chosen if find_label_by_name(label.text, bundled)]:
         yield (
             f"{path}: its {len(chosen)} conditions are taken as labels of its own, as fewer than half are in "
             f"the bundled taxonomy ({', '.join(known)}); 'symptoms data labels' lists what is"

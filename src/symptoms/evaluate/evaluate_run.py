@@ -92,7 +92,7 @@ def _evaluate(
     request: EvaluationRequest, run: RunDirectory | None, sets: EvaluationSets, service: Service, track: Track
 ) -> tuple[Evaluation, Path]:
     subject = _subject(request, run, service, sets.train)
-    model = TrainedModel.load(service, subject.checkpoint, False) if run is None else _model_of(run, service)
+    model = TrainedModel.load(service, subject.checkpoint) if run is None else _model_of(run, service)
     fitted = _fitted(request, run, sets, model, track)
     model, calibrator = replace(model, words=fitted.words), fitted.calibrator
     if run is not None and sets.dev is not None:

@@ -11,7 +11,7 @@ from typing import Literal
 from symptoms.errors import RunError
 from symptoms.exchange.card import card_of
 from symptoms.exchange.questions import questions_to
-from symptoms.runs import RunDirectory
+from symptoms.runs import RunDirectory, refuse_ensemble
 from symptoms.service import LOCAL
 from symptoms.shipped import FOLDER as SHIPPED
 
@@ -35,11 +35,7 @@ def export_run(asked: ExportRequest) -> int:
     Raises RunError for a run whose weights are elsewhere, or that has none, or many.
     """
     run = asked.run
-    if members := run.members():
-        raise RunError(
-            f"{run.name} is an ensemble, and other programs ask one model at a time; export its members: "
-            f"{', '.join(member.run for member in members)}."
-        )
+    refuse_ensemble(run, "and other programs ask one model at a time; export its members")
     checkpoint, manifest = run.final_checkpoint(), run.manifest()
     if manifest["service"] != LOCAL:
         raise RunError(

@@ -13,7 +13,7 @@ from symptoms.runs.catalogue import (
     shipped_run,
 )
 from symptoms.runs.directory import RUNS, TOGETHER, RunDirectory
-from symptoms.runs.ensemble import ensembles_with, join_runs
+from symptoms.runs.ensemble import ensembles_with, join_runs, refuse_ensemble
 from symptoms.runs.summary import TestCase
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "find_run",
     "join_runs",
     "newest_run",
+    "refuse_ensemble",
     "run_by_name",
     "run_of_checkpoint",
     "run_to_ask",

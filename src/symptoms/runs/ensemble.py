@@ -4,15 +4,15 @@ It is a run directory without a training of its own, so that it is measured, cal
 as any run is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from symptoms.errors import RunError
 from symptoms.runs.catalogue import all_runs
 from symptoms.runs.directory import ENSEMBLE_FILE, Member, RunDirectory
 from symptoms.runs.files import write_json
+from symptoms.runs.manifest import time_of_start
 
 SAME = {
     "base_model": "base model",
@@ -61,15 +61,19 @@ def join_runs(name: str, runs: Sequence[RunDirectory]) -> RunDirectory:
     write_json(joined.path / "config.json", settings.model_dump())
     content = {"members": [asdict(member) for member in members], "differing": told_apart}
     write_json(joined.path / ENSEMBLE_FILE, content)
-    started = datetime.now().astimezone().isoformat(timespec="seconds")
-    write_json(joined.path / "manifest.json", {**manifest, "started": started})
+    write_json(joined.path / "manifest.json", {**manifest, "started": time_of_start()})
     return joined
 
 
-def ensembles_with(run: RunDirectory) -> list[RunDirectory]:
-    """The ensembles in runs/ that a run answers in."""
-    paths = {line["path"] for line in run.checkpoints()}
-    return [one for one in all_runs() if any(member.checkpoint in paths for member in one.members())]
+def ensembles_with(checkpoints: Collection[str]) -> list[RunDirectory]:
+    """The ensembles in runs/ in which one of these checkpoints answers."""
+    return [one for one in all_runs() if any(member.checkpoint in checkpoints for member in one.members())]
+
+
+def refuse_ensemble(run: RunDirectory, reason: str) -> None:
+    """Raises RunError for an ensemble, with `reason`, which ends in what to do with its members."""
+    if members := run.members():
+        raise RunError(f"{run.name} is an ensemble, {reason}: {', '.join(one.run for one in members)}.")
 
 
 def _difference(first: dict[str, Any], other: dict[str, Any]) -> str | None:

@@ -48,8 +48,13 @@ def manifest_of(
         "loss_reduction": loss_reduction,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
         "git_revision": _git_revision(),
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "started": time_of_start(),
     }
+
+
+def time_of_start() -> str:
+    """Now, as a manifest tells it: to the second, with the offset of this place."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 def _price_in_json(service: Service) -> dict[str, Any] | None:

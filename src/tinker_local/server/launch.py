@@ -61,7 +61,7 @@ def launch(options: ServeOptions) -> None:
     if options.exports is not None and not options.exports.is_dir():
         raise StartupError(f"There is no folder {options.exports}; make it, or name another as --export-to.")
     # Bound before the models are loaded, so that a taken port is known at once.
-    listener = _bind(options.host, options.port)
+    listener = bind(options.host, options.port)
     device = _device(options.device)
     models: dict[str, BaseModel] = {}
     for name in options.base_models:
@@ -140,7 +140,8 @@ def _stop_when_stdin_closes(worker: Worker) -> None:
     worker.stop()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket on which the server is to listen; raises StartupError where there can be none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # With the protocol named, asyncio switches Nagle's algorithm off; without it every answer that is
     # sent in two pieces would wait 40 ms for an acknowledgement.

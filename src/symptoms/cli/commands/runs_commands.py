@@ -102,8 +102,7 @@ def rm(
     runs = [find_run(name)] if of_sweep is None else of_sweep
     folder = runs[0].path if sweep is None else sweep.path
     saved = [(run, [line["path"] for line in run.checkpoints()]) for run in runs]
-    joined = [one for run in runs for one in ensembles_with(run)] if checkpoints else []
-    if joined:
+    if checkpoints and (joined := ensembles_with({path for _, paths in saved for path in paths})):
         raise RunError(f"Checkpoints of {name} answer in the ensemble {joined[0].name}; remove that first.")
     parts = [] if sweep is None else [counted(len(runs), "run")]
     parts += [counted(sum(len(paths) for _, paths in saved), "checkpoint")] if checkpoints else []

@@ -12,11 +12,14 @@ from symptoms.data.files.records import columns_called
 from symptoms.errors import RunError
 from symptoms.runs.catalogue import find_run
 from symptoms.runs.directory import RunDirectory
+from symptoms.runs.ensemble import refuse_ensemble
 from symptoms.settings import TrainingSettings
 from symptoms.train.request.learning_rate_by_width import FindShape, unknown_shape
 from symptoms.train.request.recommended_settings import Resolved, resolve
 from symptoms.train.request.settings_file import refuse_steps_with_epochs
 from symptoms.train.request.training_data import TrainingData, load_training_data, subset_of
+
+NOT_TRAINED = "which is not trained itself; name one of its members"
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def request_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -
 def _as_begun(name: str, told: Mapping[str, Any], service: str | None) -> TrainingRequest:
     refuse_steps_with_epochs(told)
     run = find_run(name)
-    _check_trained(run)
+    refuse_ensemble(run, NOT_TRAINED)
     manifest, settings = run.manifest(), {**_understood(run).model_dump(), **told}
     if told.get("epochs"):
         settings["steps"] = None
@@ -130,7 +133,7 @@ def check_same_data(
 def request_to_resume(name: str, service: str | None) -> TrainingRequest:
     """An interrupted run; raises RunError for one that is finished."""
     run = find_run(name)
-    _check_trained(run)
+    refuse_ensemble(run, NOT_TRAINED)
     if run.is_finished:
         raise RunError(f"The run {name} is finished; train another with --repeat {name} --run NEW.")
     if "num_steps" not in run.manifest():
@@ -140,14 +143,6 @@ def request_to_resume(name: str, service: str | None) -> TrainingRequest:
         )
     # What was begun goes on, whatever a version of before let pass.
     return replace(_as_begun(name, {}, service), run=run)
-
-
-def _check_trained(run: RunDirectory) -> None:
-    if members := run.members():
-        raise RunError(
-            f"{run.name} is an ensemble, which is not trained itself; name one of its members: "
-            f"{', '.join(member.run for member in members)}."
-        )
 
 
 def _understood(run: RunDirectory) -> TrainingSettings:
