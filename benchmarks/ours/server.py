@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.pipe import Prepared, Settings, serve
 from benchmarks.rows import random_rows
 from benchmarks.timing import seconds_each
-from symptoms.classifier.label_scoring import submit_by_names
+from symptoms.classifier.label_scoring import submit_by_paths
 from symptoms.service import LocalServer, connect
+from symptoms.service.path_scorer import PathScorer
 from symptoms.tokens import concern_beginnings
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ def prepare_with(stack: ExitStack, settings: Settings) -> Prepared:
         sampler = client.save_weights_and_get_sampling_client().result()
         names = settings["sampling"].get("names", [])
         # Of each label as many tokens as tell it from the others, which is what the classifier scores.
-        beginnings = concern_beginnings(service.tokenizer(), names) if names else []
-        actions |= sampling(sampler, settings["sampling"], beginnings)
+        beginnings = [*map(tuple, concern_beginnings(service.tokenizer(), names))] if names else []
+        scorer = service.path_scorer(sampler)
+        assert scorer is not None, "our own server scores paths"
+        actions |= sampling(sampler, scorer, settings["sampling"], beginnings)
     facts = {"versions": {"tinker": version("tinker"), "torch": version("torch")}}
     return Prepared(actions, facts, service.server.pid)
 
@@ -65,7 +68,10 @@ def training_step(client: tinker.TrainingClient, settings: Settings) -> Callable
 
 
 def sampling(
-    sampler: tinker.SamplingClient, settings: Settings, beginnings: Sequence[Sequence[int]]
+    sampler: tinker.SamplingClient,
+    scorer: PathScorer,
+    settings: Settings,
+    beginnings: Sequence[tuple[int, ...]],
 ) -> dict[str, Callable[[], float]]:
     """Writing one or `many` sequences of `new_tokens`, and scoring the `labels` behind one prompt.
 
@@ -96,9 +102,9 @@ def sampling(
             future.result()
         return time.perf_counter() - started
 
-    def score_by_names() -> float:
+    def score_by_paths() -> float:
         started = time.perf_counter()
-        submit_by_names(sampler, next(prompts), beginnings)()
+        submit_by_paths(scorer, next(prompts), beginnings)()
         return time.perf_counter() - started
 
     def read() -> float:
@@ -111,7 +117,7 @@ def sampling(
         "one": lambda: write(1),
         "many": lambda: write(settings["many"]),
         "labels": lambda: score(labels),
-        "named labels": score_by_names,
+        "named labels": score_by_paths,
         "prompt": lambda: score([[]]),
         "first token": read,
     }

@@ -1,4 +1,4 @@
-"""The `tinker-local` command: serve, list, rm, export, import."""
+"""The `tinker-local` command: serve, list, rm, export, import, average."""
 
 from __future__ import annotations
 
@@ -177,6 +177,20 @@ def _import(options: argparse.Namespace) -> None:
     print(f"sample from {done.sampler_weights}, train on from {done.weights}, on {done.base_model}")
 
 
+def _average(options: argparse.Namespace) -> None:
+    from tinker_local.averaging import average_checkpoints
+    from tinker_local.service.checkpoints import CheckpointStore
+
+    def tell(line: str) -> None:
+        print(on_one_line(f"tinker-local is {line}"), file=sys.stderr, flush=True)
+
+    store = CheckpointStore(options.home, options.adapters or [])
+    done = average_checkpoints(options.path, store, options.name, options.rank, tell)
+    lost = f", which leaves out {done.lost:.1%} of the mean" if done.lost else ""
+    print(f"rank {done.rank}{lost}")
+    print(f"sample from {done.sampler_weights}, train on from {done.weights}, on {done.base_model}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tinker-local", description="A Tinker-compatible server for one machine."
@@ -194,6 +208,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_import_options(
         commands.add_parser(
             "import", help="make a checkpoint of an adapter that PEFT, mlx-lm or hosted Tinker saved"
+        )
+    )
+    _add_average_options(
+        commands.add_parser(
+            "average", help="make a checkpoint that changes each layer by the mean of what others change"
         )
     )
     return parser
@@ -302,6 +321,32 @@ def _add_import_options(command: argparse.ArgumentParser) -> None:
     )
     command.set_defaults(run=_import)
     _add_common_options(command)
+
+
+def _add_average_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="the run in its tinker:// path")
+    command.add_argument("path", nargs="+", metavar="tinker://...")
+    command.add_argument(
+        "--rank",
+        type=_positive,
+        help="its rank: the nearest to the mean that this rank allows (default: the sum, which is exact)",
+    )
+    command.add_argument(
+        "--adapters",
+        action="append",
+        type=Path,
+        metavar="FOLDER",
+        help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
+    )
+    command.set_defaults(run=_average)
+    _add_common_options(command)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _add_stop_with_stdin(command: argparse.ArgumentParser) -> None:

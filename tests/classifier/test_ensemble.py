@@ -1,13 +1,16 @@
-"""Runs that answer together: how they score, and what is refused."""
+"""Runs that answer together or are averaged: how they score, and what is refused."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from command_in_process import in_process
 from symptoms.classifier import TrainedModel, Writing
@@ -15,6 +18,8 @@ from symptoms.data import Label
 from symptoms.runs import ACCURACY, RunDirectory, run_to_ask
 from symptoms.service import LocalServer, connect
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
+from tinker_local.cli import default_home
+from tinker_local.service.checkpoints import CheckpointStore, parse_path
 from training_runs import COLOURS, HELD_OUT_WORDS, WORDS, write_examples
 
 TEXTS = ("sleep fear crowds", "dogs work", "news")
@@ -82,6 +87,10 @@ def test_it_is_measured_and_asked_by_its_name(trained_twice: Path, server: Local
         (("export", "both", "--to", "peft"), "export its members: first, second"),
         (("train", "--resume", "both"), "name one of its members: first, second"),
         (("train", "--repeat", "both"), "name one of its members: first, second"),
+        (("runs", "average", "new", "first", "fewer"), "not of the same training data"),
+        (("runs", "average", "new", "first", "both"), "both is an ensemble"),
+        (("runs", "average", "new", "first"), "two runs or more"),
+        (("runs", "average", "both", "first", "second"), "exists already"),
         (("runs", "rm", "first", "--yes", "--checkpoints"), "answer in the ensemble both"),
     ],
 )
@@ -148,3 +157,56 @@ def test_runs_on_examples_that_the_seed_drew_do_not_answer_together(trained_twic
         )
     done = in_process(trained_twice, "runs", "ensemble", "new", "drawn-0", "drawn-1")
     assert "drawn by the seed" in " ".join(done.stderr.split())
+
+
+def test_an_average_changes_every_layer_by_the_mean_of_what_its_runs_change(
+    trained_twice: Path, server: LocalServer
+):
+    """Read by numpy, its product B A is the mean of theirs, and it is asked and measured as a run is."""
+    done = averaged(trained_twice, "mean", "first", "second")
+    assert done.returncode == 0, done.stderr
+    assert "rank 4." in done.stdout
+    run = RunDirectory(trained_twice / "runs" / "mean")
+    ours, *theirs = (
+        changes_of(path) for path in (run.final_checkpoint(), *(one.checkpoint for one in run.averaged()))
+    )
+    assert len(theirs) == 2
+    for layer, change in ours.items():
+        np.testing.assert_allclose(change, (theirs[0][layer] + theirs[1][layer]) / 2, atol=1e-5)
+    asked = in_process(trained_twice, "assess", "sleep fear", "--run", "mean", "--json", server=server)
+    assert asked.returncode == 0, asked.stderr
+    shown = in_process(trained_twice, "runs", "show", "mean").stdout
+    assert "average of 2" in shown
+    assert "runs that it is the mean of" in shown
+
+
+def test_an_average_of_a_lower_rank_is_the_nearest_of_that_rank(trained_twice: Path, server: LocalServer):
+    """By numpy's singular values; what it leaves out is told."""
+    done = averaged(trained_twice, "near", "first", "second", "--rank", "1")
+    assert done.returncode == 0, done.stderr
+    assert "rank 1, which leaves out" in done.stdout
+    run = RunDirectory(trained_twice / "runs" / "near")
+    ours, first, second = (
+        changes_of(path) for path in (run.final_checkpoint(), *(one.checkpoint for one in run.averaged()))
+    )
+    for layer, change in ours.items():
+        left, strengths, right = np.linalg.svd((first[layer] + second[layer]) / 2)
+        np.testing.assert_allclose(change, strengths[0] * np.outer(left[:, 0], right[0]), atol=1e-4)
+
+
+def averaged(folder: Path, *arguments: str) -> CompletedProcess[str]:
+    """`runs average`, where the server of the tests keeps its checkpoints."""
+    settings = {"TINKER_LOCAL_HOME": os.environ["TINKER_LOCAL_HOME"]}
+    return in_process(folder, "runs", "average", *arguments, settings=settings)
+
+
+def changes_of(checkpoint: str) -> dict[str, np.ndarray]:
+    """What an adapter adds to each layer's weight, read from its PEFT folder by safetensors alone."""
+    folder = CheckpointStore(default_home()).folder(parse_path(checkpoint))
+    tensors = load_file(folder / "adapter_model.safetensors")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    return {
+        name: config["lora_alpha"] / config["r"] * tensors[name.replace("lora_A", "lora_B")] @ tensors[name]
+        for name in tensors
+        if "lora_A" in name
+    }

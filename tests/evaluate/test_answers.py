@@ -66,8 +66,8 @@ def test_naming_tokens_gives_the_same_scores_with_fewer_requests(model: TrainedM
     labels = [Label(name, name) for name in names]
     lines = concern_beginnings(model.tokenizer, names)
     assert len(paths_through(lines)) < len(lines) / 2
-    one_by_one = answer_of(model, TEXTS[0], labels)
-    named = answer_of(replace(model, scores_named_tokens=True), TEXTS[0], labels)
+    one_by_one = answer_of(replace(model, scorer=None), TEXTS[0], labels)
+    named = answer_of(model, TEXTS[0], labels)
     assert [len(tokens) for tokens in named.token_logprobs] == [len(line) for line in lines]
     np.testing.assert_allclose(named.logprobs, one_by_one.logprobs, atol=1e-4)
 

@@ -9,14 +9,15 @@ from enum import Enum
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from symptoms.classifier.label_scoring import TokenLogprobs, submit_by_candidates, submit_by_names
+from symptoms.classifier.label_scoring import TokenLogprobs, Tokens, submit_by_candidates, submit_by_paths
 from symptoms.classifier.word_models.word_vote import WordVote
 from symptoms.data import RECOMMENDATION, Label, WrittenAssessment, render_assessment
 from symptoms.errors import InputError, ServiceError
 from symptoms.safety import ENGLISH, language_other_than
 from symptoms.service import LOCAL, Service
 from symptoms.service.faults import is_gone
-from symptoms.service.sdk import can_name_tokens, resolved
+from symptoms.service.path_scorer import PROMPTS_AT_ONCE, PathScorer
+from symptoms.service.sdk import resolved
 from symptoms.tokens import (
     STOP,
     SlipMender,
@@ -89,22 +90,22 @@ def in_turn(submitted: Iterable[Callable[[], Waited]], at_once: int) -> Generato
 class TrainedModel:
     """A checkpoint, or a base model as it is, behind a service. `context` is its length in tokens.
 
-    `shots` are solved examples that are shown before every description. `scores_named_tokens` is whether the
-    service can score named tokens along a prompt, which takes fewer requests; our own server can.
+    `shots` are solved examples that are shown before every description. `scorer` scores the
+    labels of many descriptions with few requests, where the service can; our own server can.
     `sentence_case` is for models that were trained on texts in sentence case. `words` have a vote beside
     the model's own, over the labels that they know, and their vocabulary puts slips of the keyboard right.
-    `beside` are the samplers of an ensemble's other members: labels are scored by the mean over all, and the
-    first alone writes.
+    `beside` are an ensemble's other members: labels are scored by the mean over all, and the first alone
+    writes.
     """
 
     sampler: tinker.SamplingClient
     tokenizer: Tokenizer
     context: int | None
     shots: str = ""
-    scores_named_tokens: bool = False
+    scorer: PathScorer | None = None
     sentence_case: bool = False
     words: WordVote | None = None
-    beside: tuple[tinker.SamplingClient, ...] = ()
+    beside: tuple[TrainedModel, ...] = ()
 
     @classmethod
     def load(
@@ -128,9 +129,9 @@ class TrainedModel:
             sampler,
             tokenizer,
             service.context_length,
-            scores_named_tokens=service.is_ours and can_name_tokens(),
+            scorer=service.path_scorer(sampler),
             sentence_case=sentence_case,
-            beside=tuple(_sampler_of(service, path) for path in beside),
+            beside=tuple(cls.load(service, path, sentence_case) for path in beside),
         )
 
     @property
@@ -140,7 +141,7 @@ class TrainedModel:
         Many where each takes few requests; where each takes one request a label, fewer are many already. Not
         all, which keeps the memory for answers small. An ensemble asks each of its members about each.
         """
-        return (32 if self.scores_named_tokens else 8) // min(4, 1 + len(self.beside))
+        return (8 if self.scorer is None else 3 * PROMPTS_AT_ONCE) // min(4, 1 + len(self.beside))
 
     def write(self, description: str) -> str:
         """The greedy continuation of a description's prompt; raises InputError if it leaves no room."""
@@ -169,8 +170,7 @@ class TrainedModel:
         lines = _lines_of(self.tokenizer, tuple(label.text for label in labels))
         self._check_room(prompt, max(map(len, lines), default=1))
         asked = self._submit_writing(prompt, writing.value) if writing.value else None
-        ask = submit_by_names if self.scores_named_tokens else submit_by_candidates
-        scoring = [ask(sampler, prompt, lines) for sampler in (self.sampler, *self.beside)]
+        scoring = [member._submit_scoring(prompt, lines) for member in (self, *self.beside)]
 
         def wait() -> Answer:
             import numpy as np
@@ -213,6 +213,11 @@ class TrainedModel:
         # What is read for the sake of one token alone is not remembered.
         params = SamplingParams(max_tokens=2, temperature=0.0)
         self.sampler.sample(ModelInput.from_ints(tokens), num_samples=1, sampling_params=params).result()
+
+    def _submit_scoring(self, prompt: list[int], lines: Sequence[Tokens]) -> Callable[[], TokenLogprobs]:
+        if self.scorer is not None:
+            return submit_by_paths(self.scorer, prompt, lines)
+        return submit_by_candidates(self.sampler, prompt, lines)
 
     def _submit_writing(
         self, prompt: list[int], until: tuple[str, ...] = (STOP,)

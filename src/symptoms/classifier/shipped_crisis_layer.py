@@ -61,7 +61,11 @@ class ShippedCrisisLayer:
         sampler = resolved(service.client.create_sampling_client(model_path=CRISIS.checkpoint))
         return cls(
             TrainedModel(
-                sampler, beside.tokenizer, beside.context, scores_named_tokens=True, sentence_case=True
+                sampler,
+                beside.tokenizer,
+                beside.context,
+                scorer=service.path_scorer(sampler),
+                sentence_case=True,
             )
         )
 

@@ -13,7 +13,7 @@ from symptoms.evaluate.measures.metrics import accuracy, macro_f1
 from symptoms.evaluate.measures.scores import leading_labels
 from symptoms.evaluate.scoring import asked_of, scored_labels
 from symptoms.runs import TestCase
-from symptoms.service import LOCAL, Service
+from symptoms.service import Service
 from symptoms.tokens import rendered
 from symptoms.train import TrainingData
 from symptoms.train.open_run import OpenRun
@@ -38,7 +38,7 @@ def dev_accuracy(opened: OpenRun) -> Evaluator | None:
             sampler,
             opened.tokenizer,
             opened.service.context_length,
-            scores_named_tokens=opened.service.kind == LOCAL,
+            scorer=opened.service.path_scorer(sampler),
             sentence_case=settings.sentence_case,
         )
         logprobs = scored_labels(model, dev.examples, dev.labels, lambda _what, _count: lambda: None, "dev")

@@ -46,6 +46,8 @@ from symptoms.settings import REPORTED_SETTINGS
 from symptoms.tokens.shown_examples import shown_examples
 from symptoms.words import counted
 
+JOINED = ("ensemble", "average")
+"""Beside the settings: of how many runs it is made, where it is."""
 TOLD_VERSIONS = ("mental-health-symptom-classifier", "tinker", "scikit-learn", "numpy")
 
 
@@ -185,7 +187,7 @@ def _subject(
         trained_on=manifest["data"],
         num_trained_on=manifest["num_examples"],
         final_loss=run.final_loss(),
-        settings={key: settings[key] for key in ("ensemble", *REPORTED_SETTINGS) if key in settings},
+        settings={key: settings[key] for key in (*JOINED, *REPORTED_SETTINGS) if key in settings},
     )
 
 

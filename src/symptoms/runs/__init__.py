@@ -13,7 +13,7 @@ from symptoms.runs.catalogue import (
     shipped_run,
 )
 from symptoms.runs.directory import RUNS, TOGETHER, RunDirectory
-from symptoms.runs.ensemble import ensembles_with, join_runs, refuse_ensemble
+from symptoms.runs.joined import average_runs, check_alike, ensembles_with, join_runs, refuse_ensemble
 from symptoms.runs.summary import TestCase
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "RunDirectory",
     "TestCase",
     "all_runs",
+    "average_runs",
+    "check_alike",
     "ensembles_with",
     "find_run",
     "join_runs",

@@ -17,6 +17,7 @@ runs/<name>/config.json        the settings that it was trained with
             evaluation.json    figures on the test set that it was last evaluated on
             evaluations/       a folder for each of its test sets: the same, predictions and report
             ensemble.json      of an ensemble alone: the runs that answer together, in place of a training
+            average.json       of an average alone: the runs whose weights it has the mean of, likewise
             lock               held by the process that trains it
 
 A sweep keeps its runs in runs/<sweep>/<name>/, and they are called <sweep>/<name>.
@@ -46,7 +47,7 @@ from symptoms.settings import TrainingSettings
 from symptoms.shipped import CLASSIFIER_RUN
 
 RUNS = Path("runs")
-ENSEMBLE_FILE = "ensemble.json"
+ENSEMBLE_FILE, AVERAGE_FILE = "ensemble.json", "average.json"
 TOGETHER = " + "
 """Stands between the checkpoints of an ensemble where it is named by them."""
 BEFORE_THE_MANIFEST = {"lock", "config.json", ".config.json.partial", ".manifest.json.partial"}
@@ -71,7 +72,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Member:
-    """One of the runs of an ensemble, by name, and the checkpoint by which it answers."""
+    """One of the runs of an ensemble or an average, by name, and the checkpoint by which it answers."""
 
     run: str
     checkpoint: str
@@ -183,19 +184,27 @@ class RunDirectory:
 
     def members(self) -> tuple[Member, ...]:
         """The runs that answer together where this is an ensemble; none where it was trained itself."""
-        return tuple(Member(**member) for member in self._ensemble().get("members", ()))
+        return _members(self._joined(ENSEMBLE_FILE))
+
+    def averaged(self) -> tuple[Member, ...]:
+        """The runs whose weights this has the mean of; none where it was trained itself."""
+        return _members(self._joined(AVERAGE_FILE))
 
     def settings_told(self) -> dict[str, Any]:
-        """The settings in force; of an ensemble those its members share, and as `ensemble` their number."""
-        ensemble, settings = self._ensemble(), self.settings().in_force
-        if not ensemble:
-            return settings
-        shared = {key: value for key, value in settings.items() if key not in ensemble["differing"]}
-        return {"ensemble": len(ensemble["members"]), **shared}
+        """The settings in force.
 
-    def _ensemble(self) -> dict[str, Any]:
+        Of an ensemble or an average those its members share, and as `ensemble` or `average` their number.
+        """
+        settings = self.settings().in_force
+        for kind, file in (("ensemble", ENSEMBLE_FILE), ("average", AVERAGE_FILE)):
+            if joined := self._joined(file):
+                shared = {key: value for key, value in settings.items() if key not in joined["differing"]}
+                return {kind: len(joined["members"]), **shared}
+        return settings
+
+    def _joined(self, file: str) -> dict[str, Any]:
         try:
-            return json.loads((self.path / ENSEMBLE_FILE).read_text(encoding="utf-8"))
+            return json.loads((self.path / file).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
 
@@ -251,9 +260,9 @@ class RunDirectory:
     def is_finished(self) -> bool:
         """Whether summary.json is there, which comes after the last step; without it a run may be resumed.
 
-        An ensemble has nothing to be trained.
+        Ensembles and averages have nothing to be trained.
         """
-        return any((self.path / file).exists() for file in ("summary.json", ENSEMBLE_FILE))
+        return any((self.path / file).exists() for file in ("summary.json", ENSEMBLE_FILE, AVERAGE_FILE))
 
     @property
     def can_answer(self) -> bool:
@@ -319,3 +328,7 @@ class RunDirectory:
         if summary["test_cases"]:
             rewrite_lines(self.path / "predictions.jsonl", summary["test_cases"])
         write_json(self.path / "summary.json", summary)
+
+
+def _members(joined: Mapping[str, Any]) -> tuple[Member, ...]:
+    return tuple(Member(**member) for member in joined.get("members", ()))

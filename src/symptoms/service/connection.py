@@ -30,6 +30,7 @@ from symptoms.service.faults import is_gone
 from symptoms.service.local_server import LocalServer
 from symptoms.service.model_folder import digest_of_weights, tokenizer_says_all
 from symptoms.service.offered import check_offered
+from symptoms.service.path_scorer import PathRequests, PathScorer
 from symptoms.service.watch import Watch
 from symptoms.tokens import FileTokenizer, Tokenizer, as_tokenizer
 
@@ -60,6 +61,8 @@ class Service:
     key: str = field(repr=False)
     watch: Watch | None = field(default=None, repr=False)
     """What tells of waiting for a service that is not our own, and ends it."""
+    path_requests: PathRequests | None = field(default=None, repr=False)
+    """The way to a server that scores paths, as ours does."""
 
     @contextmanager
     def session(self) -> Generator[Service, None, None]:
@@ -103,6 +106,13 @@ class Service:
                 f"The tokenizer of {self.base_model} could not be loaded; "
                 "it needs the model hub or a local copy."
             ) from error
+
+    def path_scorer(self, sampler: tinker.SamplingClient) -> PathScorer | None:
+        """What scores labels of many descriptions at once with a sampler; None where that is not there."""
+        if self.path_requests is None:
+            return None
+        known_as = sdk.sampler_id(sampler)
+        return None if known_as is None else PathScorer(self.path_requests, known_as)
 
     def base_model_sha256(self, model: tinker.TrainingClient) -> str | None:
         """A digest of the base weights and their configuration; None on services of others."""
@@ -228,7 +238,11 @@ def connect(
         kind = chosen if chosen in (LOCAL, HOSTED) else "url"
         try:
             shown = _watched(client, watch)
-            yield Service(kind, url, model, shown, offered, told.get(model, {}), server, key, watch)
+            about = told.get(model, {})
+            paths = PathRequests(url, key) if about.get("scores_paths") else None
+            if paths is not None:
+                stack.callback(paths.close)
+            yield Service(kind, url, model, shown, offered, about, server, key, watch, paths)
         except KeyboardInterrupt:
             if server is not None and server.died:
                 raise ServiceError(server.died) from None

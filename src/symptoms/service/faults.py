@@ -75,7 +75,7 @@ def error_of(error: Exception, url: str) -> Exception:
         if isinstance(cause, tinker.APIStatusError):
             status = cause.status_code
             if status in (*PASSING, *REFUSED, 410):
-                return StatusError(f"{said_of_status(url, status)}{_detail(cause.body)}.", status)
+                return StatusError(f"{said_of_status(url, status)}{detail_of(cause.body)}.", status)
             return cause
         if isinstance(cause, tinker.APIConnectionError):
             return ServiceError(no_answer(url, cause))
@@ -99,8 +99,8 @@ def is_gone(error: BaseException) -> bool:
     return False
 
 
-def _detail(body: object) -> str:
-    """What the service itself said, where it said something of one line."""
+def detail_of(body: object) -> str:
+    """A clause with what the service itself said, where it said something of one line."""
     if isinstance(body, dict):
         told = cast(dict[str, Any], body).get("detail")
         if isinstance(told, str) and told and "\n" not in told:

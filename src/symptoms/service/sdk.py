@@ -5,6 +5,8 @@ Some servers speak to no other than an older one; the version is a choice of the
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from inspect import signature
@@ -59,11 +61,12 @@ def rest_client(service: tinker.ServiceClient, url: str, key: str) -> tinker.Res
     return service.create_rest_client()  # pyright: ignore[reportDeprecated]
 
 
-def can_name_tokens() -> bool:
-    """Whether sampling can be asked for the log-probabilities of named tokens, which 0.25 cannot."""
-    import tinker
-
-    return "target_prompt_logprobs" in signature(tinker.SamplingClient.sample).parameters
+def sampler_id(sampler: tinker.SamplingClient) -> str | None:
+    """By what a service knows a sampler; None where the SDK does not tell it, as 0.25 does not."""
+    if not hasattr(sampler, "get_sampler_handle"):
+        return None
+    handle = json.loads(base64.urlsafe_b64decode(sampler.get_sampler_handle()))
+    return handle.get("sampling_session_id")
 
 
 def last_logprobs(sampler: tinker.SamplingClient, tokens: Sequence[int], count: int) -> Any:

@@ -18,7 +18,8 @@ class GenerationRequest:
     `temperature` zero is greedy; `top_k` of -1 or 0 and `top_p` of 1 are off. `stop_tokens` end a
     sequence with one token, `stop_strings` with text; what stopped it is part of the output.
     Prompt log-probabilities before `scored_from` are left out (NaN).
-    `named_prompt_tokens` int64 [len(prompt) - 1, k] are tokens to score at each position, -1 for none;
+    `named_prompt_tokens` int64 [len(prompt) - 1, k] are tokens to score at each position, -1 for none; a
+    further row names what may follow the prompt, which needs no sample then (`num_samples` zero).
     `prompt_samples` are how many to sample there, at the same temperature from the whole vocabulary.
     """
 
@@ -66,7 +67,8 @@ class PromptScores:
     """What was asked about a prompt of n tokens; the first position has nothing before it.
 
     `logprobs` is float32 [n] with NaN at the first; `top` has rows for all n with empty cells (id 0,
-    -99999) in the first; `named` is float32 [n - 1, k], 0 where nothing was asked; `sampled` has n - 1 rows.
+    -99999) in the first; `named` is float32 of the shape asked, 0 where nothing was; `sampled` has n - 1
+    rows.
     """
 
     logprobs: Array | None = None

@@ -27,6 +27,7 @@ from tinker_local.server.downloads import Links, download_routes
 from tinker_local.server.guard import HEALTH, Access, Guard
 from tinker_local.server.openai import openai_app
 from tinker_local.server.rest import rest_routes
+from tinker_local.server.scoring import score_paths
 from tinker_local.service.futures import Future
 from tinker_local.service.server_state import ServerState
 from tinker_local.service.sessions import session_of
@@ -80,6 +81,7 @@ def create_app(state: ServerState, access: Access) -> ASGIApp:
             _post("load_weights", _promising(_json(requests.LoadWeights), Runs.load_weights)),
             _post("create_sampling_session", _create_sampling_session),
             _post("asample", _sample),
+            _post("score_paths", score_paths),
             _post("retrieve_future", _retrieve_future),
             _post("retrieve_futures", _retrieve_futures),
             _post("cancel_future", _cancel_future),

@@ -242,7 +242,9 @@ class CheckpointStore:
         for name, pair in adapter.matrices.items():
             for key, matrix in zip(peft_names(name), pair, strict=True):
                 stored = tensors.get(key)
-                if stored is None or stored.shape != matrix.shape or stored.dtype != matrix.dtype:
+                # Kept in half of the bytes, as those that ship are, or in float32 as they are trained.
+                types = (torch.float32, torch.float16)
+                if stored is None or stored.shape != matrix.shape or stored.dtype not in types:
                     raise CheckpointError(
                         f"{path} does not fit the base model at {name}; load it on its own base."
                     )

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from secrets import randbits
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -25,16 +24,16 @@ from tinker_local.engine.infer.networks.networks import Networks
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
 from tinker_local.engine.model.lora import Adapter
-from tinker_local.engine.train.losses import NO_STABLE_REINFORCE
 from tinker_local.engine.worker import Work, Worker
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
 from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, parse_path
 from tinker_local.service.futures import PROTOBUF, Future, Futures, Payload
+from tinker_local.service.generations import generation_of
 from tinker_local.service.served_models import find_base
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
-from tinker_local.wire.samples import encode_sample, named_tokens
+from tinker_local.wire.samples import encode_sample
 
 Array = npt.NDArray[np.int64]
 
@@ -44,6 +43,8 @@ REQUESTS_OF_A_CLIENT = 1_000_000_000
 
 MakeJob = Callable[[SamplingWeights, GenerationRequest, int], Job]
 """(weights, what to generate, bytes that it takes while it waits) -> the job to queue."""
+MakeNumberedJob = Callable[[int, SamplingWeights, GenerationRequest, int], Job]
+"""The same, with the number of what to generate before it."""
 KEPT_WEIGHTS = 2
 """Weights that were named without a session, and stay ready for the next request."""
 
@@ -154,7 +155,7 @@ class Samplers:
         """Queue a generation; returns its future and an id for each sequence."""
         sampler = await self._sampler_of(request)
         self._sessions.heard(sampler.session_id)
-        generation = _generation(request, sampler.base, self._scheduler.most_tokens(sampler.base.model))
+        generation = generation_of(request, sampler.base, self._scheduler.most_tokens(sampler.base.model))
         if request.seq_id is None:
             request_id, group = f"{sampler.sampler_id}/{uuid4().hex}", None
         else:
@@ -189,10 +190,31 @@ class Samplers:
         Raises RequestError where it cannot be done, and BusyError where too much waits.
         """
         sampler = await self._sampler_of(request)
-        generation = _generation(request, sampler.base, self._scheduler.most_tokens(sampler.base.model))
+        generation = generation_of(request, sampler.base, self._scheduler.most_tokens(sampler.base.model))
         num_bytes = _num_bytes(generation)
         self._worker.require_room(num_bytes, self._scheduler.waiting_bytes)
         self._scheduler.submit(make(sampler.weights, generation, num_bytes))
+
+    def queue_all(
+        self,
+        sampler_id: str,
+        make_generations: Callable[[BaseModel], Sequence[GenerationRequest]],
+        make: MakeNumberedJob,
+    ) -> None:
+        """Queue what belongs together as the numbered jobs that `make` makes, so that it begins together.
+
+        Raises NotFoundError where there is no such sampler, RequestError for what does not fit into memory,
+        and BusyError where too much waits.
+        """
+        sampler = self.find(sampler_id)
+        self._sessions.heard(sampler.session_id)
+        generations = make_generations(sampler.base)
+        sizes = [_num_bytes(generation) for generation in generations]
+        self._worker.require_room(sum(sizes), self._scheduler.waiting_bytes)
+        numbered = enumerate(zip(generations, sizes, strict=True))
+        self._scheduler.submit(
+            *(make(number, sampler.weights, generation, size) for number, (generation, size) in numbered)
+        )
 
     def base_of(self, base_model: str | None, model_path: str | None) -> BaseModel:
         """The base of what is named, without loading it; raises NotFoundError where it is not there."""
@@ -315,66 +337,3 @@ def _completion(future: Future) -> answers.Completion:
         request_id=future.request_id,
         response_payload_uncompressed_size=len(future.payload.body) if future.payload else None,
     )
-
-
-def _generation(request: requests.Sample, base: BaseModel, most_tokens: int) -> GenerationRequest:
-    """The engine's request; raises RequestError where the prompt or the numbers cannot be used.
-
-    `most_tokens` is how many tokens of one sequence fit into memory.
-    """
-    if any(chunk.type != "encoded_text" for chunk in request.prompt.chunks):
-        raise RequestError("The prompt holds an image or audio chunk; only text is supported.")
-    prompt = tuple(token for chunk in request.prompt.chunks for token in chunk.tokens)
-    context, vocabulary = base.model.config.max_position_embeddings, base.model.config.vocab_size
-    if request.record_stability_info:
-        raise RequestError(NO_STABLE_REINFORCE)
-    if not prompt:
-        raise RequestError("The prompt is empty; give it at least one token.")
-    if min(prompt) < 0 or max(prompt) >= vocabulary:
-        raise RequestError(f"The prompt has token ids outside the vocabulary of {vocabulary} tokens.")
-    params = request.sampling_params
-    room = context - len(prompt)
-    # Without a number the answer may be as long as the context and the memory allow.
-    max_tokens = min(room, most_tokens - len(prompt)) if params.max_tokens is None else params.max_tokens
-    # Scoring a prompt asks for one token that nobody reads, so a prompt may fill the context.
-    if max_tokens > max(room, 1) or len(prompt) > context:
-        raise RequestError(
-            f"The prompt of {len(prompt)} tokens and {max_tokens} new ones exceed the context of {context}; "
-            "shorten one of them."
-        )
-    stop_tokens, stop_strings = base.end_tokens, tuple[str, ...]()
-    if isinstance(params.stop, str):
-        stop_strings = (params.stop,)
-    elif params.stop is not None:
-        stop_strings = tuple(stop for stop in params.stop if isinstance(stop, str))
-        chosen = frozenset(stop for stop in params.stop if isinstance(stop, int))
-        # An empty list switches every stop off, the end token's too.
-        stop_tokens = (base.end_tokens | chosen) if params.stop else frozenset[int]()
-    if "" in stop_strings:
-        raise RequestError("A stop string is empty; leave it out.")
-    return GenerationRequest(
-        prompt=prompt,
-        num_samples=request.num_samples,
-        max_tokens=max(max_tokens, 1),
-        temperature=params.temperature,
-        top_k=params.top_k,
-        top_p=params.top_p,
-        seed=randbits(63) if params.seed is None else params.seed % 2**63,
-        stop_tokens=stop_tokens,
-        stop_strings=stop_strings,
-        prompt_logprobs=bool(request.prompt_logprobs),
-        scored_from=len(prompt) - (request.prompt_logprobs_last_n or len(prompt)),
-        top_prompt_logprobs=min(request.topk_prompt_logprobs, vocabulary),
-        top_sample_logprobs=min(request.topk_sample_logprobs, vocabulary),
-        named_prompt_tokens=_named_tokens(request, len(prompt), vocabulary),
-        prompt_samples=request.prompt_alt_tokens_k,
-    )
-
-
-def _named_tokens(request: requests.Sample, length: int, vocabulary: int) -> Array | None:
-    if request.target_prompt_logprobs is None:
-        return None
-    named = named_tokens(request.target_prompt_logprobs, length)
-    if named.min() < -1 or named.max() >= vocabulary:
-        raise RequestError(f"target_prompt_logprobs names ids outside the vocabulary of {vocabulary} tokens.")
-    return named

@@ -40,6 +40,7 @@ class SupportedModel(Answer):
     model_type: str
     hidden_size: int
     training_dtype: str
+    scores_paths: bool = True
 
 
 class ServerCapabilities(Answer):

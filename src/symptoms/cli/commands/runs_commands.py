@@ -11,6 +11,7 @@ from rich.table import Table
 from symptoms.cli.options import ServiceOption
 from symptoms.cli.tables import print_table
 from symptoms.errors import RunError
+from symptoms.exchange import average as average_of
 from symptoms.runs import SHIPPED, RunDirectory, all_runs, ensembles_with, find_run, join_runs, run_by_name
 from symptoms.sweep import find_sweep, runs_of_sweep
 from symptoms.words import counted
@@ -57,10 +58,12 @@ def show(name: NameArgument) -> None:
     for key, value in {**run.settings_told(), **not_understood}.items():
         unknown = "  (this version does not understand it)" if key in not_understood else ""
         typer.echo(f"  {key:<24} {value}{unknown}")
-    if members := run.members():
-        typer.echo("\nruns that answer together")
+    for members, how in ((run.members(), "that answer together"), (run.averaged(), "that it is the mean of")):
+        if members:
+            typer.echo(f"\nruns {how}")
         for member in members:
             typer.echo(f"  {member.run:<24} {member.checkpoint}")
+    if run.members():
         return
     typer.echo("\ncheckpoints")
     for line in run.checkpoints():
@@ -80,10 +83,39 @@ def ensemble(
     is measured and asked by its name as any run is, and asking takes as much longer as it has members. The
     classifier that ships, which learnt from data/train.jsonl, can be one, by the name 'shipped'.
     """
-    runs = [run for member in members for run in runs_of_sweep(member) or [run_by_name(member)]]
+    runs = _runs_named(members)
     joined = join_runs(name, runs)
     together = ", ".join(run.name for run in runs)
     typer.echo(f"{joined.name}: {together} answer together. 'symptoms evaluate {joined.name}' measures it.")
+
+
+@runs_app.command()
+def average(
+    name: Annotated[str, typer.Argument(help="What the average is to be called.")],
+    members: Annotated[
+        list[str], typer.Argument(help="Runs by name or folder, or a sweep for all of its runs.")
+    ],
+    rank: Annotated[
+        int | None,
+        typer.Option(min=1, help="The rank of its adapter; by default the sum of theirs, which is exact."),
+    ] = None,
+) -> None:
+    """Make one run of runs on the same examples: its weights are the mean of theirs.
+
+    Trainings that differ in their seed alone make different mistakes, and the mean of their weights makes
+    fewer, at the price of one of them. It is measured, asked and exported by its name as any run is.
+    """
+    runs = _runs_named(members)
+    joined, made = average_of(name, runs, rank)
+    together = ", ".join(run.name for run in runs)
+    typer.echo(
+        f"{joined.name}: the mean of {together}, {made}. 'symptoms evaluate {joined.name}' measures it."
+    )
+
+
+def _runs_named(names: Sequence[str]) -> list[RunDirectory]:
+    """Runs, and in the place of a sweep all of its runs."""
+    return [run for name in names for run in runs_of_sweep(name) or [run_by_name(name)]]
 
 
 @runs_app.command()
@@ -149,6 +181,8 @@ def _outline(run: RunDirectory) -> tuple[str, str, str, str]:
         state = "ships with the program, as the classifier that answers where nothing was trained"
     elif members := run.members():
         state = f"ensemble of {len(members)}"
+    elif members := run.averaged():
+        state = f"average of {len(members)}"
     elif run.is_finished:
         state = f"finished, {counted(len(metrics), 'step')}"
     else:

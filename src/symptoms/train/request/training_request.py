@@ -12,14 +12,12 @@ from symptoms.data.files.records import columns_called
 from symptoms.errors import RunError
 from symptoms.runs.catalogue import find_run
 from symptoms.runs.directory import RunDirectory
-from symptoms.runs.ensemble import refuse_ensemble
+from symptoms.runs.joined import refuse_untrained
 from symptoms.settings import TrainingSettings
 from symptoms.train.request.learning_rate_by_width import FindShape, unknown_shape
 from symptoms.train.request.recommended_settings import Resolved, resolve
 from symptoms.train.request.settings_file import refuse_steps_with_epochs
 from symptoms.train.request.training_data import TrainingData, load_training_data, subset_of
-
-NOT_TRAINED = "which is not trained itself; name one of its members"
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def request_to_repeat(name: str, told: Mapping[str, Any], service: str | None) -
 def _as_begun(name: str, told: Mapping[str, Any], service: str | None) -> TrainingRequest:
     refuse_steps_with_epochs(told)
     run = find_run(name)
-    refuse_ensemble(run, NOT_TRAINED)
+    refuse_untrained(run)
     manifest, settings = run.manifest(), {**_understood(run).model_dump(), **told}
     if told.get("epochs"):
         settings["steps"] = None
@@ -133,7 +131,7 @@ def check_same_data(
 def request_to_resume(name: str, service: str | None) -> TrainingRequest:
     """An interrupted run; raises RunError for one that is finished."""
     run = find_run(name)
-    refuse_ensemble(run, NOT_TRAINED)
+    refuse_untrained(run)
     if run.is_finished:
         raise RunError(f"The run {name} is finished; train another with --repeat {name} --run NEW.")
     if "num_steps" not in run.manifest():

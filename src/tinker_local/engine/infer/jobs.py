@@ -71,8 +71,8 @@ class Job:
 
     @property
     def is_done(self) -> bool:
-        """Whether all `num_samples` sequences have ended and are kept."""
-        return len(self._sequences) == self.request.num_samples
+        """Whether the prompt is prefilled, and all `num_samples` sequences have ended and are kept."""
+        return self.last_state is not None and len(self._sequences) == self.request.num_samples
 
     def keep(self, number: int, sample: Sample) -> None:
         """Note a finished sample."""

@@ -59,11 +59,13 @@ class PromptScoring:
     def __init__(self, request: GenerationRequest) -> None:
         self._request = request
         self._generator = np.random.default_rng([request.seed, PROMPT_STREAM])
+        named = request.named_prompt_tokens
+        self._end = len(request.prompt) - 1 if named is None else len(named)
+        """Where scoring over the vocabulary ends; behind the last token too, where what follows is named."""
         self._asks_widely = bool(
             request.top_prompt_logprobs or request.prompt_samples or request.named_prompt_tokens is not None
         )
         self._logprobs = np.full(len(request.prompt), np.nan, dtype=np.float32)
-        named = request.named_prompt_tokens
         self._named = None if named is None else np.zeros(named.shape, dtype=np.float32)
         top, count = request.top_prompt_logprobs, request.prompt_samples
         self._top = [_cells(np.zeros((1, top)), np.full((1, top), EMPTY_CELL))]
@@ -94,35 +96,37 @@ class PromptScoring:
         """The log-probability of the token behind this position."""
         self._logprobs[position + 1] = logprob
 
-    def score(self, network: Network, states: Tensor, start: int) -> None:
-        """Score what is asked after the states [k, hidden] of the positions from `start` on."""
-        end = min(start + len(states), len(self._request.prompt) - 1)
-        fresh = max(start, self.first)
-        if self._asks_widely and fresh < end:
-            self._score_widely(network, states[fresh - start : end - start], fresh)
-        self.first = max(self.first, end)
-
-    def _score_widely(self, network: Network, states: Tensor, first: int) -> None:
+    def widely(self, start: int, end: int) -> Array:
+        """Positions in [start, end), int64, after which scores over the whole vocabulary are asked for."""
         request, named = self._request, self._request.named_prompt_tokens
-        positions = np.arange(first, first + len(states))
+        if not self._asks_widely:
+            return np.zeros(0, dtype=np.int64)
+        positions = np.arange(max(start, self.first), min(end, self._end))
         if not request.top_prompt_logprobs and not request.prompt_samples and named is not None:
             # Positions that name nothing are not computed.
             positions = positions[(named[positions] >= 0).any(axis=1)]
-        at_once = scored_at_once(network.config.vocab_size)
-        for start in range(0, len(positions), at_once):
-            mine = positions[start : start + at_once]
-            scores = network.logits(states[torch.from_numpy(mine - first).to(states.device)])
-            logprobs = scores - log_sums(scores)[:, None]
-            if request.top_prompt_logprobs:
-                best = logprobs.topk(request.top_prompt_logprobs, dim=-1)
-                self._top.append(_cells(best.indices.cpu().numpy(), best.values.cpu().numpy()))
-            if named is not None and self._named is not None:
-                wanted = torch.from_numpy(named[mine]).to(logprobs.device)
-                found = logprobs.gather(1, wanted.clamp(min=0)).cpu().numpy()
-                self._named[mine] = np.where(named[mine] >= 0, found, 0.0)
-            if request.prompt_samples:
-                tokens = _sample(scores, request.prompt_samples, request.temperature, self._generator)
-                self._sampled.append(_cells(tokens.cpu().numpy(), logprobs.gather(1, tokens).cpu().numpy()))
+        return positions
+
+    def note(self, positions: Array, scores: Tensor, sums: Tensor) -> None:
+        """Take what is asked from scores [n, vocab_size] after these positions, and their `log_sums` [n]."""
+        request, named = self._request, self._request.named_prompt_tokens
+        if request.top_prompt_logprobs:
+            best = scores.topk(request.top_prompt_logprobs, dim=-1)
+            values = best.values - sums[:, None]
+            self._top.append(_cells(best.indices.cpu().numpy(), values.cpu().numpy()))
+        if named is not None and self._named is not None:
+            wanted = named[positions]
+            tokens = torch.from_numpy(wanted.clip(min=0)).to(scores.device)
+            found = (scores.gather(1, tokens) - sums[:, None]).cpu().numpy()
+            self._named[positions] = np.where(wanted >= 0, found, 0.0)
+        if request.prompt_samples:
+            tokens = _sample(scores, request.prompt_samples, request.temperature, self._generator)
+            values = scores.gather(1, tokens) - sums[:, None]
+            self._sampled.append(_cells(tokens.cpu().numpy(), values.cpu().numpy()))
+
+    def reached(self, end: int) -> None:
+        """Note that the positions before `end` are done with."""
+        self.first = max(self.first, min(end, len(self._request.prompt) - 1))
 
     def result(self) -> PromptScores:
         """What was asked, whole once the prompt is prefilled; None in each field that was not asked."""

@@ -51,10 +51,10 @@ class Scheduler:
         self._gone: deque[tuple[Llama, int]] = deque()
         self._known: set[int] = set()
 
-    def submit(self, job: Job) -> None:
-        """Let a request join at the next step, where one too long for the memory fails by `job.fail`."""
+    def submit(self, *jobs: Job) -> None:
+        """Let requests join at the next step, where one too long for the memory fails by `job.fail`."""
         with self._lock:
-            self._incoming.append(job)
+            self._incoming += jobs
         self._wake()
 
     @property

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tinker_local.engine.infer.jobs import Feed, GrowingSample, Job, release
-from tinker_local.engine.infer.prompt_scoring import continuation_logprobs
+from tinker_local.engine.infer.prompt_scoring import continuation_logprobs, scored_at_once
 from tinker_local.engine.infer.sampler import ScoredRows
 from tinker_local.engine.infer.samples import Sample, are_numbers, extend
 from tinker_local.engine.infer.speculation import FEWEST, MOST_SPECULATED
 from tinker_local.engine.infer.token_step_plan import TokenStepPlan
+from tinker_local.engine.kernels.vocabulary import log_sums
 from tinker_local.engine.kv_cache.pages import PAGE_TOKENS
 from tinker_local.engine.kv_cache.prefix_cache import Memory
 from tinker_local.engine.threads import use_threads_for
@@ -136,17 +140,38 @@ class TokenStep:
             scores = cast(list[float], found.tolist())
             for (job, position), score in zip(asked, scores, strict=True):
                 job.scoring.set_logprob(position, score)
+        self._score_widely(plan, states)
         for job in self._jobs:
             start, mine = plan.rows_of(job.prompt)
             if not mine or job.last_state is not None:
                 continue
-            job.scoring.score(self._network, states[mine], start)
             job.prompt.computed = start + len(mine)
+            job.scoring.reached(job.prompt.computed)
             if job.prompt.computed == len(job.prompt.tokens):
                 job.last_state = states[mine[-1]].clone()
                 self._memory.cache.remember(self._weights.number, job.prompt.tokens, job.prompt.pages)
                 if job.request.max_tokens > 1:
                     self._weights.lookup.remember(job.request.prompt)
+
+    def _score_widely(self, plan: TokenStepPlan, states: Tensor) -> None:
+        """Score over the vocabulary what prompts ask of it, rows of all of them at a time."""
+        asked: list[tuple[Job, int]] = []
+        rows: list[int] = []
+        for job in self._jobs:
+            start, mine = plan.rows_of(job.prompt)
+            for position in map(int, job.scoring.widely(start, start + len(mine))):
+                asked.append((job, position))
+                rows.append(mine[position - start])
+        at_once = scored_at_once(self._network.config.vocab_size)
+        for begin in range(0, len(rows), at_once):
+            scores = self._network.logits(states[rows[begin : begin + at_once]])
+            sums = log_sums(scores)
+            first = 0
+            for job, group in groupby(asked[begin : begin + at_once], key=itemgetter(0)):
+                positions = np.array([position for _, position in group])
+                mine = slice(first, first + len(positions))
+                job.scoring.note(positions, scores[mine], sums[mine])
+                first += len(positions)
 
     def _fail_unsound(self, plan: TokenStepPlan, states: Tensor) -> None:
         """Let go of what was computed with numbers that are none, before it is remembered."""
