@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sampling_requests import Submitted, random_prompt, request, weights_of
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
+from tinker_local.engine.infer import token_step
 from tinker_local.engine.infer.networks.network import TorchNetwork
 from tinker_local.engine.infer.sampling_weights import SamplingWeights
 from tinker_local.engine.infer.scheduler import Scheduler
@@ -127,6 +128,42 @@ def test_a_common_beginning_is_read_once(base: BaseModel):
         for number in range(30)
     ]
     assert counted.rows_of(Scheduler(), *candidates) <= 100 + 2 * 30 + 32
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_common_beginning_of_several_steps_is_read_once(
+    base: BaseModel, monkeypatch: pytest.MonkeyPatch, beside: bool
+):
+    """Also where a step ends within it, and where a sequence grows beside what is scored alone."""
+    monkeypatch.setattr(token_step, "STEP_TOKENS", (32, 32))
+    scheduler, counted = Scheduler(), Counted(base)
+    growing = Submitted(scheduler, counted.weights, request(random_prompt(base, 2, 1), max_tokens=60))
+    if not beside:
+        growing.result()
+    prompts = [random_prompt(base, 75, seed) for seed in (2, 3)]
+    named = np.full((77, 1), 5, dtype=np.int64)
+    scored = [
+        request((*prompt, number, 7), num_samples=0, named_prompt_tokens=named)
+        for prompt in prompts
+        for number in range(3)
+    ]
+    rows = counted.rows_of(scheduler, *scored)
+    # Of each step some rows are added, so that kernels meet few different numbers of them.
+    assert rows <= 2 * (75 + 2 * 3) + 8 * len(counted.rows)
+
+
+def test_what_may_follow_a_prompt_is_scored_without_a_sample(base: BaseModel):
+    """Named behind the last token, a score is the log-probability of that token had it stood there."""
+    prompt = random_prompt(base, 20)
+    named = np.full((20, 2), -1, dtype=np.int64)
+    named[-1] = (3, 4)
+    asked = request(prompt, num_samples=0, named_prompt_tokens=named)
+    found = Submitted(Scheduler(), weights_of(base), asked).result()
+    assert found.sequences == ()
+    for column, token in enumerate((3, 4)):
+        whole = request((*prompt, token), max_tokens=1, prompt_logprobs=True)
+        logprobs = Submitted(Scheduler(), weights_of(base), whole).result().prompt.logprobs
+        assert found.prompt.named[-1, column] == pytest.approx(logprobs[-1], abs=1e-5)
 
 
 @pytest.mark.parametrize("asks", [{"prompt_logprobs": True, "scored_from": 90}, {}])

@@ -238,7 +238,7 @@ class TokenStep:
         for job, grown, _ in everything:
             self._settle(job, grown, grown in begun)
         for job in self._jobs:
-            if job.num_started == job.request.num_samples:
+            if job.last_state is not None and job.num_started == job.request.num_samples:
                 release(self._memory.pages, job.prompt)
 
     def _scored(self, states: Tensor, runs: Sequence[tuple[Job, GrowingSample, int]]) -> ScoredRows:

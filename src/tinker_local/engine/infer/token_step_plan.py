@@ -44,6 +44,8 @@ class TokenStepPlan:
         # Rows by the prefix that they follow, which a number stands for, and their token.
         self._rows: dict[tuple[int, int], int] = {}
         self._prefixes: dict[Hashable, int] = {}
+        # Rows at which a feed has no more room in this step, and the token that it goes on with.
+        self._stops: dict[int, int] = {}
 
     def __contains__(self, feed: object) -> bool:
         return feed in self._parts
@@ -70,7 +72,8 @@ class TokenStepPlan:
     def add(self, feed: Feed, others: int = 0) -> bool:
         """As many of a feed's tokens as there is room for; those that others compute in this step are free.
 
-        While so many `others` wait behind it, it takes no more than half of the budget that is left.
+        While so many `others` wait behind it, it takes no more than half of the budget that is left. Where
+        one that begins alike has stopped for this step, it stops too, and the next step goes on for both.
         """
         share = max(self._budget // 2, PAGE_TOKENS) if others else self._budget
         share = min(share, self._budget)
@@ -80,7 +83,9 @@ class TokenStepPlan:
             token = feed.tokens[position]
             row = self._rows.get((before, token))
             if row is None:
-                if share <= 0 or not self._write_shared(part) or not self._has_page(feed, position):
+                if share <= 0 or self._is_behind(part, token):
+                    break
+                if not self._write_shared(part) or not self._has_page(feed, position):
                     break
                 share, self._budget = share - 1, self._budget - 1
                 row = self._new_row(feed, token, position)
@@ -92,7 +97,15 @@ class TokenStepPlan:
         self._write_shared(part)
         if part.rows:
             self._parts[feed] = part
+            if (reached := part.start + len(part.rows)) < len(feed.tokens):
+                self._stops.setdefault(part.rows[-1], feed.tokens[reached])
         return bool(part.rows)
+
+    def _is_behind(self, part: _Part, token: int) -> bool:
+        """Whether the last row is one at which its owner has stopped, with this token to come next."""
+        if not part.rows or part.rows[-1] not in self._stops:
+            return False
+        return self._stops[part.rows[-1]] == token
 
     def _prefix(self, feed: Feed) -> int:
         key = tuple(feed.tokens[: feed.computed])
