@@ -1,7 +1,7 @@
 """`python -m benchmarks.ship_adapter RUN NAME VERSION`: put a run's final weights among those that ship.
 
 The run is a folder of `symptoms train` on the local service, whose checkpoints are looked for where
-`tinker-local` keeps them. What ships is stored in half precision.
+`tinker-local` keeps them. What ships is stored in eight bits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(run: str, name: str, version: str) -> None:
     told = card.read_bytes() if card.exists() else b""
     # The store keeps runs in a folder of that name, the package in one that says what they are.
     shipped.runs = FOLDER
-    info = shipped.save(path, base_model, adapter, overwrite=True, dtype=torch.float16)
+    info = shipped.save(path, base_model, adapter, overwrite=True, eight_bits=True)
     if told:
         card.write_bytes(told)
         print(f"{card} is of the adapter that was there; make it true of this one.")

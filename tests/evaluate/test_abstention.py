@@ -123,14 +123,14 @@ OUTSIDE_IDS = ("ocd", "panic", "no_clinical_concern")
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60))
 def test_the_bound_keeps_named_texts_without_a_condition_few(rows: list[tuple[float, float, float]]):
-    """Of dev's texts that give no reason to name a condition at most a tenth get one, whatever was said."""
+    """Of dev's texts without a reason to name a condition at most one in twenty gets one, whatever was said."""
     weights = np.array(rows) + 1e-6
     probabilities = weights / weights.sum(axis=1, keepdims=True)
     outside = out_of_scope_columns(OUTSIDE_IDS)
     wanted = np.arange(len(rows)) % 3
     bound = out_of_scope_bound(probabilities, wanted, outside)
     named = names_a_condition(probabilities, outside, bound) & (wanted == 2)
-    assert named.sum() <= 0.1 * (wanted == 2).sum()
+    assert named.sum() <= 0.05 * (wanted == 2).sum()
     if bound is None:
         assert named.sum() == (names_a_condition(probabilities, outside, None) & (wanted == 2)).sum()
 

@@ -62,6 +62,23 @@ def test_round_trip(tmp_path: Path, adapter: Adapter):
     assert [found.path for found in store.list()] == [str(PATH)]
 
 
+def test_an_adapter_in_eight_bits_is_smaller_and_nearly_the_same(tmp_path: Path, adapter: Adapter):
+    """No number is off by more than half of a step of its rank, and none of the effects by a hundredth."""
+    store = CheckpointStore(tmp_path)
+    store.save(PATH, "tiny", adapter)
+    whole = store.size(PATH)
+    store.save(PATH, "tiny", adapter, overwrite=True, eight_bits=True)
+    assert store.size(PATH) < 0.6 * whole, "a quarter, but that names and scales take much of tiny layers"
+    _, loaded = store.load(PATH, adapter.model)
+    for name, (a, b) in adapter.matrices.items():
+        found_a, found_b = loaded.matrices[name]
+        assert bool(((found_a - a).abs() <= a.abs().amax(1, keepdim=True) / 253).all())
+        assert bool(((found_b - b).abs() <= b.abs().amax(0, keepdim=True) / 253).all())
+        assert torch.dist(found_b @ found_a, b @ a) < 0.01 * (b @ a).norm()
+    with pytest.raises(CheckpointError, match=r"'tinker-local export .* --to peft' writes it"):
+        store.peft_files(PATH)
+
+
 def test_shipped_checkpoints_are_loaded_and_left_alone(tmp_path: Path, adapter: Adapter):
     """A checkpoint of a shipped folder loads as one's own does, is not listed, and cannot be deleted."""
     shipped = CheckpointStore(tmp_path / "shipped")
