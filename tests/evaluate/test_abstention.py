@@ -123,7 +123,7 @@ OUTSIDE_IDS = ("ocd", "panic", "no_clinical_concern")
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=60))
 def test_the_bound_keeps_named_texts_without_a_condition_few(rows: list[tuple[float, float, float]]):
-    """Of dev's texts without a reason to name a condition at most one in twenty gets one, whatever was said."""
+    """Of dev's texts without a reason to name a condition at most one in twenty gets one."""
     weights = np.array(rows) + 1e-6
     probabilities = weights / weights.sum(axis=1, keepdims=True)
     outside = out_of_scope_columns(OUTSIDE_IDS)
