@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.ship_adapter import main as ship_adapter
 from symptoms.classifier.word_models.symptom_reading import SYMPTOMS_FILE as SYMPTOMS
 from symptoms.classifier.word_models.word_vote import WORDS_FILE as WORDS
-from symptoms.runs import find_run
+from symptoms.runs import find_run, run_by_name
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
 
 OF_THE_MACHINE = ("git_revision", "capabilities", "service_url", "started")
@@ -40,6 +40,10 @@ def main(name: str) -> None:
                 told[path] = f"data/{Path(told[path]).name}"
     write("manifest.json", manifest | {"service": "local", "service_url": None, "started": ""}, indent=2)
     write("config.json", config, indent=2)
+    if members := run.averaged():
+        # By their seeds, as their checkpoints are on this machine alone.
+        seeds = [{"run": f"seed {run_by_name(one.run).settings().seed}", "checkpoint": ""} for one in members]
+        write("average.json", {"members": seeds, "differing": ["seed"]}, indent=1)
     last = next(line for line in reversed(run.checkpoints()) if line["path"] == old)
     write("checkpoints.jsonl", last | {"path": CLASSIFIER.checkpoint})
     for file in ("calibration.json", "accuracy.json"):
