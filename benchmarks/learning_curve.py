@@ -34,7 +34,7 @@ def stored_curves() -> dict[str, Curve]:
     found: dict[str, defaultdict[int, list[float]]] = {base: defaultdict(list) for base in BASES}
     for evaluation in map(read_evaluation, sorted((ROOT / "results").glob("*.json"))):
         subject = evaluation.subject
-        alone = "ensemble" not in subject.settings
+        alone = not {"ensemble", "average"} & {*subject.settings}
         if alone and subject.base_model in found and subject.num_trained_on is not None:
             found[subject.base_model][subject.num_trained_on].append(evaluation.by_label.accuracy.value)
     return {base: dict(curve) for base, curve in found.items()}
