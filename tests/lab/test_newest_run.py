@@ -184,5 +184,5 @@ def test_what_ships_is_evaluated_for_the_risk_that_it_keeps():
     """Its own, where none is told; other runs have the usual one."""
     from symptoms.evaluate.evaluate_run import usual_risk
 
-    assert usual_risk("shipped") == 0.2
+    assert usual_risk("shipped") == 0.15
     assert usual_risk("mine") == 0.3

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import fit_crisis_screen as fitting
@@ -152,6 +152,7 @@ def test_what_only_looks_like_damage_is_left(text: str):
 
 
 @settings(max_examples=200, deadline=None)
+@example(text="\u00e2\u200b\u20ac\u20ac")
 @given(text=st.text(alphabet="aditsmnI '?.\u2019\u2032\ufffd\u00e2\u20ac\u2122\u00e9\u200b", max_size=60))
 def test_normalising_twice_is_normalising_once(text: str):
     """What was read as it was meant is left as it is."""

@@ -75,9 +75,8 @@ def normalised(text: str) -> str:
             break
         text = html.unescape(text)
     text = _CODES.sub(_of_codes, text)
-    text = _MISREAD.sub(lambda misread: _read_as_utf8(misread[0]), text)
-    text = _INVISIBLE.sub("", text.translate(_WINDOWS_QUOTES))
     if not text.isascii():
+        text = _read_as_meant(text)
         text = unicodedata.normalize("NFC", text).translate(_APOSTROPHES)
     text = _MANY_QUOTES.sub("'", text.replace("`", "'"))
     text = _LOST_IN_NOT.sub(r"\1'\2", text)
@@ -90,6 +89,17 @@ def normalised(text: str) -> str:
     text = _LETTERS_OF_NUMBER.sub(lambda number: number[0].replace("O", "0").replace("o", "0"), text)
     text = _PARTED_NOT.sub(_joined_not, text)
     return _PARTED_I.sub(r"\1'\2", text)
+
+
+def _read_as_meant(text: str) -> str:
+    """Without what was read in another encoding than it was written in, and without what is not seen."""
+    before = ""
+    while text != before:
+        before = text
+        text = _MISREAD.sub(lambda misread: _read_as_utf8(misread[0]), text)
+        # What was not seen may have stood between the signs of one.
+        text = _INVISIBLE.sub("", text.translate(_WINDOWS_QUOTES))
+    return text
 
 
 def closed_up(text: str) -> str:
