@@ -301,13 +301,7 @@ def _add_export_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--unchecked", action="store_true", help="write it without loading it in another program"
     )
-    command.add_argument(
-        "--adapters",
-        action="append",
-        type=Path,
-        metavar="FOLDER",
-        help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
-    )
+    _add_adapters_option(command)
     command.set_defaults(run=_export)
     _add_stop_with_stdin(command)
     _add_common_options(command)
@@ -331,13 +325,7 @@ def _add_average_options(command: argparse.ArgumentParser) -> None:
         type=_positive,
         help="its rank: the nearest to the mean that this rank allows (default: the sum, which is exact)",
     )
-    command.add_argument(
-        "--adapters",
-        action="append",
-        type=Path,
-        metavar="FOLDER",
-        help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
-    )
+    _add_adapters_option(command)
     command.set_defaults(run=_average)
     _add_common_options(command)
 
@@ -347,6 +335,16 @@ def _positive(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def _add_adapters_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--adapters",
+        action="append",
+        type=Path,
+        metavar="FOLDER",
+        help="checkpoints from elsewhere to look among, too, as for serve; may be repeated",
+    )
 
 
 def _add_stop_with_stdin(command: argparse.ArgumentParser) -> None:
