@@ -19,7 +19,7 @@ from tinker_local.engine.model.llama import LlamaConfig
 from tinker_local.engine.model.lora import ALPHA, Adapter, LoraConfig, num_parameters
 from tinker_local.errors import CheckpointError
 from tinker_local.loading import load_base_model
-from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, parse_path
+from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_run_name, parse_path
 
 CPU = torch.device("cpu")
 SAMPLED, TRAINED = "sampler_weights", "weights"
@@ -51,8 +51,8 @@ def average_checkpoints(
 ) -> Averaged:
     """Write `tinker://<name>/weights/1` and `tinker://<name>/sampler_weights/1`.
 
-    Raises CheckpointError where there are fewer than two, the name is taken, or they are not of one base
-    model and the same kinds of layers; NotFoundError for a path; StartupError for the base.
+    Raises CheckpointError where there are fewer than two, the name is taken or none, or they are not of one
+    base model and the same kinds of layers; NotFoundError for a path; StartupError for the base.
     """
     parsed = [parse_path(text) for text in paths]
     if len({*parsed}) < max(2, len(parsed)):
@@ -67,6 +67,7 @@ def average_checkpoints(
                 raise CheckpointError(
                     f"{path} is not {what} as {parsed[0]}; name checkpoints of one base and one setting."
                 )
+    check_run_name(name)
     places = (CheckpointPath(name, TRAINED, "1"), CheckpointPath(name, SAMPLED, "1"))
     for place in places:
         if store.folder(place).exists():

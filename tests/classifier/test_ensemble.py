@@ -19,6 +19,7 @@ from symptoms.runs import ACCURACY, RunDirectory, run_to_ask
 from symptoms.service import LocalServer, connect
 from symptoms.shipped import CLASSIFIER, CLASSIFIER_RUN
 from tinker_local.cli import default_home
+from tinker_local.cli import main as tinker_local_main
 from tinker_local.service.checkpoints import CheckpointStore, parse_path
 from training_runs import COLOURS, HELD_OUT_WORDS, WORDS, write_examples
 
@@ -210,3 +211,14 @@ def changes_of(checkpoint: str) -> dict[str, np.ndarray]:
         for name in tensors
         if "lora_A" in name
     }
+
+
+@pytest.mark.parametrize("name", ["..", "", "a/b", "a.b", "n" * 300])
+def test_an_average_is_written_under_a_name_and_nowhere_else(
+    trained_twice: Path, server: LocalServer, name: str, capsys: pytest.CaptureFixture[str]
+):
+    run = RunDirectory(trained_twice / "runs" / "both")
+    paths = [one.checkpoint for one in run.members()]
+    with pytest.raises(SystemExit):
+        tinker_local_main(["average", "--home", str(default_home()), name, *paths])
+    assert "cannot name a run; use letters" in capsys.readouterr().err

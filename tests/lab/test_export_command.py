@@ -117,6 +117,8 @@ def test_what_ships_has_a_card_with_its_figures():
     assert run is not None
     card = card_of(run, run.final_checkpoint())
     assert "with the words' vote, which does not leave" in card
+    assert "in each of 5 trainings, whose weights it has the mean of" in card
+    assert "seed" not in card.partition("**Settings**")[2].partition("\n")[0], "it has five"
     assert "data/test-2.jsonl, 210 texts: the right one of its labels in 90%" in card
     asked = questions_to(run)
     assert (len(asked["prompts"]), len(set(asked["prompts"])), len(asked["lines"])) == (30, 30, 30)

@@ -118,6 +118,7 @@ def test_threads_that_ask_at_once_get_their_own_scores(
         ({"prompts": [[1]] * 257}, "prompts:"),
         ({"prompts": [[1] * 100_000]}, "exceed the context"),
         ({"paths": []}, "paths:"),
+        ({"prompts": [[1]] * 256, "paths": [{"tokens": [], "named": [[3] * 5000]}]}, "send fewer prompts"),
         ({"paths": [{"tokens": [1], "named": [[2]]}]}, "one more list than tokens"),
         ({"paths": [{"tokens": [1], "named": [[], []]}]}, "names no token"),
         ({"paths": [{"tokens": [-1], "named": [[2], [3]]}]}, "outside the vocabulary"),

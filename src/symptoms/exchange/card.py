@@ -21,7 +21,11 @@ CARD_SETTINGS = (
 def card_of(run: RunDirectory, checkpoint: str) -> str:
     """Markdown: data with its digest, settings, measured figures, how to ask, limits; raises RunError."""
     manifest, told = run.manifest(), run.settings()
-    in_force = told.in_force
+    in_force = run.settings_told()
+    averaged = run.averaged()
+    steps = f"{manifest.get('num_steps', '?')}"
+    if averaged:
+        steps += f" in each of {len(averaged)} trainings, whose weights it has the mean of"
     settings = ", ".join(f"{name} {in_force[name]}" for name in CARD_SETTINGS if name in in_force)
     asked = prompt_text("<description>").replace("\n", "\n    ")
     case = (
@@ -35,7 +39,7 @@ def card_of(run: RunDirectory, checkpoint: str) -> str:
 > It was made to learn how fine-tuning works, and not for people in distress.
 
 - **Trained on** {counted(manifest["num_examples"], "example")} of {manifest["data"]}
-- **Steps**: {manifest.get("num_steps", "?")}, the checkpoint `{checkpoint}`
+- **Steps**: {steps}, the checkpoint `{checkpoint}`
 - **Data**: SHA-256 `{manifest["data_sha256"]}`
 - **Settings**: {settings}
 - **Loss**: {manifest["loss"]}

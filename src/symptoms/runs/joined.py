@@ -84,11 +84,6 @@ def ensembles_with(checkpoints: Collection[str]) -> list[RunDirectory]:
 
 def refuse_untrained(run: RunDirectory) -> None:
     """Raises RunError for an ensemble or an average, whose training cannot be had again or gone on with."""
-    if run.is_shipped and run.averaged():
-        raise RunError(
-            f"{run.name} is an average of trainings that differ in their seed; train one of its like with "
-            "--data and --dev."
-        )
     for kind, members in (("an ensemble", run.members()), ("an average", run.averaged())):
         if members:
             raise RunError(

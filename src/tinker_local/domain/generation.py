@@ -19,7 +19,8 @@ class GenerationRequest:
     sequence with one token, `stop_strings` with text; what stopped it is part of the output.
     Prompt log-probabilities before `scored_from` are left out (NaN).
     `named_prompt_tokens` int64 [len(prompt) - 1, k] are tokens to score at each position, -1 for none; a
-    further row names what may follow the prompt, which needs no sample then (`num_samples` zero).
+    further row names what may follow the prompt, which needs no sample then (`num_samples` zero). Its first
+    row is about the position `named_from`, where nothing else is asked along the prompt.
     `prompt_samples` are how many to sample there, at the same temperature from the whole vocabulary.
     """
 
@@ -37,6 +38,7 @@ class GenerationRequest:
     top_prompt_logprobs: int = 0
     top_sample_logprobs: int = 0
     named_prompt_tokens: Array | None = None
+    named_from: int = 0
     prompt_samples: int = 0
 
 

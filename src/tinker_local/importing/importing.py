@@ -16,7 +16,7 @@ from tinker_local.importing.layers import UNEMBEDDING, ForeignAdapter
 from tinker_local.importing.mlx_adapter import read_mlx_adapter
 from tinker_local.importing.peft_adapter import read_peft_adapter
 from tinker_local.loading import load_base_model
-from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore
+from tinker_local.service.checkpoints import CheckpointPath, CheckpointStore, check_run_name
 
 CPU = torch.device("cpu")
 
@@ -44,8 +44,9 @@ def import_adapter(
     """Write `tinker://<name>/weights/1` and `tinker://<name>/sampler_weights/1`.
 
     The base is the one that the adapter names, or `base_model`. Raises AdapterError for what would not be
-    computed exactly, StartupError for the base, CheckpointError where the name is taken.
+    computed exactly, StartupError for the base, CheckpointError where the name is taken, or none.
     """
+    check_run_name(name)
     files = read_adapter_files(path)
     foreign = read_mlx_adapter(files) if files.is_mlx else read_peft_adapter(files)
     chosen = base_model or _named_base(foreign.base_model, path)

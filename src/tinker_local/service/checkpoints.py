@@ -52,6 +52,7 @@ KINDS: tuple[Kind, ...] = ("weights", "sampler_weights", "external_weights")
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """What of a checkpoint other programs read."""
 RUN = re.compile(r"[A-Za-z0-9:_-]+")
+MOST_LETTERS = 128
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -113,6 +114,14 @@ def check_name(name: str) -> None:
     if not NAME.fullmatch(name) or ".." in name:
         raise CheckpointError(
             f"{name[:60]!r} cannot name a checkpoint; use letters, digits, '.', '_' and '-', at most 128."
+        )
+
+
+def check_run_name(name: str) -> None:
+    """Refuse what cannot name the run of a checkpoint path."""
+    if not RUN.fullmatch(name) or len(name) > MOST_LETTERS:
+        raise CheckpointError(
+            f"{name[:60]!r} cannot name a run; use letters, digits, '_' and '-', at most {MOST_LETTERS}."
         )
 
 

@@ -17,6 +17,9 @@ from tinker_local.wire.samples import named_tokens
 
 Array = npt.NDArray[np.int64]
 
+MOST_SCORES = 2**20
+"""Named tokens of one request, over all of its prompts: eight bytes each while it waits, then text."""
+
 
 def generation_of(request: requests.Sample, base: BaseModel, most_tokens: int) -> GenerationRequest:
     """The engine's request; raises RequestError where the prompt or the numbers cannot be used.
@@ -85,6 +88,12 @@ def scorings_of(wanted: ScorePaths, base: BaseModel) -> list[GenerationRequest]:
     """One for each prompt and path; raises RequestError for tokens that the base model cannot read."""
     context, vocabulary = base.model.config.max_position_embeddings, base.model.config.vocab_size
     named = [named_along(path) for path in wanted.paths]
+    asked = len(wanted.prompts) * sum(tokens.size for tokens in named)
+    if asked > MOST_SCORES:
+        raise RequestError(
+            f"The request asks for {asked:,} scores, and {MOST_SCORES:,} are the most; "
+            "send fewer prompts at once."
+        )
     for path, tokens in zip(wanted.paths, named, strict=True):
         listed = [*path.tokens, *(token for row in path.named for token in row)]
         if min(listed) < 0 or tokens.max() >= vocabulary or max(path.tokens, default=0) >= vocabulary:
@@ -100,12 +109,12 @@ def scorings_of(wanted: ScorePaths, base: BaseModel) -> list[GenerationRequest]:
                 "shorten it."
             )
         for path, tokens in zip(wanted.paths, named, strict=True):
-            before = np.full((len(prompt) - 1, tokens.shape[1]), -1, dtype=np.int64)
             scorings.append(
                 GenerationRequest(
                     (*prompt, *path.tokens),
                     num_samples=0,
-                    named_prompt_tokens=np.concatenate([before, tokens]),
+                    named_prompt_tokens=tokens,
+                    named_from=len(prompt) - 1,
                 )
             )
     return scorings

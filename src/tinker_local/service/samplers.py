@@ -314,7 +314,9 @@ class Samplers:
 
 def _num_bytes(generation: GenerationRequest) -> int:
     """What a request takes while it waits and until its result is fetched."""
-    return 32 * len(generation.prompt) + 8 * generation.max_tokens * generation.num_samples
+    named = generation.named_prompt_tokens
+    scores = 0 if named is None else named.nbytes
+    return 32 * len(generation.prompt) + 8 * generation.max_tokens * generation.num_samples + scores
 
 
 def _same_weights(one: Sampler, other: Sampler) -> bool:

@@ -60,7 +60,7 @@ class PromptScoring:
         self._request = request
         self._generator = np.random.default_rng([request.seed, PROMPT_STREAM])
         named = request.named_prompt_tokens
-        self._end = len(request.prompt) - 1 if named is None else len(named)
+        self._end = len(request.prompt) - 1 if named is None else request.named_from + len(named)
         """Where scoring over the vocabulary ends; behind the last token too, where what follows is named."""
         self._asks_widely = bool(
             request.top_prompt_logprobs or request.prompt_samples or request.named_prompt_tokens is not None
@@ -82,7 +82,7 @@ class PromptScoring:
             first = 0
         elif request.named_prompt_tokens is not None:
             wanted = np.flatnonzero((request.named_prompt_tokens >= 0).any(axis=1))
-            first = min(first, int(wanted[0])) if len(wanted) else first
+            first = min(first, request.named_from + int(wanted[0])) if len(wanted) else first
         return first
 
     def targets(self, start: int, end: int) -> list[int]:
@@ -104,7 +104,8 @@ class PromptScoring:
         positions = np.arange(max(start, self.first), min(end, self._end))
         if not request.top_prompt_logprobs and not request.prompt_samples and named is not None:
             # Positions that name nothing are not computed.
-            positions = positions[(named[positions] >= 0).any(axis=1)]
+            positions = positions[positions >= request.named_from]
+            positions = positions[(named[positions - request.named_from] >= 0).any(axis=1)]
         return positions
 
     def note(self, positions: Array, scores: Tensor, sums: Tensor) -> None:
@@ -115,10 +116,11 @@ class PromptScoring:
             values = best.values - sums[:, None]
             self._top.append(_cells(best.indices.cpu().numpy(), values.cpu().numpy()))
         if named is not None and self._named is not None:
-            wanted = named[positions]
+            rows = positions - request.named_from
+            wanted = named[rows]
             tokens = torch.from_numpy(wanted.clip(min=0)).to(scores.device)
             found = (scores.gather(1, tokens) - sums[:, None]).cpu().numpy()
-            self._named[positions] = np.where(wanted >= 0, found, 0.0)
+            self._named[rows] = np.where(wanted >= 0, found, 0.0)
         if request.prompt_samples:
             tokens = _sample(scores, request.prompt_samples, request.temperature, self._generator)
             values = scores.gather(1, tokens) - sums[:, None]
