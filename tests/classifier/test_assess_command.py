@@ -20,7 +20,7 @@ from training_runs import environment
 from waiting import PATIENCE, wait_until
 
 DANGER = "I want to die."
-COUNT = 40
+COUNT = 300
 BRITISH = {"LC_ALL": "en_GB.UTF-8"}
 
 
