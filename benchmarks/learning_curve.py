@@ -15,6 +15,7 @@ from statistics import mean
 from symptoms.data import load_dataset
 from symptoms.data.subset import part_of
 from symptoms.evaluate.baselines import fit_baselines
+from symptoms.evaluate.evaluate_run import JOINED
 from symptoms.evaluate.evaluation_file import read_evaluation
 from symptoms.report.figures import new_figure
 
@@ -34,7 +35,7 @@ def stored_curves() -> dict[str, Curve]:
     found: dict[str, defaultdict[int, list[float]]] = {base: defaultdict(list) for base in BASES}
     for evaluation in map(read_evaluation, sorted((ROOT / "results").glob("*.json"))):
         subject = evaluation.subject
-        alone = not {"ensemble", "average"} & {*subject.settings}
+        alone = not {*JOINED} & {*subject.settings}
         if alone and subject.base_model in found and subject.num_trained_on is not None:
             found[subject.base_model][subject.num_trained_on].append(evaluation.by_label.accuracy.value)
     return {base: dict(curve) for base, curve in found.items()}

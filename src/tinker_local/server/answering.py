@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from tinker_local.errors import BusyError, NotFoundError, RequestError
@@ -12,6 +14,20 @@ from tinker_local.server.bodies import TOO_LARGE, TooLargeError
 from tinker_local.service.futures import JSON
 from tinker_local.service.server_state import ServerState
 from tinker_local.wire import answers
+
+Waited = TypeVar("Waited")
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether a client that waits for an answer is still there."""
+
+
+async def waited_for(request: Request, waiting: asyncio.Future[Waited]) -> Waited:
+    """The result; raises ClientDisconnect where nobody waits for it any more, and what it failed with."""
+    while not waiting.done():
+        await asyncio.wait({waiting}, timeout=LOOK_SECONDS)
+        if not waiting.done() and await request.is_disconnected():
+            raise ClientDisconnect
+    return waiting.result()
 
 
 def state_of(request: Request) -> ServerState:

@@ -322,9 +322,9 @@ class CheckpointStore:
         So where they could not read it, as it is kept in eight bits.
         """
         info = self.info(path)
-        for name in PEFT_FILES:
-            self._content(path, info, name)
-        if any(name.endswith(SCALE) for name in self._read(path, info, "adapter_model.safetensors")):
+        config, weights = PEFT_FILES
+        self._content(path, info, config)
+        if any(name.endswith(SCALE) for name in self._read(path, info, weights)):
             raise CheckpointError(
                 f"{path} is kept in eight bits, which PEFT does not read; 'tinker-local export {path} --to "
                 "peft' writes it as PEFT does."

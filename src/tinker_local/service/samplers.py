@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-import numpy as np
-import numpy.typing as npt
-
 from tinker_local.domain.generation import GenerationRequest, GenerationResult
 from tinker_local.engine.infer.jobs import Job
 from tinker_local.engine.infer.networks.networks import Networks
@@ -34,8 +31,6 @@ from tinker_local.service.served_models import find_base
 from tinker_local.service.sessions import Sessions
 from tinker_local.wire import answers, requests
 from tinker_local.wire.samples import encode_sample
-
-Array = npt.NDArray[np.int64]
 
 REQUESTS_OF_A_CLIENT = 1_000_000_000
 """Numbers that one client of a sampling session may use; a copy of the client begins at the next multiple."""

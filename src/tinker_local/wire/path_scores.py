@@ -65,10 +65,10 @@ def named_along(path: ScoredPath) -> Array:
 
 
 def scores_in_order(paths: list[ScoredPath], scores: list[Array]) -> list[float]:
-    """The scores of one prompt's paths, each float32 [prompt + tokens, k], as `PathScores` lists them."""
+    """The scores of one prompt's paths, each float32 [tokens + 1, k], as `PathScores` lists them."""
     return [
         float(score)
         for path, found in zip(paths, scores, strict=True)
-        for row, named in zip(found[-len(path.named) :], path.named, strict=True)
+        for row, named in zip(found, path.named, strict=True)
         for score in row[: len(named)]
     ]

@@ -103,9 +103,7 @@ class TokenStepPlan:
 
     def _is_behind(self, part: _Part, token: int) -> bool:
         """Whether the last row is one at which its owner has stopped, with this token to come next."""
-        if not part.rows or part.rows[-1] not in self._stops:
-            return False
-        return self._stops[part.rows[-1]] == token
+        return bool(part.rows) and self._stops.get(part.rows[-1]) == token
 
     def _prefix(self, feed: Feed) -> int:
         key = tuple(feed.tokens[: feed.computed])

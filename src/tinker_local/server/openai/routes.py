@@ -19,7 +19,7 @@ from starlette.routing import Route
 from tinker_local.domain.generation import GenerationResult, SampledSequence
 from tinker_local.errors import NotFoundError, RequestError
 from tinker_local.loading import BaseModel
-from tinker_local.server.answering import error_handlers, state_of
+from tinker_local.server.answering import error_handlers, state_of, waited_for
 from tinker_local.server.openai.answers import (
     ChatForm,
     CompletionForm,
@@ -45,8 +45,6 @@ from tinker_local.wire.requests import parse_json
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
-"""How often it is looked whether a client that waits for an answer is still there."""
 WENT_WRONG = "Something went wrong that should not have; the server's log tells where."
 
 
@@ -185,11 +183,7 @@ async def _waited_for(request: Request, generating: RunningGeneration) -> Genera
     """The result; raises ClientDisconnect where nobody waits for it any more."""
     waiting = asyncio.ensure_future(generating.result())
     try:
-        while not waiting.done():
-            await asyncio.wait({waiting}, timeout=LOOK_SECONDS)
-            if not waiting.done() and await request.is_disconnected():
-                raise ClientDisconnect
-        return waiting.result()
+        return await waited_for(request, waiting)
     except (ClientDisconnect, RequestError):
         raise
     except Exception as error:
